@@ -1,0 +1,65 @@
+# `make run` and `make test` do all their own set-up; they need Python 3.11+, make and pip.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+NODE_TESTS := tests/contract/node
+
+.PHONY: help run test check fuzz bench lock format clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
+
+run: $(VENV)/.run  ## start the server on the embedded ledger; prints its address and, once, an admin key
+	@$(BIN)/usageledger serve
+
+test: check $(NODE_TESTS)/node_modules/.installed  ## the whole suite: style, types, tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(VENV)/.dev $(NODE_TESTS)/node_modules/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(NODE_TESTS)/node_modules/.bin/pyright --pythonpath $(BIN)/python
+
+fuzz: $(VENV)/.dev  ## the long forms of the property and schema tests
+	USAGELEDGER_TEST_EFFORT=20 $(BIN)/python -m pytest -n 2 --timeout 3600 tests/property tests/contract/test_schemathesis.py
+
+bench: $(VENV)/.dev  ## measure ingestion and queries; prints a table, writes bench/results.json
+	$(BIN)/python -m bench
+
+lock: $(VENV)/.dev  ## resolve the dependencies anew into the lock files
+	$(PIP) install uv
+	$(BIN)/uv pip compile pyproject.toml --upgrade --group build --universal --generate-hashes --no-header --no-annotate -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --upgrade --group dev --universal --generate-hashes --no-header --no-annotate -q -o requirements-dev.lock
+
+format: $(VENV)/.dev  ## bring the code into the one style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove everything that these targets made
+	rm -rf $(VENV) .cache $(NODE_TESTS)/node_modules
+
+# Debian has Python without its venv module: virtualenv, unpacked beside the project, then does the same.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "UsageLedger needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); \
+	  $(PYTHON) -m pip --disable-pip-version-check --quiet install --target .cache/virtualenv virtualenv && \
+	  PYTHONPATH=.cache/virtualenv $(PYTHON) -m virtualenv --quiet $(VENV); }
+
+$(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/python
+	@test -e $(VENV)/.dev || $(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(NODE_TESTS)/node_modules/.installed: $(NODE_TESTS)/package-lock.json
+	@command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq nodejs npm; } || \
+	  { echo "The tests need Node.js and npm: install Debian's packages nodejs and npm"; exit 1; }
+	@npm ci --prefix $(NODE_TESTS) --no-audit --no-fund --silent
+	@touch $@

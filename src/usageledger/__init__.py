@@ -1,0 +1,3 @@
+"""UsageLedger: a self-hosted usage and cost ledger for LLM traffic."""
+
+__version__ = "0.1.0"

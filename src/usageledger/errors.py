@@ -1,0 +1,165 @@
+"""Every exception that UsageLedger raises.
+
+UsageLedgerError
+├── SettingsError                    a setting that cannot be used
+├── LedgerError                      the event store
+│   ├── LedgerLockedError            another process holds the file
+│   ├── LedgerVersionError           the file was written by a newer version
+│   └── LedgerUnavailableError       closed, failed, or not able to write
+├── RegistryError                    the store of keys, projects and users
+│   └── UnknownCursorError           a list was to go on after an entry that it does not have
+└── RequestError                     has an HTTP status and the API's error body
+    ├── InvalidRequestError          400, a parameter or a body
+    │   └── PageTokenError           400, forged, expired, or of another query
+    ├── AuthenticationError          401
+    ├── PermissionDeniedError        403
+    ├── NotFoundError                404
+    ├── MethodNotAllowedError        405
+    ├── BodyTooLargeError            413
+    ├── UnsupportedMediaTypeError    415
+    ├── RateLimitError               429, has retry_after
+    ├── InternalError                500, a defect of ours
+    └── OverloadedError              503, has retry_after
+"""
+
+from typing import Any, ClassVar
+
+
+class UsageLedgerError(Exception):
+    """The root: `except UsageLedgerError` catches everything of ours."""
+
+
+class SettingsError(UsageLedgerError):
+    """A setting that cannot be used; the message names it, the value given and what is allowed."""
+
+
+class LedgerError(UsageLedgerError):
+    """The event store could not do what was asked."""
+
+
+class LedgerLockedError(LedgerError):
+    """Another process holds the ledger's file."""
+
+
+class LedgerVersionError(LedgerError):
+    """The ledger's schema is newer than this version of UsageLedger."""
+
+
+class LedgerUnavailableError(LedgerError):
+    """The ledger is closed, or its engine failed; nothing was acknowledged."""
+
+
+class RegistryError(UsageLedgerError):
+    """The store of keys, projects and users could not do what was asked."""
+
+
+class UnknownCursorError(RegistryError):
+    """A list was to go on after an entry that it does not have."""
+
+
+class RequestError(UsageLedgerError):
+    """A request that is answered with an error.
+
+    Attributes:
+        status: the HTTP status.
+        message: names the value given and the values allowed.
+        param: the parameter or field at fault, or None.
+        code: the API's machine-readable reason, or None.
+        retry_after: whole seconds for the `Retry-After` header, or None.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "invalid_request_error"
+    default_code: ClassVar[str | None] = "invalid_request_error"
+
+    def __init__(
+        self, message: str, *, param: str | None = None, code: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or self.default_code
+        self.retry_after = retry_after
+
+    def body(self) -> dict[str, Any]:
+        """The API's error body: `{"error": {"message", "type", "param", "code"}}`, all four keys always."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+class InvalidRequestError(RequestError):
+    """400: a parameter or a body that cannot be read."""
+
+    status = 400
+
+
+class PageTokenError(InvalidRequestError):
+    """400: the page token is forged, expired, or of another query."""
+
+    def __init__(self) -> None:
+        super().__init__("The page token is invalid, have you modified the query parameters?")
+
+
+class AuthenticationError(RequestError):
+    """401: no key, or one that is unknown, expired or revoked."""
+
+    status = 401
+    default_code = "invalid_api_key"
+
+
+class PermissionDeniedError(RequestError):
+    """403: the key lacks a scope."""
+
+    status = 403
+    default_code = "insufficient_permissions"
+
+
+class NotFoundError(RequestError):
+    """404: no such resource or address."""
+
+    status = 404
+    default_code = "not_found"
+
+
+class MethodNotAllowedError(RequestError):
+    """405: the address exists, with other methods."""
+
+    status = 405
+    default_code = "method_not_allowed"
+
+
+class BodyTooLargeError(RequestError):
+    """413: more bytes or more events than one request may carry."""
+
+    status = 413
+    default_code = "body_too_large"
+
+
+class UnsupportedMediaTypeError(RequestError):
+    """415: a content type or encoding that is not read here."""
+
+    status = 415
+    default_code = "unsupported_media_type"
+
+
+class RateLimitError(RequestError):
+    """429: the key has used up its requests for now."""
+
+    status = 429
+    type = "requests"
+    default_code = "rate_limit_exceeded"
+
+
+class InternalError(RequestError):
+    """500: a defect of ours; the message never shows its insides."""
+
+    status = 500
+    type = "server_error"
+    default_code = "internal_error"
+
+
+class OverloadedError(RequestError):
+    """503: a queue is full or the ledger cannot write; the same request may be sent again."""
+
+    status = 503
+    type = "server_error"
+    default_code = "overloaded"

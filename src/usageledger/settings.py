@@ -1,0 +1,85 @@
+"""Settings as a table: name, default, help. Each is also an environment variable `USAGELEDGER_<NAME>`."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from usageledger.errors import SettingsError
+
+
+def _help(text: str, least: int = 0) -> dict[str, Any]:
+    return {"doc": text, "least": least}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything an operator can set; units are last in the names."""
+
+    host: str = field(default="127.0.0.1", metadata=_help("Address to listen on."))
+    port: int = field(default=8080, metadata=_help("Port to listen on; 0 takes a free one."))
+    data: Path = field(default=Path("usageledger-data"), metadata=_help("Folder of the ledger and the registry."))
+    admin_key: str | None = field(
+        default=None, metadata=_help("A bootstrap admin key to accept, at least 20 characters.")
+    )
+    max_body_bytes: int = field(
+        default=16 * 1024**2, metadata=_help("Largest request body, after decompression.", 1024)
+    )
+    max_batch_events: int = field(default=10_000, metadata=_help("Most events in one request.", 1))
+    max_future_seconds: int = field(
+        default=600, metadata=_help("How far ahead of the server's clock an event's timestamp may be.")
+    )
+    queue_events: int = field(
+        default=200_000, metadata=_help("Most events that wait for the disk; beyond it the answer is 503.", 1)
+    )
+    commit_events: int = field(default=20_000, metadata=_help("Most events in one commit.", 1))
+    commit_wait_ms: int = field(
+        default=2, metadata=_help("How long a commit waits for company while another one is expected.")
+    )
+    max_queries: int = field(default=4, metadata=_help("Most queries that run at once.", 1))
+    max_query_seconds: int = field(default=30, metadata=_help("Longest time of one query.", 1))
+    max_results: int = field(default=250_000, metadata=_help("Most result rows in one page.", 1))
+    requests_per_minute: int = field(default=0, metadata=_help("Requests a key may make in a minute; 0 for no limit."))
+    memory_limit: str = field(default="1GB", metadata=_help("Memory of the embedded ledger's engine."))
+
+    @property
+    def ledger_url(self) -> str:
+        """Where the events are."""
+        return f"duckdb:///{self.data.absolute()}/ledger.duckdb"
+
+    @property
+    def registry_url(self) -> str:
+        """Where keys, projects and users are."""
+        return f"sqlite:///{self.data.absolute()}/registry.sqlite"
+
+
+def load_settings(given: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from `given` (None values are ignored), else `USAGELEDGER_*`, else the default.
+
+    Raises:
+        SettingsError: a value that is not of the setting's type or below its least.
+    """
+    values: dict[str, Any] = {}
+    for setting in fields(Settings):
+        name = setting.name
+        raw = given.get(name) if given else None
+        if raw is None:
+            raw = environ.get(f"USAGELEDGER_{name.upper()}")
+        if raw is not None:
+            values[name] = _read(name, raw, type(setting.default), setting.metadata["least"])
+    return Settings(**values)
+
+
+def _read(name: str, raw: Any, kind: type, least: int) -> Any:
+    if issubclass(kind, Path):
+        return Path(raw)
+    if kind is not int:
+        return str(raw)
+    try:
+        value = int(raw)
+    except ValueError:
+        raise SettingsError(f"{name}: expected an integer, got {raw!r}") from None
+    if value < least:
+        raise SettingsError(f"{name}: expected at least {least}, got {value}")
+    return value
