@@ -1,0 +1,281 @@
+"""The table that drives everything: one row per kind of usage.
+
+Routes, validation, storage schema, SQL, OpenAPI, command line and dashboard loop over `METERS`; adding a kind of
+usage is adding a row. Names, filters, groupings, widths and limits are those of OpenAI's Organization Usage API
+(https://platform.openai.com/docs/api-reference/usage) as the official Python SDK 3.54 types them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Width:
+    """A bucket width and how many buckets of it a page has by default and at most."""
+
+    name: str
+    seconds: int
+    default_limit: int
+    max_limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A number that an event carries and a result reports.
+
+    Attributes:
+        unit: what is counted: `tokens`, `requests`, `images`, `characters`, `seconds`, `bytes`, `sessions`, `usd`.
+        adds: `sum` for a flow; `gauge` for a size, where a bucket's value is the sum over stores of the largest seen.
+        required: an event must carry it, or numbers that it follows from.
+        parts: the disjoint stored columns that it is the sum of; a measure that is itself stored is its only part.
+        default: what an event has that does not carry it; None where nothing can be assumed.
+        unit_field: the result field that names the unit, where it differs from result to result.
+    """
+
+    name: str
+    unit: str
+    doc: str
+    adds: Literal["sum", "gauge"] = "sum"
+    required: bool = False
+    parts: tuple[str, ...] = ()
+    default: int | None = None
+    unit_field: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The stored columns that add up to this measure."""
+        return self.parts or (self.name,)
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """A property of an event by which usage is told apart.
+
+    Attributes:
+        filter: the query parameter that selects by it, or None.
+        flag: true or false, where other dimensions are text.
+        values: the values that the official API documents; empty where any text is allowed.
+        pattern: what further values must look like; with `values` and no pattern, only those are allowed.
+        on_wire: False for what is stored with the event but is neither a grouping nor a field of the official API.
+    """
+
+    name: str
+    doc: str
+    filter: str | None = None
+    flag: bool = False
+    values: tuple[str, ...] = ()
+    pattern: str | None = None
+    on_wire: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """One kind of usage: its endpoint, what it measures and by what it is told apart."""
+
+    kind: str
+    path: str
+    object: str
+    title: str
+    measures: tuple[Measure, ...]
+    dimensions: tuple[Dimension, ...]
+    widths: tuple[Width, ...]
+
+    @property
+    def groupings(self) -> tuple[Dimension, ...]:
+        """The dimensions of the API, in the order of its results."""
+        return tuple(d for d in self.dimensions if d.on_wire)
+
+    @property
+    def filters(self) -> tuple[Dimension, ...]:
+        """The dimensions that a query parameter selects by."""
+        return tuple(d for d in self.dimensions if d.filter)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The stored columns of its measures."""
+        return _unique(column for measure in self.measures for column in measure.columns)
+
+    def width(self, name: str) -> Width:
+        """The width called `name`; KeyError where there is none."""
+        return {width.name: width for width in self.widths}[name]
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+USAGE_WIDTHS = (Width("1m", 60, 60, 1440), Width("1h", 3600, 24, 168), Width("1d", 86400, 7, 31))
+
+PROJECT = Dimension("project_id", "The project that the usage belongs to.", filter="project_ids")
+USER = Dimension("user_id", "The user who caused the usage.", filter="user_ids")
+API_KEY = Dimension("api_key_id", "The API key that was used.", filter="api_key_ids")
+MODEL = Dimension("model", "The model that did the work.", filter="models")
+BATCH = Dimension("batch", "Whether the request ran as a batch job.", filter="batch", flag=True)
+SERVICE_TIER = Dimension("service_tier", "The service tier that served the request.")
+API_SOURCE = Dimension("api_source", "The API that caused the usage.", values=("agents_api", "unlabeled"))
+VECTOR_STORE = Dimension("vector_store_id", "The vector store that was searched.", filter="vector_store_ids")
+
+BY_MODEL = (PROJECT, USER, API_KEY, MODEL)
+BY_TIER = (*BY_MODEL, BATCH, SERVICE_TIER, API_SOURCE)
+
+UNCACHED = ("input_text_tokens", "input_audio_tokens", "input_image_tokens")
+CACHED = ("input_cached_text_tokens", "input_cached_audio_tokens", "input_cached_image_tokens")
+CACHE_WRITE = ("input_cache_write_30m_tokens", "input_cache_write_12h_tokens", "input_cache_write_other_tokens")
+OUTPUT = ("output_text_tokens", "output_audio_tokens", "output_image_tokens")
+
+REQUESTS = Measure("num_model_requests", "requests", "Requests made to the model.", default=1)
+INPUT_TOKENS = Measure(
+    "input_tokens", "tokens", "Input tokens, all of them.", required=True, parts=("input_text_tokens",)
+)
+
+
+def _tokens(name: str, doc: str, parts: tuple[str, ...] = (), *, required: bool = False) -> Measure:
+    return Measure(name, "tokens", doc, required=required, parts=parts)
+
+
+TOKENS = (
+    _tokens(
+        "input_tokens",
+        "Input tokens, cached and cache-write tokens included.",
+        (*UNCACHED, *CACHED, *CACHE_WRITE),
+        required=True,
+    ),
+    _tokens("input_cached_tokens", "Input tokens read from the cache: text, audio and image.", CACHED),
+    _tokens("input_cache_write_tokens", "Input tokens written to the cache, whatever their lifetime.", CACHE_WRITE),
+    _tokens("input_uncached_tokens", "Input tokens neither read from nor written to the cache.", UNCACHED),
+    _tokens("output_tokens", "Output tokens: text, audio and image.", OUTPUT, required=True),
+    _tokens("input_text_tokens", "Text input tokens, cached and cache-write tokens left out."),
+    _tokens("output_text_tokens", "Text output tokens."),
+    _tokens("input_cached_text_tokens", "Text input tokens read from the cache."),
+    _tokens("input_audio_tokens", "Audio input tokens, cached tokens left out."),
+    _tokens("input_cached_audio_tokens", "Audio input tokens read from the cache."),
+    _tokens("output_audio_tokens", "Audio output tokens."),
+    _tokens("input_image_tokens", "Image input tokens, cached tokens left out."),
+    _tokens("input_cached_image_tokens", "Image input tokens read from the cache."),
+    _tokens("output_image_tokens", "Image output tokens."),
+    _tokens("input_cache_write_30m_tokens", "Input tokens written to the cache for 30 minutes."),
+    _tokens("input_cache_write_12h_tokens", "Input tokens written to the cache for 12 hours."),
+    REQUESTS,
+)
+
+
+def _meter(
+    kind: str,
+    title: str,
+    measures: tuple[Measure, ...],
+    dimensions: tuple[Dimension, ...],
+    result: str | None = None,
+) -> Meter:
+    return Meter(
+        kind=kind,
+        path=f"/organization/usage/{kind}",
+        object=f"organization.usage.{result or kind}.result",
+        title=title,
+        measures=measures,
+        dimensions=dimensions,
+        widths=USAGE_WIDTHS,
+    )
+
+
+METERS: tuple[Meter, ...] = (
+    _meter("completions", "Completions", TOKENS, BY_TIER),
+    _meter("embeddings", "Embeddings", (INPUT_TOKENS, REQUESTS), BY_MODEL),
+    _meter("moderations", "Moderations", (INPUT_TOKENS, REQUESTS), BY_MODEL),
+    _meter(
+        "images",
+        "Images",
+        (Measure("images", "images", "Images made or changed.", required=True), REQUESTS),
+        (
+            *BY_MODEL,
+            Dimension(
+                "size",
+                "Width and height of the image.",
+                filter="sizes",
+                values=("256x256", "512x512", "1024x1024", "1792x1792", "1024x1792"),
+                pattern=r"^([1-9][0-9]{1,4}x[1-9][0-9]{1,4}|auto)$",
+            ),
+            Dimension(
+                "source",
+                "What made the image.",
+                filter="sources",
+                values=("image.generation", "image.edit", "image.variation"),
+            ),
+            Dimension("quality", "Quality of the image, which its price depends on.", on_wire=False),
+        ),
+    ),
+    _meter(
+        "audio_speeches",
+        "Audio speeches",
+        (Measure("characters", "characters", "Characters spoken.", required=True), REQUESTS),
+        BY_MODEL,
+    ),
+    _meter(
+        "audio_transcriptions",
+        "Audio transcriptions",
+        (Measure("seconds", "seconds", "Seconds of audio transcribed.", required=True), REQUESTS),
+        BY_MODEL,
+    ),
+    _meter(
+        "vector_stores",
+        "Vector stores",
+        (Measure("usage_bytes", "bytes", "Bytes stored.", adds="gauge", required=True),),
+        (PROJECT, Dimension("vector_store_id", "The vector store whose size this is.", on_wire=False)),
+    ),
+    _meter(
+        "code_interpreter_sessions",
+        "Code interpreter sessions",
+        (Measure("num_sessions", "sessions", "Code interpreter sessions.", required=True),),
+        (PROJECT,),
+    ),
+    _meter(
+        "file_search_calls",
+        "File search calls",
+        (Measure("num_requests", "requests", "File search calls.", required=True),),
+        (PROJECT, USER, API_KEY, VECTOR_STORE),
+        result="file_searches",
+    ),
+    _meter(
+        "web_search_calls",
+        "Web search calls",
+        (Measure("num_requests", "requests", "Web search calls.", required=True), REQUESTS),
+        (
+            *BY_MODEL,
+            Dimension(
+                "context_level",
+                "How much of the web's context was used.",
+                filter="context_levels",
+                values=("low", "medium", "high"),
+            ),
+            API_SOURCE,
+        ),
+        result="web_searches",
+    ),
+    _meter("decisions", "Decisions", TOKENS, BY_TIER),
+)
+
+COSTS = Meter(
+    kind="costs",
+    path="/organization/costs",
+    object="organization.costs.result",
+    title="Costs",
+    measures=(
+        Measure("amount", "usd", "What the usage cost."),
+        Measure("quantity", "", "How much was used, when grouped by line item.", unit_field="quantity_unit"),
+    ),
+    dimensions=(
+        PROJECT,
+        Dimension("user_id", "The user who caused the cost."),
+        Dimension("line_item", "What was paid for.", filter="line_items"),
+        API_KEY,
+        API_SOURCE,
+    ),
+    widths=(Width("1d", 86400, 7, 180),),
+)
+
+METER_BY_KIND: dict[str, Meter] = {meter.kind: meter for meter in METERS}
+
+# The union of all kinds, in the order of the stored columns.
+DIMENSIONS: dict[str, Dimension] = {d.name: d for meter in METERS for d in meter.dimensions}
+MEASURE_COLUMNS: tuple[str, ...] = _unique(column for meter in METERS for column in meter.columns)
+GAUGES: frozenset[str] = frozenset(m.name for meter in METERS for m in meter.measures if m.adds == "gauge")
