@@ -1,0 +1,178 @@
+"""The database under the registry: how it is opened, and its transactions. The only place that knows dialects."""
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.sql.dml import Insert
+
+from usageledger.errors import RegistryError
+from usageledger.registry.faults import registry_error
+
+BUSY_TIMEOUT_S = 5.0
+
+_WRITES = "usageledger_writes"
+_LOGGING_NAME = "usageledger_registry"
+_MIGRATION_LOCK = 0x75_6C_72_65_67  # "ulreg": PostgreSQL's advisory locks are numbers
+
+
+class Database:
+    """One database and its connections; safe to use from many threads.
+
+    Attributes:
+        place: the file, or the URL without its password, for messages.
+    """
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(**{_WRITES: True})
+        self._closed = False
+        self.place = place
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads. Raises RegistryError for every failure of the database."""
+        with self._transaction(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits at the end. Raises RegistryError for every failure of the database."""
+        with self._transaction(self._writer) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        if self._closed:
+            raise RegistryError(f"The registry {self.place} is closed.")
+        try:
+            with engine.begin() as connection:
+                yield connection
+        except (SQLAlchemyError, sqlite3.Error, UnicodeError, OverflowError) as error:
+            # Without the cause: a driver's message may hold the values of the row.
+            raise registry_error(error, self.place) from None
+
+    def close(self) -> None:
+        """Close every connection; closing again does nothing."""
+        self._closed = True
+        self._engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Open `sqlite:///file` (made when it is not there) or `postgresql://user:password@host/name`.
+
+    Raises:
+        RegistryError: the URL cannot be used, or the file cannot be made.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(parsed)
+    place = parsed.render_as_string(hide_password=True)
+    try:
+        engine = _engine(parsed, pool_pre_ping=True)
+    except ImportError:
+        raise RegistryError(f'The registry {place} needs a driver: pip install "psycopg[binary]"') from None
+    except (SQLAlchemyError, TypeError, ValueError) as error:
+        raise registry_error(error, place) from None
+    return Database(engine, place)
+
+
+def _parse(url: str) -> URL:
+    allowed = "use sqlite:///path/registry.sqlite or postgresql://user:password@host:5432/name."
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        # The value is not shown: what cannot be parsed may hold a password anywhere.
+        raise RegistryError(f"The registry's URL cannot be read: {allowed}") from None
+    if backend not in ("sqlite", "postgresql"):
+        raise RegistryError(f"A registry cannot be kept in {backend!r}: {allowed}")
+    return parsed
+
+
+def _open_sqlite(url: URL) -> Database:
+    if url.drivername not in ("sqlite", "sqlite+pysqlite") or url.host or url.query:
+        raise RegistryError(f"The registry's URL {url} takes a path and nothing else: sqlite:///path/registry.sqlite.")
+    if not url.database or url.database == ":memory:":
+        raise RegistryError("The registry needs a file: processes share it, and keys must outlive them.")
+    path = Path(url.database)
+    _make_file(path)
+    engine = _engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return Database(engine, str(path))
+
+
+def _engine(url: URL, **options: Any) -> Engine:
+    """An engine that logs nothing: at DEBUG SQLAlchemy writes out rows, and ours hold digests and secrets."""
+    logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").setLevel(logging.WARNING)
+    return create_engine(url, hide_parameters=True, logging_name=_LOGGING_NAME, pool_timeout=BUSY_TIMEOUT_S, **options)
+
+
+def _make_file(path: Path) -> None:
+    """Make the file, readable by its owner only; SQLite gives its log beside it the same mode."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        if path.parent.is_dir():
+            return
+        raise RegistryError(f"The registry {path} cannot be made: {path.parent} is not a folder.") from None
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise RegistryError(f"The registry {path} cannot be made: {reason}.") from None
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    """Set up a new connection; the time-out comes first, as the others may have to wait."""
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+    _use_wal(connection)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, or find that it is on.
+
+    SQLite refuses at once, without its time-out, while another process sets up the same file: so wait here.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Take the lock of a writer at once: taken later, it may be refused without waiting."""
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def lock_for_migration(connection: Connection) -> None:
+    """Let one process migrate at a time, until this transaction ends; on SQLite every writer is alone already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+
+
+def insert_or_ignore(connection: Connection, table: Table) -> Insert:
+    """An INSERT that leaves rows alone whose primary key or unique column is there already."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415  (most registries never need it)
+
+    return postgresql.insert(table).on_conflict_do_nothing()

@@ -1,0 +1,338 @@
+"""Keys, projects, users and secrets: what may be asked of the registry."""
+
+import hashlib
+import hmac
+import secrets as randomness
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection, Row, Table, or_, select, update
+
+from usageledger.errors import RegistryError
+from usageledger.registry import records
+from usageledger.registry.database import Database, insert_or_ignore, open_database
+from usageledger.registry.migrations import migrate
+from usageledger.registry.paging import fetch_page
+from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Project, User
+from usageledger.registry.tables import SECRET_BYTES, TEXT_LENGTH_MAX, admin_keys, projects, secrets, users
+
+KEY_PREFIX = "sk-admin-"
+KEY_LENGTH_MIN = 20
+KEY_LENGTH_MAX = 512
+TOUCH_INTERVAL_S = 60
+
+
+def open_registry(url: str) -> "Registry":
+    """Open a registry, make it when it is not there, and bring its tables up to date.
+
+    Args:
+        url: `sqlite:///path/registry.sqlite` (four slashes for an absolute path) or `postgresql://…`.
+
+    Raises:
+        RegistryError: the URL, file, folder or server cannot be used, or a newer UsageLedger wrote the registry.
+    """
+    database = open_database(url)
+    try:
+        migrate(database)
+    except BaseException:
+        database.close()
+        raise
+    return Registry(database)
+
+
+class Registry:
+    """The store of keys, projects, users and secrets.
+
+    Safe to use from many threads, and by many processes at once. Every method may raise RegistryError when
+    the database fails: locked for more than 5 s, damaged, full, closed. Times are Unix seconds.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; closing again does nothing."""
+        self._database.close()
+
+    # Keys
+
+    def create_key(
+        self,
+        name: str,
+        scopes: Iterable[str] = SCOPES,
+        *,
+        expires_at: int | None = None,
+        value: str | None = None,
+        now: int,
+    ) -> tuple[AdminKey, str]:
+        """Make a key; only the SHA-256 digest of its value is kept.
+
+        Args:
+            name: 1 to 256 characters.
+            scopes: one or more of `SCOPES`.
+            expires_at: the first second in which the key is no longer valid, or None for never.
+            value: the value to give it, 20 to 512 visible ASCII characters. A key that has this value already is
+                returned as it is: its name, scopes and expiry do not change.
+            now: Unix seconds.
+
+        Returns:
+            The key and its value, which cannot be had again.
+
+        Raises:
+            RegistryError: a bad name, scope or value, or a value whose key was revoked.
+        """
+        _check_text("The name of a key", name)
+        granted = _check_scopes(scopes)
+        value = KEY_PREFIX + randomness.token_urlsafe(32) if value is None else _check_value(value)
+        digest = _digest(value)
+        row = {
+            "id": _new_id("key_"),
+            "name": name,
+            "redacted_value": _redact(value),
+            "digest": digest,
+            "scopes": " ".join(granted),
+            "created_at": now,
+            "expires_at": expires_at,
+        }
+        with self._database.write() as connection:
+            connection.execute(insert_or_ignore(connection, admin_keys), row)
+            key = records.admin_key(connection.execute(select(admin_keys).where(admin_keys.c.digest == digest)).one())
+        if key.revoked_at is not None:
+            raise RegistryError(f"The key {key.id} ({key.redacted_value}) was revoked: choose another value.")
+        return key, value
+
+    def find_key(self, value: str, *, now: int) -> AdminKey | None:
+        """The key with this value; None when it is unknown, revoked or expired."""
+        digest = _digest(value)
+        with self._database.read() as connection:
+            row = connection.execute(select(admin_keys).where(admin_keys.c.digest == digest)).first()
+        if row is None or not hmac.compare_digest(row.digest, digest):
+            return None
+        key = records.admin_key(row)
+        expired = key.expires_at is not None and key.expires_at <= now
+        return None if expired or key.revoked_at is not None else key
+
+    def get_key(self, key_id: str) -> AdminKey | None:
+        """The key with this id; None when there is none, or when it was revoked."""
+        with self._database.read() as connection:
+            row = _by_id(connection, admin_keys, key_id)
+        return records.admin_key(row) if row is not None and row.revoked_at is None else None
+
+    def list_keys(self, *, after: str | None = None, limit: int = 20, order: Order = "asc") -> Listing[AdminKey]:
+        """The keys that were not revoked, by (created_at, id).
+
+        Args:
+            after: the id of the last key of the page before, or None for the first page.
+            limit: keys on the page, 1 or more.
+            order: `asc`, oldest first, or `desc`.
+
+        Raises:
+            RegistryError: `after` is unknown, or `limit` is below 1.
+        """
+        kept = [admin_keys.c.revoked_at.is_(None)]
+        with self._database.read() as connection:
+            listed = admin_keys.c.created_at
+            return fetch_page(connection, listed, records.admin_key, where=kept, after=after, limit=limit, order=order)
+
+    def revoke_key(self, key_id: str, *, now: int) -> bool:
+        """Make a key invalid for good; False when there is none, or when it was revoked before."""
+        statement = update(admin_keys).where(admin_keys.c.id == key_id, admin_keys.c.revoked_at.is_(None))
+        with self._database.write() as connection:
+            return connection.execute(statement.values(revoked_at=now)).rowcount == 1
+
+    def touch_key(self, key_id: str, *, now: int) -> None:
+        """Note that a key was used; written at most once per 60 s, so that it may be called for every request."""
+        last = admin_keys.c.last_used_at
+        due = (admin_keys.c.id == key_id, or_(last.is_(None), last <= now - TOUCH_INTERVAL_S))
+        # Looking first keeps requests from queueing for the one writer's lock.
+        with self._database.read() as connection:
+            if connection.execute(select(admin_keys.c.id).where(*due)).first() is None:
+                return
+        with self._database.write() as connection:
+            connection.execute(update(admin_keys).where(*due).values(last_used_at=now))
+
+    def has_keys(self) -> bool:
+        """Whether there is a key that was not revoked."""
+        query = select(admin_keys.c.id).where(admin_keys.c.revoked_at.is_(None)).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
+    # Projects and users
+
+    def note_seen(self, project_ids: Iterable[str], user_ids: Iterable[str], *, now: int) -> None:
+        """Add the projects and users that are not known yet; known ones are left as they are.
+
+        Args:
+            project_ids: ids of 1 to 256 characters; a new project is named by its id.
+            user_ids: ids of 1 to 256 characters; a new user has no name and no email.
+            now: Unix seconds.
+
+        Raises:
+            RegistryError: an id is empty or too long; then nothing was added.
+        """
+        # Sorted, so that two servers that add the same ids wait for each other and do not deadlock.
+        new_projects, new_users = sorted(set(project_ids)), sorted(set(user_ids))
+        for id_ in new_projects:
+            _check_text("The id of a project", id_)
+        for id_ in new_users:
+            _check_text("The id of a user", id_)
+        project_rows = [{"id": id_, "name": id_, "created_at": now} for id_ in new_projects]
+        user_rows = [{"id": id_, "role": "reader", "added_at": now} for id_ in new_users]
+        if not project_rows and not user_rows:
+            return
+        with self._database.write() as connection:
+            if project_rows:
+                connection.execute(insert_or_ignore(connection, projects), project_rows)
+            if user_rows:
+                connection.execute(insert_or_ignore(connection, users), user_rows)
+
+    def seen_ids(self) -> tuple[set[str], set[str]]:
+        """The ids of all projects, archived ones too, and of all users."""
+        with self._database.read() as connection:
+            return set(connection.scalars(select(projects.c.id))), set(connection.scalars(select(users.c.id)))
+
+    def list_projects(
+        self, *, after: str | None = None, limit: int = 20, include_archived: bool = False
+    ) -> Listing[Project]:
+        """The projects, by (created_at, id).
+
+        Args:
+            after: the id of the last project of the page before, or None for the first page.
+            limit: projects on the page, 1 or more.
+            include_archived: whether archived projects are listed too.
+
+        Raises:
+            RegistryError: `after` is unknown, or `limit` is below 1.
+        """
+        kept = [] if include_archived else [projects.c.archived_at.is_(None)]
+        with self._database.read() as connection:
+            return fetch_page(connection, projects.c.created_at, records.project, where=kept, after=after, limit=limit)
+
+    def get_project(self, project_id: str) -> Project | None:
+        """The project with this id, archived or not."""
+        with self._database.read() as connection:
+            row = _by_id(connection, projects, project_id)
+        return None if row is None else records.project(row)
+
+    def create_project(self, name: str, *, now: int) -> Project:
+        """Make a project with a name of 1 to 256 characters, which others may have too.
+
+        Raises:
+            RegistryError: the name is empty or too long.
+        """
+        _check_text("The name of a project", name)
+        made = Project(id=_new_id("proj_"), name=name, created_at=now, archived_at=None)
+        with self._database.write() as connection:
+            connection.execute(projects.insert().values(id=made.id, name=made.name, created_at=made.created_at))
+        return made
+
+    def rename_project(self, project_id: str, name: str) -> Project | None:
+        """Give a project another name of 1 to 256 characters; None when there is no such project.
+
+        Raises:
+            RegistryError: the name is empty or too long.
+        """
+        _check_text("The name of a project", name)
+        with self._database.write() as connection:
+            connection.execute(update(projects).where(projects.c.id == project_id).values(name=name))
+            row = _by_id(connection, projects, project_id)
+        return None if row is None else records.project(row)
+
+    def archive_project(self, project_id: str, *, now: int) -> Project | None:
+        """Archive a project; None when there is none. One archived before keeps its `archived_at`."""
+        with self._database.write() as connection:
+            active = (projects.c.id == project_id, projects.c.archived_at.is_(None))
+            connection.execute(update(projects).where(*active).values(archived_at=now))
+            row = _by_id(connection, projects, project_id)
+        return None if row is None else records.project(row)
+
+    def list_users(self, *, after: str | None = None, limit: int = 20, emails: Sequence[str] = ()) -> Listing[User]:
+        """The users, by (added_at, id).
+
+        Args:
+            after: the id of the last user of the page before, or None for the first page.
+            limit: users on the page, 1 or more.
+            emails: only users with one of these addresses; empty for all.
+
+        Raises:
+            RegistryError: `after` is unknown, or `limit` is below 1.
+        """
+        kept = [users.c.email.in_(emails)] if emails else []
+        with self._database.read() as connection:
+            return fetch_page(connection, users.c.added_at, records.user, where=kept, after=after, limit=limit)
+
+    def get_user(self, user_id: str) -> User | None:
+        """The user with this id."""
+        with self._database.read() as connection:
+            row = _by_id(connection, users, user_id)
+        return None if row is None else records.user(row)
+
+    # Secrets
+
+    def secret(self, name: str) -> bytes:
+        """32 random bytes, made when first asked for, and the same for every process on this registry."""
+        _check_text("The name of a secret", name)
+        query = select(secrets.c.value).where(secrets.c.name == name)
+        with self._database.read() as connection:
+            known = connection.execute(query).scalar()
+        if known is not None:
+            return bytes(known)
+        row = {"name": name, "value": randomness.token_bytes(SECRET_BYTES)}
+        with self._database.write() as connection:
+            connection.execute(insert_or_ignore(connection, secrets), row)
+            return bytes(connection.execute(query).scalar_one())
+
+
+def _by_id(connection: Connection, table: Table, row_id: str) -> Row[Any] | None:
+    return connection.execute(select(table).where(table.c.id == row_id)).first()
+
+
+def _new_id(prefix: str) -> str:
+    return prefix + randomness.token_urlsafe(18)
+
+
+def _digest(value: str) -> bytes:
+    # A header may hold what is no text; that is an unknown key, not a failure.
+    return hashlib.sha256(value.encode("utf-8", "surrogatepass")).digest()
+
+
+def _redact(value: str) -> str:
+    return f"{KEY_PREFIX if value.startswith(KEY_PREFIX) else ''}...{value[-4:]}"
+
+
+def _check_text(what: str, text: str) -> None:
+    if not 1 <= len(text) <= TEXT_LENGTH_MAX:
+        raise RegistryError(f"{what} must be 1 to {TEXT_LENGTH_MAX} characters long, not {len(text)}.")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise RegistryError(f"{what} must be text that UTF-8 can hold, not {text!r}.")
+
+
+def _check_scopes(scopes: Iterable[str]) -> list[str]:
+    """The scopes, each once, in the order of SCOPES."""
+    asked = set(scopes)
+    unknown = sorted(asked.difference(SCOPES))
+    if unknown:
+        raise RegistryError(f"Unknown scope: {', '.join(map(repr, unknown))}. Allowed are {', '.join(SCOPES)}.")
+    if not asked:
+        raise RegistryError(f"A key needs a scope. Allowed are {', '.join(SCOPES)}.")
+    return [scope for scope in SCOPES if scope in asked]
+
+
+def _check_value(value: str) -> str:
+    """The value; the messages do not show it."""
+    if not KEY_LENGTH_MIN <= len(value) <= KEY_LENGTH_MAX:
+        raise RegistryError(
+            f"The value of a key must be {KEY_LENGTH_MIN} to {KEY_LENGTH_MAX} characters long, not {len(value)}."
+        )
+    if not all("!" <= character <= "~" for character in value):
+        raise RegistryError("The value of a key must be visible ASCII characters, without spaces or line ends.")
+    return value

@@ -1,0 +1,58 @@
+"""The tables, as the newest migration leaves them. Times are Unix seconds."""
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, String, Table
+
+# The newest revision in migrations/versions. A registry that says the same opens without Alembic.
+SCHEMA_VERSION = "0001"
+
+# Our own name, so that a PostgreSQL database may hold another application's Alembic version too.
+VERSION_TABLE = "usageledger_registry_version"
+
+TEXT_LENGTH_MAX = 256
+DIGEST_BYTES = 32
+SECRET_BYTES = 32
+
+metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s"})
+
+admin_keys = Table(
+    "admin_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(TEXT_LENGTH_MAX), nullable=False),
+    Column("redacted_value", String(64), nullable=False),
+    Column("digest", LargeBinary(DIGEST_BYTES), nullable=False, unique=True),
+    Column("scopes", String(TEXT_LENGTH_MAX), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("last_used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Index("ix_admin_keys_created_at_id", "created_at", "id"),
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", String(TEXT_LENGTH_MAX), primary_key=True),
+    Column("name", String(TEXT_LENGTH_MAX), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+    Index("ix_projects_created_at_id", "created_at", "id"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(TEXT_LENGTH_MAX), primary_key=True),
+    Column("name", String(TEXT_LENGTH_MAX)),
+    Column("email", String(TEXT_LENGTH_MAX)),
+    Column("role", String(32), nullable=False),
+    Column("added_at", BigInteger, nullable=False),
+    Index("ix_users_added_at_id", "added_at", "id"),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(TEXT_LENGTH_MAX), primary_key=True),
+    Column("value", LargeBinary(SECRET_BYTES), nullable=False),
+)

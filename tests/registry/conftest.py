@@ -1,0 +1,53 @@
+"""A registry on a real file, and real processes that share it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import usageledger
+from usageledger.registry import Registry, open_registry
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "registry.sqlite"
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def registry(url: str) -> Iterator[Registry]:
+    with open_registry(url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts `python -c code arguments…`, with warnings as errors and our package on the path."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(code: str, *arguments: str, root: Path = Path(usageledger.__file__).parent.parent) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", code, *arguments],
+            env={**os.environ, "PYTHONPATH": str(root)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        with process:
+            process.kill()

@@ -1,0 +1,109 @@
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import usageledger
+from usageledger.errors import RegistryError
+from usageledger.registry import Registry, migrations, open_registry
+from usageledger.registry.tables import SCHEMA_VERSION, VERSION_TABLE, metadata
+
+OPEN = """
+import logging, sys
+logging.basicConfig(level=logging.DEBUG)
+from usageledger.registry import open_registry
+open_registry(sys.argv[1]).close()
+print("alembic" in sys.modules)
+"""
+
+
+def differences(registry: Registry) -> list[Any]:
+    with registry._database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+
+def test_the_migrations_leave_what_the_tables_say(registry: Registry) -> None:
+    assert differences(registry) == []
+    for change in (
+        "DROP INDEX ix_admin_keys_created_at_id",
+        "ALTER TABLE users DROP COLUMN email",
+        "CREATE TABLE surplus (x INTEGER)",
+    ):
+        with registry._database.write() as connection:
+            before = len(differences(registry))
+            connection.exec_driver_sql(change)
+        assert len(differences(registry)) == before + 1, f"the comparison sees: {change}"
+
+
+def test_the_known_version_is_the_newest_migration() -> None:
+    scripts = ScriptDirectory(migrations.__path__[0])
+    assert scripts.get_heads() == [SCHEMA_VERSION]
+    assert len(scripts.get_bases()) == 1
+
+
+def test_an_up_to_date_registry_opens_without_alembic(url: str, start: Callable[..., Any]) -> None:
+    assert start(OPEN, url).communicate() == ("True\n", "")
+    assert start(OPEN, url).communicate() == ("False\n", "")
+
+
+@pytest.mark.parametrize("version", ["0002", "1000", "ae1027a6acf", "", "0000"])
+def test_a_version_that_is_not_ours_is_refused(path: Path, url: str, version: str) -> None:
+    open_registry(url).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = ?", (version,))
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(RegistryError) as raised:
+        open_registry(url)
+    assert str(path) in str(raised.value)
+    assert repr(version) in str(raised.value)
+    assert ("update UsageLedger" in str(raised.value)) == (version != "0000")
+    assert path.read_bytes() == before
+
+
+def test_a_migration_that_fails_leaves_nothing(path: Path, url: str) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE secrets (another TEXT)")  # the last table that the migration makes
+    connection.close()
+    with pytest.raises(RegistryError, match=r"failed: table secrets already exists\.$"):
+        open_registry(url)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("secrets",)]
+        connection.execute("DROP TABLE secrets")
+    connection.close()
+    with open_registry(url) as registry:
+        assert differences(registry) == []
+
+
+def test_threads_may_open_different_registries_at_once(tmp_path: Path) -> None:
+    ready = threading.Barrier(6)
+    found: list[list[Any]] = []
+
+    def open_one(n: int) -> None:
+        ready.wait()
+        with open_registry(f"sqlite:///{tmp_path}/{n}.sqlite") as registry:
+            found.append(differences(registry))
+
+    threads = [threading.Thread(target=open_one, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[]] * 6
+
+
+def test_the_package_may_be_installed_anywhere(tmp_path: Path, start: Callable[..., Any]) -> None:
+    root = tmp_path / "100% of %(here)s, it's odd"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(usageledger.__file__).parent, root / "usageledger", ignore=ignored)
+    process = start(OPEN, f"sqlite:///{tmp_path}/registry.sqlite", root=root)
+    assert process.communicate() == ("True\n", "")
