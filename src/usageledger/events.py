@@ -6,7 +6,7 @@ events into one Arrow table of the stored columns.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
@@ -94,7 +94,8 @@ def _dimension(dimension: Dimension) -> Field:
         kind = Literal[dimension.values]
         if dimension.pattern:
             rule += ", or another size such as '1536x1024' or 'auto'"
-            kind = Annotated[str, Meta(pattern=dimension.pattern)]
+            # `$` also matches before a newline at the end.
+            kind = Annotated[str, Meta(pattern=rf"(?:{dimension.pattern})\Z")]
     return Field(dimension.name, kind | None, (str,), "a string", rule, None)
 
 
@@ -178,7 +179,10 @@ def decode(body: bytes, *, lines: bool, max_events: int) -> Decoded:
 
 def _fast(body: bytes, *, lines: bool) -> list[Any]:
     if lines:
-        return _one.decode_lines(body)
+        events = _one.decode_lines(body)
+        if len(events) != sum(1 for line in body.split(b"\n") if line.strip()):
+            raise msgspec.DecodeError("not one event a line")
+        return events
     return _many.decode(body) if body.lstrip()[:1] == b"[" else [_one.decode(body)]
 
 
@@ -317,28 +321,26 @@ def to_table(events: Sequence[Any], latest: int, now: int) -> tuple[pa.Table, np
     Returns:
         The table (`SCHEMA`), for each of its rows the place of its event in `events`, and the problems.
     """
-    kinds = [_KIND_OF[type(event)] for event in events]
-    tables: list[pa.Table] = []
-    places: list[np.ndarray[Any, Any]] = []
-    problems: list[Problem] = []
-    for kind in dict.fromkeys(kinds):
-        at = [position for position, other in enumerate(kinds) if other == kind]
-        of_kind = events if len(at) == len(events) else [events[position] for position in at]
-        columns = _columns(METER_BY_KIND[kind], of_kind)
-        refused = {p.position: p for p in _refusals(kind, columns, latest, now)}
-        table = _table(kind, columns)
-        place = np.asarray(at, np.int64)
-        if refused:
-            problems.extend(
-                Problem(at[row], problem.code, problem.param, problem.message) for row, problem in refused.items()
-            )
-            kept = np.setdiff1d(np.arange(len(at)), np.fromiter(refused, np.int64))
-            table, place = table.take(kept), place[kept]
-        tables.append(table)
-        places.append(place)
-    if not tables:
-        return SCHEMA.empty_table(), np.empty(0, np.int64), []
-    return pa.concat_tables(tables), np.concatenate(places), problems
+    places: dict[str, list[int]] = {}
+    for place, event in enumerate(events):
+        places.setdefault(_KIND_OF[type(event)], []).append(place)
+    columns: dict[str, Any] = {}
+    problems: dict[int, Problem] = {}
+    for kind, at in places.items():
+        fields = _columns(METER_BY_KIND[kind], [events[place] for place in at])
+        for problem in _refusals(kind, fields, latest, now):
+            problems.setdefault(at[problem.position], replace(problem, position=at[problem.position]))
+        if len(places) == 1:
+            columns = _stored(kind, fields)
+            break
+        for name, values in _stored(kind, fields).items():
+            if name not in columns:
+                columns[name] = np.zeros(len(events), np.int64 if COLUMNS[name] is int else object)
+                columns[name][:] = 0 if COLUMNS[name] is int else None
+            columns[name][at] = values
+    table = _table(columns, len(events))
+    kept = np.setdiff1d(np.arange(len(events)), np.fromiter(problems, np.int64))
+    return (table.take(kept) if problems else table), kept, list(problems.values())
 
 
 def _columns(meter: Meter, events: Sequence[Any]) -> dict[str, Any]:
@@ -393,26 +395,24 @@ def _derive_parts(columns: dict[str, Any]) -> Iterator[Problem]:
     columns.update(parts)
 
 
-def _table(kind: str, columns: dict[str, Any]) -> pa.Table:
+def _stored(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The stored columns that this kind has, from its fields and the parts derived from them."""
     meter = METER_BY_KIND[kind]
     if not _has_parts(meter):
-        columns.update({measure.columns[0]: columns[measure.name] for measure in meter.measures})
-    rows = len(columns["timestamp"])
-    stored = {"event_id", "ts", "kind", "provider", *(d.name for d in meter.dimensions), *meter.columns}
-    columns |= {"event_id": columns["id"], "ts": columns["timestamp"], "kind": kind}
-    return pa.Table.from_arrays(
-        [_array(columns[name] if name in stored else None, name, rows) for name in COLUMNS], schema=SCHEMA
-    )
+        fields.update({measure.columns[0]: fields[measure.name] for measure in meter.measures})
+    fields |= {"event_id": fields["id"], "ts": fields["timestamp"], "kind": [kind] * len(fields["id"])}
+    names = ("event_id", "ts", "kind", "provider", *(d.name for d in meter.dimensions), *meter.columns)
+    return {name: fields[name] for name in names}
 
 
-def _array(values: Any, name: str, rows: int) -> Any:
-    """An Arrow array; what a kind has in the columns of others is no dimension, and a count of 0."""
-    arrow = _ARROW[COLUMNS[name]]
-    array: Any
-    if values is None and name in DIMENSIONS:
-        array = pa.nulls(rows, arrow)
-    elif values is None or isinstance(values, str):
-        array = pa.repeat(pa.scalar(values or 0, arrow), rows)
-    else:
-        array = pa.array(values, arrow)
-    return array
+def _table(columns: dict[str, Any], rows: int) -> pa.Table:
+    """One Arrow table; what a kind has in the columns of others is no dimension, and a count of 0."""
+    arrays: list[Any] = []
+    for name, kind in COLUMNS.items():
+        if name in columns:
+            arrays.append(pa.array(columns[name], _ARROW[kind]))
+        elif name in DIMENSIONS:
+            arrays.append(pa.nulls(rows, _ARROW[kind]))
+        else:
+            arrays.append(pa.repeat(pa.scalar(0, _ARROW[kind]), rows))
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)

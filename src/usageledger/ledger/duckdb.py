@@ -1,0 +1,384 @@
+"""The embedded ledger: one DuckDB file, one process.
+
+One connection writes; every query runs on a cursor of its own and sees the last commit. Facts that shaped it, each
+measured: no index and no key (they collapse as a table grows), so identities are looked up inside the time range of
+a commit; a commit is one fdatasync; results are fetched by column, because row-wise fetching holds the interpreter.
+
+A large commit goes straight to the events and their sums. A small one that is certainly new goes to the journal, and
+from there to the events when the journal is full, before a query reads, and at the next large commit.
+"""
+
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from usageledger.errors import (
+    InvalidRequestError,
+    LedgerError,
+    LedgerLockedError,
+    LedgerUnavailableError,
+    LedgerVersionError,
+)
+from usageledger.ledger import checks, deltas, journal, sql
+from usageledger.ledger.protocol import Outcome
+from usageledger.ledger.schema import (
+    DELTAS,
+    EVENT_COLUMNS,
+    ROLLUP_COLUMNS,
+    ROLLUP_KEYS,
+    ROLLUPS,
+    VERSION,
+    Rollup,
+    create_tables,
+    sums,
+)
+from usageledger.pages import Aggregate
+from usageledger.query import Query
+
+CHECKPOINT_THRESHOLD = "64MB"  # 8 MB: stalls of 2 s; 256 MB: rare ones of 5 s
+SMALL_ROWS = 500  # a commit of at most so many rows may go to the journal
+JOURNAL_ROWS = 2_000  # rows of the journal that make moving them worth a commit
+FLUSH_ROWS = 20_000  # rows of `deltas` that make moving them to the rollups worth a commit
+MERGE_ROWS = 40_000  # rows added to one rollup that make merging its fullest spans worth a commit
+MERGE_SPANS = 64  # spans merged in one step, so that a step stays short
+
+Outcomes = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class DuckDBLedger:
+    """A `Ledger` in one DuckDB file."""
+
+    def __init__(self, path: str | Path, *, memory_limit: str = "1GB") -> None:
+        self._path = Path(path)
+        self._ready = False
+        self._lock = threading.RLock()  # the writer, and all that is remembered of what it wrote
+        self._journal: list[pa.Table] = []
+        self._delta_rows = 0
+        # Rollup table → span → rows added to it since it was last merged.
+        self._added: dict[str, dict[int, int]] = {rollup.table: {} for rollup in ROLLUPS}
+        config: dict[str, Any] = {"memory_limit": memory_limit, "checkpoint_threshold": CHECKPOINT_THRESHOLD}
+        self._writer = _connect(self._path, config)
+        try:
+            self._prepare()
+            self._recover()
+        except duckdb.Error as error:
+            self._writer.close()
+            raise _cannot_open(self._path, error) from error
+        except BaseException:
+            self._writer.close()
+            raise
+        self._ready = True
+
+    def _prepare(self) -> None:
+        self._writer.execute("CREATE TABLE IF NOT EXISTS ledger_version (version BIGINT NOT NULL)")
+        stored = self._one("SELECT MAX(version) FROM ledger_version")
+        if stored is not None and stored > VERSION:
+            raise LedgerVersionError(
+                f"The ledger {self._path} has schema version {stored}, and this UsageLedger reads up to {VERSION}: "
+                "use a newer UsageLedger."
+            )
+        for statement in create_tables():
+            self._writer.execute(statement)
+        if stored is None:
+            self._writer.execute("INSERT INTO ledger_version VALUES (?)", [VERSION])
+            self._writer.execute("CHECKPOINT")
+
+    def _recover(self) -> None:
+        """Takes up what an earlier process left in the journal."""
+        left = self._writer.execute("SELECT rows FROM journal ORDER BY position").fetchall()
+        self._journal = [journal.from_bytes(stream) for (stream,) in left]
+        self._move()
+        latest = self._one("SELECT MAX(ts) FROM events")
+        self._newcomers = journal.Newcomers(0 if latest is None else latest + 1)
+        self._delta_rows = self._one(f"SELECT COUNT(*) FROM {DELTAS.table}")
+
+    def _one(self, statement: str) -> Any:
+        return self._writer.execute(statement).fetchall()[0][0]
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def append(self, rows: pa.Table) -> Outcomes:
+        """See `Ledger.append`."""
+        if not rows.num_rows:
+            return np.zeros(0, np.uint8)
+        identities = journal.identities_of(rows)
+        with self._lock, self._writing("The ledger could not write"):
+            if rows.num_rows <= SMALL_ROWS and self._newcomers.are(identities):
+                self._writer.execute("INSERT INTO journal VALUES (?, ?)", [len(self._journal), journal.to_bytes(rows)])
+                self._journal.append(rows)
+                outcomes = np.zeros(rows.num_rows, np.uint8)
+            else:
+                outcomes = self._commit(rows)
+            self._newcomers.note(identities, max(timestamp for _, timestamp in identities))
+            return outcomes
+
+    @contextmanager
+    def _writing(self, doing: str) -> Generator[None]:
+        """An engine's failure as ours, out of its transaction; one that invalidated itself is seen by `ready`."""
+        try:
+            yield
+        except duckdb.Error as error:
+            self._ready = isinstance(error, duckdb.DataError | duckdb.ProgrammingError)
+            self._roll_back()
+            raise LedgerUnavailableError(f"{doing}: {_first_line(error)}") from error
+        except BaseException:
+            self._roll_back()
+            raise
+        self._ready = True
+
+    def _roll_back(self) -> None:
+        try:
+            self._writer.execute("ROLLBACK")
+        except duckdb.TransactionException:
+            pass  # it failed outside of a transaction
+        except duckdb.Error:
+            self._ready = False
+
+    def _commit(self, rows: pa.Table) -> Outcomes:
+        """Keeps rows of which some may be known."""
+        self._move()
+        self._writer.execute("BEGIN")
+        outcomes = self._judge(rows)
+        fresh = rows if not outcomes.any() else rows.take(np.nonzero(outcomes == Outcome.ACCEPTED)[0])
+        added = self._insert(fresh) if fresh.num_rows else 0
+        self._writer.execute("COMMIT")
+        self._delta_rows += added
+        return outcomes
+
+    def _move(self) -> None:
+        """Moves the journal to the events: from here on queries see it."""
+        if not self._journal:
+            return
+        self._writer.execute("BEGIN")
+        added = self._insert(pa.concat_tables(self._journal).combine_chunks())
+        self._writer.execute("DELETE FROM journal")
+        self._writer.execute("COMMIT")
+        self._journal = []
+        self._delta_rows += added
+
+    def _judge(self, rows: pa.Table) -> Outcomes:
+        """An outcome for each row: whether its identity is new, here and among the rows themselves."""
+        outcomes = np.zeros(rows.num_rows, np.uint8)
+        stored = self._stored(rows)
+        if not stored and len(pc.unique(rows["event_id"])) == rows.num_rows:
+            return outcomes
+        first: dict[tuple[str, int], tuple[Any, ...]] = {}
+        for row, payload in enumerate(_payloads(rows)):
+            identity = payload[0], payload[1]
+            kept = stored.get(identity) or first.get(identity)
+            if kept is None:
+                first[identity] = payload
+            else:
+                outcomes[row] = Outcome.DUPLICATE if payload == kept else Outcome.CONFLICT
+        return outcomes
+
+    def _stored(self, rows: pa.Table) -> dict[tuple[str, int], tuple[Any, ...]]:
+        """Identity → payload of those among `rows` that the ledger has already."""
+        incoming = rows.select(["event_id", "ts"])
+        timestamps = incoming["ts"].to_numpy()
+        between = [int(timestamps.min()), int(timestamps.max())]
+        matched = self._writer.execute(
+            "SELECT event_id, ts FROM events SEMI JOIN incoming USING (event_id, ts) WHERE ts BETWEEN ? AND ?", between
+        ).fetchnumpy()
+        if not len(matched["ts"]):
+            return {}
+        _matches = pa.table(matched)
+        found = self._writer.sql(
+            f"SELECT {', '.join(EVENT_COLUMNS)} FROM events SEMI JOIN _matches USING (event_id, ts) "
+            "WHERE ts BETWEEN ? AND ?",
+            params=between,
+        ).to_arrow_table()
+        return {(payload[0], payload[1]): payload for payload in _payloads(found)}
+
+    def _insert(self, fresh: pa.Table) -> int:
+        """Writes the events and their sums; how many rows of sums there are."""
+        self._writer.execute(f"INSERT INTO events SELECT {', '.join(EVENT_COLUMNS)} FROM fresh")
+        delta = deltas.sums_of(fresh)
+        self._writer.execute(f"INSERT INTO {DELTAS.table} SELECT {', '.join(ROLLUP_COLUMNS)} FROM delta")
+        return delta.num_rows
+
+    def compact(self) -> bool:
+        """See `Ledger.compact`: the journal, then the deltas, then the fullest spans of one rollup."""
+        with self._lock, self._writing("The rollups could not be written"):
+            if sum(table.num_rows for table in self._journal) >= JOURNAL_ROWS:
+                self._move()
+                return True
+            if self._delta_rows >= FLUSH_ROWS:
+                self._flush()
+                return True
+            for rollup in ROLLUPS:
+                added = self._added[rollup.table]
+                if sum(added.values()) >= MERGE_ROWS:
+                    self._merge(rollup, sorted(added, key=lambda span: -added[span])[:MERGE_SPANS])
+                    return True
+        return False
+
+    def _flush(self) -> None:
+        added: dict[str, dict[int, int]] = {}
+        self._writer.execute("BEGIN")
+        for rollup in ROLLUPS:
+            moved = self._writer.sql(
+                f"SELECT ts - ts % {rollup.seconds} AS span, {', '.join(ROLLUP_KEYS[1:])}, {sums('sum_')} "
+                f"FROM {DELTAS.table} GROUP BY ALL"
+            ).to_arrow_table()
+            self._writer.execute(f"INSERT INTO {rollup.table} SELECT * FROM moved")
+            spans, counts = np.unique(moved["span"].to_numpy(), return_counts=True)
+            added[rollup.table] = dict(zip(spans.tolist(), counts.tolist(), strict=True))
+        self._writer.execute(f"DELETE FROM {DELTAS.table}")
+        self._writer.execute("COMMIT")
+        self._delta_rows = 0
+        for table, counts_by_span in added.items():
+            for span, count in counts_by_span.items():
+                self._added[table][span] = self._added[table].get(span, 0) + count
+
+    def _merge(self, rollup: Rollup, spans: Sequence[int]) -> None:
+        chosen = ", ".join(str(span) for span in spans)
+        self._writer.execute("BEGIN")
+        _merged = self._writer.sql(
+            f"SELECT {', '.join(ROLLUP_KEYS)}, {sums('sum_')} FROM {rollup.table} WHERE ts IN ({chosen}) "
+            f"GROUP BY ALL ORDER BY {', '.join(ROLLUP_KEYS)}"
+        ).to_arrow_table()
+        self._writer.execute(f"DELETE FROM {rollup.table} WHERE ts IN ({chosen})")
+        self._writer.execute(f"INSERT INTO {rollup.table} SELECT * FROM _merged")
+        self._writer.execute("COMMIT")
+        for span in spans:
+            del self._added[rollup.table][span]
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def aggregate(self, query: Query, *, max_seconds: float, max_results: int) -> Aggregate:
+        """See `Ledger.aggregate`."""
+        statement = sql.aggregate(query, max_results)
+        if statement is None:
+            return Aggregate([], {})
+        columns = {name: _plain(values) for name, values in self._read(*statement, max_seconds=max_seconds).items()}
+        starts = columns.pop("bucket")
+        if len(starts) > max_results:
+            raise InvalidRequestError(
+                f"This page has more than {max_results} results: ask for fewer buckets with 'limit', a wider "
+                "'bucket_width', fewer 'group_by' fields, or filter.",
+                param="limit",
+                code="too_many_results",
+            )
+        return Aggregate(starts, columns)
+
+    def _read(
+        self, statement: str, arguments: Sequence[Any] = (), *, max_seconds: float | None = None
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        """Column → its values; masked where some are null."""
+        if self._journal:
+            with self._lock, self._writing("The ledger could not write"):
+                self._move()
+        try:
+            with self._cursor() as cursor, _deadline(cursor, max_seconds):
+                return cursor.execute(statement, list(arguments)).fetchnumpy()
+        except duckdb.InterruptException:
+            raise InvalidRequestError(
+                f"The query took longer than {max_seconds} seconds: ask for a shorter window or fewer groups.",
+                code="query_timeout",
+            ) from None
+        except duckdb.Error as error:
+            raise LedgerUnavailableError(f"The ledger could not read: {_first_line(error)}") from error
+
+    @contextmanager
+    def _cursor(self) -> Generator[duckdb.DuckDBPyConnection]:
+        cursor = self._writer.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    def span(self) -> tuple[int, int] | None:
+        """See `Ledger.span`."""
+        if not self.count():
+            return None
+        row = self._read("SELECT MIN(ts) AS first, MAX(ts) AS last FROM events")
+        return int(row["first"][0]), int(row["last"][0])
+
+    def count(self) -> int:
+        """See `Ledger.count`."""
+        return int(self._read("SELECT COUNT(*) AS events FROM events")["events"][0])
+
+    def malformed(self, limit: int) -> list[str]:
+        """See `Ledger.malformed`."""
+        return self._words(checks.malformed(limit))
+
+    def doubled(self, limit: int) -> list[str]:
+        """See `Ledger.doubled`."""
+        return self._words(checks.doubled(limit))
+
+    def rollup_differences(self, limit: int) -> list[str]:
+        """See `Ledger.rollup_differences`."""
+        return [line for rollup in ROLLUPS for line in self._words(checks.rollup_differences(rollup, limit))][:limit]
+
+    def _words(self, statement: str) -> list[str]:
+        columns = {name: _plain(values) for name, values in self._read(statement).items()}
+        rows = zip(*columns.values(), strict=True)
+        return [", ".join(f"{name}={value}" for name, value in zip(columns, row, strict=True)) for row in rows]
+
+    def ready(self) -> bool:
+        """See `Ledger.ready`."""
+        return self._ready
+
+    def close(self) -> None:
+        """See `Ledger.close`."""
+        with self._lock:
+            if self._ready:
+                with self._writing("The ledger could not write"):
+                    self._move()
+            self._ready = False
+            self._writer.close()
+
+
+def _connect(path: Path, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return duckdb.connect(str(path), config=config)
+    except OSError as error:
+        raise LedgerError(f"The ledger's folder {path.parent} cannot be made: {error.strerror}") from error
+    except duckdb.Error as error:
+        if "Could not set lock" in str(error):
+            raise LedgerLockedError(
+                f"Another process holds the ledger {path}: stop it first, or use another data folder."
+            ) from error
+        raise _cannot_open(path, error) from error
+
+
+def _cannot_open(path: Path, error: Exception) -> LedgerError:
+    return LedgerError(f"The ledger {path} cannot be opened: {_first_line(error)}")
+
+
+@contextmanager
+def _deadline(cursor: duckdb.DuckDBPyConnection, seconds: float | None) -> Generator[None]:
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, cursor.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _plain(values: np.ndarray[Any, Any]) -> list[Any]:
+    """Python values of a column, None where it is null."""
+    plain: list[Any] = values.tolist()
+    return plain
+
+
+def _payloads(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
+    """Each row as a tuple of `EVENT_COLUMNS`: its identity stands first."""
+    return zip(*(rows.column(name).to_pylist() for name in EVENT_COLUMNS), strict=True)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]

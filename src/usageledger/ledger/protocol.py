@@ -1,0 +1,74 @@
+"""What every engine does, and the words for what came of an event."""
+
+from enum import IntEnum
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from usageledger.pages import Aggregate
+from usageledger.query import Query
+
+
+class Outcome(IntEnum):
+    """What came of an event: its identity is (`id`, `timestamp`), and it counts once."""
+
+    ACCEPTED = 0
+    DUPLICATE = 1  # the same identity and the same payload: kept before, counted once
+    CONFLICT = 2  # the same identity and another payload: nothing changed
+
+
+class Ledger(Protocol):
+    """A store of events that counts each of them once.
+
+    `append` and `compact` belong to one writer; everything else may be called from any thread at any time.
+    """
+
+    def append(self, rows: pa.Table) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """Keeps `rows` (`events.SCHEMA`); an `Outcome` for each, in their order. On disk when it returns.
+
+        Raises:
+            LedgerUnavailableError: nothing of `rows` was kept.
+        """
+        ...
+
+    def compact(self) -> bool:
+        """Does one bounded step of upkeep; whether there is more to do."""
+        ...
+
+    def aggregate(self, query: Query, *, max_seconds: float, max_results: int) -> Aggregate:
+        """The answer to one page of `query`.
+
+        Raises:
+            InvalidRequestError: more than `max_results` result rows, or longer than `max_seconds`.
+            LedgerUnavailableError: the engine failed.
+        """
+        ...
+
+    def span(self) -> tuple[int, int] | None:
+        """The first and the last timestamp in the ledger; None where it is empty."""
+        ...
+
+    def count(self) -> int:
+        """How many events the ledger holds."""
+        ...
+
+    def malformed(self, limit: int) -> list[str]:
+        """Stored events whose values no wire event could have had, in words; at most `limit`."""
+        ...
+
+    def doubled(self, limit: int) -> list[str]:
+        """Identities stored more than once, in words; at most `limit`."""
+        ...
+
+    def rollup_differences(self, limit: int) -> list[str]:
+        """Where a rollup says something other than the events, in words; at most `limit`."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether the engine can be written to, as far as the last attempt tells."""
+        ...
+
+    def close(self) -> None:
+        """Ends it cleanly; later calls raise LedgerUnavailableError."""
+        ...

@@ -1,0 +1,59 @@
+"""The tables, made from METERS.
+
+`events` keeps every event, in disjoint parts. A rollup keeps sums of them by span of time and by every dimension but
+the two of highest cardinality. `deltas` has the same columns as a rollup: the transaction that writes events writes
+their sums to it, and another one moves them on to the rollups. So deltas and rollup together never disagree with the
+events, at any commit. A key may stand in a rollup more than once; whoever reads it adds up. `journal` holds small
+commits as they came, until they are moved to the events.
+"""
+
+from dataclasses import dataclass
+
+from usageledger.events import COLUMNS
+from usageledger.meters import DIMENSIONS, GAUGES, MEASURE_COLUMNS
+
+VERSION = 1
+_SQL_TYPES: dict[type, str] = {str: "VARCHAR", int: "BIGINT", bool: "BOOLEAN"}
+EVENT_COLUMNS: tuple[str, ...] = tuple(COLUMNS)
+ROLLUP_DIMENSIONS: tuple[str, ...] = tuple(name for name in DIMENSIONS if name not in ("user_id", "api_key_id"))
+ROLLUP_KEYS: tuple[str, ...] = ("ts", "kind", *ROLLUP_DIMENSIONS)
+ROLLUP_COLUMNS: tuple[str, ...] = (*ROLLUP_KEYS, *MEASURE_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """A table of sums by spans of `seconds`; its column `ts` is the start of the span."""
+
+    table: str
+    seconds: int
+
+
+# The coarsest first: a query reads the first one whose spans fit its buckets.
+ROLLUPS: tuple[Rollup, ...] = (Rollup("rollup_1d", 86400), Rollup("rollup_1h", 3600))
+DELTAS = Rollup("deltas", ROLLUPS[-1].seconds)
+
+
+def create_tables() -> list[str]:
+    """The statements that make the tables where there are none."""
+    return [
+        _create("events", EVENT_COLUMNS),
+        *(_create(rollup.table, ROLLUP_COLUMNS) for rollup in (*ROLLUPS, DELTAS)),
+        "CREATE TABLE IF NOT EXISTS journal (position BIGINT NOT NULL, rows BLOB NOT NULL)",
+    ]
+
+
+def _create(table: str, names: tuple[str, ...]) -> str:
+    columns = ", ".join(
+        f"{name} {_SQL_TYPES[COLUMNS[name]]}{'' if name in DIMENSIONS else ' NOT NULL'}" for name in names
+    )
+    return f"CREATE TABLE IF NOT EXISTS {table} ({columns})"
+
+
+def sums(prefix: str) -> str:
+    """Every stored count of many rows added up, each called `prefix` and its name, as SQL."""
+    return ", ".join(f"{summed(column)} AS {prefix}{column}" for column in MEASURE_COLUMNS)
+
+
+def summed(column: str) -> str:
+    """How a stored column adds up, as SQL: the largest for a gauge, else the exact sum."""
+    return f"MAX({column})" if column in GAUGES else f"CAST(SUM({column}) AS BIGINT)"

@@ -1,0 +1,100 @@
+"""A `Query` → one SQL statement and its arguments, in the subset that every engine answers alike.
+
+Names come from METERS and are never a request's; every value of a request is bound.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from usageledger.buckets import floor
+from usageledger.ledger.schema import DELTAS, ROLLUP_DIMENSIONS, ROLLUPS, summed
+from usageledger.meters import Meter
+from usageledger.query import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table, and the span of it (Unix seconds, end exclusive) that a query reads."""
+
+    table: str
+    start: int
+    end: int
+
+
+def sources(query: Query) -> list[Source]:
+    """What to read for a page: the coarsest rollup that fits, and finer tables at the window's unaligned edges."""
+    buckets = query.buckets
+    if not buckets:
+        return []
+    start, end = buckets[0].start, buckets[-1].end
+    read = {*query.group_by, *(name for name, _ in query.filters)}
+    fitting = [(r.table, r.seconds) for r in ROLLUPS if query.width.seconds % r.seconds == 0]
+    if not fitting or not read <= set(ROLLUP_DIMENSIONS):
+        return [Source("events", start, end)]
+    deltas = Source(DELTAS.table, _ceil(start, DELTAS.seconds), floor(end, DELTAS.seconds))
+    return [s for s in (*_cover(start, end, [*fitting, ("events", 1)]), deltas) if s.start < s.end]
+
+
+def _ceil(seconds: int, width: int) -> int:
+    return -floor(-seconds, width)
+
+
+def _cover(start: int, end: int, levels: list[tuple[str, int]]) -> Iterator[Source]:
+    (table, width), *finer = levels
+    left, right = _ceil(start, width), floor(end, width)
+    if left >= right:
+        if finer:
+            yield from _cover(start, end, finer)
+        return
+    yield Source(table, left, right)
+    if finer:
+        yield from _cover(start, left, finer)
+        yield from _cover(right, end, finer)
+
+
+def aggregate(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
+    """The statement for one page of `query`; None where its window is empty.
+
+    Columns: `bucket`, the dimensions grouped by, the meter's measures; ordered by all but the measures. One row more
+    than `max_results` is asked for, so that too many can be told from just enough.
+    """
+    meter = query.meter
+    read = sources(query)
+    if not read:
+        return None
+    # A gauge's largest size is taken for each store by itself, so its rows are first grouped by every dimension.
+    names = tuple(d.name for d in meter.dimensions) if _has_gauge(meter) else query.group_by
+    arguments: list[Any] = []
+    selects = [_select(query, source, names, arguments) for source in read]
+    keys = ", ".join(("bucket", *names))
+    inner = (
+        f"SELECT {keys}, {', '.join(f'{summed(c)} AS sum_{c}' for c in meter.columns)} "
+        f"FROM ({' UNION ALL '.join(selects)}) AS picked GROUP BY {keys}"
+    )
+    if _has_gauge(meter):
+        keys = ", ".join(("bucket", *query.group_by))
+        sums = ", ".join(f"CAST(SUM(sum_{c}) AS BIGINT) AS total_{c}" for c in meter.columns)
+        renamed = ", ".join(f"total_{c} AS sum_{c}" for c in meter.columns)
+        inner = f"SELECT {keys}, {renamed} FROM (SELECT {keys}, {sums} FROM ({inner}) AS stores GROUP BY {keys}) AS t"
+    measures = ", ".join(f"{' + '.join(f'sum_{c}' for c in m.columns)} AS {m.name}" for m in meter.measures)
+    order = ", ".join(("bucket", *(f"{name} NULLS LAST" for name in query.group_by)))
+    return (
+        f"SELECT {keys}, {measures} FROM ({inner}) AS summed ORDER BY {order} LIMIT {max_results + 1}",
+        arguments,
+    )
+
+
+def _has_gauge(meter: Meter) -> bool:
+    return any(measure.adds == "gauge" for measure in meter.measures)
+
+
+def _select(query: Query, source: Source, names: tuple[str, ...], arguments: list[Any]) -> str:
+    width = query.width.seconds
+    columns = ", ".join((f"ts - ts % {width} AS bucket", *names, *query.meter.columns))
+    conditions = ["kind = ?", "ts >= ?", "ts < ?"]
+    arguments += [query.meter.kind, source.start, source.end]
+    for name, values in query.filters:
+        conditions.append(f"{name} IN ({', '.join('?' * len(values))})")
+        arguments += values
+    return f"SELECT {columns} FROM {source.table} WHERE {' AND '.join(conditions)}"
