@@ -109,11 +109,11 @@ def queries(events: int) -> Iterator[dict[str, Any]]:
 
 WINDOW = f"start_time={START}&end_time={START + DAYS * DAY}"
 QUERIES: dict[str, tuple[str, float | None]] = {
-    "31×1d by model and project": (f"{WINDOW}&limit=31&group_by=model,project_id", 50),
-    "31×1d": (f"{WINDOW}&limit=31", None),
-    "31×1d by model": (f"{WINDOW}&limit=31&group_by=model", None),
-    "168×1h by model": (f"{WINDOW}&limit=168&bucket_width=1h&group_by=model", None),
-    "1440×1m": (f"{WINDOW}&limit=1440&bucket_width=1m", None),
+    "31x1d by model and project": (f"{WINDOW}&limit=31&group_by=model,project_id", 50),
+    "31x1d": (f"{WINDOW}&limit=31", None),
+    "31x1d by model": (f"{WINDOW}&limit=31&group_by=model", None),
+    "168x1h by model": (f"{WINDOW}&limit=168&bucket_width=1h&group_by=model", None),
+    "1440x1m": (f"{WINDOW}&limit=1440&bucket_width=1m", None),
 }
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from itertools import count
+from typing import Self
 
 
 def request_bytes(path: str, key: str, body: bytes | None = None) -> bytes:
@@ -53,7 +54,7 @@ class Connection:
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def __enter__(self) -> "Connection":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
