@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 import numpy as np
@@ -241,14 +241,14 @@ def _decode_slowly(raws: list[bytes], max_events: int) -> Decoded:
 def _explain(index: int, raw: bytes, error: str | None) -> Iterator[Rejection]:
     """Every reason why `raw` is not an event; `error` is the reader's own, said where nothing more exact is found."""
     try:
-        event = msgspec.json.decode(raw, type=dict[str, Any])
-    except msgspec.ValidationError:
-        shown = _shown(msgspec.json.decode(raw))
-        yield Rejection(index, None, "invalid_type", None, f"An event is an object, got {shown}")
-        return
+        whole: Any = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as unreadable:
         yield Rejection(index, None, "invalid_json", None, f"The event is not JSON: {_reason(unreadable)}")
         return
+    if not isinstance(whole, dict):
+        yield Rejection(index, None, "invalid_type", None, f"An event is an object, got {_shown(whole)}")
+        return
+    event = cast("dict[str, Any]", whole)
     given = event.get("id")
     event_id = given[:LONGEST_ID] if isinstance(given, str) else None
     found = False
@@ -321,6 +321,8 @@ def to_table(events: Sequence[Any], latest: int, now: int) -> tuple[pa.Table, np
     Returns:
         The table (`SCHEMA`), for each of its rows the place of its event in `events`, and the problems.
     """
+    if not events:
+        return SCHEMA.empty_table(), np.zeros(0, np.int64), []
     places: dict[str, list[int]] = {}
     for place, event in enumerate(events):
         places.setdefault(_KIND_OF[type(event)], []).append(place)
@@ -409,10 +411,12 @@ def _table(columns: dict[str, Any], rows: int) -> pa.Table:
     """One Arrow table; what a kind has in the columns of others is no dimension, and a count of 0."""
     arrays: list[Any] = []
     for name, kind in COLUMNS.items():
+        array: Any
         if name in columns:
-            arrays.append(pa.array(columns[name], _ARROW[kind]))
+            array = pa.array(columns[name], _ARROW[kind])
         elif name in DIMENSIONS:
-            arrays.append(pa.nulls(rows, _ARROW[kind]))
+            array = pa.nulls(rows, _ARROW[kind])
         else:
-            arrays.append(pa.repeat(pa.scalar(0, _ARROW[kind]), rows))
+            array = pa.repeat(pa.scalar(0, _ARROW[kind]), rows)
+        arrays.append(array)
     return pa.Table.from_arrays(arrays, schema=SCHEMA)

@@ -5,14 +5,15 @@ Source: `UsageResponse` of OpenAI's API document; bucket keys in the order of th
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
 import msgspec
 
-from usageledger.buckets import floor, iso
+from usageledger.buckets import Bucket, floor, iso
+from usageledger.errors import InvalidRequestError
 from usageledger.meters import METERS, Meter
 from usageledger.query import Query
 
@@ -46,24 +47,36 @@ def _result_struct(meter: Meter) -> type[msgspec.Struct]:
 RESULTS: dict[str, type[msgspec.Struct]] = {meter.kind: _result_struct(meter) for meter in METERS}
 
 
-def render(query: Query, aggregate: Aggregate, next_page: str | None) -> Iterator[bytes]:
-    """The page as JSON in pieces, a bucket at a time, so that a large one does not hold up other requests."""
-    separator = b'{"object":"page","data":['
-    for bucket in query.buckets:
-        start = floor(bucket.start, query.width.seconds)
-        low, high = bisect_left(aggregate.starts, start), bisect_right(aggregate.starts, start)
-        results = msgspec.json.encode(_results(query.meter, aggregate, low, high))
-        yield (
-            f'{separator.decode()}{{"object":"bucket","start_time":{bucket.start},"end_time":{bucket.end},'
-            f'"start_time_iso":"{iso(bucket.start)}","end_time_iso":"{iso(bucket.end)}","results":'
-        ).encode() + results
-        separator = b"},"
-    closing = b"}" if separator == b"}," else separator
-    tail = msgspec.json.encode({"has_more": next_page is not None, "next_page": next_page})
-    yield closing + b"]," + tail[1:]
-
-
-def _results(meter: Meter, aggregate: Aggregate, low: int, high: int) -> list[msgspec.Struct]:
-    columns = [aggregate.columns.get(name) for name in RESULTS[meter.kind].__struct_fields__[1:]]
+def results_json(query: Query, aggregate: Aggregate, bucket: Bucket) -> tuple[int, bytes]:
+    """How many results one bucket has, and its `results` as a JSON array."""
+    start = floor(bucket.start, query.width.seconds)
+    low, high = bisect_left(aggregate.starts, start), bisect_right(aggregate.starts, start)
+    struct = RESULTS[query.meter.kind]
+    columns = [aggregate.columns.get(name) for name in struct.__struct_fields__[1:]]
     rows = (repeat(None, high - low) if column is None else column[low:high] for column in columns)
-    return list(map(RESULTS[meter.kind], repeat(meter.object, high - low), *rows))
+    return high - low, msgspec.json.encode(list(map(struct, repeat(query.meter.object, high - low), *rows)))
+
+
+def render(query: Query, results: Iterable[bytes], next_page: str | None) -> Iterator[bytes]:
+    """The page as JSON in pieces, given the `results` of each of its buckets."""
+    yield b'{"object":"page","data":['
+    separator = ""
+    for bucket, array in zip(query.buckets, results, strict=True):
+        yield (
+            f'{separator}{{"object":"bucket","start_time":{bucket.start},"end_time":{bucket.end},'
+            f'"start_time_iso":"{iso(bucket.start)}","end_time_iso":"{iso(bucket.end)}","results":'
+        ).encode()
+        yield array
+        separator = "},"
+    tail = msgspec.json.encode({"has_more": next_page is not None, "next_page": next_page})
+    yield (b"}]," if separator else b"],") + tail[1:]
+
+
+def too_many_results(most: int) -> InvalidRequestError:
+    """The refusal of a page with more than `most` results."""
+    return InvalidRequestError(
+        f"This page has more than {most} results: ask for fewer buckets with 'limit', a wider 'bucket_width', fewer "
+        "'group_by' fields, or filter.",
+        param="limit",
+        code="too_many_results",
+    )

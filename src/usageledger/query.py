@@ -115,7 +115,8 @@ def _collect(meter: Meter, params: Iterable[tuple[str, str]]) -> dict[str, list[
         is_list = name not in singles and not (name in dimensions and dimensions[name].flag)
         if name not in known or (bracketed and not is_list):
             hint = did_you_mean(name, known) or " Allowed are: " + ", ".join(f"'{k}'" for k in known) + "."
-            raise InvalidRequestError(f"Unknown parameter: '{raw[:256]}'.{hint}", param=raw, code="unknown_parameter")
+            shown = raw[:256]
+            raise InvalidRequestError(f"Unknown parameter: '{shown}'.{hint}", param=shown, code="unknown_parameter")
         if not is_list and name in given:
             raise InvalidRequestError(f"Parameter given twice: '{name}'.", param=name, code="invalid_value")
         # In brackets a value stands for itself, so that an id with a comma can be asked for.
@@ -154,7 +155,7 @@ def _query(meter: Meter, given: dict[str, list[str]], now: int, limit: str | Non
 
 
 def _integer(name: str, text: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+    if not re.fullmatch(r"-?[0-9]{1,100}", text):
         raise InvalidRequestError(
             f"Invalid type for '{name}': expected an integer, got '{text[:100]}'.", param=name, code="invalid_type"
         )

@@ -40,6 +40,9 @@ class Settings:
     max_queries: int = field(default=4, metadata=_help("Most queries that run at once.", 1))
     max_query_seconds: int = field(default=30, metadata=_help("Longest time of one query.", 1))
     max_results: int = field(default=250_000, metadata=_help("Most result rows in one page.", 1))
+    cache_bytes: int = field(
+        default=64 * 1024**2, metadata=_help("Memory for buckets answered before and unchanged since; 0 for none.")
+    )
     requests_per_minute: int = field(default=0, metadata=_help("Requests a key may make in a minute; 0 for no limit."))
     memory_limit: str = field(default="1GB", metadata=_help("Memory of the embedded ledger's engine."))
 
@@ -67,7 +70,8 @@ def load_settings(given: Mapping[str, Any] | None = None, environ: Mapping[str, 
         if raw is None:
             raw = environ.get(f"USAGELEDGER_{name.upper()}")
         if raw is not None:
-            values[name] = _read(name, raw, type(setting.default), setting.metadata["least"])
+            default: Any = setting.default
+            values[name] = _read(name, raw, type(default), setting.metadata["least"])
     return Settings(**values)
 
 

@@ -26,7 +26,7 @@ from usageledger.errors import (
     LedgerUnavailableError,
     LedgerVersionError,
 )
-from usageledger.ledger import checks, deltas, journal, sql
+from usageledger.ledger import answers, checks, deltas, journal, sql
 from usageledger.ledger.protocol import Outcome
 from usageledger.ledger.schema import (
     DELTAS,
@@ -39,10 +39,11 @@ from usageledger.ledger.schema import (
     create_tables,
     sums,
 )
-from usageledger.pages import Aggregate
+from usageledger.pages import Aggregate, too_many_results
 from usageledger.query import Query
 
 CHECKPOINT_THRESHOLD = "64MB"  # 8 MB: stalls of 2 s; 256 MB: rare ones of 5 s
+DAY_SECONDS = 86_400
 SMALL_ROWS = 500  # a commit of at most so many rows may go to the journal
 JOURNAL_ROWS = 2_000  # rows of the journal that make moving them worth a commit
 FLUSH_ROWS = 20_000  # rows of `deltas` that make moving them to the rollups worth a commit
@@ -63,6 +64,8 @@ class DuckDBLedger:
         self._delta_rows = 0
         # Rollup table → span → rows added to it since it was last merged.
         self._added: dict[str, dict[int, int]] = {rollup.table: {} for rollup in ROLLUPS}
+        self._commits = 0
+        self._touched: dict[int, int] = {}  # day since 1970 → the last commit with an event of it
         config: dict[str, Any] = {"memory_limit": memory_limit, "checkpoint_threshold": CHECKPOINT_THRESHOLD}
         self._writer = _connect(self._path, config)
         try:
@@ -117,6 +120,9 @@ class DuckDBLedger:
             else:
                 outcomes = self._commit(rows)
             self._newcomers.note(identities, max(timestamp for _, timestamp in identities))
+            self._commits += 1
+            days = np.unique(rows["ts"].to_numpy() // DAY_SECONDS)
+            self._touched.update(dict.fromkeys(days.tolist(), self._commits))
             return outcomes
 
     @contextmanager
@@ -184,7 +190,7 @@ class DuckDBLedger:
         incoming = rows.select(["event_id", "ts"])
         timestamps = incoming["ts"].to_numpy()
         between = [int(timestamps.min()), int(timestamps.max())]
-        matched = self._writer.execute(
+        matched: dict[str, Any] = self._writer.execute(
             "SELECT event_id, ts FROM events SEMI JOIN incoming USING (event_id, ts) WHERE ts BETWEEN ? AND ?", between
         ).fetchnumpy()
         if not len(matched["ts"]):
@@ -258,16 +264,10 @@ class DuckDBLedger:
         statement = sql.aggregate(query, max_results)
         if statement is None:
             return Aggregate([], {})
-        columns = {name: _plain(values) for name, values in self._read(*statement, max_seconds=max_seconds).items()}
-        starts = columns.pop("bucket")
-        if len(starts) > max_results:
-            raise InvalidRequestError(
-                f"This page has more than {max_results} results: ask for fewer buckets with 'limit', a wider "
-                "'bucket_width', fewer 'group_by' fields, or filter.",
-                param="limit",
-                code="too_many_results",
-            )
-        return Aggregate(starts, columns)
+        columns = self._read(*statement, max_seconds=max_seconds)
+        if len(columns["bucket"]) > max_results:
+            raise too_many_results(max_results)
+        return answers.to_aggregate(query, columns)
 
     def _read(
         self, statement: str, arguments: Sequence[Any] = (), *, max_seconds: float | None = None
@@ -278,11 +278,17 @@ class DuckDBLedger:
                 self._move()
         try:
             with self._cursor() as cursor, _deadline(cursor, max_seconds):
-                return cursor.execute(statement, list(arguments)).fetchnumpy()
+                columns: dict[str, Any] = cursor.execute(statement, list(arguments)).fetchnumpy()
+                return columns
         except duckdb.InterruptException:
             raise InvalidRequestError(
                 f"The query took longer than {max_seconds} seconds: ask for a shorter window or fewer groups.",
                 code="query_timeout",
+            ) from None
+        except (duckdb.ConversionException, duckdb.OutOfRangeException):
+            raise InvalidRequestError(
+                "A sum of this page is larger than 2^63 - 1: ask for narrower buckets or for more groups.",
+                code="too_large_sum",
             ) from None
         except duckdb.Error as error:
             raise LedgerUnavailableError(f"The ledger could not read: {_first_line(error)}") from error
@@ -294,6 +300,11 @@ class DuckDBLedger:
             yield cursor
         finally:
             cursor.close()
+
+    def version(self, start: int, end: int) -> int:
+        """See `Ledger.version`."""
+        days = range(start // DAY_SECONDS, (end - 1) // DAY_SECONDS + 1)
+        return max((self._touched.get(day, 0) for day in days), default=0)
 
     def span(self) -> tuple[int, int] | None:
         """See `Ledger.span`."""

@@ -45,6 +45,13 @@ class Ledger(Protocol):
         """
         ...
 
+    def version(self, start: int, end: int) -> int | None:
+        """A number that grows, before `append` returns, whenever events between these times are added.
+
+        None where that cannot be known, since others write to the same store.
+        """
+        ...
+
     def span(self) -> tuple[int, int] | None:
         """The first and the last timestamp in the ledger; None where it is empty."""
         ...

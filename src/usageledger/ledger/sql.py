@@ -56,8 +56,8 @@ def _cover(start: int, end: int, levels: list[tuple[str, int]]) -> Iterator[Sour
 def aggregate(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
     """The statement for one page of `query`; None where its window is empty.
 
-    Columns: `bucket`, the dimensions grouped by, the meter's measures; ordered by all but the measures. One row more
-    than `max_results` is asked for, so that too many can be told from just enough.
+    Columns: `bucket`, the dimensions grouped by, and `sum_` with each of the meter's stored columns; in no order. One
+    row more than `max_results` is asked for, so that too many can be told from just enough.
     """
     meter = query.meter
     read = sources(query)
@@ -68,21 +68,17 @@ def aggregate(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
     arguments: list[Any] = []
     selects = [_select(query, source, names, arguments) for source in read]
     keys = ", ".join(("bucket", *names))
-    inner = (
+    statement = (
         f"SELECT {keys}, {', '.join(f'{summed(c)} AS sum_{c}' for c in meter.columns)} "
         f"FROM ({' UNION ALL '.join(selects)}) AS picked GROUP BY {keys}"
     )
     if _has_gauge(meter):
         keys = ", ".join(("bucket", *query.group_by))
-        sums = ", ".join(f"CAST(SUM(sum_{c}) AS BIGINT) AS total_{c}" for c in meter.columns)
-        renamed = ", ".join(f"total_{c} AS sum_{c}" for c in meter.columns)
-        inner = f"SELECT {keys}, {renamed} FROM (SELECT {keys}, {sums} FROM ({inner}) AS stores GROUP BY {keys}) AS t"
-    measures = ", ".join(f"{' + '.join(f'sum_{c}' for c in m.columns)} AS {m.name}" for m in meter.measures)
-    order = ", ".join(("bucket", *(f"{name} NULLS LAST" for name in query.group_by)))
-    return (
-        f"SELECT {keys}, {measures} FROM ({inner}) AS summed ORDER BY {order} LIMIT {max_results + 1}",
-        arguments,
-    )
+        largest = ", ".join(f"sum_{c} AS {c}" for c in meter.columns)
+        sums = ", ".join(f"CAST(SUM({c}) AS BIGINT) AS sum_{c}" for c in meter.columns)
+        stores = f"SELECT {keys}, {largest} FROM ({statement}) AS stores"
+        statement = f"SELECT {keys}, {sums} FROM ({stores}) AS largest GROUP BY {keys}"
+    return f"{statement} LIMIT {max_results + 1}", arguments
 
 
 def _has_gauge(meter: Meter) -> bool:

@@ -4,7 +4,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,19 +39,19 @@ class Database:
         self.place = place
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> Generator[Connection]:
         """A transaction that only reads. Raises RegistryError for every failure of the database."""
         with self._transaction(self._engine) as connection:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self) -> Generator[Connection]:
         """A transaction that commits at the end. Raises RegistryError for every failure of the database."""
         with self._transaction(self._writer) as connection:
             yield connection
 
     @contextmanager
-    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+    def _transaction(self, engine: Engine) -> Generator[Connection]:
         if self._closed:
             raise RegistryError(f"The registry {self.place} is closed.")
         try:

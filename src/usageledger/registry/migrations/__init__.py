@@ -6,7 +6,7 @@ number. The tests compare what the steps leave with what `tables.py` says. A ste
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def _upgrade(connection: Connection, place: str) -> None:
 
 
 @contextmanager
-def _quiet_alembic() -> Iterator[None]:
+def _quiet_alembic() -> Generator[None]:
     """Alembic says at level INFO what it does; that is our business, not the server's log's."""
     logger = logging.getLogger("alembic")
     level = logger.level

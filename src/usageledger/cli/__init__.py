@@ -1,0 +1,100 @@
+"""The command line `usageledger`: one command per file.
+
+What is imported here is loaded for `--help` and for every press of the tab key, so commands import what they work
+with (engines, servers, tables) only when they run.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from usageledger import __version__
+from usageledger.cli import demo, ingest, keys, serve, verify
+from usageledger.cli.output import CommandError, print_error
+from usageledger.errors import SettingsError, UsageLedgerError
+
+FAILED = 1  # refused data, failed checks, a server that cannot be reached
+MISUSED = 2  # an option or a setting that cannot be used
+
+app = typer.Typer(
+    name="usageledger",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+app.command(epilog=serve.EPILOG)(serve.serve)
+app.command(epilog=ingest.EPILOG)(ingest.ingest)
+app.add_typer(keys.app, name="keys")
+app.command(epilog=demo.EPILOG)(demo.demo)
+app.command(epilog=verify.EPILOG)(verify.verify)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"usageledger {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog="[bold]Start here[/]\n\n"
+    "  usageledger demo                   look around with made-up data\n"
+    "  usageledger serve                  a ledger of your own, and its first key\n"
+    "  usageledger ingest events.ndjson   send it events\n\n"
+    "Each command has its own --help, with examples."
+)
+def _usageledger(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A self-hosted usage and cost ledger for LLM traffic.
+
+    It keeps usage events exactly once and answers OpenAI's Organization Usage
+    & Costs API: clients and dashboards of that API work by changing their base
+    URL.
+
+    Data goes to stdout, messages to stderr, and every command has --json.
+    Exit codes: 0 done, 1 refused or failed, 2 wrong options or settings.
+    """
+
+
+def main() -> None:
+    """The entry point: runs the command of `sys.argv` and exits with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command; its exit code, which after Ctrl-C is 130.
+
+    Every failure that a user can mend is one line on stderr, never a traceback.
+    """
+    try:
+        code = app(arguments, prog_name="usageledger", standalone_mode=False)
+    except TyperException as error:
+        return _misused(error)
+    except CommandError as error:
+        print_error(str(error))
+        return error.exit_code
+    except UsageLedgerError as error:
+        print_error(str(error))
+        return MISUSED if isinstance(error, SettingsError) else FAILED
+    except OSError as error:
+        print_error(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        return FAILED
+    return code if isinstance(code, int) else 0
+
+
+def _misused(error: TyperException) -> int:
+    """A usage error in one line, with where to read more; a command that was given nothing shows its help instead."""
+    message = error.format_message()
+    if not message:
+        return MISUSED
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "usageledger"
+    stop = "" if message.endswith((".", "?")) else "."
+    print_error(f"{message}{stop} See '{path} --help'.")
+    return error.exit_code

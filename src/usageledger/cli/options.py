@@ -1,0 +1,65 @@
+"""Options that commands share, and options made from the table of settings."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import Field, fields
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from usageledger.settings import Settings, load_settings
+
+MAIN_SETTINGS = ("host", "port", "data", "admin_key")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+DataFolder = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="USAGELEDGER_DATA",
+        metavar="<folder>",
+        help="Folder of the ledger and the registry.",
+        show_envvar=True,
+    ),
+]
+DEFAULT_FOLDER = Settings().data
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """`command(settings, **own)` as a command line: its own options, and one for each field of `Settings`."""
+    own = list(inspect.signature(command).parameters.values())[1:]
+    table = fields(Settings)
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        settings = load_settings({field.name: given.pop(field.name) for field in table})
+        command(settings, **given)
+
+    parameters = [*(_parameter(field) for field in table), *own]
+    # Typer reads the one, and the hints of the other.
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions may carry a signature
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _parameter(field: "Field[Any]") -> inspect.Parameter:
+    """One setting as an option. Its value stays text, so that `load_settings` is the one judge of it."""
+    option = typer.Option(
+        f"--{field.name.replace('_', '-')}",
+        envvar=f"USAGELEDGER_{field.name.upper()}",
+        metavar=_metavar(field),
+        help=field.metadata["doc"],
+        show_envvar=False,
+        rich_help_panel=None if field.name in MAIN_SETTINGS else "Limits",
+    )
+    default = None if field.default is None else str(field.default)
+    annotation = Annotated[str | None, option]
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _metavar(field: "Field[Any]") -> str:
+    if isinstance(field.default, Path):
+        return "<folder>"
+    return "<int>" if isinstance(field.default, int) else "<text>"

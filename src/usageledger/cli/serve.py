@@ -1,0 +1,112 @@
+"""`usageledger serve`: the server."""
+
+import time
+from ipaddress import ip_address
+from pathlib import Path
+
+from usageledger import __version__
+from usageledger.cli.options import AsJson, with_settings
+from usageledger.cli.output import note, print_json
+from usageledger.errors import SettingsError
+from usageledger.settings import Settings
+
+EPILOG = """\
+[bold]Examples[/]
+
+  usageledger serve
+  usageledger serve --data /var/lib/usageledger --port 9000
+  USAGELEDGER_ADMIN_KEY=$(cat key.txt) usageledger serve --host 0.0.0.0
+
+Every option is also an environment variable: --max-results is
+USAGELEDGER_MAX_RESULTS. SIGTERM and Ctrl-C end the server cleanly: it answers
+what is under way, and what was acknowledged is on disk.
+"""
+
+
+@with_settings
+def serve(settings: Settings, *, as_json: AsJson = False) -> None:
+    """Run the server: events in, usage and costs out.
+
+    The first start makes the data folder and an admin key, and shows the key
+    this once. To choose the key yourself, set USAGELEDGER_ADMIN_KEY.
+    """
+    make_data_folder(settings.data)
+    run_server(settings, as_json=as_json)
+
+
+def make_data_folder(folder: Path) -> None:
+    """Makes the data folder, for its owner only, where there is none.
+
+    Raises:
+        SettingsError: it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"data: the folder {folder} cannot be made: {error.strerror}") from None
+
+
+def run_server(settings: Settings, *, as_json: bool) -> None:
+    """Serves until a signal ends it; says where, and shows a key that was made for it."""
+    from usageledger.registry import open_registry  # noqa: PLC0415 - a server's libraries are loaded only to serve
+    from usageledger.server import run  # noqa: PLC0415 - the same
+
+    _log_to_stderr()
+    if not _is_loopback(settings.host):
+        note(
+            f"Warning: {settings.host} can be reached from other machines, and this server has no TLS: "
+            "put a reverse proxy that has it in front."
+        )
+    with open_registry(settings.registry_url) as registry:
+        if settings.admin_key:
+            registry.create_key("bootstrap", value=settings.admin_key, now=int(time.time()))
+
+        def on_ready(address: str) -> None:
+            # Made only now: a key that is made before a start that fails would never be seen.
+            key = None if registry.has_keys() else registry.create_key("bootstrap", now=int(time.time()))[1]
+            if as_json:
+                print_json({"address": address, "data": str(settings.data.absolute()), "admin_key": key})
+            else:
+                _announce(address, settings.data, key)
+
+        run(settings, on_ready)
+    if not as_json:
+        note("Stopped. Every acknowledged event is on disk.")
+
+
+def _announce(address: str, data: Path, key: str | None) -> None:
+    note(f"UsageLedger {__version__} is ready at {address}")
+    note(f"Data folder: {data.absolute()}")
+    if key is None:
+        return
+    now = int(time.time())
+    event = (
+        f'{{"id": "evt_1", "kind": "completions", "timestamp": {now}, "model": "gpt-6-luna", '
+        '"input_tokens": 1200, "output_tokens": 300}'
+    )
+    authorization = f"-H 'Authorization: Bearer {key}'"
+    note(f"\nAdmin key, shown only now: {key}\n\nTry it:\n")
+    note(f"  curl {address}/v1/events {authorization} -H 'Content-Type: application/json' -d '{event}'\n")
+    query = f"start_time={now - now % 86400}&group_by=model"
+    note(f"  curl '{address}/v1/organization/usage/completions?{query}' {authorization}\n")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _log_to_stderr() -> None:
+    """The server's own messages: warnings of its libraries, and everything of ours from INFO on."""
+    import logging  # noqa: PLC0415 - only a server logs
+
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("usageledger").setLevel(logging.INFO)

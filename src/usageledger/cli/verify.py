@@ -1,0 +1,50 @@
+"""`usageledger verify`: whether a ledger keeps its promises."""
+
+from pathlib import Path
+
+import typer
+
+from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder
+from usageledger.cli.output import CommandError, counted, note, print_data, print_json
+from usageledger.settings import load_settings
+
+EPILOG = """\
+[bold]Examples[/]
+
+  usageledger verify
+  usageledger verify --data /var/lib/usageledger --json
+
+Stop the server first: the ledger belongs to one process at a time. Exit code 1
+where a promise is broken.
+"""
+
+
+def verify(data: DataFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Check that a ledger's numbers add up.
+
+    Reads every event: no identity is stored twice, every value is one that an
+    event may have, and all sums agree.
+    """
+    from usageledger.ledger import open_ledger  # noqa: PLC0415 - an engine is loaded only to read
+    from usageledger.ledger.verify import verify as findings_of  # noqa: PLC0415 - the same
+
+    settings = load_settings({"data": data})
+    if not Path(settings.ledger_url.removeprefix("duckdb:///")).exists():
+        raise CommandError(f"There is no ledger in {settings.data.absolute()}: check --data.", exit_code=2)
+    ledger = open_ledger(settings.ledger_url, memory_limit=settings.memory_limit)
+    try:
+        events = ledger.count()
+        if not as_json:
+            note(f"{counted(events, 'event')} in {settings.data.absolute()}" if events else "The ledger is empty.")
+        findings = []
+        for finding in findings_of(ledger):
+            findings.append({"name": finding.name, "ok": finding.ok, "detail": finding.detail})
+            if not as_json:
+                print_data(f"{'ok    ' if finding.ok else 'FAILED'}  {finding.name}: {finding.detail}")
+    finally:
+        ledger.close()
+    ok = all(finding["ok"] for finding in findings)
+    if as_json:
+        print_json({"ok": ok, "events": events, "findings": findings})
+    if not ok:
+        raise typer.Exit(1)

@@ -1,0 +1,158 @@
+"""The one place that wires: ledger, registry and handlers to an ASGI application."""
+
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+import anyio
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from usageledger.errors import (
+    InternalError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RequestError,
+    UsageLedgerError,
+)
+from usageledger.ledger import Ledger
+from usageledger.registry import Registry
+from usageledger.server.auth import Authenticator
+from usageledger.server.cache import BucketCache
+from usageledger.server.http import error_response
+from usageledger.server.ingest import Ingest, as_request_error
+from usageledger.server.openapi import openapi_routes
+from usageledger.server.organization import organization_routes
+from usageledger.server.routes import Services, usage_routes, wall_clock
+from usageledger.settings import Settings
+
+logger = logging.getLogger("usageledger")
+
+
+def create_app(
+    settings: Settings, ledger: Ledger, registry: Registry, clock: Callable[[], float] = wall_clock
+) -> ASGIApp:
+    """The application over an open ledger and an open registry.
+
+    Its lifespan starts the ingest stages and, at the end, drains them; closing the ledger is its opener's.
+    """
+    names = SeenNames(registry, clock)
+    services = Services(
+        settings=settings,
+        ledger=ledger,
+        ingest=Ingest(ledger, names.note, settings, clock),
+        authenticator=Authenticator(registry, settings.requests_per_minute, clock),
+        cache=BucketCache(ledger, settings),
+        page_secret=registry.secret("page_tokens"),
+        clock=clock,
+        query_slots=anyio.CapacityLimiter(settings.max_queries),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        services.ingest.start()
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(services.ingest.close)
+
+    handlers: dict[Any, Any] = {HTTPException: _http_error, UsageLedgerError: _own_error}
+    app = _Application(
+        routes=[*usage_routes(services), *organization_routes(services, registry), *openapi_routes(settings)],
+        lifespan=lifespan,
+        exception_handlers=handlers,
+    )
+    app.router.redirect_slashes = False
+    return Envelope(app)
+
+
+class _Application(Starlette):
+    """Starlette without its outermost layer, which answers a defect in plain text: that is the envelope's."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+
+
+class SeenNames:
+    """Lets the registry know each project and user once, when an event first names it."""
+
+    def __init__(self, registry: Registry, clock: Callable[[], float]) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._projects, self._users = registry.seen_ids()
+
+    def note(self, projects: set[str], users: set[str]) -> None:
+        """Called by the one writer, before the events are committed."""
+        new_projects, new_users = projects - self._projects, users - self._users
+        if new_projects or new_users:
+            self._registry.note_seen(new_projects, new_users, now=int(self._clock()))
+            self._projects |= new_projects
+            self._users |= new_users
+
+
+async def _own_error(_: Request, error: Exception) -> Response:
+    if not isinstance(error, UsageLedgerError):
+        raise error
+    return error_response(as_request_error(error))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals, in the API's shape."""
+    if not isinstance(error, HTTPException):
+        raise error
+    where = f"{request.method} {request.url.path[:256]}"
+    if error.status_code == 405:  # noqa: PLR2004 - the status as it is written
+        allowed = (error.headers or {}).get("Allow", "")
+        response = error_response(MethodNotAllowedError(f"Method not allowed: {where}. Allowed are: {allowed}."))
+        response.headers["allow"] = allowed
+        return response
+    if error.status_code == 404:  # noqa: PLR2004 - the status as it is written
+        return error_response(NotFoundError(f"Unknown request URL: {where}.", code="unknown_url"))
+    return error_response(InvalidRequestError(error.detail))
+
+
+class Envelope:
+    """What every answer has: `x-request-id`, `openai-processing-ms`, and an error body even for a defect of ours."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req_{uuid4().hex}"
+        began = perf_counter()
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                took = str(int((perf_counter() - began) * 1000))
+                extra = [(b"x-request-id", request_id.encode()), (b"openai-processing-ms", took.encode())]
+                message = {**message, "headers": [*message["headers"], *extra]}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            logger.info("request %s ended before its body did", request_id)
+        except Exception:
+            logger.exception("request %s failed", request_id)
+            if started:
+                raise
+            error: RequestError = InternalError(
+                f"The server had an error while processing your request. Its id is {request_id}."
+            )
+            await error_response(error)(scope, receive, send_with_headers)

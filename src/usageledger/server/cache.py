@@ -1,0 +1,88 @@
+"""Buckets that were answered before and have not changed since: a page asks the ledger only for the others."""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from usageledger.buckets import Bucket
+from usageledger.ledger import Ledger
+from usageledger.pages import results_json, too_many_results
+from usageledger.query import Filter, Query
+from usageledger.settings import Settings
+
+OVERHEAD_BYTES = 500  # of an entry beside its JSON
+
+Key = tuple[str, str, tuple[Filter, ...], tuple[str, ...], Bucket]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The results of one bucket, as JSON, at one version of its span."""
+
+    version: int | None
+    count: int
+    results: bytes
+
+
+class BucketCache:
+    """Answers pages bucket by bucket; the least recently used buckets are forgotten first."""
+
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Key, Answered] = OrderedDict()
+        self._bytes = 0
+
+    def results(self, query: Query) -> list[bytes]:
+        """The `results` of each bucket of a page, as JSON arrays.
+
+        Raises:
+            InvalidRequestError: more than `max_results` results, or longer than `max_query_seconds`.
+            LedgerUnavailableError: the engine failed.
+        """
+        buckets = query.buckets
+        keys = [(query.meter.kind, query.width.name, query.filters, query.group_by, bucket) for bucket in buckets]
+        # Read before the ledger is asked: what comes in meanwhile makes the answer older than it is, never newer.
+        versions = [self._ledger.version(bucket.start, bucket.end) for bucket in buckets]
+        answers = [self._find(key, version) for key, version in zip(keys, versions, strict=True)]
+        missing = [place for place, answer in enumerate(answers) if answer is None]
+        if missing:
+            places = range(missing[0], missing[-1] + 1)
+            part = replace(query, page_start=buckets[places[0]].start, limit=len(places))
+            for place, (count, results) in zip(places, self._ask(part), strict=True):
+                answers[place] = answer = Answered(versions[place], count, results)
+                self._keep(keys[place], answer)
+        found = [answer for answer in answers if answer is not None]
+        if sum(answer.count for answer in found) > self._settings.max_results:
+            raise too_many_results(self._settings.max_results)
+        return [answer.results for answer in found]
+
+    def _ask(self, query: Query) -> list[tuple[int, bytes]]:
+        """The number of results and their JSON, for each bucket of `query`."""
+        aggregate = self._ledger.aggregate(
+            query, max_seconds=self._settings.max_query_seconds, max_results=self._settings.max_results
+        )
+        return [results_json(query, aggregate, bucket) for bucket in query.buckets]
+
+    def _find(self, key: Key, version: int | None) -> Answered | None:
+        with self._lock:
+            answer = self._kept.get(key)
+            if answer is None or answer.version != version:
+                return None
+            self._kept.move_to_end(key)
+            return answer
+
+    def _keep(self, key: Key, answer: Answered) -> None:
+        if answer.version is None:
+            return
+        with self._lock:
+            before = self._kept.pop(key, None)
+            self._bytes += _size(answer) - (_size(before) if before else 0)
+            self._kept[key] = answer
+            while self._bytes > self._settings.cache_bytes:
+                self._bytes -= _size(self._kept.popitem(last=False)[1])
+
+
+def _size(answer: Answered) -> int:
+    return len(answer.results) + OVERHEAD_BYTES

@@ -1,0 +1,172 @@
+"""Reading requests and writing answers: JSON by msgspec, bodies under a limit, errors in the API's one shape."""
+
+import gzip
+import zlib
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+from urllib.parse import parse_qsl
+
+import anyio.to_thread
+import msgspec
+import zstandard
+from starlette.requests import Request
+from starlette.responses import Response
+
+from usageledger.errors import (
+    BodyTooLargeError,
+    InvalidRequestError,
+    RequestError,
+    UnsupportedMediaTypeError,
+)
+from usageledger.events import Field, did_you_mean
+
+MOST_PARAMETERS = 5000
+LARGE_BODY_BYTES = 256 * 1024  # a larger one is decompressed off the event loop
+ZSTD_STEP_BYTES = 1024  # four bytes can stand for 128 KB, so a step is at most 32 MB
+ENCODINGS = ("identity", "gzip", "zstd")
+JSON_TYPES = ("application/json",)
+LINES_TYPES = ("application/x-ndjson", "application/jsonl")
+
+
+def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """`value` as JSON."""
+    return Response(msgspec.json.encode(value), status, headers, "application/json")
+
+
+def error_response(error: RequestError) -> Response:
+    """The API's error body, with `Retry-After` where the error has one."""
+    headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
+    if error.status == 401:  # noqa: PLR2004 - RFC 9110 asks for the challenge on 401
+        headers["www-authenticate"] = "Bearer"
+    return json_response(error.body(), error.status, headers)
+
+
+def parameters(request: Request) -> list[tuple[str, str]]:
+    """The decoded pairs of the query string, in their order, empty values kept.
+
+    Raises:
+        InvalidRequestError: it is not UTF-8 or has more than `MOST_PARAMETERS` pairs.
+    """
+    raw = request.scope["query_string"].decode("latin-1")
+    try:
+        return parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
+    except UnicodeDecodeError:
+        raise InvalidRequestError("The query string is not UTF-8.", code="invalid_value") from None
+    except ValueError:
+        raise InvalidRequestError(
+            f"The query string has more than {MOST_PARAMETERS} parameters.", code="invalid_value"
+        ) from None
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, decompressed, of at most `limit` bytes before and after.
+
+    Raises:
+        BodyTooLargeError: more than `limit` bytes.
+        UnsupportedMediaTypeError: an encoding other than gzip and zstd.
+        InvalidRequestError: bytes that are not of the encoding they claim.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ENCODINGS:
+        raise UnsupportedMediaTypeError(
+            f"Unsupported Content-Encoding: '{encoding}'. Supported are: 'gzip', 'zstd', or none.",
+            param="content-encoding",
+        )
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    body = b"".join(chunks)
+    if encoding == "identity":
+        return body
+    if size > LARGE_BODY_BYTES:
+        return await anyio.to_thread.run_sync(_decompress, body, encoding, limit)
+    return _decompress(body, encoding, limit)
+
+
+def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    try:
+        plain = gzip.GzipFile(fileobj=BytesIO(body)).read(limit + 1) if encoding == "gzip" else _unzstd(body, limit)
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+        raise InvalidRequestError(f"The body is not {encoding}: {error}", code="invalid_encoding") from None
+    if len(plain) > limit:
+        raise _too_large(limit)
+    return plain
+
+
+def _unzstd(body: bytes, limit: int) -> bytes:
+    """All frames of `body`, in steps until there are more than `limit` bytes.
+
+    The library's own reader takes a frame that is cut short for a whole one; events would be lost in silence.
+    """
+    decompressor = zstandard.ZstdDecompressor()
+    plain = bytearray()
+    frame: zstandard.ZstdDecompressionObj | None = None
+    for start in range(0, len(body), ZSTD_STEP_BYTES):
+        left = body[start : start + ZSTD_STEP_BYTES]
+        while left:
+            frame = frame or decompressor.decompressobj()
+            plain += frame.decompress(left)
+            left, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+        if len(plain) > limit:
+            break
+    else:
+        if frame is not None:
+            raise EOFError("it ends before the end of a frame")
+    return bytes(plain)
+
+
+def _too_large(limit: int) -> BodyTooLargeError:
+    return BodyTooLargeError(f"The body is larger than {limit} bytes (decompressed): send fewer events at a time.")
+
+
+async def read_object(request: Request, fields: Sequence[Field], limit: int) -> dict[str, Any]:
+    """A JSON object whose fields are among `fields`; those that are absent have their default.
+
+    Raises:
+        InvalidRequestError: not a JSON object, an unknown field (with a suggestion), one that is missing, or a value
+            that is not allowed.
+        UnsupportedMediaTypeError: a content type other than JSON.
+    """
+    media_type(request, JSON_TYPES)
+    body = await read_body(request, limit)
+    try:
+        given = msgspec.json.decode(body or b"{}", type=dict[str, Any])
+    except msgspec.ValidationError:
+        raise InvalidRequestError("The body is not a JSON object.", code="invalid_type") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise InvalidRequestError(f"The body is not JSON: {reason}", code="invalid_json") from None
+    by_name = {field.name: field for field in fields}
+    for name, value in given.items():
+        if name not in by_name:
+            allowed = ", ".join(f"'{field}'" for field in by_name)
+            hint = did_you_mean(name, by_name) or f" Allowed are: {allowed}."
+            raise InvalidRequestError(f"Unknown field: '{name[:256]}'.{hint}", param=name[:256], code="unknown_field")
+        if problem := by_name[name].problem(value):
+            raise InvalidRequestError(problem[1], param=name, code=problem[0])
+    for field in fields:
+        if field.default is msgspec.NODEFAULT and field.name not in given:
+            raise InvalidRequestError(
+                f"Missing required field: '{field.name}', {field.noun}.", param=field.name, code="missing_field"
+            )
+    return {field.name: field.default for field in fields} | given
+
+
+def media_type(request: Request, supported: Sequence[str]) -> str:
+    """The request's content type without its parameters; a body without a type is taken for the first one.
+
+    Raises:
+        UnsupportedMediaTypeError: it is not among `supported`.
+    """
+    given = request.headers.get("content-type", supported[0]).partition(";")[0].strip().lower()
+    if given not in supported:
+        names = ", ".join(f"'{name}'" for name in supported)
+        raise UnsupportedMediaTypeError(
+            f"Unsupported Content-Type: '{given[:256]}'. Supported are: {names}.", param="content-type"
+        )
+    return given

@@ -1,0 +1,278 @@
+"""From decoded events to the disk: two stages that overlap, and one commit for many requests.
+
+The event loop decodes bodies and submits them. The *assembler* thread takes whatever is waiting and turns it into
+one table; the *committer* thread, the ledger's one writer, commits that table while the assembler prepares the next.
+A request is answered after the commit that holds its events.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from queue import Empty, Queue
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from usageledger.errors import LedgerUnavailableError, OverloadedError, RequestError, UsageLedgerError
+from usageledger.events import Decoded, Problem, Rejection, to_table
+from usageledger.ledger import Ledger, Outcome
+from usageledger.settings import Settings
+
+MOST_ERRORS_LISTED = 100
+IDLE_SECONDS = 0.2  # without work for so long, the committer does upkeep
+
+logger = logging.getLogger("usageledger.ingest")
+
+
+@dataclass(slots=True)
+class Submission:
+    """The events of one request, waiting for their commit."""
+
+    decoded: Decoded
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Group:
+    """Submissions that share a commit, as one table.
+
+    Attributes:
+        rows: the events that can be kept.
+        places: for each row, the place of its event among all events of the group.
+        problems: the events that cannot be kept.
+    """
+
+    submissions: list[Submission]
+    rows: pa.Table
+    places: np.ndarray[Any, Any]
+    problems: list[Problem]
+
+
+class Ingest:
+    """The way in. `start` it once; `submit` from the event loop; `close` drains what was taken."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        note_seen: Callable[[set[str], set[str]], None],
+        settings: Settings,
+        clock: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._note_seen = note_seen
+        self._settings = settings
+        self._clock = clock
+        self._waiting: deque[Submission] = deque()
+        self._arrived = threading.Condition()
+        self._queued_events = 0  # waiting or being committed; guarded by _arrived
+        self._closing = False
+        self._assembled: Queue[Group | None] = Queue(maxsize=1)
+        self._threads = [
+            threading.Thread(target=self._assemble_forever, name="assembler", daemon=True),
+            threading.Thread(target=self._commit_forever, name="committer", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Starts both stages."""
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Takes nothing more, commits what was taken, and ends."""
+        with self._arrived:
+            self._closing = True
+            self._arrived.notify()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def queued_events(self) -> int:
+        """How many events wait for the disk."""
+        return self._queued_events
+
+    async def submit(self, decoded: Decoded) -> dict[str, Any]:
+        """The answer to one request, once its events are on disk.
+
+        Raises:
+            OverloadedError: the queue is full, or the server is stopping; nothing was taken.
+            LedgerUnavailableError: the ledger could not write; nothing was kept.
+        """
+        if not decoded.events:
+            return _answer(decoded, 0, 0, decoded.rejections)
+        loop = asyncio.get_running_loop()
+        submission = Submission(decoded, loop, loop.create_future())
+        with self._arrived:
+            if self._closing:
+                raise OverloadedError("The server is stopping: send the same request again.", retry_after=2)
+            if self._queued_events and self._queued_events + len(decoded.events) > self._settings.queue_events:
+                raise OverloadedError(
+                    f"The queue is full: {self._queued_events} events wait for the disk. "
+                    "Nothing of this request was kept: send the same request again.",
+                    retry_after=1,
+                )
+            self._queued_events += len(decoded.events)
+            self._waiting.append(submission)
+            self._arrived.notify()
+        return await submission.done
+
+    # --- the assembler -------------------------------------------------------------------------------------------
+
+    def _assemble_forever(self) -> None:
+        company = 1
+        while submissions := self._take(company):
+            company = len(submissions)
+            try:
+                self._assembled.put(self._assemble(submissions))
+            except Exception:
+                logger.exception("a group of requests could not be assembled")
+                self._settle(submissions, [LedgerUnavailableError("The events could not be assembled.")] * company)
+        self._assembled.put(None)
+
+    def _take(self, company: int) -> list[Submission]:
+        """The next group: whatever is waiting, up to `commit_events`; empty at the end.
+
+        A lone request is never held up. Where the last group had company, the next one waits for as much, but no
+        longer than `commit_wait_ms`.
+        """
+        with self._arrived:
+            while not self._waiting and not self._closing:
+                self._arrived.wait()
+            until = monotonic() + self._settings.commit_wait_ms / 1000
+            while len(self._waiting) < company and not self._closing and (left := until - monotonic()) > 0:
+                self._arrived.wait(left)
+            taken: list[Submission] = []
+            events = 0
+            while self._waiting:
+                events += len(self._waiting[0].decoded.events)
+                if taken and events > self._settings.commit_events:
+                    break
+                taken.append(self._waiting.popleft())
+            return taken
+
+    def _assemble(self, submissions: list[Submission]) -> Group:
+        now = int(self._clock())
+        events = [event for submission in submissions for event in submission.decoded.events]
+        rows, places, problems = to_table(events, now + self._settings.max_future_seconds, now)
+        return Group(submissions, rows, places, problems)
+
+    # --- the committer -------------------------------------------------------------------------------------------
+
+    def _commit_forever(self) -> None:
+        while True:
+            try:
+                group = self._assembled.get(timeout=IDLE_SECONDS)
+            except Empty:
+                self._keep_up()
+                continue
+            if group is None:
+                return
+            self._commit(group)
+            self._keep_up()
+
+    def _commit(self, group: Group) -> None:
+        answers: list[dict[str, Any] | UsageLedgerError]
+        try:
+            self._note_seen(_names(group.rows, "project_id"), _names(group.rows, "user_id"))
+            outcomes = self._ledger.append(group.rows)
+            answers = list(_answers(group, outcomes))
+        except UsageLedgerError as error:
+            logger.error("a commit failed: %s", error)  # noqa: TRY400 - the message is the whole story
+            answers = [error] * len(group.submissions)
+        except Exception:
+            logger.exception("a commit failed")
+            answers = [LedgerUnavailableError("The ledger could not write.")] * len(group.submissions)
+        self._settle(group.submissions, answers)
+
+    def _keep_up(self) -> None:
+        try:
+            self._ledger.compact()
+        except UsageLedgerError as error:
+            logger.warning("upkeep failed: %s", error)
+
+    def _settle(self, submissions: list[Submission], answers: list[Any]) -> None:
+        with self._arrived:
+            self._queued_events -= sum(len(submission.decoded.events) for submission in submissions)
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[dict[str, Any]], Any]]] = {}
+        for submission, answer in zip(submissions, answers, strict=True):
+            by_loop.setdefault(submission.loop, []).append((submission.done, answer))
+        for loop, settled in by_loop.items():
+            loop.call_soon_threadsafe(_resolve, settled)
+
+
+def _resolve(settled: list[tuple[asyncio.Future[dict[str, Any]], Any]]) -> None:
+    for future, answer in settled:
+        if future.cancelled():
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+
+def _names(rows: pa.Table, column: str) -> set[str]:
+    return {name for name in pc.unique(rows[column]).to_pylist() if name is not None}
+
+
+def _answers(group: Group, outcomes: np.ndarray[Any, Any]) -> Iterator[dict[str, Any]]:
+    """The answer to each submission of a group whose rows came out as `outcomes`."""
+    total = sum(len(submission.decoded.events) for submission in group.submissions)
+    by_place = np.full(total, -1, np.int64)  # -1: the event was refused before the ledger
+    by_place[group.places] = outcomes
+    problems = {problem.position: problem for problem in group.problems}
+    start = 0
+    for submission in group.submissions:
+        decoded = submission.decoded
+        mine = by_place[start : start + len(decoded.events)]
+        accepted = int((mine == Outcome.ACCEPTED).sum())
+        duplicates = int((mine == Outcome.DUPLICATE).sum())
+        rejections = decoded.rejections
+        if accepted + duplicates < len(mine):
+            refused = np.nonzero((mine == Outcome.CONFLICT) | (mine < 0))[0].tolist()
+            rejections = [
+                *rejections,
+                *(_rejection(decoded, row, problems.get(start + row)) for row in refused),
+            ]
+        yield _answer(decoded, accepted, duplicates, rejections)
+        start += len(decoded.events)
+
+
+def _rejection(decoded: Decoded, row: int, problem: Problem | None) -> Rejection:
+    event = decoded.events[row]
+    if problem:
+        return Rejection(decoded.indexes[row], event.id, problem.code, problem.param, problem.message)
+    return Rejection(
+        decoded.indexes[row],
+        event.id,
+        "conflict",
+        "id",
+        f"An event with id '{event.id}' and timestamp {event.timestamp} was kept before with another payload. "
+        "Nothing was changed.",
+    )
+
+
+def _answer(decoded: Decoded, accepted: int, duplicates: int, rejections: list[Rejection]) -> dict[str, Any]:
+    listed = sorted(rejections, key=lambda rejection: rejection.index)
+    answer: dict[str, Any] = {
+        "object": "event.batch",
+        "accepted": accepted,
+        "duplicates": duplicates,
+        "rejected": decoded.total - accepted - duplicates,
+        "errors": listed[:MOST_ERRORS_LISTED],
+    }
+    if len(listed) > MOST_ERRORS_LISTED:
+        answer["errors_omitted"] = len(listed) - MOST_ERRORS_LISTED
+    return answer
+
+
+def as_request_error(error: UsageLedgerError) -> RequestError:
+    """A failure of the ledger or the registry as the answer that it deserves: 503, to be sent again."""
+    if isinstance(error, RequestError):
+        return error
+    return OverloadedError(f"{error} Send the same request again.", retry_after=2)

@@ -1,0 +1,166 @@
+"""The handlers of usage, events, meters and health."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from usageledger.errors import OverloadedError
+from usageledger.events import decode
+from usageledger.ledger import Ledger
+from usageledger.meters import METERS, Meter
+from usageledger.pages import render
+from usageledger.query import page_token, parse
+from usageledger.server.auth import Authenticator
+from usageledger.server.cache import BucketCache
+from usageledger.server.http import JSON_TYPES, LINES_TYPES, json_response, media_type, parameters, read_body
+from usageledger.server.ingest import Ingest
+from usageledger.settings import Settings
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+PIECE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the handlers work with."""
+
+    settings: Settings
+    ledger: Ledger
+    ingest: Ingest
+    authenticator: Authenticator
+    cache: BucketCache
+    page_secret: bytes
+    clock: Callable[[], float]
+    query_slots: anyio.CapacityLimiter
+
+
+def usage_routes(services: Services) -> list[Route]:
+    """Eleven usage endpoints by one handler, events in, and the list of meters."""
+    return [
+        Route("/v1/events", events(services), methods=["POST"]),  # first, since routes are tried in order
+        *(Route(f"/v1{meter.path}", usage(meter, services), methods=["GET"]) for meter in METERS),
+        Route("/v1/meters", meters(services), methods=["GET"]),
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/readyz", readyz(services), methods=["GET"]),
+    ]
+
+
+def usage(meter: Meter, services: Services) -> Handler:
+    """`GET /v1/organization/usage/{kind}`: parameters → query → rows → page."""
+
+    async def handle(request: Request) -> Response:
+        await services.authenticator.require(request, "api.usage.read")
+        now = int(services.clock())
+        query = parse(meter, parameters(request), now=now, secret=services.page_secret)
+        token = page_token(query, now=now, secret=services.page_secret)
+
+        pieces = await _in_slot(services, lambda: _pieces(render(query, services.cache.results(query), token)))
+        if len(pieces) == 1:
+            return Response(pieces[0], media_type="application/json")
+        length = sum(map(len, pieces))
+        return StreamingResponse(
+            _stream(pieces), headers={"content-length": str(length)}, media_type="application/json"
+        )
+
+    return handle
+
+
+async def _in_slot(services: Services, work: Callable[[], list[bytes]]) -> list[bytes]:
+    """Runs `work` in a thread when one of the query slots is free; waiting has a limit as well."""
+    try:
+        with anyio.fail_after(services.settings.max_query_seconds):
+            await services.query_slots.acquire()
+    except TimeoutError:
+        raise OverloadedError("Too many queries are running: send the same request again.", retry_after=1) from None
+    try:
+        return await anyio.to_thread.run_sync(work)
+    finally:
+        services.query_slots.release()
+
+
+def _pieces(parts: Iterable[bytes]) -> list[bytes]:
+    """`parts` joined to pieces of at least `PIECE_BYTES`, so that other requests get their turn between them."""
+    pieces: list[bytes] = []
+    held: list[bytes] = []
+    size = 0
+    for part in parts:
+        held.append(part)
+        size += len(part)
+        if size >= PIECE_BYTES:
+            pieces.append(b"".join(held))
+            held, size = [], 0
+    return [*pieces, b"".join(held)]
+
+
+async def _stream(pieces: list[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+def events(services: Services) -> Handler:
+    """`POST /v1/events`: body → events → ledger; answered when they are on disk."""
+
+    async def handle(request: Request) -> Response:
+        await services.authenticator.require(request, "api.usage.write")
+        lines = media_type(request, (*JSON_TYPES, *LINES_TYPES)) in LINES_TYPES
+        body = await read_body(request, services.settings.max_body_bytes)
+        decoded = decode(body, lines=lines, max_events=services.settings.max_batch_events)
+        return json_response(await services.ingest.submit(decoded))
+
+    return handle
+
+
+def meters(services: Services) -> Handler:
+    """`GET /v1/meters`: the table of meters, for dashboards and tools that build themselves from it."""
+    body: dict[str, Any] = {"object": "list", "data": [_meter(meter) for meter in METERS]}
+
+    async def handle(request: Request) -> Response:
+        await services.authenticator.require(request, "api.usage.read")
+        return json_response(body)
+
+    return handle
+
+
+def _meter(meter: Meter) -> dict[str, Any]:
+    return {
+        "object": "meter",
+        "kind": meter.kind,
+        "title": meter.title,
+        "path": f"/v1{meter.path}",
+        "result_object": meter.object,
+        "measures": [{key: getattr(m, key) for key in ("name", "unit", "doc", "adds")} for m in meter.measures],
+        "dimensions": [
+            {"name": d.name, "doc": d.doc, "filter": d.filter, "values": d.values or None, "flag": d.flag}
+            for d in meter.groupings
+        ],
+        "bucket_widths": [asdict(width) for width in meter.widths],
+    }
+
+
+async def healthz(_: Request) -> Response:
+    """`GET /healthz`: the process answers."""
+    return json_response({"status": "ok"})
+
+
+def readyz(services: Services) -> Handler:
+    """`GET /readyz`: 200 when events can be written, else 503."""
+
+    async def handle(_: Request) -> Response:
+        ready = services.ledger.ready()
+        state = {"status": "ready" if ready else "not ready", "queued_events": services.ingest.queued_events}
+        return json_response(state, 200 if ready else 503)
+
+    return handle
+
+
+def wall_clock() -> float:
+    """Unix seconds."""
+    return time.time()
