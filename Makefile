@@ -59,7 +59,7 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(NODE_TESTS)/node_modules/.installed: $(NODE_TESTS)/package-lock.json
-	@command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq nodejs npm; } || \
-	  { echo "The tests need Node.js and npm: install Debian's packages nodejs and npm"; exit 1; }
+	@{ command -v npm && command -v curl; } >/dev/null || { apt-get update -qq && apt-get install -y -qq nodejs npm curl; } || \
+	  { echo "The tests need Node.js, npm and curl: install Debian's packages nodejs, npm and curl"; exit 1; }
 	@npm ci --prefix $(NODE_TESTS) --no-audit --no-fund --silent
 	@touch $@

@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 import msgspec
+import numpy as np
 import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
@@ -45,7 +46,8 @@ def main() -> None:
 def ingestion(seconds: float) -> Iterator[dict[str, Any]]:
     """Durable events/s over HTTP in batches of 1,000 and one by one, and DuckDB's own rate for the same commits."""
     generator = Generator(seed=1)
-    batches = [generator.table(_recent(1_000)) for _ in range(int(60 * seconds))]
+    count = int(60 * seconds)
+    batches = [generator.table(_recent(1_000, age_seconds=60 + (count - number) / 60)) for number in range(count)]
     bodies = [msgspec.json.encode(wire_events(batch)) for batch in batches]
     floor = _floor(batches[:200])
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (port, _):
@@ -53,7 +55,7 @@ def ingestion(seconds: float) -> Iterator[dict[str, Any]]:
         took, latencies = run(port, [request_bytes("/v1/events", KEY, body) for body in bodies[20:]], CONNECTIONS)
         yield figure("events/s, batches of 1,000", 1000 * len(latencies) / took, 60_000, floor, "events/s")
         yield figure("  p99 of a batch", p(latencies, 99), None, None, "ms")
-        singles = wire_events(generator.table(_recent(int(2_000 * seconds))))
+        singles = wire_events(generator.table(_recent(int(2_000 * seconds), age_seconds=30)))
         requests = [request_bytes("/v1/events", KEY, msgspec.json.encode(event)) for event in singles]
         for connections, target in ((CONNECTIONS, 2_000), (64, None)):
             part = requests[: len(requests) // 2] if connections == CONNECTIONS else requests[len(requests) // 2 :]
@@ -64,11 +66,9 @@ def ingestion(seconds: float) -> Iterator[dict[str, Any]]:
             yield figure("  p99 of an event", p(latencies, 99), None, None, "ms")
 
 
-def _recent(count: int) -> Any:
-    """`count` timestamps of the last minutes, ascending, as a gateway sends them."""
-    import numpy as np  # noqa: PLC0415 - only here
-
-    return int(time.time()) - 60 + np.arange(count) * 50 // count
+def _recent(count: int, age_seconds: float) -> np.ndarray[Any, Any]:
+    """`count` timestamps around `age_seconds` ago, a few seconds apart, ascending: as a gateway sends them."""
+    return int(time.time() - age_seconds) + np.arange(count) * 5 // count
 
 
 def _floor(batches: Sequence[pa.Table]) -> float:

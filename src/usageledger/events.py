@@ -345,13 +345,16 @@ def to_table(events: Sequence[Any], latest: int, now: int) -> tuple[pa.Table, np
     return (table.take(kept) if problems else table), kept, list(problems.values())
 
 
+def unix_seconds(timestamp: int | datetime) -> int:
+    """Whole Unix seconds of an event's timestamp; a fraction of a second is cut off."""
+    return int(timestamp.timestamp() // 1) if isinstance(timestamp, datetime) else timestamp
+
+
 def _columns(meter: Meter, events: Sequence[Any]) -> dict[str, Any]:
     """Field name → its values: tuples of strings, numpy columns of integers."""
     names = tuple(FIELDS[meter.kind])
     columns: dict[str, Any] = dict(zip(names, zip(*map(msgspec.structs.astuple, events), strict=True), strict=True))
-    columns["timestamp"] = np.fromiter(
-        (t if type(t) is int else int(t.timestamp() // 1) for t in columns["timestamp"]), np.int64, len(events)
-    )
+    columns["timestamp"] = np.fromiter(map(unix_seconds, columns["timestamp"]), np.int64, len(events))
     for measure in meter.measures:
         columns[measure.name] = np.array(columns[measure.name], np.int64)
     return columns

@@ -222,7 +222,8 @@ def _filter(dimension: Dimension, values: Sequence[str]) -> tuple[str | bool, ..
     for value in values:
         fits = value in dimension.values or (dimension.pattern and re.fullmatch(dimension.pattern, value))
         if dimension.values and not fits:
-            raise _unsupported(name, value, dimension.values)
+            others = " Other sizes are, for instance, '1536x1024' or 'auto'." if dimension.pattern else ""
+            raise _unsupported(name, value, dimension.values, others)
         if not value or "\0" in value:
             raise InvalidRequestError(
                 f"Invalid '{name}': expected text of at least one character, got {value!r}.",
@@ -232,11 +233,11 @@ def _filter(dimension: Dimension, values: Sequence[str]) -> tuple[str | bool, ..
     return tuple(sorted(set(values)))
 
 
-def _unsupported(name: str, value: str, allowed: Sequence[str]) -> InvalidRequestError:
+def _unsupported(name: str, value: str, allowed: Sequence[str], others: str = "") -> InvalidRequestError:
     supported = ", ".join(f"'{v}'" for v in allowed)
     return InvalidRequestError(
         f"Invalid value for '{name}': '{value[:256]}'. Supported values are: {supported}."
-        f"{did_you_mean(value, allowed)}",
+        f"{others}{did_you_mean(value, allowed)}",
         param=name,
         code="invalid_value",
     )

@@ -9,8 +9,8 @@ from typing import Any
 from usageledger.errors import SettingsError
 
 
-def _help(text: str, least: int = 0) -> dict[str, Any]:
-    return {"doc": text, "least": least}
+def _help(text: str, least: int = 0, most: int | None = None) -> dict[str, Any]:
+    return {"doc": text, "least": least, "most": most}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Settings:
     """Everything an operator can set; units are last in the names."""
 
     host: str = field(default="127.0.0.1", metadata=_help("Address to listen on."))
-    port: int = field(default=8080, metadata=_help("Port to listen on; 0 takes a free one."))
+    port: int = field(default=8080, metadata=_help("Port to listen on; 0 takes a free one.", most=65535))
     data: Path = field(default=Path("usageledger-data"), metadata=_help("Folder of the ledger and the registry."))
     admin_key: str | None = field(
         default=None, metadata=_help("A bootstrap admin key to accept, at least 20 characters.")
@@ -44,7 +44,7 @@ class Settings:
         default=64 * 1024**2, metadata=_help("Memory for buckets answered before and unchanged since; 0 for none.")
     )
     requests_per_minute: int = field(default=0, metadata=_help("Requests a key may make in a minute; 0 for no limit."))
-    memory_limit: str = field(default="1GB", metadata=_help("Memory of the embedded ledger's engine."))
+    memory_bytes: int = field(default=1024**3, metadata=_help("Memory of the embedded ledger's engine.", 128 * 1024**2))
 
     @property
     def ledger_url(self) -> str:
@@ -71,11 +71,11 @@ def load_settings(given: Mapping[str, Any] | None = None, environ: Mapping[str, 
             raw = environ.get(f"USAGELEDGER_{name.upper()}")
         if raw is not None:
             default: Any = setting.default
-            values[name] = _read(name, raw, type(default), setting.metadata["least"])
+            values[name] = _read(name, raw, type(default), setting.metadata["least"], setting.metadata["most"])
     return Settings(**values)
 
 
-def _read(name: str, raw: Any, kind: type, least: int) -> Any:
+def _read(name: str, raw: Any, kind: type, least: int, most: int | None) -> Any:
     if issubclass(kind, Path):
         return Path(raw)
     if kind is not int:
@@ -86,4 +86,6 @@ def _read(name: str, raw: Any, kind: type, least: int) -> Any:
         raise SettingsError(f"{name}: expected an integer, got {raw!r}") from None
     if value < least:
         raise SettingsError(f"{name}: expected at least {least}, got {value}")
+    if most is not None and value > most:
+        raise SettingsError(f"{name}: expected at most {most}, got {value}")
     return value

@@ -78,7 +78,7 @@ def _fill(settings: Settings, days: int, events: int, seed: int) -> None:
         registry.note_seen(projects, users, now=now - days * 86400)
         for project_id, name in projects.items():
             registry.rename_project(project_id, name)
-    ledger = open_ledger(settings.ledger_url, memory_limit=settings.memory_limit)
+    ledger = open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)
     try:
         for table in demo_tables(days, events, seed, now):
             ledger.append(table)

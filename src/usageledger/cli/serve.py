@@ -1,5 +1,6 @@
 """`usageledger serve`: the server."""
 
+import os
 import time
 from ipaddress import ip_address
 from pathlib import Path
@@ -52,6 +53,7 @@ def run_server(settings: Settings, *, as_json: bool) -> None:
     from usageledger.server import run  # noqa: PLC0415 - the same
 
     _log_to_stderr()
+    os.umask(0o077)  # whatever the ledger and the registry write is their owner's alone
     if not _is_loopback(settings.host):
         note(
             f"Warning: {settings.host} can be reached from other machines, and this server has no TLS: "

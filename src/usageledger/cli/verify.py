@@ -31,7 +31,7 @@ def verify(data: DataFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     settings = load_settings({"data": data})
     if not Path(settings.ledger_url.removeprefix("duckdb:///")).exists():
         raise CommandError(f"There is no ledger in {settings.data.absolute()}: check --data.", exit_code=2)
-    ledger = open_ledger(settings.ledger_url, memory_limit=settings.memory_limit)
+    ledger = open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)
     try:
         events = ledger.count()
         if not as_json:

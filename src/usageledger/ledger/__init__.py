@@ -9,7 +9,7 @@ from usageledger.ledger.protocol import Ledger, Outcome
 __all__ = ["Ledger", "Outcome", "open_ledger"]
 
 
-def open_ledger(url: str, *, memory_limit: str = "1GB") -> Ledger:
+def open_ledger(url: str, *, memory_bytes: int = 1024**3) -> Ledger:
     """The ledger at `url`, made where there is none.
 
     Raises:
@@ -23,4 +23,4 @@ def open_ledger(url: str, *, memory_limit: str = "1GB") -> Ledger:
         raise SettingsError(f"ledger: expected duckdb:///PATH, got {url!r}")
     from usageledger.ledger.duckdb import DuckDBLedger  # noqa: PLC0415 - an engine is loaded only where it is used
 
-    return DuckDBLedger(path, memory_limit=memory_limit)
+    return DuckDBLedger(path, memory_bytes=memory_bytes)

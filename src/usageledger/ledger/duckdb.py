@@ -56,7 +56,7 @@ Outcomes = np.ndarray[Any, np.dtype[np.uint8]]
 class DuckDBLedger:
     """A `Ledger` in one DuckDB file."""
 
-    def __init__(self, path: str | Path, *, memory_limit: str = "1GB") -> None:
+    def __init__(self, path: str | Path, *, memory_bytes: int = 1024**3) -> None:
         self._path = Path(path)
         self._ready = False
         self._lock = threading.RLock()  # the writer, and all that is remembered of what it wrote
@@ -66,7 +66,10 @@ class DuckDBLedger:
         self._added: dict[str, dict[int, int]] = {rollup.table: {} for rollup in ROLLUPS}
         self._commits = 0
         self._touched: dict[int, int] = {}  # day since 1970 → the last commit with an event of it
-        config: dict[str, Any] = {"memory_limit": memory_limit, "checkpoint_threshold": CHECKPOINT_THRESHOLD}
+        config: dict[str, Any] = {
+            "memory_limit": f"{memory_bytes // 2**20}MiB",
+            "checkpoint_threshold": CHECKPOINT_THRESHOLD,
+        }
         self._writer = _connect(self._path, config)
         try:
             self._prepare()
@@ -119,6 +122,7 @@ class DuckDBLedger:
                 outcomes = np.zeros(rows.num_rows, np.uint8)
             else:
                 outcomes = self._commit(rows)
+            self._ready = True
             self._newcomers.note(identities, max(timestamp for _, timestamp in identities))
             self._commits += 1
             days = np.unique(rows["ts"].to_numpy() // DAY_SECONDS)

@@ -13,32 +13,35 @@ Identity = tuple[str, int]
 
 
 class Newcomers:
-    """Which identities are certainly new: those at or after `since` that were not noted."""
+    """Which identities are certainly new: those at or after `since` that were not noted.
+
+    Two generations are remembered. When the younger one is full the older one is forgotten, with its latest time:
+    what comes about now stays certain, however many came before.
+    """
 
     def __init__(self, since: int) -> None:
         self._since = since
-        self._latest = since - 1  # of everything that the ledger holds
-        self._known: set[int] = set()
+        self._older: set[int] = set()
+        self._older_latest = since - 1
+        self._younger: set[int] = set()
+        self._younger_latest = since - 1
 
     def are(self, identities: list[Identity]) -> bool:
         """Whether all of `identities` are certainly new, and different from each other."""
         if any(timestamp < self._since for _, timestamp in identities):
             return False
         hashes = set(map(hash, identities))
-        return len(hashes) == len(identities) and self._known.isdisjoint(hashes)
+        unknown = self._older.isdisjoint(hashes) and self._younger.isdisjoint(hashes)
+        return unknown and len(hashes) == len(identities)
 
     def note(self, identities: Iterable[Identity], latest: int) -> None:
-        """Remembers identities now in the ledger, the last of them at `latest`; starts over when they are too many."""
-        self._latest = max(self._latest, latest)
-        self._known.update(map(hash, identities))
-        if len(self._known) > MOST_KNOWN:
-            self._known.clear()
-            self._since = self._latest + 1
-
-    def forget_until(self, latest: int) -> None:
-        """Gives up certainty up to and including `latest`: rows went in that were not noted."""
-        self._latest = max(self._latest, latest)
-        self._since = max(self._since, latest + 1)
+        """Remembers identities now in the ledger, the last of them at `latest`."""
+        self._younger.update(map(hash, identities))
+        self._younger_latest = max(self._younger_latest, latest)
+        if len(self._younger) > MOST_KNOWN // 2:
+            self._since = max(self._since, self._older_latest + 1)
+            self._older, self._older_latest = self._younger, self._younger_latest
+            self._younger, self._younger_latest = set(), self._since - 1
 
 
 def identities_of(rows: pa.Table) -> list[Identity]:

@@ -12,6 +12,7 @@ from usageledger.errors import SettingsError
 from usageledger.ledger import open_ledger
 from usageledger.registry import open_registry
 from usageledger.server.app import create_app
+from usageledger.server.protocol import Protocol
 from usageledger.settings import Settings
 
 __all__ = ["create_app", "run"]
@@ -32,12 +33,12 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
     with (
         closing(_listen(settings.host, settings.port)) as listener,
         closing(open_registry(settings.registry_url)) as registry,
-        closing(open_ledger(settings.ledger_url, memory_limit=settings.memory_limit)) as ledger,
+        closing(open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)) as ledger,
     ):
         config = uvicorn.Config(
             create_app(settings, ledger, registry),
             loop="uvloop",
-            http="httptools",
+            http=Protocol,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -99,9 +99,11 @@ class SeenNames:
             self._users |= new_users
 
 
-async def _own_error(_: Request, error: Exception) -> Response:
+async def _own_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, UsageLedgerError):
         raise error
+    if not isinstance(error, RequestError):
+        logger.error("%s %s: %s", request.method, request.url.path, error)
     return error_response(as_request_error(error))
 
 

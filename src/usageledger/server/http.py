@@ -134,8 +134,10 @@ async def read_object(request: Request, fields: Sequence[Field], limit: int) -> 
     """
     media_type(request, JSON_TYPES)
     body = await read_body(request, limit)
+    if not body:
+        raise InvalidRequestError("The body is empty: expected a JSON object.", code="invalid_json")
     try:
-        given = msgspec.json.decode(body or b"{}", type=dict[str, Any])
+        given = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.ValidationError:
         raise InvalidRequestError("The body is not a JSON object.", code="invalid_type") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from usageledger.errors import LedgerUnavailableError, OverloadedError, RequestError, UsageLedgerError
-from usageledger.events import Decoded, Problem, Rejection, to_table
+from usageledger.events import Decoded, Problem, Rejection, to_table, unix_seconds
 from usageledger.ledger import Ledger, Outcome
 from usageledger.settings import Settings
 
@@ -252,8 +252,8 @@ def _rejection(decoded: Decoded, row: int, problem: Problem | None) -> Rejection
         event.id,
         "conflict",
         "id",
-        f"An event with id '{event.id}' and timestamp {event.timestamp} was kept before with another payload. "
-        "Nothing was changed.",
+        f"An event with id '{event.id}' and timestamp {unix_seconds(event.timestamp)} was kept before with another "
+        "payload. Nothing was changed.",
     )
 
 
@@ -275,4 +275,4 @@ def as_request_error(error: UsageLedgerError) -> RequestError:
     """A failure of the ledger or the registry as the answer that it deserves: 503, to be sent again."""
     if isinstance(error, RequestError):
         return error
-    return OverloadedError(f"{error} Send the same request again.", retry_after=2)
+    return OverloadedError("The server cannot read or write its data now. Send the same request again.", retry_after=2)

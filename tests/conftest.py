@@ -1,0 +1,61 @@
+"""What tests share: a fixed clock, ledgers on real files, and the profile of generated examples."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck, settings
+from tests.engines import ENGINES, Engine
+from tests.samples import NOW
+
+from usageledger.ledger import Ledger
+
+# Examples differ from run to run, and a failure prints what reproduces it.
+settings.register_profile(
+    "usageledger",
+    derandomize=False,
+    print_blob=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("usageledger")
+
+OpenLedger = Callable[..., Ledger]
+
+
+@pytest.fixture
+def now() -> int:
+    """The time, which stands still."""
+    return NOW
+
+
+@pytest.fixture(scope="session", params=ENGINES, ids=lambda engine: engine.name)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return cast("Engine", request.param)
+
+
+@pytest.fixture
+def eager(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upkeep after few events, so that few events see all of it."""
+    engine.eager(monkeypatch)
+
+
+@pytest.fixture
+def open_again(engine: Engine, tmp_path: Path) -> Iterator[OpenLedger]:
+    """Opens the ledger of a test, or another one; whatever is open at the end is closed."""
+    opened: list[Ledger] = []
+
+    def start(folder: Path = tmp_path / "data") -> Ledger:
+        opened.append(engine.open(folder))
+        return opened[-1]
+
+    yield start
+    for ledger in opened:
+        ledger.close()
+
+
+@pytest.fixture
+def ledger(open_again: OpenLedger) -> Ledger:
+    """An empty ledger."""
+    return open_again()

@@ -1,0 +1,128 @@
+"""A slow and obvious model of the API: what a ledger has to answer, worked out with plain loops over plain dicts.
+
+It shares nothing with the code under test but the table of meters, from which it takes the names of things, never how
+they add up. An event is known here by its truth, disjoint counts, not by the numbers that were sent.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from usageledger.meters import METER_BY_KIND, Meter
+
+WIDTHS = {"1m": 60, "1h": 3600, "1d": 86400}
+OTHER_CACHE_WRITE = "input_cache_write_other_tokens"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What really happened: one event.
+
+    Attributes:
+        dimensions: every dimension of the kind; None for one that the event does not carry.
+        counts: disjoint parts for kinds with tokens in parts, else the measures themselves.
+    """
+
+    kind: str
+    id: str
+    timestamp: int
+    dimensions: Mapping[str, Any]
+    counts: Mapping[str, int]
+    provider: str = "openai"
+
+    @property
+    def identity(self) -> tuple[str, int]:
+        return self.id, self.timestamp
+
+    def but(self, **changes: Any) -> "Usage":
+        return replace(self, **changes)
+
+
+def measured(name: str, counts: Mapping[str, int]) -> int:
+    """What an event counts for a measure; the names of parts say which totals they belong to."""
+    if name in counts:
+        return counts[name]
+    if name == "input_uncached_tokens":
+        return counts["input_text_tokens"] + counts["input_audio_tokens"] + counts["input_image_tokens"]
+    prefix = name.removesuffix("tokens")  # "input_", "output_", "input_cached_", "input_cache_write_"
+    return sum(count for part, count in counts.items() if part.startswith(prefix))
+
+
+@dataclass
+class Model:
+    """Every event that was kept, by its identity."""
+
+    kept: dict[tuple[str, int], Usage] = field(default_factory=dict)
+
+    def add(self, usage: Usage) -> str:
+        """Keeps an event once: `accepted`, `duplicate` or `conflict`."""
+        if usage.identity not in self.kept:
+            self.kept[usage.identity] = usage
+            return "accepted"
+        return "duplicate" if self.kept[usage.identity] == usage else "conflict"
+
+    def buckets(
+        self,
+        kind: str,
+        window: tuple[int, int],
+        width: str,
+        *,
+        filters: Mapping[str, Sequence[Any]] | None = None,
+        group_by: Sequence[str] = (),
+    ) -> list[dict[str, Any]]:
+        """Every bucket of a window (its start inclusive, its end exclusive), as the API shows them."""
+        found = []
+        seconds = WIDTHS[width]
+        left, end = window
+        chosen = [
+            usage
+            for usage in self.kept.values()
+            if usage.kind == kind
+            and left <= usage.timestamp < end
+            and all(usage.dimensions[name] in values for name, values in (filters or {}).items())
+        ]
+        while left < end:
+            right = min(end, (left // seconds + 1) * seconds)
+            inside = [usage for usage in chosen if left <= usage.timestamp < right]
+            found.append(
+                {
+                    "object": "bucket",
+                    "start_time": left,
+                    "end_time": right,
+                    "start_time_iso": datetime.fromtimestamp(left, UTC).isoformat(),
+                    "end_time_iso": datetime.fromtimestamp(right, UTC).isoformat(),
+                    "results": results(METER_BY_KIND[kind], inside, group_by),
+                }
+            )
+            left = right
+        return found
+
+
+def results(meter: Meter, usages: Sequence[Usage], group_by: Sequence[str]) -> list[dict[str, Any]]:
+    """The results of one bucket, a group after the other, null last."""
+    groups: dict[tuple[Any, ...], list[Usage]] = {}
+    for usage in usages:
+        groups.setdefault(tuple(usage.dimensions[name] for name in group_by), []).append(usage)
+    found = []
+    for key in sorted(groups, key=lambda key: [(value is None, value if value is not None else 0) for value in key]):
+        values = dict(zip(group_by, key, strict=True))
+        found.append(
+            {
+                "object": meter.object,
+                **{m.name: added(m.name, groups[key], gauge=m.adds == "gauge") for m in meter.measures},
+                **{d.name: values.get(d.name) for d in meter.groupings},
+            }
+        )
+    return found
+
+
+def added(name: str, usages: Sequence[Usage], *, gauge: bool) -> int:
+    """A measure of many events: their sum, or for a size the sum over stores of the largest one seen."""
+    if not gauge:
+        return sum(measured(name, usage.counts) for usage in usages)
+    largest: dict[tuple[Any, ...], int] = {}
+    for usage in usages:
+        store = tuple(usage.dimensions.values())
+        largest[store] = max(largest.get(store, 0), measured(name, usage.counts))
+    return sum(largest.values())

@@ -1,0 +1,59 @@
+"""A real server in a process of its own, on a free port, over a real data folder."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from usageledger.registry import open_registry
+from usageledger.settings import Settings
+
+PROGRAM = """
+import json, sys
+from usageledger.server import run
+from usageledger.settings import load_settings
+run(load_settings(json.loads(sys.argv[1]), {}), lambda url: print(url, flush=True))
+"""
+
+
+@dataclass
+class RunningServer:
+    """Where it listens, a key with every scope, and its process."""
+
+    url: str
+    key: str
+    process: "subprocess.Popen[str]"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"}
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Sends the signal; the exit code, and what the server said on stderr."""
+        self.process.send_signal(number)
+        _, said = self.process.communicate(timeout=60)
+        return self.process.returncode, said
+
+
+@contextmanager
+def running(data: Path, key: str | None = None, **settings: Any) -> Iterator[RunningServer]:
+    """A server over `data`, ready to answer, and a key, new or `key`; killed at the end if it was not stopped."""
+    with open_registry(Settings(data=data).registry_url) as registry:
+        _, key = registry.create_key("test", value=key, now=int(time.time()))
+    given = json.dumps({"data": str(data), "port": 0, **settings})
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, given]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            url = process.stdout.readline().strip()
+            if not url:
+                raise AssertionError(process.communicate()[1])
+            yield RunningServer(url, key, process)
+        finally:
+            process.kill()

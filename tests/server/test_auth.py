@@ -1,0 +1,234 @@
+"""Who may do what: every route without a key, with a wrong one, and with one that lacks the scope."""
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from tests.server.support import NOW, Server, event
+from tests.server.test_errors import problem
+
+from usageledger.registry import SCOPES, Registry
+
+pytestmark = pytest.mark.anyio
+
+PUBLIC = {"/healthz", "/readyz", "/openapi.json"}
+NEEDS = {
+    "/v1/events": {"POST": {"api.usage.write"}},
+    "/v1/meters": {"GET": {"api.usage.read"}},
+    "/v1/organization/usage/": {"GET": {"api.usage.read"}},
+    "/v1/organization/projects": {"GET": {"api.usage.read", "api.management"}, "POST": {"api.management"}},
+    "/v1/organization/users": {"GET": {"api.usage.read", "api.management"}},
+    "/v1/organization/admin_api_keys": {m: {"api.management"} for m in ("GET", "POST", "DELETE")},
+}
+METERS_URL = "/v1/meters"
+
+
+def addresses(server: Server) -> Iterator[tuple[str, str]]:
+    """Every method and path of the application, `HEAD` too, ids filled in."""
+    for route in server.routes:
+        for method in sorted(route.methods or ()):
+            yield method, route.path.partition("{")[0] + ("x" if "{" in route.path else "")
+
+
+def needed(method: str, path: str) -> set[str]:
+    """The scopes of which a request needs one."""
+    (scopes,) = (methods for start, methods in NEEDS.items() if path.startswith(start))
+    return scopes["GET" if method == "HEAD" else method]
+
+
+def bearer(value: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {value}"}
+
+
+async def test_the_walk_finds_every_kind_of_route(serve, double):
+    async with serve(double) as server:
+        found = set(addresses(server))
+    assert len({path for _, path in found}) == 22
+    assert ("DELETE", "/v1/organization/admin_api_keys/x") in found
+    assert ("POST", "/v1/organization/projects/x") in found
+
+
+async def test_every_route_but_the_public_ones_needs_a_key(serve, double):
+    async with serve(double) as server:
+        for method, path in addresses(server):
+            for headers in ({"authorization": ""}, bearer("sk-admin-of-somebody-else")):
+                response = await server.request(method, path, headers=headers)
+                if path in PUBLIC:
+                    assert response.status_code == 200, path
+                elif method == "HEAD":
+                    assert response.status_code == 401
+                else:
+                    problem(response, 401, type="invalid_request_error", param=None, code="invalid_api_key")
+                    assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_every_route_needs_its_scope(serve, double, key):
+    keys = {scope: key(scope) for scope in SCOPES}
+    async with serve(double) as server:
+        for method, path in addresses(server):
+            for scope, value in keys.items():
+                response = await server.request(method, path, headers=bearer(value))
+                if path in PUBLIC or scope in needed(method, path):
+                    assert response.status_code not in (401, 403), (method, path, scope)
+                elif method == "HEAD":
+                    assert response.status_code == 403
+                else:
+                    error = problem(response, 403, code="insufficient_permissions", param=None)
+                    assert all(name in error["message"] for name in needed(method, path))
+
+
+async def test_one_scope_of_several_is_enough_and_others_are_not_named(serve, double, key):
+    async with serve(double) as server:
+        response = await server.get("/v1/organization/projects", headers=bearer(key("api.usage.write")))
+        of_usage = await server.get(METERS_URL, headers=bearer(key("api.usage.write")))
+    assert "Missing scopes: api.management or api.usage.read." in response.json()["error"]["message"]
+    assert "Missing scopes: api.usage.read." in of_usage.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Basic c2s6", "sk-admin-alone", "bearer\tx", "Token sk-admin-x"]
+)
+async def test_401_without_a_key(serve, double, header):
+    async with serve(double) as server:
+        error = problem(await server.get(METERS_URL, headers={"authorization": header}), 401)
+        none = await server.client.send(httpx.Request("GET", "http://ledger.test/v1/meters"))
+    assert "You didn't provide an API key" in error["message"]
+    assert problem(none, 401) == error
+
+
+async def test_the_scheme_is_read_in_any_case(serve, double, key):
+    async with serve(double) as server:
+        response = await server.get(METERS_URL, headers={"authorization": f"bEARER  {key()} "})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("sk-admin-1234567890fake", "sk-admin" + "*" * 11 + "fake"), ("short", "*****"), ("x" * 5000, "xxxxxxxx****")],
+)
+async def test_401_shows_only_the_ends_of_a_wrong_key(serve, double, value, shown):
+    async with serve(double) as server:
+        error = problem(await server.get(METERS_URL, headers=bearer(value)), 401)
+    assert f"Incorrect API key provided: {shown}" in error["message"]
+    assert value not in error["message"]
+    assert len(error["message"]) < 200
+
+
+async def test_401_for_a_key_that_is_no_ascii(serve, double):
+    async with serve(double) as server:
+        response = await server.get(METERS_URL, headers={"authorization": "Bearer schlüssel-€".encode()})
+    problem(response, 401)
+
+
+async def test_a_key_works_until_the_second_it_expires_in(serve, double, key, clock):
+    header = bearer(key(expires_at=NOW + 100))
+    async with serve(double) as server:
+        clock.now = NOW + 99.9
+        assert (await server.get(METERS_URL, headers=header)).status_code == 200
+        clock.now = NOW + 100
+        problem(await server.get(METERS_URL, headers=header), 401)
+
+
+async def test_a_key_revoked_elsewhere_works_two_seconds_longer_at_most(serve, double, registry: Registry, clock):
+    made, value = registry.create_key("other", now=NOW)
+    async with serve(double) as server:
+        assert (await server.get(METERS_URL, headers=bearer(value))).status_code == 200
+        registry.revoke_key(made.id, now=NOW)
+        clock.now += 2
+        problem(await server.get(METERS_URL, headers=bearer(value)), 401)
+
+
+async def test_a_key_deleted_here_stops_working_at_once(serve, double, registry: Registry):
+    made, value = registry.create_key("other", now=NOW)
+    async with serve(double) as server:
+        assert (await server.get(METERS_URL, headers=bearer(value))).status_code == 200
+        deleted = await server.request("DELETE", f"/v1/organization/admin_api_keys/{made.id}")
+        assert deleted.json() == {"object": "organization.admin_api_key.deleted", "id": made.id, "deleted": True}
+        problem(await server.get(METERS_URL, headers=bearer(value)), 401)
+        assert (await server.get(METERS_URL)).status_code == 200
+
+
+async def test_a_key_found_just_before_its_deletion_is_not_remembered(serve, double, registry: Registry, monkeypatch):
+    made, value = registry.create_key("other", now=NOW)
+    find, found, deleted = registry.find_key, asyncio.Event(), asyncio.Event()
+    async with serve(double) as server:
+        await server.get(METERS_URL)  # its own key is remembered by now
+        loop = asyncio.get_running_loop()
+
+        def find_slowly(looked_up: str, *, now: int):
+            key = find(looked_up, now=now)
+            loop.call_soon_threadsafe(found.set)
+            asyncio.run_coroutine_threadsafe(deleted.wait(), loop).result()
+            return key
+
+        monkeypatch.setattr(registry, "find_key", find_slowly)
+        under_way = asyncio.create_task(server.get(METERS_URL, headers=bearer(value)))
+        await found.wait()
+        await server.request("DELETE", f"/v1/organization/admin_api_keys/{made.id}")
+        deleted.set()
+        assert (await under_way).status_code == 200  # it was asked before the key was deleted
+        problem(await server.get(METERS_URL, headers=bearer(value)), 401)
+
+
+async def test_using_a_key_is_noted(serve, double, registry: Registry, clock):
+    made, value = registry.create_key("other", now=NOW)
+    clock.now = NOW + 500.9
+    async with serve(double) as server:
+        await server.get(METERS_URL, headers=bearer(value))
+    used = registry.get_key(made.id)
+    assert used
+    assert used.last_used_at == NOW + 500
+
+
+async def test_429_when_a_key_has_used_up_its_minute(serve, double, clock, key):
+    async with serve(double, requests_per_minute=30) as server:
+        for _ in range(30):
+            assert (await server.get(METERS_URL)).status_code == 200
+        response = await server.get(METERS_URL)
+        error = problem(response, 429, type="requests", param=None, code="rate_limit_exceeded")
+        assert "30 requests per minute" in error["message"]
+        assert response.headers["retry-after"] == "2"  # one request comes back every two seconds
+        # Other keys have a minute of their own, and what needs no key has no limit.
+        assert (await server.get(METERS_URL, headers=bearer(key()))).status_code == 200
+        assert (await server.get("/healthz")).status_code == 200
+        clock.now += 1.9
+        assert (await server.get(METERS_URL)).headers["retry-after"] == "1"
+        clock.now += 0.1
+        assert (await server.get(METERS_URL)).status_code == 200
+        assert (await server.get(METERS_URL)).status_code == 429
+
+
+async def test_a_key_saves_up_one_minute_at_most(serve, double, clock):
+    async with serve(double, requests_per_minute=3) as server:
+        await server.get(METERS_URL)
+        clock.now += 86_400
+        statuses = [(await server.get(METERS_URL)).status_code for _ in range(5)]
+    assert statuses == [200, 200, 200, 429, 429]
+
+
+async def test_a_clock_that_goes_back_gives_nothing(serve, double, clock):
+    async with serve(double, requests_per_minute=3) as server:
+        for _ in range(3):
+            await server.get(METERS_URL)
+        clock.now -= 1000
+        assert (await server.get(METERS_URL)).status_code == 429
+
+
+async def test_first_requests_of_a_key_at_once_share_its_minute(serve, double):
+    async with serve(double, requests_per_minute=4) as server:
+        answers = await asyncio.gather(*(server.get(METERS_URL) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 4 + [429] * 4
+
+
+async def test_without_a_limit_there_is_no_429(serve, double):
+    async with serve(double) as server:
+        answers = [await server.get(METERS_URL) for _ in range(50)]
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_key_may_only_write(serve, double, key):
+    async with serve(double) as server:
+        response = await server.post("/v1/events", json=event(), headers=bearer(key("api.usage.write")))
+        assert response.json()["accepted"] == 1
+        problem(await server.get(METERS_URL, headers=bearer(key("api.usage.write"))), 403)

@@ -1,0 +1,148 @@
+"""Buckets answered before: never an old number, and the ledger is asked only for what changed."""
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from tests.conftest import OpenLedger
+from tests.model import Model
+from tests.samples import DAY, TODAY, append, ask, keep, usage
+
+from usageledger.errors import InvalidRequestError
+from usageledger.ledger import Ledger
+from usageledger.query import Query
+from usageledger.server.cache import OVERHEAD_BYTES, BucketCache
+from usageledger.settings import Settings
+
+START = TODAY - 6 * DAY
+
+
+class Asked:
+    """A ledger that notes the windows it was asked for."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.windows: list[tuple[int, int]] = []
+
+    def aggregate(self, query: Query, **limits: Any) -> Any:
+        self.windows.append((query.buckets[0].start, query.buckets[-1].end))
+        return self._ledger.aggregate(query, **limits)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+
+@pytest.fixture
+def asked(open_again: OpenLedger) -> Asked:
+    return Asked(open_again())
+
+
+def cache_of(ledger: Any, **settings: Any) -> BucketCache:
+    return BucketCache(ledger, replace(Settings(), **settings))
+
+
+def images(day: int, count: int = 1, **fields: Any) -> Any:
+    return usage("images", f"e{day}-{count}-{fields}", START + day * DAY + 5, images=count, **fields)
+
+
+def week(**parameters: Any) -> Query:
+    return ask("images", START, START + 7 * DAY, **parameters)
+
+
+def results(cache: BucketCache, query: Query) -> list[list[dict[str, Any]]]:
+    return [msgspec.json.decode(array) for array in cache.results(query)]
+
+
+def test_a_page_asked_for_again_does_not_reach_the_ledger(asked: Asked):
+    append(asked, [images(day, day + 1) for day in range(7)])
+    cache = cache_of(asked)
+    first = results(cache, week())
+    assert [bucket[0]["images"] for bucket in first] == [1, 2, 3, 4, 5, 6, 7]
+    assert results(cache, week()) == first
+    assert asked.windows == [(START, START + 7 * DAY)]
+
+
+@pytest.mark.parametrize("how", ["journal", "commit", "compacted"])
+def test_an_event_changes_its_bucket_and_only_that_is_asked_for(asked: Asked, how: str):
+    events = [images(day, 10) for day in range(7)]
+    append(asked, events)
+    cache = cache_of(asked)
+    results(cache, week())
+    late = images(2, 5)
+    # An event that is not certainly new does not go through the journal.
+    append(asked, [late] if how != "commit" else [late, events[2]])
+    while how == "compacted" and asked.compact():
+        pass
+    assert [bucket[0]["images"] for bucket in results(cache, week())] == [10, 10, 15, 10, 10, 10, 10]
+    assert asked.windows[1:] == [(START + 2 * DAY, START + 3 * DAY)]
+
+
+def test_the_span_between_two_changed_buckets_is_asked_for_at_once(asked: Asked):
+    cache = cache_of(asked)
+    results(cache, week())
+    append(asked, [images(1), images(4)])
+    assert [len(bucket) for bucket in results(cache, week())] == [0, 1, 0, 0, 1, 0, 0]
+    assert asked.windows[1:] == [(START + DAY, START + 5 * DAY)]
+
+
+def test_every_part_of_a_question_tells_buckets_apart(asked: Asked):
+    model = Model()
+    events = [images(1, 3, project_id="a", model="x"), images(1, 4, project_id="b", size="1024x1024")]
+    append(asked, events)
+    keep(model, events)
+    cache = cache_of(asked)
+    questions = [
+        week(),
+        week(group_by=["project_id"]),
+        week(group_by=["model"]),
+        week(project_ids=["a"]),
+        week(project_ids=["b"]),
+        week(models=["x"]),
+        ask("images", START + 6, START + 7 * DAY),
+        ask("images", START, START + DAY + 5),
+        ask("images", START, START + 2 * DAY, "1h", limit=48, group_by=["model"]),
+        ask("embeddings", START, START + 7 * DAY),
+    ]
+    for question in questions * 2:
+        window = (question.start_time, question.end_time)
+        shown = {"filters": dict(question.filters), "group_by": question.group_by}
+        expected = model.buckets(question.meter.kind, window, question.width.name, **shown)
+        assert results(cache, question) == [bucket["results"] for bucket in expected]
+    assert len(asked.windows) == len(questions)
+
+
+def test_the_least_recently_used_buckets_are_forgotten(asked: Asked):
+    append(asked, [images(day) for day in range(7)])
+    size = len(cache_of(asked).results(ask("images", START, START + DAY))[0]) + OVERHEAD_BYTES
+    cache = cache_of(asked, cache_bytes=2 * size)
+    asked.windows.clear()
+    for day in (0, 1, 0, 2, 0, 1):
+        results(cache, ask("images", START + day * DAY, START + (day + 1) * DAY))
+    assert [(start - START) // DAY for start, _ in asked.windows] == [0, 1, 2, 1]
+
+
+def test_nothing_is_kept_where_there_is_no_room(asked: Asked):
+    cache = cache_of(asked, cache_bytes=0)
+    assert results(cache, week()) == results(cache, week())
+    assert len(asked.windows) == 2
+
+
+def test_nothing_is_kept_of_a_ledger_that_others_write_to(asked: Asked, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(asked, "version", lambda *_: None, raising=False)
+    cache = cache_of(asked)
+    results(cache, week())
+    append(asked, [images(3)])
+    assert results(cache, week())[3][0]["images"] == 1
+
+
+def test_too_many_results_are_refused_whether_kept_or_not(asked: Asked):
+    append(asked, [images(day, 1, project_id=name) for day in range(2) for name in "abc"])
+    cache = cache_of(asked, max_results=5)
+    for day in range(2):
+        assert (
+            len(results(cache, ask("images", START + day * DAY, START + (day + 1) * DAY, group_by="project_id"))[0])
+            == 3
+        )
+    with pytest.raises(InvalidRequestError, match="more than 5 results"):
+        cache.results(week(group_by="project_id"))

@@ -1,0 +1,258 @@
+"""Every class of error through real requests: its status, its body, its headers, and nothing of our insides."""
+
+import gzip
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import zstandard
+from tests.server.support import NO_SPACE, NOW, LedgerDouble, event
+
+from usageledger import errors
+
+pytestmark = pytest.mark.anyio
+
+USAGE = "/v1/organization/usage/completions"
+
+
+def problem(response: httpx.Response, status: int, **expected: Any) -> dict[str, Any]:
+    """The error of an answer, which has exactly the API's shape and headers."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-request-id"].startswith("req_")
+    assert int(response.headers["openai-processing-ms"]) >= 0
+    body = response.json()
+    assert list(body) == ["error"]
+    error: dict[str, Any] = body["error"]
+    assert list(error) == ["message", "type", "param", "code"]
+    assert error["message"]
+    assert {name: error[name] for name in expected} == expected
+    return error
+
+
+async def test_400_names_the_parameter(serve, double):
+    async with serve(double) as server:
+        response = await server.get(USAGE, params={"start_time": NOW, "group_by": "modell"})
+    error = problem(response, 400, type="invalid_request_error", param="group_by", code="invalid_value")
+    assert "'modell'" in error["message"]
+    assert "'model'" in error["message"]
+
+
+async def test_400_for_a_query_string_that_is_no_text(serve, double):
+    async with serve(double) as server:
+        response = await server.get(f"{USAGE}?start_time=%ff")
+    problem(response, 400, code="invalid_value")
+
+
+async def test_400_for_too_many_parameters(serve, double):
+    async with serve(double) as server:
+        beyond = await server.get(USAGE + "?" + "&".join(["a="] * 5001))
+        at_limit = await server.get(USAGE + "?" + "&".join(["a="] * 5000))
+    assert "5000" in problem(beyond, 400, code="invalid_value")["message"]
+    problem(at_limit, 400, code="unknown_parameter", param="a")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", "application/json"),
+        (b"{", "application/json"),
+        (b'"\xff"', "application/json"),
+        (b"[" * 100_000, "application/json"),
+        (b"nothing\nhere", "application/x-ndjson"),
+    ],
+)
+async def test_400_for_a_body_that_cannot_be_read(serve, double, body, kind):
+    async with serve(double) as server:
+        response = await server.post("/v1/events", content=body, headers={"content-type": kind})
+    problem(response, 400, param=None, code="invalid_json")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+@pytest.mark.parametrize("cut", [0, 1, 5])
+async def test_400_for_a_body_that_is_not_of_its_encoding(serve, double, encoding, cut):
+    packed = {"gzip": gzip.compress, "zstd": zstandard.compress}[encoding](b'{"kind":"embeddings"}\n' * 50)
+    body = packed[:-cut] if cut else b"plain text"
+    async with serve(double) as server:
+        response = await server.post("/v1/events", content=body, headers={"content-encoding": encoding})
+    error = problem(response, 400, code="invalid_encoding")
+    assert encoding in error["message"]
+
+
+async def test_404_for_an_unknown_address(serve, double):
+    async with serve(double) as server:
+        for path in ("/v1/organization/usage/completion", "/v1/organization/projects/", "/", "/v1/events/"):
+            response = await server.get(path)
+            error = problem(response, 404, type="invalid_request_error", param=None, code="unknown_url")
+            assert f"GET {path}" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", USAGE, {"GET", "HEAD"}),
+        ("GET", "/v1/events", {"POST"}),
+        ("DELETE", "/v1/organization/projects/p", {"GET", "HEAD", "POST"}),
+        ("PUT", "/v1/organization/admin_api_keys/k", {"GET", "HEAD", "DELETE"}),
+        ("PATCH", "/healthz", {"GET", "HEAD"}),
+        ("OPTIONS", "/openapi.json", {"GET", "HEAD"}),
+    ],
+)
+async def test_405_says_what_is_allowed(serve, double, method, path, allowed):
+    async with serve(double) as server:
+        response = await server.request(method, path)
+    error = problem(response, 405, code="method_not_allowed")
+    assert set(response.headers["allow"].split(", ")) == allowed
+    assert f"{method} {path}" in error["message"]
+    assert all(name in error["message"] for name in allowed)
+
+
+async def test_413_by_bytes(serve, double):
+    async with serve(double, max_body_bytes=2000) as server:
+        at_limit = await server.post("/v1/events", json=[], headers={"x": "y"}, content=b"[" + b" " * 1998 + b"]")
+        beyond = await server.post("/v1/events", content=b"[" + b" " * 1999 + b"]")
+        of_project = await server.post("/v1/organization/projects", json={"name": "n" * 2000})
+    assert at_limit.status_code == 200
+    assert "2000" in problem(beyond, 413, code="body_too_large")["message"]
+    problem(of_project, 413, code="body_too_large")
+
+
+@pytest.mark.parametrize("lines", [False, True])
+@pytest.mark.parametrize("good", [False, True])
+async def test_413_by_events(serve, double, lines, good):
+    one = b'{"kind":"embeddings","id":"e%d","timestamp":1759999940%s}'
+    events = [one % (n, b',"input_tokens":1' if good else b"") for n in range(4)]
+    kind = {"content-type": "application/x-ndjson" if lines else "application/json"}
+
+    def body(count: int) -> bytes:
+        return b"\n".join(events[:count]) if lines else b"[" + b",".join(events[:count]) + b"]"
+
+    async with serve(double, max_batch_events=3) as server:
+        at_limit = await server.post("/v1/events", content=body(3), headers=kind)
+        beyond = await server.post("/v1/events", content=body(4), headers=kind)
+    assert at_limit.status_code == 200
+    error = problem(beyond, 413, code="body_too_large")
+    assert "4" in error["message"]
+    assert "3" in error["message"]
+    assert len(double.ids) == (3 if good else 0)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+async def test_413_for_a_decompression_bomb(serve, double, encoding):
+    packed = {"gzip": gzip.compress, "zstd": zstandard.compress}[encoding](b" " * 40_000_000)
+    async with serve(double, max_body_bytes=2_000_000) as server:
+        response = await server.post("/v1/events", content=packed, headers={"content-encoding": encoding})
+    problem(response, 413, code="body_too_large")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+async def test_the_limit_is_of_the_decompressed_size(serve, double, encoding):
+    pack = {"gzip": gzip.compress, "zstd": zstandard.compress}[encoding]
+    header = {"content-encoding": encoding}
+    async with serve(double, max_body_bytes=2000) as server:
+        at_limit = await server.post("/v1/events", content=pack(b"[" + b" " * 1998 + b"]"), headers=header)
+        beyond = await server.post("/v1/events", content=pack(b"[" + b" " * 1999 + b"]"), headers=header)
+    assert at_limit.status_code == 200
+    problem(beyond, 413)
+
+
+async def test_415_for_a_type(serve, double):
+    async with serve(double) as server:
+        for path in ("/v1/events", "/v1/organization/projects", "/v1/organization/admin_api_keys"):
+            response = await server.post(path, content=b"a,b", headers={"content-type": "text/csv; charset=utf-8"})
+            error = problem(response, 415, param="content-type", code="unsupported_media_type")
+            assert "'text/csv'" in error["message"]
+            assert "'application/json'" in error["message"]
+
+
+async def test_415_for_an_encoding(serve, double):
+    async with serve(double) as server:
+        response = await server.post("/v1/events", content=b"[]", headers={"content-encoding": "br"})
+    error = problem(response, 415, param="content-encoding", code="unsupported_media_type")
+    assert "'br'" in error["message"]
+    assert "'zstd'" in error["message"]
+
+
+async def test_503_when_the_ledger_cannot_write(serve, double, caplog):
+    double.failure = NO_SPACE
+    async with serve(double) as server:
+        response = await server.post("/v1/events", json=event())
+        error = problem(response, 503, type="server_error", code="overloaded")
+        assert response.headers["retry-after"] == "2"
+        # What failed is for the operator: the engine's words name files.
+        assert "no space left" not in error["message"]
+        assert "no space left" in caplog.text
+        double.failure = None
+        again = await server.post("/v1/events", json=event())
+    assert again.json()["accepted"] == 1
+    assert double.ids == ["e1"]
+
+
+async def test_503_when_the_ledger_breaks_in_an_unknown_way(serve, double):
+    double.failure = ZeroDivisionError("secret insides")
+    async with serve(double) as server:
+        response = await server.post("/v1/events", json=event())
+        double.failure = None
+        assert (await server.post("/v1/events", json=event())).status_code == 200
+    assert "secret" not in problem(response, 503)["message"]
+
+
+async def test_503_when_the_ledger_cannot_read(serve, double):
+    double.read_failure = errors.LedgerUnavailableError("The ledger is closed.")
+    async with serve(double) as server:
+        response = await server.get(USAGE, params={"start_time": NOW - 60})
+    problem(response, 503, type="server_error")
+    assert response.headers["retry-after"] == "2"
+
+
+async def test_503_when_the_registry_is_closed(serve, double, registry):
+    async with serve(double) as server:
+        registry.close()
+        problem(await server.get("/v1/organization/users"), 503)
+
+
+async def test_500_for_a_defect_shows_no_insides(serve, double: LedgerDouble, caplog):
+    double.read_failure = ZeroDivisionError("secret insides")
+    async with serve(double) as server:
+        response = await server.get(USAGE, params={"start_time": NOW - 60})
+    error = problem(response, 500, type="server_error", param=None, code="internal_error")
+    assert "secret" not in response.text
+    assert "ZeroDivision" not in response.text
+    assert response.headers["x-request-id"] in error["message"]
+    # Whoever runs the server finds the reason under the id that the client was given.
+    (record,) = caplog.records
+    assert response.headers["x-request-id"] in record.getMessage()
+    assert record.exc_info[0] is ZeroDivisionError
+
+
+async def test_a_failure_in_the_middle_of_a_large_page_ends_the_connection(serve, double, caplog, monkeypatch):
+    async def stream(pieces: list[bytes]) -> AsyncIterator[bytes]:
+        yield pieces[0]
+        raise ZeroDivisionError("secret insides")
+
+    monkeypatch.setattr("usageledger.server.routes.PIECE_BYTES", 100)
+    monkeypatch.setattr("usageledger.server.routes._stream", stream)
+    async with serve(double) as server:
+        response = await server.get(USAGE, params={"start_time": NOW - 3600, "bucket_width": "1m"})
+    # What was sent cannot be taken back; it is less than was promised, so nobody takes it for the whole.
+    assert 100 <= len(response.content) < int(response.headers["content-length"])
+    assert "secret" not in response.text
+    assert len(caplog.records) == 1
+
+
+async def test_a_large_page_comes_in_pieces(serve, double, monkeypatch):
+    window = {"start_time": NOW - 3600, "bucket_width": "1m", "end_time": NOW}
+    async with serve(double) as server:
+        whole = await server.get(USAGE, params=window)
+        monkeypatch.setattr("usageledger.server.routes.PIECE_BYTES", 1000)
+        pieces = await server.get(USAGE, params=window)
+    assert pieces.content == whole.content
+    assert int(pieces.headers["content-length"]) == int(whole.headers["content-length"]) == len(whole.content)
+
+
+async def test_every_answer_has_an_id_of_its_own(serve, double):
+    async with serve(double) as server:
+        answers = [await server.get(path) for path in ("/healthz", "/healthz", "/nowhere", "/openapi.json", USAGE)]
+    assert len({answer.headers["x-request-id"] for answer in answers}) == len(answers)
+    assert all(answer.headers["openai-processing-ms"].isdigit() for answer in answers)

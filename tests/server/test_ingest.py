@@ -1,0 +1,292 @@
+"""From request to disk: nothing is acknowledged before its commit, and nothing that was taken is lost."""
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from tests.server.support import NO_SPACE, NOW, Clock, LedgerDouble, Server, event, lifespan, until
+from tests.server.test_errors import problem
+
+from usageledger.errors import RegistryError
+from usageledger.server import create_app
+from usageledger.server.ingest import Ingest
+
+pytestmark = pytest.mark.anyio
+
+URL = "/v1/events"
+
+
+def send(server: Server, *numbers: int) -> "asyncio.Task[Any]":
+    """A request with the events of these numbers, under way."""
+    return asyncio.create_task(server.post(URL, json=[event(number) for number in numbers]))
+
+
+async def held(server: Server, double: LedgerDouble, *numbers: int) -> "asyncio.Task[Any]":
+    """A request whose commit has begun and does not end."""
+    double.hold()
+    task = send(server, *numbers)
+    await asyncio.to_thread(double.entered.acquire)
+    return task
+
+
+async def queued(server: Server, count: int) -> None:
+    """Waits until so many events wait for the disk, as the server itself says."""
+
+    async def are() -> bool:
+        return (await server.get("/readyz")).json()["queued_events"] == count
+
+    await until(are)
+
+
+async def test_no_answer_before_the_events_are_on_disk(serve, double):
+    async with serve(double) as server:
+        first = await held(server, double, 1, 2)
+        second = send(server, 3)
+        await queued(server, 3)
+        assert not first.done()
+        assert not second.done()
+        double.let_go()
+        assert (await first).json()["accepted"] == 2
+        assert double.commits[0] == ["e1", "e2"]
+        assert (await second).json()["accepted"] == 1
+        assert (await server.get("/readyz")).json()["queued_events"] == 0
+
+
+async def test_other_requests_are_answered_meanwhile(serve, double):
+    async with serve(double) as server:
+        waiting = await held(server, double, 1)
+        page = await server.get("/v1/organization/usage/completions", params={"start_time": 0})
+        nothing = await server.post(URL, json=[])
+        assert (page.status_code, nothing.status_code) == (200, 200)
+        assert not waiting.done()
+        double.let_go()
+        await waiting
+
+
+async def test_requests_that_arrive_during_a_commit_share_the_next_ones(serve, double):
+    async with serve(double) as server:
+        first = await held(server, double, 0)
+        others = [send(server, number) for number in range(1, 101)]
+        await queued(server, 101)
+        double.let_go()
+        answers = await asyncio.gather(first, *others)
+    assert [answer.json()["accepted"] for answer in answers] == [1] * 101
+    assert sorted(double.ids) == sorted(f"e{number}" for number in range(101))
+    # One commit was held, one table was ready behind it, one was being made, and everything else came in one.
+    assert len(double.commits) <= 4
+
+
+async def test_a_commit_has_a_size(serve, double):
+    async with serve(double, commit_events=10) as server:
+        first = await held(server, double, 0)
+        others = [send(server, *range(number, number + 4)) for number in range(1, 81, 4)]
+        large = send(server, *range(100, 125))
+        await queued(server, 1 + 80 + 25)
+        double.let_go()
+        await asyncio.gather(first, *others, large)
+    sizes = [len(commit) for commit in double.commits]
+    assert max(sizes) == 25  # a request is never split
+    assert sorted(sizes)[-2] <= 10
+    assert sum(sizes) == 106
+
+
+async def test_each_request_of_a_group_gets_its_own_answer(serve, ledger, double):
+    async with serve(ledger) as server:
+        await server.post(URL, json=[event(1), event(2)])
+
+    class Held(LedgerDouble):
+        def append(self, rows: Any) -> Any:
+            super().append(rows)
+            return ledger.append(rows)
+
+    behind = Held()
+    async with serve(behind) as server:
+        first = await held(server, behind, 10)
+        bodies = [
+            [event(1), event(3), {"kind": "x"}],
+            [event(4)],
+            [event(2, input_tokens=11), event(4), event(5, timestamp=2 * NOW)],
+            [event(6, input_tokens=-1)],
+            [event(3), event(7)],
+        ]
+        tasks = []
+        for body in bodies:
+            tasks.append(asyncio.create_task(server.post(URL, json=body)))
+            await asyncio.sleep(0)
+        await queued(server, 1 + 2 + 1 + 3 + 2)
+        behind.let_go()
+        await first
+        answers = [(await task).json() for task in tasks]
+    assert [(a["accepted"], a["duplicates"], a["rejected"]) for a in answers] == [
+        (1, 1, 1),
+        (1, 0, 0),
+        (0, 1, 2),
+        (0, 0, 1),
+        (1, 1, 0),
+    ]
+    assert [[(e["index"], e["id"], e["code"]) for e in a["errors"]] for a in answers] == [
+        [(2, None, "invalid_value")],
+        [],
+        [(0, "e2", "conflict"), (2, "e5", "invalid_value")],
+        [(0, "e6", "invalid_value")],
+        [],
+    ]
+    assert ledger.count() == 6
+
+
+async def test_503_when_the_queue_is_full(serve, double):
+    async with serve(double, queue_events=5) as server:
+        first = await held(server, double, 1, 2, 3)
+        second = send(server, 4, 5)
+        await queued(server, 5)
+        refused = await send(server, 6)
+        error = problem(refused, 503, type="server_error", param=None, code="overloaded")
+        assert "5 events" in error["message"]
+        assert refused.headers["retry-after"] == "1"
+        double.let_go()
+        await asyncio.gather(first, second)
+        assert (await send(server, 6)).json()["accepted"] == 1
+    assert double.ids == ["e1", "e2", "e3", "e4", "e5", "e6"]
+
+
+async def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(serve, double):
+    async with serve(double, queue_events=5) as server:
+        assert (await send(server, *range(8))).json()["accepted"] == 8
+        first = await held(server, double, 10)
+        problem(await send(server, *range(11, 19)), 503)
+        double.let_go()
+        await first
+
+
+async def test_the_queue_empties_after_failures_too(serve, double):
+    async with serve(double, queue_events=2) as server:
+        double.failure = NO_SPACE
+        for _ in range(3):
+            problem(await send(server, 1, 2), 503)
+        double.failure = None
+        assert (await send(server, 1, 2)).json()["accepted"] == 2
+
+
+async def test_every_request_of_a_group_hears_of_its_failure(serve, double):
+    async with serve(double) as server:
+        double.failure = NO_SPACE
+        first = await held(server, double, 1)
+        others = [send(server, number) for number in range(2, 6)]
+        await queued(server, 5)
+        double.let_go()
+        for task in (first, *others):
+            problem(await task, 503)
+    assert double.ids == []
+
+
+async def test_names_that_cannot_be_noted_keep_nothing(serve, double, registry, monkeypatch, caplog):
+    def fail(*_: Any, **__: Any) -> None:
+        raise RegistryError("The registry is locked.")
+
+    monkeypatch.setattr(registry, "note_seen", fail)
+    async with serve(double) as server:
+        refused = await server.post(URL, json=event(project_id="p"))
+        problem(refused, 503)
+        assert "The registry is locked." in caplog.text
+        assert double.ids == []
+        monkeypatch.undo()
+        assert (await server.post(URL, json=event(project_id="p"))).json()["accepted"] == 1
+        assert (await server.get("/v1/organization/projects/p")).status_code == 200
+
+
+async def test_a_name_is_noted_once(serve, double, registry, monkeypatch):
+    noted: list[tuple[set[str], set[str]]] = []
+    note = registry.note_seen
+
+    def watch(projects: set[str], users: set[str], *, now: int) -> None:
+        noted.append((set(projects), set(users)))
+        note(projects, users, now=now)
+
+    monkeypatch.setattr(registry, "note_seen", watch)
+    for _ in range(2):  # the second server finds the names in the registry
+        async with serve(double) as server:
+            await server.post(URL, json=event(1, project_id="p", user_id="u"))
+            await server.post(URL, json=event(2, project_id="p", user_id="u"))
+            await server.post(URL, json=event(3))
+    assert noted == [({"p"}, {"u"})]
+
+
+async def test_stopping_drains_the_queue(double, settings, registry, key, monkeypatch):
+    made: list[Ingest] = []
+
+    class Known(Ingest):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            made.append(self)
+
+    monkeypatch.setattr("usageledger.server.app.Ingest", Known)
+    app = create_app(settings, double, registry, Clock())
+    server, stop = Server(app, key()), asyncio.Event()
+
+    async def run() -> None:
+        async with lifespan(app):
+            await stop.wait()
+
+    async with server.client:
+        running = asyncio.create_task(run())
+        first = await held(server, double, 1)
+        others = [send(server, number) for number in range(2, 30)]
+        await queued(server, 29)
+        stop.set()
+
+        async def closing() -> bool:
+            return made[0]._closing
+
+        await until(closing)
+        late = await send(server, 99)
+        assert not first.done()
+        double.let_go()
+        answers = await asyncio.gather(first, *others)
+        await running
+    assert "stopping" in problem(late, 503, code="overloaded")["message"]
+    assert late.headers["retry-after"] == "2"
+    assert [answer.json()["accepted"] for answer in answers] == [1] * 29
+    assert sorted(double.ids) == sorted(f"e{number}" for number in range(1, 30))
+
+
+async def test_a_client_that_leaves_while_it_waits_loses_nothing(serve, double):
+    async with serve(double, queue_events=2) as server:
+        first = await held(server, double, 1)
+        second = send(server, 2)
+        await queued(server, 2)
+        for task in (first, second):
+            task.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
+        double.let_go()
+        await queued(server, 0)
+        # Its events are kept, and the server goes on for everyone else.
+        assert (await send(server, 3, 4)).json()["accepted"] == 2
+    assert double.ids == ["e1", "e2", "e3", "e4"]
+
+
+async def test_a_connection_that_breaks_during_the_wait_loses_nothing(double, settings, registry, key):
+    value = key()
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(settings, double, registry, Clock()), lifespan="on", log_config=None)
+    web = uvicorn.Server(config)
+    serving = asyncio.create_task(web.serve([listener]))
+    address = listener.getsockname()
+    body = json.dumps(event(1)).encode()
+    double.hold()
+    _, writer = await asyncio.open_connection(*address)
+    writer.write(b"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %s\r\n" % value.encode())
+    writer.write(b"content-length: %d\r\n\r\n%s" % (len(body), body))
+    await asyncio.to_thread(double.entered.acquire)
+    writer.transport.abort()
+    await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+    double.let_go()
+    async with httpx.AsyncClient(base_url="http://{}:{}".format(*address)) as client:
+        response = await client.post(URL, json=event(2), headers={"authorization": f"Bearer {value}"})
+    web.should_exit = True
+    await serving
+    assert response.json()["accepted"] == 1
+    assert double.ids == ["e1", "e2"]

@@ -1,0 +1,240 @@
+"""The server's own description: valid, complete, and true where a schema can say so."""
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import jsonschema
+import openapi_spec_validator
+import pytest
+from tests.server.support import NOW, event
+
+from usageledger.events import FIELDS
+from usageledger.meters import METERS
+from usageledger.registry import SCOPES
+from usageledger.server.openapi import document
+from usageledger.server.schemas import event_example
+from usageledger.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+METHODS = ("get", "post", "delete")
+DOCUMENT = document(Settings())
+SCHEMAS = DOCUMENT["components"]["schemas"]
+
+
+def operations() -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (method, path, item[method]) for path, item in DOCUMENT["paths"].items() for method in METHODS if method in item
+    ]
+
+
+def validator(name: str) -> jsonschema.Draft202012Validator:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    return jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+
+
+def test_it_is_valid():
+    openapi_spec_validator.validate(DOCUMENT)
+
+
+async def test_it_is_served_to_everyone(serve, double, settings):
+    async with serve(double, max_batch_events=77) as server:
+        response = await server.get("/openapi.json", headers={"authorization": ""})
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == document(replace(settings, max_batch_events=77))
+
+
+async def test_it_has_every_route_and_method_of_the_application(serve, double):
+    async with serve(double) as server:
+        routes = {
+            (method.lower(), re.sub(r":\w+\}", "}", route.path))
+            for route in server.routes
+            for method in route.methods or ()
+            if method != "HEAD"
+        }
+    assert {(method, path) for method, path, _ in operations()} == routes
+
+
+async def test_what_it_says_of_keys_is_so(serve, double, key):
+    keys = {scope: key(scope) for scope in SCOPES}
+    async with serve(double) as server:
+        for method, path, operation in operations():
+            allowed = {scope for need in operation["security"] for scope in need["bearer"]}
+            url = re.sub(r"\{\w+\}", "x", path)
+            for scope, value in keys.items():
+                response = await server.request(method.upper(), url, headers={"authorization": f"Bearer {value}"})
+                assert (response.status_code == 403) == bool(allowed and scope not in allowed), (path, scope)
+                assert str(response.status_code) in operation["responses"], (path, response.status_code)
+
+
+def test_operations_have_names_of_their_own():
+    names = [operation["operationId"] for _, _, operation in operations()]
+    assert len(set(names)) == len(names)
+    assert {tag for _, _, operation in operations() for tag in operation["tags"]} == {
+        tag["name"] for tag in DOCUMENT["tags"]
+    }
+
+
+def test_its_address_is_wherever_it_is_served():
+    assert DOCUMENT["servers"] == [{"url": "/"}]
+
+
+@pytest.mark.parametrize("meter", METERS, ids=lambda meter: meter.kind)
+def test_a_meter_has_its_parameters_and_limits(meter):
+    operation = DOCUMENT["paths"][f"/v1{meter.path}"]["get"]
+    parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
+    filters = {dimension.filter for dimension in meter.filters}
+    assert set(parameters) == {"start_time", "end_time", "bucket_width", "group_by", "limit", "page"} | filters
+    assert [name for name, parameter in parameters.items() if parameter["required"]] == ["start_time"]
+    assert parameters["bucket_width"]["schema"]["enum"] == ["1m", "1h", "1d"]
+    assert parameters["limit"]["schema"]["maximum"] == 1440
+    assert parameters["group_by"]["schema"]["items"]["enum"] == [d.name for d in meter.groupings]
+    for limit in (7, 31, 24, 168, 60, 1440):
+        assert str(limit) in parameters["limit"]["description"]
+
+
+@pytest.mark.parametrize("meter", METERS, ids=lambda meter: meter.kind)
+def test_an_event_has_the_fields_that_are_read(meter):
+    (schema,) = [
+        s for s in SCHEMAS.values() if s.get("properties", {}).get("kind") == {"type": "string", "const": meter.kind}
+    ]
+    fields = FIELDS[meter.kind]
+    assert set(schema["properties"]) == {"kind", *fields}
+    assert schema["additionalProperties"] is False
+    assert all(schema["properties"][name].get("description") for name in fields)
+
+
+def test_the_kinds_of_events_are_told_apart():
+    union = SCHEMAS["Event"]
+    assert union["discriminator"]["propertyName"] == "kind"
+    mapping = union["discriminator"]["mapping"]
+    assert list(mapping) == [meter.kind for meter in METERS]
+    assert [{"$ref": target} for target in mapping.values()] == union["oneOf"]
+    for kind, target in mapping.items():
+        assert SCHEMAS[target.rpartition("/")[2]]["properties"]["kind"]["const"] == kind
+
+
+GOOD = event()
+TEXT_LIMITS = [("id", 128), ("provider", 256), ("project_id", 256), ("model", 256)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "good"),
+    [
+        ({}, True),
+        *(({name: "x" * most}, True) for name, most in TEXT_LIMITS),
+        *(({name: "x" * (most + 1)}, False) for name, most in TEXT_LIMITS),
+        *(({name: ""}, False) for name, _ in TEXT_LIMITS),
+        *(({name: "a\0b"}, False) for name, _ in TEXT_LIMITS),
+        *(({name: 7}, False) for name, _ in TEXT_LIMITS),
+        ({"id": None}, False),
+        ({"provider": None}, False),
+        ({"model": None}, True),
+        ({"input_tokens": 0}, True),
+        ({"input_tokens": 2**53 - 1}, True),
+        ({"input_tokens": 2**53}, False),
+        ({"input_tokens": -1}, False),
+        ({"input_tokens": 1.5}, False),
+        ({"input_tokens": "1"}, False),
+        ({"input_tokens": True}, False),
+        ({"input_tokens": None}, False),
+        ({"timestamp": 0}, True),
+        ({"timestamp": -1}, False),
+        ({"timestamp": 253_402_300_800}, False),
+        ({"timestamp": "2025-01-11T17:31:00Z"}, True),
+        ({"timestamp": "2025-01-11T17:31:00.25+02:00"}, True),
+        ({"timestamp": 1.5}, False),
+        ({"timestamp": None}, False),
+        ({"kind": "embedding"}, False),
+        ({"kind": None}, False),
+        ({"prompt": "never"}, False),
+        ({"kind": "images", "images": 1}, False),
+    ],
+    ids=str,
+)
+async def test_the_schema_of_an_event_and_the_server_agree(serve, double, fields, good):
+    one = GOOD | fields
+    assert validator("Event").is_valid(one) == good
+    async with serve(double) as server:
+        answer = (await server.post("/v1/events", content=json.dumps(one))).json()
+    assert answer["accepted"] == good
+    validator("EventBatch").validate(answer)
+
+
+@pytest.mark.parametrize(
+    ("size", "good"), [("256x256", True), ("1536x1024", True), ("auto", True), ("01x1", False), ("auto\n", False)]
+)
+async def test_a_pattern_says_the_same_to_every_reader(serve, double, size, good):
+    one = {"kind": "images", "id": "i", "timestamp": NOW, "images": 1, "size": size}
+    assert validator("Event").is_valid(one) == good
+    async with serve(double) as server:
+        assert (await server.post("/v1/events", json=one)).json()["accepted"] == good
+
+
+@pytest.mark.parametrize("meter", METERS, ids=lambda meter: meter.kind)
+async def test_examples_are_valid_and_accepted(serve, double, meter):
+    example = event_example(meter)
+    validator("Event").validate(example)
+    async with serve(double) as server:
+        assert (await server.post("/v1/events", json=example)).json()["accepted"] == 1
+
+
+def test_examples_of_answers_and_bodies_are_valid():
+    checked = 0
+    for _, _, operation in operations():
+        contents = [response.get("content", {}) for response in operation["responses"].values()]
+        contents.append(operation.get("requestBody", {}).get("content", {}))
+        for content in [media for one in contents for media in one.values() if "example" in media]:
+            validator(content["schema"]["$ref"].rpartition("/")[2]).validate(content["example"])
+            checked += 1
+    for response in DOCUMENT["components"]["responses"].values():
+        validator("Error").validate(response["content"]["application/json"]["example"])
+    assert checked >= len(METERS) + 4
+
+
+def test_errors_are_described_by_their_status():
+    responses = DOCUMENT["components"]["responses"]
+    assert responses["RateLimitError"]["description"] == "429: the key has used up its requests for now."
+    assert "Retry-After" in responses["RateLimitError"]["headers"]
+    assert "Retry-After" in responses["OverloadedError"]["headers"]
+    assert all({"x-request-id", "openai-processing-ms"} <= set(response["headers"]) for response in responses.values())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("GET", "/v1/meters", "MeterList"),
+        ("GET", "/v1/organization/projects", "ProjectList"),
+        ("GET", "/v1/organization/projects/p", "Project"),
+        ("GET", "/v1/organization/users", "UserList"),
+        ("GET", "/v1/organization/users/u", "User"),
+        ("GET", "/v1/organization/admin_api_keys", "AdminApiKeyList"),
+        ("POST", "/v1/organization/admin_api_keys", "AdminApiKeyCreated"),
+        ("GET", "/healthz", "Health"),
+        ("GET", "/readyz", "Readiness"),
+        ("GET", "/openapi.json", "OpenApi"),
+        ("GET", f"/v1/organization/usage/embeddings?start_time={NOW - 60}&group_by=model", "EmbeddingsPage"),
+        ("GET", "/v1/nowhere", "Error"),
+    ],
+)
+async def test_answers_are_as_described_and_have_nothing_else(serve, ledger, method, path, name):
+    async with serve(ledger) as server:
+        await server.post("/v1/events", json=event(project_id="p", user_id="u", model="m"))
+        answer = (await server.request(method, path, json={"name": "n"} if method == "POST" else None)).json()
+    validator(name).validate(answer)
+    nothing_else(answer, SCHEMAS[name])
+
+
+def nothing_else(value: Any, schema: dict[str, Any]) -> None:
+    """Fails on a field of an answer that its schema does not mention."""
+    if "$ref" in schema:
+        schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+    if isinstance(value, list):
+        for one in value:
+            nothing_else(one, schema["items"])
+    elif isinstance(value, dict) and "properties" in schema:
+        assert set(value) <= set(schema["properties"])
+        for name, one in value.items():
+            nothing_else(one, schema["properties"][name])

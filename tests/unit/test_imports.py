@@ -1,0 +1,135 @@
+"""The one direction of imports: `meters → … → ledger, registry → server → cli`, and the client by itself."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import usageledger
+
+ROOT = Path(usageledger.__file__).parent
+MODULES = {
+    ".".join(("usageledger", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(ROOT.rglob("*.py"))
+}
+
+# Each layer may import from itself and from those before it; `errors` and `meters` import nothing of ours.
+LAYERS = (
+    {"errors", "meters"},
+    {"buckets", "tokens", "events", "query", "pages", "pricing", "settings"},
+    {"ledger", "registry"},
+    {"server"},
+    {"cli", "__main__"},
+)
+LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
+CLIENT_MAY = {"client", "meters", "errors", "buckets"}
+
+# What reads, writes or serves; pure modules work without.
+WITH_EFFECTS = {
+    "duckdb",
+    "starlette",
+    "uvicorn",
+    "sqlalchemy",
+    "alembic",
+    "httpx",
+    "typer",
+    "rich",
+    "sqlite3",
+    "socket",
+}
+
+
+def room(module: str) -> str:
+    """The part of the package that a module belongs to; `` for the package itself."""
+    return module.removeprefix("usageledger").lstrip(".").partition(".")[0]
+
+
+def imported(path: Path, module: str) -> Iterator[str]:
+    """Every module that a file imports, wherever in it."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                inner = f"{source}.{alias.name}"
+                yield inner if inner in MODULES else source
+
+
+GRAPH = {module: sorted(set(imported(path, module))) for module, path in MODULES.items()}
+OURS = {module: [each for each in found if each.partition(".")[0] == "usageledger"] for module, found in GRAPH.items()}
+
+
+def test_every_module_has_its_place() -> None:
+    rooms = {room(module) for module in MODULES} - {"", "client"}
+    assert rooms <= set(LAYER_OF)
+    assert {"meters", "events", "query", "ledger"} <= rooms
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_one_way(module: str) -> None:
+    if room(module) in ("", "client"):
+        return
+    for other in OURS[module]:
+        if room(other):
+            assert room(other) in LAYER_OF, f"{module} imports {other}"
+            assert LAYER_OF[room(other)] <= LAYER_OF[room(module)], f"{module} imports {other}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if room(module) in ("errors", "meters")])
+def test_the_first_modules_import_nothing_of_ours(module: str) -> None:
+    assert OURS[module] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_client_stands_by_itself(module: str) -> None:
+    if room(module) == "client":
+        assert {room(other) for other in OURS[module]} - {""} <= CLIENT_MAY
+    elif room(module) in ("ledger", "registry", "server"):
+        assert "client" not in {room(other) for other in OURS[module]}
+
+
+def test_there_are_no_cycles() -> None:
+    """A package's `__init__` counts for whoever imports from it."""
+    order = list(TopologicalSorter(OURS).static_order())
+    assert set(MODULES) <= set(order)
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if LAYER_OF.get(room(module), 9) <= 1])
+def test_pure_modules_have_no_effects(module: str) -> None:
+    assert not {name.partition(".")[0] for name in GRAPH[module]} & WITH_EFFECTS
+
+
+def test_ledger_and_registry_do_not_know_each_other() -> None:
+    for module, found in OURS.items():
+        rooms = {room(other) for other in found}
+        if room(module) == "ledger":
+            assert "registry" not in rooms
+        if room(module) == "registry":
+            assert "ledger" not in rooms
+
+
+def test_the_walk_sees_every_way_to_import(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(
+        "import duckdb.typing\n"
+        "def late():\n"
+        "    from usageledger import events, __version__\n"
+        "    from . import sql\n"
+        "    from .schema import x\n"
+        "    from .. import meters\n"
+        "    from usageledger.query import Query\n"
+    )
+    assert set(imported(path, "usageledger.ledger.module")) == {
+        "duckdb.typing",
+        "usageledger.events",
+        "usageledger",
+        "usageledger.ledger.sql",
+        "usageledger.ledger.schema",
+        "usageledger.meters",
+        "usageledger.query",
+    }
