@@ -195,6 +195,8 @@ class Ingest:
             self._ledger.compact()
         except UsageLedgerError as error:
             logger.warning("upkeep failed: %s", error)
+        except Exception:
+            logger.exception("upkeep failed")
 
     def _settle(self, submissions: list[Submission], answers: list[Any]) -> None:
         with self._arrived:
