@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from usageledger.events import SCHEMA
+from usageledger.columns import SCHEMA
 from usageledger.meters import DIMENSIONS, METER_BY_KIND
 
 PROJECTS, USERS, KEYS, MODELS = 50, 2_000, 5_000, 30

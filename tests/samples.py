@@ -8,7 +8,8 @@ import msgspec
 import pyarrow as pa
 from tests.model import OTHER_CACHE_WRITE, Model, Usage, measured
 
-from usageledger.events import decode, to_table
+from usageledger.columns import to_table
+from usageledger.events import decode
 from usageledger.ledger import Ledger, Outcome
 from usageledger.meters import METER_BY_KIND, Meter
 from usageledger.pages import Aggregate, render, results_json

@@ -1,25 +1,21 @@
-"""Wire events → validated columns.
+"""Wire events → typed events.
 
-`decode` reads a request's body into typed events, fast when every event is right. An event that is not is read again,
-slowly, so that each of its fields that is wrong is named with what was expected and what came. `to_table` turns typed
-events into one Arrow table of the stored columns.
+`decode` reads a request's body, fast when every event is right. An event that is not is read again, slowly, so that
+each of its fields that is wrong is named with what was expected and what came.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
-import numpy as np
-import pyarrow as pa
 from msgspec import Meta
 
-from usageledger import tokens
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
-from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND, METERS, Dimension, Meter
+from usageledger.meters import METERS, Dimension, Meter
 
 LARGEST_COUNT = 2**53 - 1  # beyond it, JSON readers that use doubles lose digits
 LONGEST_ID = 128
@@ -31,18 +27,6 @@ Count = Annotated[int, Meta(ge=0, le=LARGEST_COUNT)]
 Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
 EventId = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
 Timestamp = Annotated[int, Meta(ge=0, le=LATEST_TIME)] | Annotated[datetime, Meta(tz=True)]
-
-# The stored columns, in their order, and what Python type their values have. Dimensions may be absent, as None.
-COLUMNS: dict[str, type] = {
-    "event_id": str,
-    "ts": int,
-    "kind": str,
-    "provider": str,
-    **{dimension.name: bool if dimension.flag else str for dimension in DIMENSIONS.values()},
-    **dict.fromkeys(MEASURE_COLUMNS, int),
-}
-_ARROW: dict[type, Any] = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
-SCHEMA = pa.schema([pa.field(name, _ARROW[kind], nullable=name in DIMENSIONS) for name, kind in COLUMNS.items()])
 
 
 class Rejection(msgspec.Struct, frozen=True, omit_defaults=False):
@@ -108,7 +92,7 @@ def _fields(meter: Meter) -> tuple[Field, ...]:
         Field("provider", Name, (str,), "a string", f"1 to {LONGEST_NAME} characters", "openai"),
         *(_dimension(dimension) for dimension in meter.dimensions),
         *(
-            _count(m.name, NOT_GIVEN if _has_parts(meter) and m.default is None else _default(m.default))
+            _count(m.name, NOT_GIVEN if has_parts(meter) and m.default is None else _default(m.default))
             for m in meter.measures
         ),
     )
@@ -118,7 +102,7 @@ def _default(value: int | None) -> Any:
     return msgspec.NODEFAULT if value is None else value
 
 
-def _has_parts(meter: Meter) -> bool:
+def has_parts(meter: Meter) -> bool:
     """Whether its token numbers may come as totals, as parts or as both."""
     return any(len(measure.columns) > 1 for measure in meter.measures)
 
@@ -140,7 +124,7 @@ def _struct(meter: Meter) -> type[msgspec.Struct]:
 
 
 STRUCTS: dict[str, type[msgspec.Struct]] = {meter.kind: _struct(meter) for meter in METERS}
-_KIND_OF: dict[type, str] = {struct: kind for kind, struct in STRUCTS.items()}
+KIND_OF: dict[type, str] = {struct: kind for kind, struct in STRUCTS.items()}
 _union: Any = None
 for _member in STRUCTS.values():
     _union = _member if _union is None else _union | _member
@@ -295,131 +279,3 @@ def did_you_mean(word: str, known: Sequence[str] | dict[str, Any]) -> str:
 def _shown(value: Any) -> str:
     text = repr(value) if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
-
-
-# --- typed events → one table ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a well-formed event cannot be kept: its place among the events given, and the reason."""
-
-    position: int
-    code: str
-    param: str
-    message: str
-
-
-def to_table(events: Sequence[Any], latest: int, now: int) -> tuple[pa.Table, np.ndarray[Any, Any], list[Problem]]:
-    """The stored columns of `events`, those that cannot be kept left out.
-
-    Args:
-        events: as `decode` made them, of any kinds, in any order.
-        latest: the last timestamp (Unix seconds) that is not too far in the future.
-        now: the server's time, for the message.
-
-    Returns:
-        The table (`SCHEMA`), for each of its rows the place of its event in `events`, and the problems.
-    """
-    if not events:
-        return SCHEMA.empty_table(), np.zeros(0, np.int64), []
-    places: dict[str, list[int]] = {}
-    for place, event in enumerate(events):
-        places.setdefault(_KIND_OF[type(event)], []).append(place)
-    columns: dict[str, Any] = {}
-    problems: dict[int, Problem] = {}
-    for kind, at in places.items():
-        fields = _columns(METER_BY_KIND[kind], [events[place] for place in at])
-        for problem in _refusals(kind, fields, latest, now):
-            problems.setdefault(at[problem.position], replace(problem, position=at[problem.position]))
-        if len(places) == 1:
-            columns = _stored(kind, fields)
-            break
-        for name, values in _stored(kind, fields).items():
-            if name not in columns:
-                columns[name] = np.zeros(len(events), np.int64 if COLUMNS[name] is int else object)
-                columns[name][:] = 0 if COLUMNS[name] is int else None
-            columns[name][at] = values
-    table = _table(columns, len(events))
-    kept = np.setdiff1d(np.arange(len(events)), np.fromiter(problems, np.int64))
-    return (table.take(kept) if problems else table), kept, list(problems.values())
-
-
-def unix_seconds(timestamp: int | datetime) -> int:
-    """Whole Unix seconds of an event's timestamp; a fraction of a second is cut off."""
-    return int(timestamp.timestamp() // 1) if isinstance(timestamp, datetime) else timestamp
-
-
-def _columns(meter: Meter, events: Sequence[Any]) -> dict[str, Any]:
-    """Field name → its values: tuples of strings, numpy columns of integers."""
-    names = tuple(FIELDS[meter.kind])
-    columns: dict[str, Any] = dict(zip(names, zip(*map(msgspec.structs.astuple, events), strict=True), strict=True))
-    columns["timestamp"] = np.fromiter(map(unix_seconds, columns["timestamp"]), np.int64, len(events))
-    for measure in meter.measures:
-        columns[measure.name] = np.array(columns[measure.name], np.int64)
-    return columns
-
-
-def _refusals(kind: str, columns: dict[str, Any], latest: int, now: int) -> Iterator[Problem]:
-    """The rows whose values are allowed one by one but not together, or not at this time."""
-    timestamps = columns["timestamp"]
-    if _has_parts(METER_BY_KIND[kind]):
-        yield from _derive_parts(columns)
-    for row in np.nonzero((timestamps > latest) | (timestamps < 0) | (timestamps > LATEST_TIME))[0].tolist():
-        seconds = int(timestamps[row])
-        hint = " Is it in milliseconds?" if seconds > 100 * now else ""
-        yield Problem(
-            row,
-            "invalid_value",
-            "timestamp",
-            f"Invalid 'timestamp': {seconds} is outside of 0 to {latest}, {latest - now} seconds ahead of now.{hint}",
-        )
-
-
-def _derive_parts(columns: dict[str, Any]) -> Iterator[Problem]:
-    """Adds the parts to `columns`; yields the rows whose numbers contradict each other."""
-    given = np.stack([columns[name] for name in tokens.FIELDS])
-    present = given >= 0
-    patterns = (present * (1 << np.arange(len(tokens.FIELDS)))[:, None]).sum(axis=0)
-    parts = {part: np.zeros(len(patterns), np.int64) for part in tokens.PARTS}
-    for pattern in np.unique(patterns).tolist():
-        rows = np.nonzero(patterns == pattern)[0]
-        named = {name: given[i][rows] for i, name in enumerate(tokens.FIELDS) if pattern >> i & 1}
-        made = tokens.plan(frozenset(named))
-        wrong = np.full(len(rows), bool(made.missing))
-        for check in made.checks:
-            rest = check.rest(named)
-            wrong |= (rest != 0) if check.exact else (rest < 0)
-        for part, expression in made.parts.items():
-            parts[part][rows] = tokens.evaluate(expression, named)
-        for row in np.nonzero(wrong)[0].tolist():
-            numbers = {name: int(column[row]) for name, column in named.items()}
-            field, reason = next(tokens.complaints(numbers))
-            code = "missing_field" if made.missing else "contradictory_counts"
-            yield Problem(int(rows[row]), code, field, f"Invalid '{field}': {reason}")
-    columns.update(parts)
-
-
-def _stored(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """The stored columns that this kind has, from its fields and the parts derived from them."""
-    meter = METER_BY_KIND[kind]
-    if not _has_parts(meter):
-        fields.update({measure.columns[0]: fields[measure.name] for measure in meter.measures})
-    fields |= {"event_id": fields["id"], "ts": fields["timestamp"], "kind": [kind] * len(fields["id"])}
-    names = ("event_id", "ts", "kind", "provider", *(d.name for d in meter.dimensions), *meter.columns)
-    return {name: fields[name] for name in names}
-
-
-def _table(columns: dict[str, Any], rows: int) -> pa.Table:
-    """One Arrow table; what a kind has in the columns of others is no dimension, and a count of 0."""
-    arrays: list[Any] = []
-    for name, kind in COLUMNS.items():
-        array: Any
-        if name in columns:
-            array = pa.array(columns[name], _ARROW[kind])
-        elif name in DIMENSIONS:
-            array = pa.nulls(rows, _ARROW[kind])
-        else:
-            array = pa.repeat(pa.scalar(0, _ARROW[kind]), rows)
-        arrays.append(array)
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from usageledger.buckets import LATEST_TIME, Bucket, iso, split
+from usageledger.buckets import LATEST_TIME, Bucket, floor, iso, split
 from usageledger.errors import InvalidRequestError, PageTokenError
 from usageledger.events import did_you_mean
 from usageledger.meters import Dimension, Meter, Width
@@ -60,10 +60,14 @@ class Query:
         return split(self.page_start, self.end_time, self.width.seconds, self.limit)
 
     @property
+    def page_end(self) -> int:
+        """Where this page ends: the end of its last bucket."""
+        return min(self.end_time, floor(self.page_start, self.width.seconds) + self.limit * self.width.seconds)
+
+    @property
     def next_start(self) -> int | None:
         """Where the next page starts; None on the last one."""
-        buckets = self.buckets
-        return buckets[-1].end if buckets and buckets[-1].end < self.end_time else None
+        return self.page_end if self.page_end < self.end_time else None
 
 
 def parse(meter: Meter, params: Iterable[tuple[str, str]], *, now: int, secret: bytes) -> Query:

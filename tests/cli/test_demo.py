@@ -16,7 +16,8 @@ from tests.cli.support import COMMAND, DEADLINE_S, NOW, Start, as_wire_event, wh
 from usageledger.cli.demo_catalog import MODELS, PEOPLE, PROJECTS, SHARES_OF_KINDS
 from usageledger.cli.demo_data import demo_tables
 from usageledger.cli.demo_plan import make_organization
-from usageledger.events import SCHEMA, decode, to_table
+from usageledger.columns import SCHEMA, to_table
+from usageledger.events import decode
 from usageledger.meters import METER_BY_KIND, METERS
 
 EVENTS = 30_000

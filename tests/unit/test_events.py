@@ -13,8 +13,9 @@ from tests.model import Usage
 from tests.samples import DAY, FORMS, LATEST, MANY, NOW, TODAY, has_parts, rfc3339, table, usage, wire
 
 from usageledger.buckets import LATEST_TIME
+from usageledger.columns import SCHEMA, to_table
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
-from usageledger.events import LARGEST_COUNT, LONGEST_ID, LONGEST_NAME, SCHEMA, Decoded, decode, to_table
+from usageledger.events import LARGEST_COUNT, LONGEST_ID, LONGEST_NAME, Decoded, decode
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METERS, Dimension, Measure, Meter
 
 KINDS = [meter.kind for meter in METERS]

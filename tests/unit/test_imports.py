@@ -18,7 +18,7 @@ MODULES = {
 # Each layer may import from itself and from those before it; `errors` and `meters` import nothing of ours.
 LAYERS = (
     {"errors", "meters"},
-    {"buckets", "tokens", "events", "query", "pages", "pricing", "settings"},
+    {"buckets", "tokens", "events", "columns", "query", "pages", "pricing", "settings"},
     {"ledger", "registry"},
     {"server"},
     {"cli", "__main__"},

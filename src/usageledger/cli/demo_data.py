@@ -1,4 +1,4 @@
-"""Believable usage, made fast and the same again for the same seed: tables of `events.SCHEMA` in the order of time.
+"""Believable usage, made fast and the same again for the same seed: tables of `columns.SCHEMA` in the order of time.
 
 First a plan says how many events each kind, project and hour has; then the hours are filled, some ten thousand events
 at a time. Every value is one that an event of the wire could have had.
@@ -22,7 +22,7 @@ from usageledger.cli.demo_catalog import (
     Shares,
 )
 from usageledger.cli.demo_plan import HOUR, Floats, Ints, Organization, Plan, make_plan, spans, zipf
-from usageledger.events import SCHEMA
+from usageledger.columns import SCHEMA
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -39,7 +39,7 @@ class Text:
 
 
 def demo_tables(days: int, events: int, seed: int, now: int) -> Iterator[pa.Table]:
-    """`events` events of the `days` days before `now` (Unix seconds), in tables of `events.SCHEMA`, ascending by time.
+    """`events` events of the `days` days before `now` (Unix seconds), in tables of `columns.SCHEMA`, ascending by time.
 
     All eleven kinds are there when there is an event for each. The same arguments give the same tables.
     """

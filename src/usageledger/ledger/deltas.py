@@ -11,7 +11,7 @@ LARGEST_SUM = 2**63 - 1
 
 
 def sums_of(rows: pa.Table) -> pa.Table:
-    """The sums of `rows` (`events.SCHEMA`) by rollup key, as the columns of `deltas`; `ts` is the span's start.
+    """The sums of `rows` (`columns.SCHEMA`) by rollup key, as the columns of `deltas`; `ts` is the span's start.
 
     Arrow's sums wrap at 2^63 without a word, so rows whose counts could get there are summed a few at a time.
     """

@@ -25,7 +25,7 @@ class Ledger(Protocol):
     """
 
     def append(self, rows: pa.Table) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """Keeps `rows` (`events.SCHEMA`); an `Outcome` for each, in their order. On disk when it returns.
+        """Keeps `rows` (`columns.SCHEMA`); an `Outcome` for each, in their order. On disk when it returns.
 
         Raises:
             LedgerUnavailableError: nothing of `rows` was kept.

@@ -9,7 +9,7 @@ commits as they came, until they are moved to the events.
 
 from dataclasses import dataclass
 
-from usageledger.events import COLUMNS
+from usageledger.columns import COLUMNS
 from usageledger.meters import DIMENSIONS, GAUGES, MEASURE_COLUMNS
 
 VERSION = 1

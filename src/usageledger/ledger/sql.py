@@ -24,10 +24,9 @@ class Source:
 
 def sources(query: Query) -> list[Source]:
     """What to read for a page: the coarsest rollup that fits, and finer tables at the window's unaligned edges."""
-    buckets = query.buckets
-    if not buckets:
+    start, end = query.page_start, query.page_end
+    if start >= end:
         return []
-    start, end = buckets[0].start, buckets[-1].end
     read = {*query.group_by, *(name for name, _ in query.filters)}
     fitting = [(r.table, r.seconds) for r in ROLLUPS if query.width.seconds % r.seconds == 0]
     if not fitting or not read <= set(ROLLUP_DIMENSIONS):

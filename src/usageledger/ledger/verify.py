@@ -172,21 +172,26 @@ def _kinds_used(ledger: Ledger) -> Iterator[Kind]:
             yield replace(kind, days=days)
 
 
-def _days_used(kind: Kind, start: int, end: int) -> Iterator[int]:
-    for left in range(start, end, 10 * MOST_DAYS * DAY):
-        yield from _days_with_results(kind, left, min(end, left + 10 * MOST_DAYS * DAY))
+def _days_used(kind: Kind, start: int, end: int) -> list[int]:
+    """The days that have usage by the day or by the hour: the two need not agree here."""
+    days: set[int] = set()
+    for left in range(start, end, 100 * MOST_DAYS * DAY):
+        for width in ("1d", "1h"):
+            starts = _starts(kind, left, min(end, left + 100 * MOST_DAYS * DAY), width)
+            days.update(floor(at, DAY) for at in starts)
+    return sorted(days)
 
 
-def _days_with_results(kind: Kind, start: int, end: int) -> Iterator[int]:
+def _starts(kind: Kind, start: int, end: int, width: str) -> Iterator[int]:
     try:
-        yield from kind.ask(start, end).starts
-    except InvalidRequestError:  # a sum is too large: there is something to be summed
-        if end - start <= DAY:
+        yield from kind.ask(start, end, width).starts
+    except InvalidRequestError:
+        if end - start <= DAY:  # a sum is too large: there is something to be summed
             yield start
             return
         middle = floor((start + end) // 2, DAY)
-        yield from _days_with_results(kind, start, middle)
-        yield from _days_with_results(kind, middle, end)
+        yield from _starts(kind, start, middle, width)
+        yield from _starts(kind, middle, end, width)
 
 
 # --- the comparisons ---------------------------------------------------------------------------------------------
@@ -259,7 +264,7 @@ def _pages_with_whole(kind: Kind, start: int, end: int) -> Iterator[str]:
     """A window that is cut into pages, its ends inside of an hour."""
     query = kind.query(start + 5 * HOUR + 61, end - 5 * HOUR - 61, "1d")
     paged: Totals = {}
-    following: Query | None = replace(query, limit=1 + len(query.buckets) // 4)
+    following: Query | None = replace(query, limit=1 + (end - start) // DAY // 4)
     while following:
         paged |= kind.totals(kind.answer(following), DAY)
         next_start = following.next_start

@@ -19,8 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from usageledger.columns import Problem, to_table, unix_seconds
 from usageledger.errors import LedgerUnavailableError, OverloadedError, RequestError, UsageLedgerError
-from usageledger.events import Decoded, Problem, Rejection, to_table, unix_seconds
+from usageledger.events import Decoded, Rejection
 from usageledger.ledger import Ledger, Outcome
 from usageledger.settings import Settings
 
