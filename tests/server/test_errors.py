@@ -10,6 +10,7 @@ import zstandard
 from tests.server.support import NO_SPACE, NOW, LedgerDouble, event
 
 from usageledger import errors
+from usageledger.server.http import _unzstd
 
 pytestmark = pytest.mark.anyio
 
@@ -146,6 +147,11 @@ async def test_413_for_a_decompression_bomb(serve, double, encoding):
     problem(response, 413, code="body_too_large")
 
 
+def test_a_decompression_bomb_is_not_unpacked_to_its_end():
+    plain = _unzstd(zstandard.compress(bytes(200_000_000)), 1000)
+    assert 1000 < len(plain) < 40_000_000
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 async def test_the_limit_is_of_the_decompressed_size(serve, double, encoding):
     pack = {"gzip": gzip.compress, "zstd": zstandard.compress}[encoding]
@@ -237,6 +243,7 @@ async def test_a_failure_in_the_middle_of_a_large_page_ends_the_connection(serve
         response = await server.get(USAGE, params={"start_time": NOW - 3600, "bucket_width": "1m"})
     # What was sent cannot be taken back; it is less than was promised, so nobody takes it for the whole.
     assert 100 <= len(response.content) < int(response.headers["content-length"])
+    assert "error" not in response.text
     assert "secret" not in response.text
     assert len(caplog.records) == 1
 

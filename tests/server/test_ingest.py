@@ -290,3 +290,28 @@ async def test_a_connection_that_breaks_during_the_wait_loses_nothing(double, se
     await serving
     assert response.json()["accepted"] == 1
     assert double.ids == ["e1", "e2"]
+
+
+async def test_a_group_that_cannot_be_assembled_is_refused_and_the_server_goes_on(serve, double, monkeypatch, caplog):
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("secret insides")
+
+    async with serve(double, queue_events=2) as server:
+        monkeypatch.setattr("usageledger.server.ingest.to_table", fail)
+        for _ in range(2):
+            assert "secret" not in problem(await send(server, 1, 2), 503)["message"]
+        monkeypatch.undo()
+        assert (await send(server, 1, 2)).json()["accepted"] == 2
+    assert "secret insides" in caplog.text
+
+
+@pytest.mark.parametrize("failure", [NO_SPACE, ZeroDivisionError("a defect")])
+async def test_upkeep_that_fails_stops_nothing(serve, double, monkeypatch, caplog, failure):
+    def fail() -> bool:
+        raise failure
+
+    monkeypatch.setattr(double, "compact", fail)
+    async with serve(double) as server:
+        for number in range(3):
+            assert (await send(server, number)).json()["accepted"] == 1
+    assert str(failure) in caplog.text

@@ -288,7 +288,8 @@ async def test_a_new_key_at_the_limits_is_made(serve, double, body):
 )
 async def test_a_body_that_is_no_object_is_refused(serve, double, body, code):
     async with serve(double) as server:
-        problem(await server.post(f"{ROOT}/projects", content=body), 400, code=code)
+        error = problem(await server.post(f"{ROOT}/projects", content=body), 400, code=code)
+    assert ("empty" in error["message"]) == (body == b"")
 
 
 # --- lists and ids -----------------------------------------------------------------------------------------------
@@ -424,6 +425,14 @@ async def test_404_for_what_is_not_there(serve, double, registry: Registry, meth
     assert error["message"].startswith("No such ")
     assert len(error["message"]) < 400
     assert registry.list_projects().data == ()
+
+
+@pytest.mark.parametrize("path", ["projects/a%00b", "users/a%00b", "admin_api_keys/a%00b"])
+async def test_an_id_that_no_store_can_hold_is_not_looked_for(serve, double, registry: Registry, monkeypatch, path):
+    async with serve(double) as server:
+        for name in ("get_project", "get_user", "get_key"):
+            monkeypatch.delattr(Registry, name)
+        problem(await server.get(f"{ROOT}/{path}"), 404)
 
 
 async def test_the_server_works_on_while_the_registry_is_busy(serve, double, registry: Registry):

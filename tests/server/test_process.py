@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.server.process import running
+from tests.server.process import RunningServer, running
 from tests.server.test_errors import problem
 
 from usageledger.errors import LedgerLockedError, SettingsError
@@ -75,9 +75,7 @@ def test_another_servers_page_tokens_are_refused(tmp_path: Path):
 def test_a_body_cut_short_by_its_client_keeps_nothing(tmp_path: Path):
     line = b'{"kind":"embeddings","id":"half","timestamp":%d,"input_tokens":7}\n' % START
     with running(tmp_path) as server:
-        port = httpx.URL(server.url).port
-        assert port
-        with socket.create_connection(("127.0.0.1", port)) as connection:
+        with connect(server) as connection:
             connection.sendall(
                 b"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %s\r\n"
                 b"content-type: application/x-ndjson\r\ncontent-length: %d\r\n\r\n%s"
@@ -123,11 +121,9 @@ def test_no_server_is_named_in_answers(tmp_path: Path):
     "junk", [b"\x16\x03\x01 hello\r\n\r\n", b"GET /v1/meters?a=%s HTTP/1.1\r\n\r\n" % (b"x" * 65_535)]
 )
 def test_what_cannot_be_read_as_http_gets_the_same_shape_of_error(tmp_path: Path, junk: bytes):
-    with running(tmp_path) as server:
-        url = httpx.URL(server.url)
-        with socket.create_connection((url.host, url.port or 0)) as connection:
-            connection.sendall(junk)
-            answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    with running(tmp_path) as server, connect(server) as connection:
+        connection.sendall(junk)
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
     headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
@@ -140,7 +136,11 @@ def test_what_cannot_be_read_as_http_gets_the_same_shape_of_error(tmp_path: Path
 
 def test_the_longest_url_is_read(tmp_path: Path):
     start = "/v1/meters?a="
-    with running(tmp_path) as server:
-        with socket.create_connection((httpx.URL(server.url).host, httpx.URL(server.url).port or 0)) as connection:
-            connection.sendall(f"GET {start}{'x' * (65_535 - len(start))} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
-            assert connection.recv(12) == b"HTTP/1.1 401"
+    with running(tmp_path) as server, connect(server) as connection:
+        connection.sendall(f"GET {start}{'x' * (65_535 - len(start))} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        assert connection.recv(12) == b"HTTP/1.1 401"
+
+
+def connect(server: RunningServer) -> socket.socket:
+    url = httpx.URL(server.url)
+    return socket.create_connection((url.host, url.port or 0))

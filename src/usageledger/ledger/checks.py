@@ -2,8 +2,8 @@
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.events import LARGEST_COUNT, LONGEST_ID
-from usageledger.ledger.schema import DELTAS, ROLLUP_DIMENSIONS, Rollup, sums
-from usageledger.meters import MEASURE_COLUMNS, METERS
+from usageledger.ledger.schema import DELTAS, ROLLUP_DIMENSIONS, Rollup
+from usageledger.meters import GAUGES, MEASURE_COLUMNS, METERS
 
 
 def malformed(limit: int) -> str:
@@ -37,8 +37,10 @@ def rollup_differences(rollup: Rollup, limit: int) -> str:
     span = f"ts - ts % {rollup.seconds} AS span"
     columns = ", ".join((span, keys, *MEASURE_COLUMNS))
     both = f"SELECT {columns} FROM {rollup.table} UNION ALL SELECT {columns} FROM {DELTAS.table}"
-    raw = f"SELECT {span}, {keys}, {sums('sum_')} FROM events GROUP BY ALL"
-    kept = f"SELECT span, {keys}, {sums('sum_')} FROM ({both}) AS rolled GROUP BY ALL"
+    # Not cast to 64 bits: what is too large to be answered can still be compared.
+    sums = ", ".join(f"{'MAX' if c in GAUGES else 'SUM'}({c}) AS sum_{c}" for c in MEASURE_COLUMNS)
+    raw = f"SELECT {span}, {keys}, {sums} FROM events GROUP BY ALL"
+    kept = f"SELECT span, {keys}, {sums} FROM ({both}) AS rolled GROUP BY ALL"
     return (
         f"SELECT '{rollup.table}' AS rollup, span, {keys} FROM "
         f"((({raw}) EXCEPT ({kept})) UNION (({kept}) EXCEPT ({raw}))) AS different ORDER BY ALL LIMIT {limit}"

@@ -9,6 +9,7 @@ from there to the events when the journal is full, before a query reads, and at 
 """
 
 import threading
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,7 @@ from usageledger.ledger.schema import (
     create_tables,
     sums,
 )
+from usageledger.meters import MEASURE_COLUMNS
 from usageledger.pages import Aggregate, too_many_results
 from usageledger.query import Query
 
@@ -48,6 +50,7 @@ SMALL_ROWS = 500  # a commit of at most so many rows may go to the journal
 JOURNAL_ROWS = 2_000  # rows of the journal that make moving them worth a commit
 FLUSH_ROWS = 20_000  # rows of `deltas` that make moving them to the rollups worth a commit
 MERGE_ROWS = 40_000  # rows added to one rollup that make merging its fullest spans worth a commit
+LARGE_COUNT = 2**43  # a million counts below it add up to less than 2^63
 MERGE_SPANS = 64  # spans merged in one step, so that a step stays short
 
 Outcomes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -63,7 +66,7 @@ class DuckDBLedger:
         self._journal: list[pa.Table] = []
         self._delta_rows = 0
         # Rollup table → span → rows added to it since it was last merged.
-        self._added: dict[str, dict[int, int]] = {rollup.table: {} for rollup in ROLLUPS}
+        self._added: dict[str, Counter[int]] = {rollup.table: Counter() for rollup in ROLLUPS}
         self._commits = 0
         self._touched: dict[int, int] = {}  # day since 1970 → the last commit with an event of it
         config: dict[str, Any] = {
@@ -225,41 +228,42 @@ class DuckDBLedger:
                 return True
             for rollup in ROLLUPS:
                 added = self._added[rollup.table]
-                if sum(added.values()) >= MERGE_ROWS:
-                    self._merge(rollup, sorted(added, key=lambda span: -added[span])[:MERGE_SPANS])
+                if added.total() >= MERGE_ROWS:
+                    self._merge(rollup, [span for span, _ in added.most_common(MERGE_SPANS)])
                     return True
         return False
 
     def _flush(self) -> None:
-        added: dict[str, dict[int, int]] = {}
+        added: dict[str, Counter[int]] = {}
         self._writer.execute("BEGIN")
         for rollup in ROLLUPS:
-            moved = self._writer.sql(
-                f"SELECT ts - ts % {rollup.seconds} AS span, {', '.join(ROLLUP_KEYS[1:])}, {sums('sum_')} "
-                f"FROM {DELTAS.table} GROUP BY ALL"
-            ).to_arrow_table()
+            moved = self._summed(DELTAS.table, rollup.seconds)
             self._writer.execute(f"INSERT INTO {rollup.table} SELECT * FROM moved")
-            spans, counts = np.unique(moved["span"].to_numpy(), return_counts=True)
-            added[rollup.table] = dict(zip(spans.tolist(), counts.tolist(), strict=True))
+            added[rollup.table] = Counter(moved["span"].to_numpy().tolist())
         self._writer.execute(f"DELETE FROM {DELTAS.table}")
         self._writer.execute("COMMIT")
         self._delta_rows = 0
-        for table, counts_by_span in added.items():
-            for span, count in counts_by_span.items():
-                self._added[table][span] = self._added[table].get(span, 0) + count
+        for table, counts in added.items():
+            self._added[table].update(counts)
 
     def _merge(self, rollup: Rollup, spans: Sequence[int]) -> None:
-        chosen = ", ".join(str(span) for span in spans)
+        chosen = f"WHERE ts IN ({', '.join(str(span) for span in spans)})"
         self._writer.execute("BEGIN")
-        _merged = self._writer.sql(
-            f"SELECT {', '.join(ROLLUP_KEYS)}, {sums('sum_')} FROM {rollup.table} WHERE ts IN ({chosen}) "
-            f"GROUP BY ALL ORDER BY {', '.join(ROLLUP_KEYS)}"
-        ).to_arrow_table()
-        self._writer.execute(f"DELETE FROM {rollup.table} WHERE ts IN ({chosen})")
+        _merged = self._summed(rollup.table, rollup.seconds, chosen)
+        self._writer.execute(f"DELETE FROM {rollup.table} {chosen}")
         self._writer.execute(f"INSERT INTO {rollup.table} SELECT * FROM _merged")
         self._writer.execute("COMMIT")
         for span in spans:
             del self._added[rollup.table][span]
+
+    def _summed(self, table: str, seconds: int, where: str = "") -> pa.Table:
+        """Sums by key and span; rows with counts so large that many of them overflow stay by themselves."""
+        keys = ", ".join(ROLLUP_KEYS[1:])
+        summed: pa.Table = self._writer.sql(
+            f"SELECT ts - ts % {seconds} AS span, {keys}, {sums('sum_')} FROM {table} {where} GROUP BY span, {keys}, "
+            f"CASE WHEN GREATEST({', '.join(MEASURE_COLUMNS)}) > {LARGE_COUNT} THEN rowid END ORDER BY span, {keys}"
+        ).to_arrow_table()
+        return summed
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -334,7 +338,7 @@ class DuckDBLedger:
         return [line for rollup in ROLLUPS for line in self._words(checks.rollup_differences(rollup, limit))][:limit]
 
     def _words(self, statement: str) -> list[str]:
-        columns = {name: _plain(values) for name, values in self._read(statement).items()}
+        columns: dict[str, list[Any]] = {name: values.tolist() for name, values in self._read(statement).items()}
         rows = zip(*columns.values(), strict=True)
         return [", ".join(f"{name}={value}" for name, value in zip(columns, row, strict=True)) for row in rows]
 
@@ -345,11 +349,13 @@ class DuckDBLedger:
     def close(self) -> None:
         """See `Ledger.close`."""
         with self._lock:
-            if self._ready:
-                with self._writing("The ledger could not write"):
-                    self._move()
-            self._ready = False
-            self._writer.close()
+            try:
+                if self._ready:
+                    with self._writing("The ledger could not write"):
+                        self._move()
+            finally:
+                self._ready = False
+                self._writer.close()
 
 
 def _connect(path: Path, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
@@ -382,12 +388,6 @@ def _deadline(cursor: duckdb.DuckDBPyConnection, seconds: float | None) -> Gener
         yield
     finally:
         timer.cancel()
-
-
-def _plain(values: np.ndarray[Any, Any]) -> list[Any]:
-    """Python values of a column, None where it is null."""
-    plain: list[Any] = values.tolist()
-    return plain
 
 
 def _payloads(rows: pa.Table) -> Iterator[tuple[Any, ...]]:

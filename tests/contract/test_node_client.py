@@ -1,0 +1,93 @@
+"""The official client for JavaScript against a running server: one question of each kind to every endpoint."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.contract.usage import END, START, model, values
+from tests.server.process import RunningServer
+
+from usageledger.meters import METERS, Meter
+
+HERE = Path(__file__).parent / "node"
+
+
+def method(meter: Meter) -> str:
+    """The client's method for an endpoint: `audioSpeeches` for `audio_speeches`."""
+    first, *others = meter.kind.split("_")
+    return first + "".join(word.title() for word in others)
+
+
+def questions(meter: Meter) -> list[dict[str, Any]]:
+    """Plain, grouped by everything in pages of an hour's buckets, and filtered by everything."""
+    filters = {d.filter: True if d.flag else values(d)[1:3] for d in meter.filters if d.filter}
+    window = {"start_time": START, "end_time": END}
+    names = [d.name for d in meter.groupings]
+    return [
+        window,
+        window | {"bucket_width": "1h", "limit": 20, "group_by": names},
+        window | {"group_by": ["project_id"], **filters},
+    ]
+
+
+def expected(meter: Meter) -> list[list[dict[str, Any]]]:
+    filters = {d.name: [True] if d.flag else values(d)[1:3] for d in meter.filters}
+    names = [d.name for d in meter.groupings]
+    window = (START, END)
+    return [
+        model().buckets(meter.kind, window, "1d"),
+        model().buckets(meter.kind, window, "1h", group_by=names),
+        model().buckets(meter.kind, window, "1d", filters=filters, group_by=["project_id"]),
+    ]
+
+
+@pytest.fixture(scope="module")
+def asked(server: RunningServer) -> dict[str, Any]:
+    """What the client answered to all of the questions."""
+    node = shutil.which("node")
+    assert node, "Node.js is missing: install Debian's package nodejs, or run `make test`, which does."
+    assert (HERE / "node_modules/openai").is_dir(), "The npm package openai is missing: run `make test`, or `npm ci`."
+    done = subprocess.run(
+        [node, HERE / "usage.mjs"],
+        input=json.dumps({method(meter): questions(meter) for meter in METERS}),
+        env={**os.environ, "USAGELEDGER_URL": f"{server.url}/v1", "USAGELEDGER_KEY": server.key},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("meter", METERS, ids=lambda meter: meter.kind)
+def test_every_endpoint(asked, meter):
+    assert asked["answers"][method(meter)] == expected(meter)
+
+
+def test_lists_go_on_by_themselves(asked):
+    assert sorted(asked["projects"]) == sorted(
+        {u.dimensions["project_id"] for u in model().kept.values() if u.dimensions["project_id"]}
+    )
+    assert len(asked["projects"]) > 2
+
+
+def test_errors_are_the_clients_own(asked):
+    assert asked["refused"] == {
+        "type": "BadRequestError",
+        "status": 400,
+        "param": "bucket_width",
+        "code": "invalid_value",
+    }
+
+
+def test_the_lock_has_no_addresses_and_the_version_that_was_asked_for():
+    lock = (HERE / "package-lock.json").read_text()
+    assert "://" not in lock
+    wanted = json.loads((HERE / "package.json").read_text())["devDependencies"]["openai"]
+    assert json.loads(lock)["packages"]["node_modules/openai"]["version"] == wanted == "7.57.0"

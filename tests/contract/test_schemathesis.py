@@ -1,0 +1,95 @@
+"""Generated requests, right and wrong ones, for every operation of the server's own description.
+
+`USAGELEDGER_TEST_EFFORT=20` multiplies how many are generated (`make fuzz`).
+"""
+
+import os
+from collections.abc import Iterator
+from random import random
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis import Case
+from schemathesis.checks import CHECKS
+from schemathesis.config import SchemathesisConfig
+from schemathesis.generation.meta import TestPhase
+from tests.server.process import RunningServer, running
+
+from usageledger.server.http import LINES_TYPES
+from usageledger.server.openapi import document
+from usageledger.settings import Settings
+
+EFFORT = int(os.environ.get("USAGELEDGER_TEST_EFFORT", "1"))
+EXAMPLES = 20 * EFFORT
+SHARE_OF_EVENTS = 0.15
+KEY = "sk-admin-of-generated-requests"
+LIMITS = {"max_batch_events": 8}  # small, since requests at the limit and just beyond it are generated
+LONGEST_LIST = 20  # an address with a thousand values may be longer than any server reads
+
+# An event that is wrong is refused by itself, in a 200 that tells of the others of the request.
+CHECKED_ONE_BY_ONE = {"ingest-events": ("negative_data_rejection",)}
+
+api = schemathesis.openapi.from_dict(
+    document(Settings(**LIMITS)), config=SchemathesisConfig.from_dict({"generation": {"mode": "all"}})
+)
+
+
+@schemathesis.serializer(*LINES_TYPES)
+def as_text(_: Any, value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+@api.auth()
+class Key:
+    """The key of the server, on every request; the checks of missing and wrong keys take it away again."""
+
+    def get(self, case: Case, context: Any) -> str:
+        return KEY
+
+    def set(self, case: Case, data: str, context: Any) -> None:
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running(tmp_path_factory.mktemp("generated"), KEY, **LIMITS) as server:
+        yield server
+        code, said = server.stop()
+        assert (code, set(said.splitlines())) in [(0, set()), (0, {"Invalid HTTP request received."})]
+
+
+@api.parametrize()
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+def test_every_operation(case: Case, server: RunningServer) -> None:
+    operation = case.operation.definition.raw["operationId"]
+    if operation == "ingest-events" and case.meta and case.meta.phase.name == TestPhase.COVERAGE and not_now():
+        return
+    if case.meta and case.meta.generation.mode.is_positive:
+        make_sound(case)
+    excluded = CHECKED_ONE_BY_ONE.get(operation, ())
+    case.call_and_validate(base_url=server.url, excluded_checks=[CHECKS.get_one(name) for name in excluded])
+
+
+def not_now() -> bool:
+    """Whether to leave one out: every field of every kind of event in every wrong way makes thousands of requests."""
+    return random() >= EFFORT * SHARE_OF_EVENTS
+
+
+def make_sound(case: Case) -> None:
+    """Makes valid values fit each other and the server, which no schema can ask for: then they must be accepted."""
+    query = case.query
+    for cursor in ("page", "after"):
+        query.pop(cursor, None)  # only those that the server handed out are good
+    for name, value in query.items():
+        query[name] = value[:LONGEST_LIST] if isinstance(value, list) else value
+    if "end_time" in query:
+        start, end = sorted((int(query["start_time"]), int(query["end_time"])))
+        query |= {"start_time": start, "end_time": end + (start == end)}
+    if "limit" in query:
+        query["limit"] = min(int(query["limit"]), 31)  # the most at the widest buckets
+    if case.media_type in LINES_TYPES:
+        case.body = '{"kind":"images"}\n'
+    if isinstance(case.body, dict):  # to a schema, 5.0 is an integer
+        case.body = {n: int(v) if isinstance(v, float) and v.is_integer() else v for n, v in case.body.items()}

@@ -1,0 +1,235 @@
+"""What only the embedded engine has: its file, its deadline, and its ways to fail."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import duckdb as engine_module
+import pyarrow as pa
+import pytest
+from tests.conftest import OpenLedger
+from tests.samples import DAY, TODAY, answer, append, ask, usage
+
+from usageledger.errors import (
+    InvalidRequestError,
+    LedgerError,
+    LedgerLockedError,
+    LedgerUnavailableError,
+    LedgerVersionError,
+)
+from usageledger.ledger import Ledger, deltas, sql
+from usageledger.ledger.duckdb import DuckDBLedger
+from usageledger.ledger.schema import VERSION
+
+EVENTS = [usage("completions", f"e{n}", TODAY + n, model=f"m{n}", output_text_tokens=n) for n in range(50)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A ledger's file with some events in it, closed."""
+    path = tmp_path / "ledger.duckdb"
+    with closing(DuckDBLedger(path)) as ledger:
+        append(ledger, EVENTS)
+    return path
+
+
+@pytest.fixture
+def opened(path: Path) -> Iterator[Ledger]:
+    with closing(DuckDBLedger(path)) as ledger:
+        yield ledger
+
+
+def refused(path: Path) -> LedgerError:
+    """The refusal to open a file, in one line that names it."""
+    with pytest.raises(LedgerError) as caught:
+        DuckDBLedger(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def change(path: Path, *statements: str) -> None:
+    with closing(engine_module.connect(str(path))) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+# --- the file ----------------------------------------------------------------------------------------------------
+
+
+def test_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
+    change(path, f"UPDATE ledger_version SET version = {VERSION + 1}", "DROP TABLE rollup_1d")
+    before = path.read_bytes()
+    error = refused(path)
+    assert isinstance(error, LedgerVersionError)
+    assert f"schema version {VERSION + 1}, and this UsageLedger reads up to {VERSION}: use a newer" in str(error)
+    assert path.read_bytes() == before
+
+
+def test_the_version_is_written_once(path: Path) -> None:
+    DuckDBLedger(path).close()
+    with closing(engine_module.connect(str(path))) as connection:
+        assert connection.execute("SELECT version FROM ledger_version").fetchall() == [(VERSION,)]
+
+
+@pytest.mark.parametrize("content", [b"x", b"not a database" * 1000, b"\0" * 20_000])
+@pytest.mark.parametrize("folder", ["plain", "blocked"])
+def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes, folder: str) -> None:
+    path = tmp_path / folder / "ledger.duckdb"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    assert type(refused(path)) is LedgerError
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("offset", [0, 20, 4096, 4100, 8202, 12293])
+def test_a_damaged_file_is_refused(path: Path, offset: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[offset] ^= 0xFF
+    path.write_bytes(content)
+    error = refused(path)
+    assert not isinstance(error, LedgerLockedError)
+
+
+def test_damage_is_seen_when_it_is_read(path: Path) -> None:
+    """Wherever a file is damaged, opening or reading says so in one line; no answer is made of it."""
+    content = path.read_bytes()
+    found = []
+    for offset in range(16_384, len(content), 65_536):
+        broken = path.with_name(f"broken {offset}.duckdb")
+        flipped = bytes(byte ^ 0xFF for byte in content[offset : offset + 64])
+        broken.write_bytes(content[:offset] + flipped + content[offset + 64 :])
+        try:
+            with closing(DuckDBLedger(broken)) as ledger:
+                (bucket,) = answer(ledger, ask("completions", TODAY, TODAY + DAY, group_by=["user_id"]))
+                assert bucket["results"][0]["output_tokens"] == sum(range(50))
+        except LedgerError as error:
+            found.append(str(error))
+    assert found
+    assert not [words for words in found if "\n" in words]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["CREATE TABLE events (x INTEGER)", "CREATE TABLE ledger_version (v VARCHAR)", "CREATE TABLE journal (x INTEGER)"],
+)
+def test_a_database_of_something_else_is_refused(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "other.duckdb"
+    change(path, statement)
+    assert type(refused(path)) is LedgerError
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "ledger.duckdb").mkdir()
+    assert type(refused(tmp_path / "ledger.duckdb")) is LedgerError
+
+
+# --- deadlines ---------------------------------------------------------------------------------------------------
+
+ENDLESS = "SELECT SUM(a.range * b.range) AS sum FROM range(10000000) AS a, range(10000000) AS b"
+
+
+def test_a_query_ends_at_its_deadline(opened: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = ask("completions", TODAY, TODAY + DAY)
+    with monkeypatch.context() as patch:
+        patch.setattr(sql, "aggregate", lambda *_: (ENDLESS, []))
+        with pytest.raises(InvalidRequestError, match=r"The query took longer than 0\.05 seconds: ask for") as caught:
+            opened.aggregate(query, max_seconds=0.05, max_results=10)
+    assert caught.value.code == "query_timeout"
+    assert opened.ready()
+    assert opened.aggregate(query, max_seconds=60, max_results=10).columns["output_tokens"] == [sum(range(50))]
+
+
+def test_a_query_that_fails_says_so_in_one_line(opened: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "aggregate", lambda *_: ("SELECT\nnonsense FROM nowhere", []))
+    with pytest.raises(LedgerUnavailableError, match=r"^The ledger could not read: ") as caught:
+        opened.aggregate(ask("completions", TODAY, TODAY + DAY), max_seconds=5, max_results=10)
+    assert "\n" not in str(caught.value)
+    assert opened.ready()
+
+
+def test_more_than_can_be_added_up_is_said(tmp_path: Path) -> None:
+    largest = 2**53 - 1
+    with closing(DuckDBLedger(tmp_path / "ledger.duckdb")) as ledger:
+        append(ledger, [usage("images", f"e{n}", TODAY + n % 2 * 3600, images=largest) for n in range(1040)])
+        for group_by in ([], ["user_id"]):
+            with pytest.raises(InvalidRequestError, match=r"A sum of this page is larger than") as caught:
+                answer(ledger, ask("images", TODAY, TODAY + DAY, group_by=group_by))
+            assert caught.value.code == "too_large_sum"
+        hours = answer(ledger, ask("images", TODAY, TODAY + 7200, "1h"))
+        assert [bucket["results"][0]["images"] for bucket in hours] == [520 * largest] * 2
+        assert ledger.ready()
+
+
+# --- failures while writing --------------------------------------------------------------------------------------
+
+BATCHES = {
+    "small": [usage("completions", "new", TODAY + 1000, model="m", output_text_tokens=1)],
+    "large": [usage("completions", f"new {n}", TODAY + 1000, model="m", output_text_tokens=1) for n in range(600)],
+}
+
+
+@pytest.mark.parametrize("kind", [pa.ArrowMemoryError, MemoryError, KeyboardInterrupt, ValueError])
+def test_a_commit_that_fails_half_way_leaves_nothing(
+    opened: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
+) -> None:
+    """Whatever goes wrong between the events and their sums, neither is kept; the next commit is whole again."""
+
+    def fail(*_: object) -> NoReturn:
+        raise kind
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deltas, "sums_of", fail)
+        with pytest.raises(kind):
+            append(opened, BATCHES["large"])
+    assert append(opened, BATCHES["small"]) == ["accepted"]
+    shutil.copy(path, path.with_name("copy.duckdb"))
+    shutil.copy(path.with_name("ledger.duckdb.wal"), path.with_name("copy.duckdb.wal"))
+    with closing(DuckDBLedger(path.with_name("copy.duckdb"))) as as_after_a_crash:
+        assert as_after_a_crash.count() == len(EVENTS) + 1
+    assert opened.count() == len(EVENTS) + 1
+    assert opened.rollup_differences(9) == []
+    assert append(opened, BATCHES["large"]) == ["accepted"] * 600
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_a_table_that_is_gone_keeps_nothing(opened: Ledger, batch: str) -> None:
+    writer: Any = cast("DuckDBLedger", opened)._writer
+    for table in ("journal", "deltas"):
+        writer.execute(f"ALTER TABLE {table} RENAME TO hidden")
+        table_is_used = (batch == "small") == (table == "journal")
+        if table_is_used:
+            with pytest.raises(LedgerUnavailableError, match=r"^The ledger could not write: ") as caught:
+                append(opened, BATCHES[batch])
+            assert "\n" not in str(caught.value)
+        writer.execute(f"ALTER TABLE hidden RENAME TO {table}")
+    assert opened.ready()
+    assert append(opened, BATCHES[batch]) == ["accepted"] * len(BATCHES[batch])
+    assert opened.count() == len(EVENTS) + len(BATCHES[batch])
+    assert opened.rollup_differences(9) == []
+
+
+def test_upkeep_that_fails_changes_nothing(opened: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer: Any = cast("DuckDBLedger", opened)._writer
+    monkeypatch.setattr("usageledger.ledger.duckdb.FLUSH_ROWS", 1)
+    writer.execute("ALTER TABLE rollup_1h RENAME TO hidden")
+    with pytest.raises(LedgerUnavailableError, match=r"^The rollups could not be written: "):
+        opened.compact()
+    writer.execute("ALTER TABLE hidden RENAME TO rollup_1h")
+    assert opened.rollup_differences(9) == []
+    assert opened.compact()
+    assert opened.rollup_differences(9) == []
+
+
+def test_a_commit_is_in_the_file_when_it_returns(open_again: OpenLedger, tmp_path: Path) -> None:
+    """A copy of the files, as they are while the ledger is open, has everything acknowledged."""
+    ledger: Ledger = open_again()
+    kept = 0
+    for number, batch in enumerate([EVENTS[:1], EVENTS[1:4], EVENTS[4:], BATCHES["large"], BATCHES["small"]]):
+        append(ledger, batch)
+        kept += len(batch)
+        copy = tmp_path / f"copy {number}"
+        shutil.copytree(tmp_path / "data", copy)
+        assert open_again(copy).count() == kept

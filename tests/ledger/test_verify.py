@@ -1,0 +1,302 @@
+"""A sound ledger passes every check; one that was tampered with fails the right ones, and says where."""
+
+import random
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from tests.conftest import OpenLedger
+from tests.events_strategy import histories
+from tests.model import Usage
+from tests.samples import DAY, TODAY, append, counted, usage
+
+from usageledger.events import LARGEST_COUNT
+from usageledger.ledger import Ledger, open_ledger
+from usageledger.ledger import verify as verify_module
+from usageledger.ledger.verify import verify
+from usageledger.meters import METER_BY_KIND, METERS
+from usageledger.pages import Aggregate
+from usageledger.query import Query
+
+NAMES = [
+    "events are well formed",
+    "every event counts once",
+    "rollups equal the events",
+    "groups sum to the whole",
+    "a filter selects its group",
+    "widths agree",
+    "pages concatenate",
+]
+START = TODAY - 30 * DAY
+
+
+def some_events(kinds: Sequence[str], per_kind: int = 40, days: int = 10) -> list[Usage]:
+    """Events of some kinds over a month, on some of its days."""
+    rng = random.Random(1)
+    return [
+        Usage(
+            kind=kind,
+            id=f"{kind} {number}",
+            timestamp=START + rng.randrange(days) * 3 * DAY + rng.randrange(DAY),
+            dimensions={
+                d.name: rng.choice([None, True, False] if d.flag else [None, *(d.values or ("a", "b", "c"))])
+                for d in METER_BY_KIND[kind].dimensions
+            },
+            counts={name: rng.randrange(1, 1000) for name in counted(kind)},
+        )
+        for kind in kinds
+        for number in range(per_kind)
+    ]
+
+
+def failed(ledger: Ledger) -> dict[str, str]:
+    """The checks that fail, and what they say; the others say what was compared."""
+    findings = list(verify(ledger))
+    assert [finding.name for finding in findings] == NAMES
+    assert all(finding.detail and "\n" not in finding.detail for finding in findings)
+    return {finding.name: finding.detail for finding in findings if not finding.ok}
+
+
+# --- sound ledgers -----------------------------------------------------------------------------------------------
+
+
+def test_an_empty_ledger_is_sound(ledger: Ledger) -> None:
+    assert failed(ledger) == {}
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_sound_ledger_passes(ledger: Ledger) -> None:
+    events = some_events([meter.kind for meter in METERS])
+    for start in range(0, len(events), 50):
+        append(ledger, events[start : start + 50])
+        ledger.compact()
+    findings = list(verify(ledger))
+    assert all(finding.ok for finding in findings)
+    assert {finding.name: finding.detail for finding in findings} == {
+        "events are well formed": "440 events",
+        "every event counts once": "440 events",
+        "rollups equal the events": "every day and hour",
+        "groups sum to the whole": "10 days, 11 kinds of usage; by all dimensions at once on up to 7 days of each kind",
+        "a filter selects its group": "10 days, 11 kinds of usage; two values of every filter",
+        "widths agree": "10 days, 11 kinds of usage; by the minute on up to 7 days of each kind",
+        "pages concatenate": "10 days, 11 kinds of usage; windows that start and end anywhere",
+    }
+
+
+@pytest.mark.parametrize("kind", [meter.kind for meter in METERS])
+def test_events_far_apart_are_sound(ledger: Ledger, kind: str) -> None:
+    append(ledger, [usage(kind, f"e{n}", at) for n, at in enumerate([0, 1, DAY - 1, 10**9, TODAY])])
+    assert failed(ledger) == {}
+
+
+@settings(max_examples=10)
+@given(history=histories())
+def test_any_ledger_is_sound(tmp_path_factory: pytest.TempPathFactory, history: list[Usage]) -> None:
+    folder = tmp_path_factory.mktemp("sound")
+    with closing(open_ledger(f"duckdb:///{folder}/ledger.duckdb")) as ledger:
+        append(ledger, history)
+        assert failed(ledger) == {}
+
+
+def test_what_is_too_large_to_add_up_is_left_out_and_said(ledger: Ledger) -> None:
+    append(ledger, [usage("images", f"e{n}", START, images=LARGEST_COUNT) for n in range(1030)])
+    append(ledger, [usage("images", f"f{n}", START + n * DAY, images=n) for n in range(5)])
+    assert failed(ledger) == {}
+    for finding in verify(ledger):
+        if finding.name in NAMES[3:]:
+            day = "2026-05-16"
+            assert finding.detail.endswith(f"; left out: images on {day} (too_large_sum)")
+
+
+def test_many_results_are_compared_in_parts(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(ledger, [usage("images", f"e{n}", START + n % 5 * DAY, user_id=f"u{n // 5}", images=n) for n in range(100)])
+    monkeypatch.setattr(verify_module, "MOST_RESULTS", 1440)
+    asked: list[tuple[int, int]] = []
+    original = verify_module.Kind.ask
+
+    def ask(self: Any, start: int, end: int, *args: Any, **kwargs: Any) -> Aggregate:
+        asked.append((start, end))
+        return cast("Aggregate", original(self, start, end, *args, **kwargs))
+
+    monkeypatch.setattr(verify_module.Kind, "ask", ask)
+    assert failed(ledger) == {}
+    whole = len(asked)
+    monkeypatch.setattr(verify_module, "MOST_RESULTS", 50)
+    asked.clear()
+    assert failed(ledger) == {}
+    assert len(asked) > whole
+    assert (START, START + 2 * DAY) in asked
+    monkeypatch.setattr(verify_module, "MOST_RESULTS", 5)
+    details = {finding.name: finding.detail for finding in verify(ledger)}
+    assert "left out: images on 2026-05-16 (too_many_results), " in details["groups sum to the whole"]
+
+
+# --- tampered ledgers --------------------------------------------------------------------------------------------
+
+Tampered = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def tampered(tmp_path: Path) -> Tampered:
+    """The checks that fail after some statements have changed the tables of a sound ledger."""
+
+    def change(*statements: str, compacted: bool = True) -> dict[str, str]:
+        url = f"duckdb:///{tmp_path}/ledger.duckdb"
+        with pytest.MonkeyPatch.context() as patch, closing(open_ledger(url)) as ledger:
+            if compacted:
+                patch.setattr("usageledger.ledger.duckdb.JOURNAL_ROWS", 1)
+                patch.setattr("usageledger.ledger.duckdb.FLUSH_ROWS", 1)
+            append(ledger, some_events(["completions", "embeddings", "vector_stores"], days=2))
+            while ledger.compact():
+                pass
+        with closing(duckdb.connect(str(tmp_path / "ledger.duckdb"))) as connection:
+            for statement in statements:
+                (changed,) = connection.execute(statement).fetchall()[0]
+                assert changed > 0
+        with pytest.MonkeyPatch.context() as patch, closing(open_ledger(url)) as ledger:
+            patch.setattr(verify_module, "SAMPLE_DAYS", 2)
+            return failed(ledger)
+
+    return change
+
+
+ONE = "event_id = 'completions 7'"
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_an_event_that_is_gone(tampered: Tampered, compacted: bool) -> None:
+    found = tampered(f"DELETE FROM events WHERE {ONE}", compacted=compacted)
+    assert {"rollups equal the events", "groups sum to the whole", "widths agree"} <= set(found)
+    assert not {"events are well formed", "every event counts once", "pages concatenate"} & set(found)
+    assert "kind=completions" in found["rollups equal the events"]
+    assert found["groups sum to the whole"].startswith("completions input_tokens of 2026-")
+    assert " by user_id, " in found["groups sum to the whole"]
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_an_event_that_is_there_twice(tampered: Tampered, compacted: bool) -> None:
+    found = tampered(f"INSERT INTO events SELECT * FROM events WHERE {ONE}", compacted=compacted)
+    assert {"every event counts once", "rollups equal the events", "widths agree"} <= set(found)
+    assert "event_id=completions 7" in found["every event counts once"]
+    assert "times=2" in found["every event counts once"]
+    assert "events are well formed" not in found
+
+
+def test_the_same_id_at_another_time_is_not_there_twice(tampered: Tampered) -> None:
+    found = tampered(f"INSERT INTO events SELECT * REPLACE (ts + 1 AS ts) FROM events WHERE {ONE}")
+    assert "every event counts once" not in found
+    assert "rollups equal the events" in found
+
+
+@pytest.mark.parametrize("table", ["rollup_1d", "rollup_1h"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE {table} SET input_text_tokens = input_text_tokens + 1 WHERE kind = 'embeddings'",
+        "DELETE FROM {table} WHERE kind = 'embeddings' AND model = 'a'",
+        "INSERT INTO {table} SELECT * FROM {table} WHERE kind = 'embeddings' LIMIT 1",
+        "UPDATE {table} SET ts = ts + 86400 WHERE kind = 'embeddings'",
+    ],
+)
+def test_a_rollup_that_says_something_else(tampered: Tampered, table: str, statement: str) -> None:
+    found = tampered(statement.format(table=table))
+    assert {"rollups equal the events", "widths agree"} <= set(found)
+    assert f"rollup={table}" in found["rollups equal the events"]
+    assert "kind=embeddings" in found["rollups equal the events"]
+    assert found["widths agree"].startswith("embeddings ")
+    assert "every event counts once" not in found
+
+
+@pytest.mark.parametrize("table", ["rollup_1d", "rollup_1h"])
+@pytest.mark.parametrize("column", ["model = 'other'", "project_id = NULL", "service_tier = 'x'", "provider = 'x'"])
+def test_a_rollup_that_tells_groups_apart_in_another_way(tampered: Tampered, table: str, column: str) -> None:
+    statement = f"UPDATE {table} SET {column} WHERE kind = 'completions' AND model = 'a' AND project_id = 'a'"
+    if column.startswith("provider"):
+        with pytest.raises(duckdb.BinderException):
+            tampered(statement)
+    else:
+        assert "rollups equal the events" in tampered(statement)
+
+
+def test_a_size_that_is_smaller_in_a_rollup(tampered: Tampered) -> None:
+    found = tampered("UPDATE rollup_1d SET usage_bytes = usage_bytes // 1000 WHERE kind = 'vector_stores'")
+    assert "rollups equal the events" in found
+    assert found["widths agree"].startswith("vector_stores usage_bytes of 2026-")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "kind = 'nothing'",
+        "ts = -1",
+        "ts = 253402300800",
+        "event_id = ''",
+        "event_id = repeat('x', 129)",
+        "input_text_tokens = -1",
+        "output_text_tokens = 9007199254740992",
+        "images = 1",
+    ],
+)
+def test_events_that_no_one_could_have_sent(tampered: Tampered, change: str) -> None:
+    found = tampered(f"UPDATE events SET {change} WHERE {ONE}")
+    assert "event_id=" in found["events are well formed"]
+    assert "every event counts once" not in found
+
+
+def test_at_most_three_are_shown(tampered: Tampered) -> None:
+    found = tampered("UPDATE events SET images = 1 WHERE kind = 'completions'", "DELETE FROM rollup_1d")
+    assert found["events are well formed"].count("event_id=") == 3
+    assert found["rollups equal the events"].count("rollup=") == 3
+    assert found["widths agree"].count("in buckets of") == 3
+
+
+# --- answers that are wrong though the tables are right -----------------------------------------------------------
+
+
+class Lying:
+    """A ledger whose answers are changed on their way."""
+
+    def __init__(self, ledger: Ledger, lie: Callable[[Query, Aggregate], Aggregate]) -> None:
+        self._ledger, self._lie = ledger, lie
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    def aggregate(self, query: Query, **limits: Any) -> Aggregate:
+        return self._lie(query, self._ledger.aggregate(query, **limits))
+
+
+def more(aggregate: Aggregate, name: str = "num_sessions") -> Aggregate:
+    """One more in the first result."""
+    columns = dict(aggregate.columns)
+    if columns.get(name):
+        columns[name] = [columns[name][0] + 1, *columns[name][1:]]
+    return replace(aggregate, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("names", "lies_about"),
+    [
+        ({"groups sum to the whole", "a filter selects its group"}, lambda q: q.group_by == ("project_id",)),
+        ({"a filter selects its group"}, lambda q: bool(q.filters)),
+        ({"widths agree"}, lambda q: q.width.name == "1m"),
+        ({"widths agree"}, lambda q: q.width.name == "1h" and q.end_time - q.start_time > DAY),
+        ({"pages concatenate"}, lambda q: q.page_start > q.start_time),
+        ({"pages concatenate"}, lambda q: q.start_time % DAY > 12 * 3600),
+    ],
+)
+def test_answers_that_do_not_agree(
+    open_again: OpenLedger, names: set[str], lies_about: Callable[[Query], bool]
+) -> None:
+    ledger = open_again()
+    append(ledger, some_events(["code_interpreter_sessions"]))
+    lying = Lying(ledger, lambda query, found: more(found) if lies_about(query) else found)
+    found = failed(cast("Ledger", lying))
+    assert set(found) == names
+    for name in names:
+        assert found[name].startswith("code_interpreter_sessions num_sessions")

@@ -1,0 +1,106 @@
+"""Questions have limits: how many at once, how long, and how large their answers."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from tests.server.support import NOW, LedgerDouble, event
+from tests.server.test_errors import problem
+
+from usageledger.pages import Aggregate
+
+pytestmark = pytest.mark.anyio
+
+URL = "/v1/organization/usage/embeddings"
+WINDOW = {"start_time": NOW - 3600, "end_time": NOW}
+
+
+class SlowLedger(LedgerDouble):
+    """Answers questions when it is let to; counts how many it works on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Semaphore(0)
+        self.answer = threading.Event()
+        self.at_work = self.most_at_work = 0
+
+    def aggregate(self, query: Any, *, max_seconds: float, max_results: int) -> Aggregate:
+        self.at_work += 1
+        self.most_at_work = max(self.most_at_work, self.at_work)
+        self.asked.release()
+        self.answer.wait()
+        self.at_work -= 1
+        return super().aggregate(query, max_seconds=max_seconds, max_results=max_results)
+
+
+async def test_no_more_questions_at_once_than_allowed(serve):
+    ledger = SlowLedger()
+    async with serve(ledger, max_queries=2) as server:
+        tasks = [asyncio.create_task(server.get(URL, params=WINDOW)) for _ in range(6)]
+        for _ in range(2):
+            await asyncio.to_thread(ledger.asked.acquire)
+        # Whatever asks no question is answered meanwhile, and events are kept.
+        assert (await server.get("/v1/meters")).status_code == 200
+        assert (await server.post("/v1/events", json=event())).json()["accepted"] == 1
+        ledger.answer.set()
+        answers = await asyncio.gather(*tasks)
+    assert {answer.status_code for answer in answers} == {200}
+    assert ledger.most_at_work == 2
+
+
+async def test_503_when_a_question_waits_too_long_for_its_turn(serve):
+    ledger = SlowLedger()
+    async with serve(ledger, max_queries=1, max_query_seconds=1) as server:
+        first = asyncio.create_task(server.get(URL, params=WINDOW))
+        await asyncio.to_thread(ledger.asked.acquire)
+        refused = await server.get(URL, params=WINDOW)
+        ledger.answer.set()
+        assert (await first).status_code == 200
+        assert (await server.get(URL, params=WINDOW)).status_code == 200
+    problem(refused, 503, type="server_error", param=None, code="overloaded")
+    assert refused.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize(("most", "status"), [(3, 200), (2, 400)])
+async def test_400_for_an_answer_that_is_too_large(serve, ledger, most, status):
+    async with serve(ledger, max_results=most) as server:
+        await server.post("/v1/events", json=[event(n, model=f"m{n}") for n in range(3)])
+        response = await server.get(URL, params=WINDOW | {"group_by": "model"})
+        alone = await server.get(URL, params=WINDOW)
+    assert alone.status_code == 200
+    if status == 200:
+        assert len(response.json()["data"][0]["results"]) == 3
+    else:
+        assert str(most) in problem(response, 400, param="limit", code="too_many_results")["message"]
+
+
+async def test_an_answer_has_what_was_kept_just_before(serve, ledger):
+    async with serve(ledger) as server:
+        for number in range(5):
+            await server.post("/v1/events", json=event(number))
+            page = (await server.get(URL, params=WINDOW)).json()
+            assert page["data"][0]["results"][0]["num_model_requests"] == number + 1
+
+
+async def test_a_window_that_has_not_begun_has_no_buckets(serve, ledger):
+    async with serve(ledger) as server:
+        page = (await server.get(URL, params={"start_time": NOW + 100})).json()
+    assert page == {"object": "page", "data": [], "has_more": False, "next_page": None}
+
+
+async def test_the_meters_are_the_table(serve, double):
+    async with serve(double) as server:
+        answer = (await server.get("/v1/meters")).json()
+    assert answer["object"] == "list"
+    by_kind = {meter["kind"]: meter for meter in answer["data"]}
+    assert len(by_kind) == 11
+    calls = by_kind["web_search_calls"]
+    assert calls["path"] == "/v1/organization/usage/web_search_calls"
+    assert calls["result_object"] == "organization.usage.web_searches.result"
+    assert [measure["name"] for measure in calls["measures"]] == ["num_requests", "num_model_requests"]
+    level = next(dimension for dimension in calls["dimensions"] if dimension["name"] == "context_level")
+    assert (level["filter"], level["values"], level["flag"]) == ("context_levels", ["low", "medium", "high"], False)
+    assert calls["bucket_widths"][0] == {"name": "1m", "seconds": 60, "default_limit": 60, "max_limit": 1440}
+    # What is stored but is no part of the official API is not offered.
+    assert [d["name"] for d in by_kind["vector_stores"]["dimensions"]] == ["project_id"]
