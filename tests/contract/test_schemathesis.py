@@ -87,7 +87,7 @@ def make_sound(case: Case) -> None:
     if "end_time" in query:
         start, end = sorted((int(query["start_time"]), int(query["end_time"])))
         query |= {"start_time": start, "end_time": end + (start == end)}
-    if "limit" in query:
+    if "limit" in query and "start_time" in query:
         query["limit"] = min(int(query["limit"]), 31)  # the most at the widest buckets
     if case.media_type in LINES_TYPES:
         case.body = '{"kind":"images"}\n'

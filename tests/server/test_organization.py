@@ -431,7 +431,7 @@ async def test_404_for_what_is_not_there(serve, double, registry: Registry, meth
 async def test_an_id_that_no_store_can_hold_is_not_looked_for(serve, double, registry: Registry, monkeypatch, path):
     async with serve(double) as server:
         for name in ("get_project", "get_user", "get_key"):
-            monkeypatch.delattr(Registry, name)
+            monkeypatch.setattr(registry, name, None)
         problem(await server.get(f"{ROOT}/{path}"), 404)
 
 
