@@ -16,7 +16,7 @@ from tests.model import Usage
 from tests.samples import DAY, TODAY, append, counted, usage
 
 from usageledger.events import LARGEST_COUNT
-from usageledger.ledger import Ledger, open_ledger
+from usageledger.ledger import Ledger, checks, open_ledger
 from usageledger.ledger import verify as verify_module
 from usageledger.ledger.verify import verify
 from usageledger.meters import METER_BY_KIND, METERS
@@ -160,6 +160,7 @@ def tampered(tmp_path: Path) -> Tampered:
                 assert changed > 0
         with pytest.MonkeyPatch.context() as patch, closing(open_ledger(url)) as ledger:
             patch.setattr(verify_module, "SAMPLE_DAYS", 2)
+            patch.setattr(checks, "STRETCH_EVENTS", 10)
             return failed(ledger)
 
     return change
@@ -221,6 +222,24 @@ def test_a_rollup_that_tells_groups_apart_in_another_way(tampered: Tampered, tab
             tampered(statement)
     else:
         assert "rollups equal the events" in tampered(statement)
+
+
+NOTHING = "0 AS input_text_tokens, 0 AS num_model_requests, 'new' AS model"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"INSERT INTO rollup_1d SELECT * REPLACE ({NOTHING}) FROM rollup_1d WHERE kind = 'embeddings' LIMIT 1",
+        f"INSERT INTO events SELECT * REPLACE ({NOTHING}, 'x' AS event_id) FROM events WHERE model = 'a' LIMIT 1",
+        "UPDATE rollup_1d SET ts = ts - 86400 * 2000 WHERE kind = 'embeddings'",
+        "UPDATE rollup_1d SET ts = ts + 86400 * 2000 WHERE kind = 'embeddings'",
+    ],
+)
+def test_a_group_that_only_one_of_them_has(tampered: Tampered, statement: str) -> None:
+    """Even one that counts nothing: it would be a result of its own."""
+    found = tampered(statement)["rollups equal the events"]
+    assert "kind=embeddings" in found
 
 
 def test_a_size_that_is_smaller_in_a_rollup(tampered: Tampered) -> None:

@@ -1,12 +1,23 @@
-"""SQL that looks for what must not be: the engine's half of `usageledger verify`. No rows means that all is well."""
+"""Looks for what must not be in an engine's tables: its half of `usageledger verify`. No findings mean all is well.
+
+`read` runs a statement and answers its columns; every statement is in the subset that all engines answer alike.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.events import LARGEST_COUNT, LONGEST_ID
-from usageledger.ledger.schema import DELTAS, ROLLUP_DIMENSIONS, Rollup
+from usageledger.ledger.schema import DELTAS, ROLLUP_DIMENSIONS, ROLLUPS, Rollup
 from usageledger.meters import GAUGES, MEASURE_COLUMNS, METERS
 
+DAY_SECONDS = 86_400
+STRETCH_EVENTS = 1_000_000  # events compared with their sums at once, so that memory does not grow with the ledger
 
-def malformed(limit: int) -> str:
+Read = Callable[[str], Mapping[str, Any]]
+
+
+def malformed(read: Read, limit: int) -> list[str]:
     """Events with an unknown kind, a time or count out of range, an id too long, or counts of another kind."""
     kinds = ", ".join(f"'{meter.kind}'" for meter in METERS)
     wrong = [
@@ -20,28 +31,61 @@ def malformed(limit: int) -> str:
             if (foreign := [column for column in MEASURE_COLUMNS if column not in meter.columns])
         ),
     ]
-    return f"SELECT event_id, ts, kind FROM events WHERE {' OR '.join(wrong)} LIMIT {limit}"
+    return _words(read(f"SELECT event_id, ts, kind FROM events WHERE {' OR '.join(wrong)} LIMIT {limit}"))
 
 
-def doubled(limit: int) -> str:
+def doubled(read: Read, limit: int) -> list[str]:
     """Identities that are stored more than once."""
-    return (
-        "SELECT event_id, ts, COUNT(*) AS times FROM events GROUP BY event_id, ts HAVING COUNT(*) > 1 "
-        f"ORDER BY ts, event_id LIMIT {limit}"
+    return _words(
+        read(
+            "SELECT event_id, ts, COUNT(*) AS times FROM events GROUP BY event_id, ts HAVING COUNT(*) > 1 "
+            f"ORDER BY ts, event_id LIMIT {limit}"
+        )
     )
 
 
-def rollup_differences(rollup: Rollup, limit: int) -> str:
+def rollup_differences(read: Read, limit: int) -> list[str]:
     """Groups whose sums differ between a rollup (with the deltas still to come) and the events, either way round."""
-    keys = ", ".join(("kind", *ROLLUP_DIMENSIONS))
+    found: list[str] = []
+    for where in _stretches(read):
+        for rollup in ROLLUPS:
+            found += _words(read(_differences(rollup, where, limit)))
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def _stretches(read: Read) -> Iterator[str]:
+    """Conditions that cut all of time into stretches of whole days with so many events each."""
+    days = read(f"SELECT ts - ts % {DAY_SECONDS} AS day, COUNT(*) AS times FROM events GROUP BY 1 ORDER BY 1")
+    condition, events = "TRUE", 0
+    for day, times in zip(days["day"].tolist(), days["times"].tolist(), strict=True):
+        if events and events + times > STRETCH_EVENTS:
+            yield f"{condition} AND ts < {day}"
+            condition, events = f"ts >= {day}", 0
+        events += times
+    yield condition
+
+
+def _differences(rollup: Rollup, where: str, limit: int) -> str:
     span = f"ts - ts % {rollup.seconds} AS span"
+    keys = ", ".join(("kind", *ROLLUP_DIMENSIONS))
     columns = ", ".join((span, keys, *MEASURE_COLUMNS))
-    both = f"SELECT {columns} FROM {rollup.table} UNION ALL SELECT {columns} FROM {DELTAS.table}"
-    # Not cast to 64 bits: what is too large to be answered can still be compared.
-    sums = ", ".join(f"{'MAX' if c in GAUGES else 'SUM'}({c}) AS sum_{c}" for c in MEASURE_COLUMNS)
-    raw = f"SELECT {span}, {keys}, {sums} FROM events GROUP BY ALL"
-    kept = f"SELECT span, {keys}, {sums} FROM ({both}) AS rolled GROUP BY ALL"
+    sides = {"events": 1, rollup.table: -1, DELTAS.table: -1}
+    both = " UNION ALL ".join(f"SELECT {side} AS side, {columns} FROM {t} WHERE {where}" for t, side in sides.items())
+    # Sums are not cast to 64 bits: what is too large to be answered can still be compared.
+    differ = [
+        f"MAX(CASE side WHEN 1 THEN {c} END) <> MAX(CASE side WHEN -1 THEN {c} END)"
+        if c in GAUGES
+        else f"SUM(side * {c}) <> 0"
+        for c in MEASURE_COLUMNS
+    ]
     return (
-        f"SELECT '{rollup.table}' AS rollup, span, {keys} FROM "
-        f"((({raw}) EXCEPT ({kept})) UNION (({kept}) EXCEPT ({raw}))) AS different ORDER BY ALL LIMIT {limit}"
+        f"SELECT '{rollup.table}' AS rollup, span, {keys} FROM ({both}) AS sides GROUP BY span, {keys} "
+        f"HAVING MAX(side) < 1 OR MIN(side) > -1 OR {' OR '.join(differ)} ORDER BY span, {keys} LIMIT {limit}"
     )
+
+
+def _words(columns: Mapping[str, Any]) -> list[str]:
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+    return [", ".join(f"{name}={value}" for name, value in zip(columns, row, strict=True)) for row in rows]

@@ -327,20 +327,15 @@ class DuckDBLedger:
 
     def malformed(self, limit: int) -> list[str]:
         """See `Ledger.malformed`."""
-        return self._words(checks.malformed(limit))
+        return checks.malformed(self._read, limit)
 
     def doubled(self, limit: int) -> list[str]:
         """See `Ledger.doubled`."""
-        return self._words(checks.doubled(limit))
+        return checks.doubled(self._read, limit)
 
     def rollup_differences(self, limit: int) -> list[str]:
         """See `Ledger.rollup_differences`."""
-        return [line for rollup in ROLLUPS for line in self._words(checks.rollup_differences(rollup, limit))][:limit]
-
-    def _words(self, statement: str) -> list[str]:
-        columns: dict[str, list[Any]] = {name: values.tolist() for name, values in self._read(statement).items()}
-        rows = zip(*columns.values(), strict=True)
-        return [", ".join(f"{name}={value}" for name, value in zip(columns, row, strict=True)) for row in rows]
+        return checks.rollup_differences(self._read, limit)
 
     def ready(self) -> bool:
         """See `Ledger.ready`."""

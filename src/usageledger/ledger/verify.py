@@ -174,19 +174,14 @@ def _kinds_used(ledger: Ledger) -> Iterator[Kind]:
 
 def _days_used(kind: Kind, start: int, end: int) -> list[int]:
     """The days that have usage by the day or by the hour: the two need not agree here."""
-    days: set[int] = set()
-    for left in range(start, end, 100 * MOST_DAYS * DAY):
-        for width in ("1d", "1h"):
-            starts = _starts(kind, left, min(end, left + 100 * MOST_DAYS * DAY), width)
-            days.update(floor(at, DAY) for at in starts)
-    return sorted(days)
+    return sorted({floor(at, DAY) for width in ("1d", "1h") for at in _starts(kind, start, end, width)})
 
 
 def _starts(kind: Kind, start: int, end: int, width: str) -> Iterator[int]:
     try:
         yield from kind.ask(start, end, width).starts
-    except InvalidRequestError:
-        if end - start <= DAY:  # a sum is too large: there is something to be summed
+    except InvalidRequestError:  # too many of them, or a sum that is too large
+        if end - start <= DAY:
             yield start
             return
         middle = floor((start + end) // 2, DAY)

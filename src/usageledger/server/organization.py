@@ -312,6 +312,7 @@ async def _list(find: Callable[[], Listing[T]], show: Callable[[T], dict[str, An
 
 
 def _project(project: Project) -> dict[str, Any]:
+    """A project, without `residency`: the official document has it optional, but never null."""
     return {
         "object": "organization.project",
         "id": project.id,
@@ -320,7 +321,6 @@ def _project(project: Project) -> dict[str, Any]:
         "archived_at": project.archived_at,
         "status": project.status,
         "external_key_id": None,
-        "residency": None,
     }
 
 

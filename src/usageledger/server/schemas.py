@@ -288,7 +288,6 @@ def _projects() -> dict[str, Schema]:
             "archived_at": SECONDS_OR_NULL,
             "status": {"type": "string", "enum": ["active", "archived"]},
             "external_key_id": {"type": "null"},
-            "residency": {"type": "null"},
         },
         "A project.",
     )

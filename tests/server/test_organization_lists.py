@@ -1,0 +1,186 @@
+"""Lists by pages, ids of any characters, and what is refused of both."""
+
+import threading
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from tests.server.support import NOW
+from tests.server.test_errors import problem
+from tests.server.test_organization import ROOT, listed
+
+from usageledger.registry import Registry
+
+pytestmark = pytest.mark.anyio
+
+LISTS = {"projects": {"include_archived": "true"}, "users": {"emails": "a@b.c"}, "admin_api_keys": {"order": "desc"}}
+ODD_IDS = ["a/b", "/", "ü €", "100%", "a?b#c", "a b", "..", "a\nb\n", "'; --", "a+b", "%2F", "x" * 256, "a/../b"]
+
+
+@pytest.mark.parametrize("what", LISTS)
+async def test_lists_have_twenty_entries_by_default_and_a_hundred_at_most(serve, double, registry: Registry, what):
+    names = [f"n{number:03}" for number in range(130)]
+    if what == "admin_api_keys":
+        for name in names:
+            registry.create_key(name, now=NOW + 1)
+    else:
+        registry.note_seen(names, names, now=NOW)
+    async with serve(double) as server:
+        default = (await server.get(f"{ROOT}/{what}")).json()
+        most = (await server.get(f"{ROOT}/{what}", params={"limit": 100})).json()
+        every = await listed(server, what, limit=7)
+    assert (len(default["data"]), default["has_more"]) == (20, True)
+    assert (len(most["data"]), most["has_more"]) == (100, True)
+    assert len({entry["id"] for entry in every}) == len(every) == (131 if what == "admin_api_keys" else 130)
+    assert every[:100] == most["data"]
+
+
+@pytest.mark.parametrize("what", LISTS)
+@pytest.mark.parametrize(
+    ("query", "param", "code", "words"),
+    [
+        ("limit=0", "limit", "invalid_value", "from 1 to 100, got 0"),
+        ("limit=101", "limit", "invalid_value", "from 1 to 100, got 101"),
+        ("limit=-1", "limit", "invalid_value", "got -1"),
+        ("limit=ten", "limit", "invalid_type", "expected an integer, got 'ten'"),
+        ("limit=", "limit", "invalid_type", "got ''"),
+        ("limit=" + "9" * 5000, "limit", "invalid_type", "'999"),
+        ("limit=%D9%A1", "limit", "invalid_type", "an integer"),  # a digit, but not one of JSON's
+        ("limit=1&limit=1", "limit", "invalid_value", "given twice: 'limit'"),
+        ("limt=1", "limt", "unknown_parameter", "Unknown parameter: 'limt'. Did you mean 'limit'?"),
+        ("zzz=1", "zzz", "unknown_parameter", "Allowed are: 'limit', 'after', "),
+        ("limit[]=1", "limit[]", "unknown_parameter", "'limit[]'"),
+        ("after=nobody", "after", "invalid_value", "'nobody'"),
+        ("after=", "after", "invalid_value", "''"),
+        ("after=a%00b", "after", "invalid_value", "NUL"),
+    ],
+)
+async def test_a_list_that_cannot_be_asked_for_is_refused(serve, double, what, query, param, code, words):
+    async with serve(double) as server:
+        response = await server.get(f"{ROOT}/{what}?{query}")
+    error = problem(response, 400, param=param, code=code)
+    assert words in error["message"]
+    assert len(error["message"]) < 500
+
+
+@pytest.mark.parametrize(
+    ("path", "param"),
+    [
+        ("projects?include_archived=yes", "include_archived"),
+        ("projects?include_archived=", "include_archived"),
+        ("users?emails=", "emails"),
+        ("users?emails=a@x,,b@x", "emails"),
+        ("users?emails=%00", "emails"),
+        ("admin_api_keys?order=up", "order"),
+        ("admin_api_keys?order=DESC", "order"),
+    ],
+)
+async def test_other_parameters_of_lists_name_what_is_allowed(serve, double, path, param):
+    async with serve(double) as server:
+        problem(await server.get(f"{ROOT}/{path}"), 400, param=param, code="invalid_value")
+
+
+@pytest.mark.parametrize("what", LISTS)
+async def test_a_parameter_of_one_list_is_unknown_to_the_others(serve, double, what):
+    async with serve(double) as server:
+        for other, parameters in LISTS.items():
+            response = await server.get(f"{ROOT}/{what}", params=parameters)
+            assert response.status_code == (200 if other == what else 400)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "projects"),
+        ("GET", "projects/p"),
+        ("POST", "projects/p"),
+        ("GET", "users/u"),
+        ("POST", "admin_api_keys"),
+        ("GET", "admin_api_keys/k"),
+        ("DELETE", "admin_api_keys/k"),
+    ],
+)
+async def test_what_takes_no_parameters_refuses_them(serve, double, registry: Registry, method, path):
+    registry.note_seen(["p"], ["u"], now=NOW)
+    async with serve(double) as server:
+        response = await server.request(method, f"{ROOT}/{path}?force=true")
+    problem(response, 400, param="force", code="unknown_parameter")
+    assert registry.get_project("p") == registry.list_projects().data[0]
+
+
+@pytest.mark.parametrize("odd", ODD_IDS)
+async def test_ids_of_any_characters(serve, double, registry: Registry, odd):
+    registry.note_seen([odd], [odd], now=NOW)
+    path = quote(odd, safe="")
+    if odd in ("..", "a/../b"):
+        path = path.replace(".", "%2E")
+    async with serve(double) as server:
+        project = (await server.get(f"{ROOT}/projects/{path}")).json()
+        renamed = (await server.post(f"{ROOT}/projects/{path}", json={"name": "new"})).json()
+        user = (await server.get(f"{ROOT}/users/{path}")).json()
+        (in_list,) = (await server.get(f"{ROOT}/projects")).json()["data"]
+        after = (await server.get(f"{ROOT}/projects", params={"after": odd})).json()
+    assert project["id"] == renamed["id"] == user["id"] == in_list["id"] == odd
+    assert (project["name"], renamed["name"]) == (odd, "new")
+    assert after["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "param"),
+    [
+        ("GET", "projects/none", "project_id"),
+        ("POST", "projects/none", "project_id"),
+        ("GET", "projects/a%00b", "project_id"),
+        ("POST", "projects/a%00b", "project_id"),
+        ("GET", "users/a%2Fb", "user_id"),
+        ("GET", "users/%FF", "user_id"),
+        ("GET", "users/" + "x" * 5000, "user_id"),
+        ("GET", "admin_api_keys/none", "key_id"),
+        ("DELETE", "admin_api_keys/none", "key_id"),
+    ],
+)
+@pytest.mark.parametrize("body", [{}, {"name": "n"}])
+async def test_404_for_what_is_not_there(serve, double, registry: Registry, method, path, param, body):
+    async with serve(double) as server:
+        response = await server.request(method, f"{ROOT}/{path}", json=body if method == "POST" else None)
+    error = problem(response, 404, type="invalid_request_error", param=param, code="not_found")
+    assert error["message"].startswith("No such ")
+    assert len(error["message"]) < 400
+    assert registry.list_projects().data == ()
+
+
+@pytest.mark.parametrize("path", ["projects/a%00b", "users/a%00b", "admin_api_keys/a%00b"])
+async def test_an_id_that_no_store_can_hold_is_not_looked_for(serve, double, registry: Registry, monkeypatch, path):
+    async with serve(double) as server:
+        for name in ("get_project", "get_user", "get_key"):
+            monkeypatch.setattr(registry, name, None)
+        problem(await server.get(f"{ROOT}/{path}"), 404)
+
+
+async def test_the_server_works_on_while_the_registry_is_busy(serve, double, registry: Registry):
+    """Calls of the registry block, so none may run on the event loop."""
+    callers: set[str] = set()
+    for name in ("list_projects", "get_project", "create_project", "rename_project", "list_users", "get_user"):
+        spy(registry, name, callers)
+    for name in ("list_keys", "get_key", "create_key", "revoke_key", "find_key"):
+        spy(registry, name, callers)
+    async with serve(double) as server:
+        callers.clear()
+        project = (await server.post(f"{ROOT}/projects", json={"name": "n"})).json()["id"]
+        key = (await server.post(f"{ROOT}/admin_api_keys", json={"name": "n"})).json()["id"]
+        for path in ("projects", f"projects/{project}", "users", "users/u", "admin_api_keys", f"admin_api_keys/{key}"):
+            await server.get(f"{ROOT}/{path}")
+        await server.post(f"{ROOT}/projects/{project}", json={"name": "m"})
+        await server.request("DELETE", f"{ROOT}/admin_api_keys/{key}")
+    assert callers
+    assert threading.main_thread().name not in callers
+
+
+def spy(registry: Registry, name: str, callers: set[str]) -> None:
+    original = getattr(registry, name)
+
+    def call(*given: Any, **named: Any) -> Any:
+        callers.add(threading.current_thread().name)
+        return original(*given, **named)
+
+    setattr(registry, name, call)
