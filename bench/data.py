@@ -65,12 +65,15 @@ class Generator:
         ids = [f"evt_{number:012x}" for number in range(self._made, self._made + count)]
         self._made += count
         columns |= {"event_id": ids, "ts": timestamps, "kind": kind, "provider": ["openai"] * count}
+        multimodal, writes_cache = self._random.random(count) < 0.05, self._random.random(count) < 0.1
         for name in SCHEMA.names:
             if name not in columns and SCHEMA.field(name).type == pa.int64():
                 used = np.isin(kind, [k for k in KINDS if name in METER_BY_KIND[k].columns])
                 largest = 1 if name.startswith("num_") else 2_000
-                share = 0.02 if "audio" in name or "image_" in name or "cache_write" in name else 1
-                used &= self._random.random(count) < share
+                if "audio_" in name or "image_" in name:
+                    used &= multimodal
+                elif "cache_write" in name:
+                    used &= writes_cache
                 columns[name] = self._random.integers(1, largest + 1, count) * used
         return pa.Table.from_arrays(
             [pa.array(columns[f.name], f.type) if f.name in columns else pa.nulls(count, f.type) for f in SCHEMA],

@@ -1,5 +1,6 @@
 """Hypothesis strategies for events and questions, built from METERS: a new row is tested on arrival."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -96,14 +97,18 @@ def wires(usage: Usage) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @st.composite
-def windows(draw: st.DrawFn, width: str, buckets: int = 40) -> tuple[int, int]:
-    """A window that touches few buckets, its ends aligned or not."""
+def windows(draw: st.DrawFn, width: str, buckets: int = 40, near: Sequence[Usage] = ()) -> tuple[int, int]:
+    """A window that touches few buckets; its ends are aligned or not, and close to events or not."""
     seconds = WIDTHS[width]
-    start = draw(instants | st.integers(START - DAY, END + DAY))
+    edges = [usage.timestamp + off for usage in near for off in (0, 1, -60, -1800, -3 * 3600)]
+    start = draw(st.sampled_from(edges)) if edges and draw(st.booleans()) else draw(st.integers(START - DAY, END + DAY))
     if draw(st.booleans()):
         start -= start % seconds
-    length = draw(st.integers(1, buckets)) * seconds
-    return start, start + length if draw(st.booleans()) else start + draw(st.integers(1, length))
+    end = start + draw(st.integers(1, buckets)) * seconds
+    inside = [edge for edge in edges if start < edge < end]
+    if inside and draw(st.booleans()):
+        return start, draw(st.sampled_from(inside))
+    return start, end if draw(st.booleans()) else draw(st.integers(start + 1, end))
 
 
 @st.composite

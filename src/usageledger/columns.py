@@ -66,11 +66,14 @@ def to_table(events: Sequence[Any], latest: int, now: int) -> tuple[pa.Table, np
         if len(places) == 1:
             columns = _stored(kind, fields)
             break
+        rows = np.array(at, np.int64)
         for name, values in _stored(kind, fields).items():
-            if name not in columns:
-                columns[name] = np.zeros(len(events), np.int64 if COLUMNS[name] is int else object)
-                columns[name][:] = 0 if COLUMNS[name] is int else None
-            columns[name][at] = values
+            if COLUMNS[name] is int:
+                columns.setdefault(name, np.zeros(len(events), np.int64))[rows] = values
+                continue
+            column = columns.setdefault(name, [None] * len(events))
+            for place, value in zip(at, values, strict=True):  # as fast as it gets: numpy would make copies of text
+                column[place] = value
     table = _table(columns, len(events))
     kept = np.setdiff1d(np.arange(len(events)), np.fromiter(problems, np.int64))
     return (table.take(kept) if problems else table), kept, list(problems.values())

@@ -35,7 +35,7 @@ class Settings:
     )
     commit_events: int = field(default=20_000, metadata=_help("Most events in one commit.", 1))
     commit_wait_ms: int = field(
-        default=2, metadata=_help("How long a commit waits for company while another one is expected.")
+        default=4, metadata=_help("How long a commit waits for each further request, when the last one had as many.")
     )
     max_queries: int = field(default=4, metadata=_help("Most queries that run at once.", 1))
     max_query_seconds: int = field(default=30, metadata=_help("Longest time of one query.", 1))

@@ -35,6 +35,9 @@ from tests.samples import answer, append_wire, ask, keep
 from usageledger.ledger import Ledger
 from usageledger.meters import METER_BY_KIND, METERS, Meter
 
+# A failure takes minutes to be made small; until then it would only be a large one.
+pytestmark = pytest.mark.timeout(900)
+
 SUMS = [meter for meter in METERS if all(measure.adds == "sum" for measure in meter.measures)]
 
 
@@ -93,7 +96,7 @@ def test_any_question_is_answered_as_by_the_model(engine: Engine, history: list[
         for number in range(5):
             meter = used(model) if number else data.draw(meters, label="meter")
             width = data.draw(st.sampled_from(sorted(WIDTHS)), label="width")
-            window = data.draw(windows(width), label="window")
+            window = data.draw(windows(width, near=history), label="window")
             chosen = data.draw(filters(meter), label="filters")
             group_by = data.draw(groupings(meter), label="group_by")
             limit = data.draw(st.integers(1, 31), label="limit")
@@ -110,7 +113,7 @@ def test_groups_sum_to_the_whole(engine: Engine, history: list[Usage], data: st.
         fill(data, ledger, model, history)
         meter = used(model)
         width = data.draw(st.sampled_from(sorted(WIDTHS)), label="width")
-        window = data.draw(windows(width), label="window")
+        window = data.draw(windows(width, near=history), label="window")
         group_by = data.draw(groupings(meter), label="group_by")
         whole = answer(ledger, ask(meter.kind, *window, width))
         groups = answer(ledger, ask(meter.kind, *window, width, group_by=group_by))
@@ -125,7 +128,7 @@ def test_a_filter_selects_its_group(engine: Engine, history: list[Usage], data: 
         fill(data, ledger, model, history)
         meter = used(model)
         width = data.draw(st.sampled_from(sorted(WIDTHS)), label="width")
-        window = data.draw(windows(width), label="window")
+        window = data.draw(windows(width, near=history), label="window")
         dimension = data.draw(st.sampled_from(meter.filters), label="dimension")
         value = data.draw(VALUES[dimension.name].filter(lambda value: value is not None), label="value")
         group_by = [dimension.name]
@@ -160,7 +163,7 @@ def test_pages_concatenate(engine: Engine, history: list[Usage], data: st.DataOb
         fill(data, ledger, model, history)
         meter = used(model)
         width = data.draw(st.sampled_from(sorted(WIDTHS)), label="width")
-        window = data.draw(windows(width, buckets=31), label="window")
+        window = data.draw(windows(width, buckets=31, near=history), label="window")
         group_by = data.draw(groupings(meter), label="group_by")
         limit = data.draw(st.integers(1, 9), label="limit")
         paged = answer(ledger, ask(meter.kind, *window, width, group_by=group_by, limit=limit))
@@ -181,6 +184,6 @@ def test_order_of_arrival_changes_nothing(engine: Engine, history: list[Usage], 
         fill(data, other, Model(), shuffled)
         for meter in dict.fromkeys(METER_BY_KIND[usage.kind] for usage in kept):
             for width in WIDTHS:
-                window = data.draw(windows(width), label="window")
+                window = data.draw(windows(width, near=kept), label="window")
                 query = ask(meter.kind, *window, width, group_by=[d.name for d in meter.groupings])
                 assert answer(one, query) == answer(other, query)

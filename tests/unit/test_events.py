@@ -78,6 +78,11 @@ def problem(event: dict[str, Any]) -> tuple[str, str, str]:
     return found.code, found.param, found.message
 
 
+def test_the_limits() -> None:
+    """Beyond 2^53 - 1, readers of JSON that use doubles lose digits."""
+    assert (LONGEST_ID, LONGEST_NAME, LARGEST_COUNT) == (128, 256, 2**53 - 1)
+
+
 # --- each field at its limit -------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from usageledger.ledger.schema import DELTAS, ROLLUP_COLUMNS, ROLLUP_KEYS
 from usageledger.meters import GAUGES, MEASURE_COLUMNS
@@ -15,7 +14,7 @@ def sums_of(rows: pa.Table) -> pa.Table:
 
     Arrow's sums wrap at 2^63 without a word, so rows whose counts could get there are summed a few at a time.
     """
-    largest = max(pc.max(rows[column]).as_py() for column in MEASURE_COLUMNS)
+    largest = max(int(rows[column].to_numpy().max()) for column in MEASURE_COLUMNS)
     at_once = max(1, min(rows.num_rows, LARGEST_SUM // max(largest, 1)))
     timestamps = rows["ts"].to_numpy()
     spans = pa.array(timestamps - np.mod(timestamps, DELTAS.seconds))

@@ -18,7 +18,6 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from usageledger.errors import (
     InvalidRequestError,
@@ -124,7 +123,7 @@ class DuckDBLedger:
                 self._journal.append(rows)
                 outcomes = np.zeros(rows.num_rows, np.uint8)
             else:
-                outcomes = self._commit(rows)
+                outcomes = self._commit(rows, identities)
             self._ready = True
             self._newcomers.note(identities, max(timestamp for _, timestamp in identities))
             self._commits += 1
@@ -154,33 +153,26 @@ class DuckDBLedger:
         except duckdb.Error:
             self._ready = False
 
-    def _commit(self, rows: pa.Table) -> Outcomes:
+    def _commit(self, rows: pa.Table, identities: list[journal.Identity]) -> Outcomes:
         """Keeps rows of which some may be known."""
         self._move()
-        self._writer.execute("BEGIN")
-        outcomes = self._judge(rows)
+        outcomes = self._judge(rows, identities)
         fresh = rows if not outcomes.any() else rows.take(np.nonzero(outcomes == Outcome.ACCEPTED)[0])
-        added = self._insert(fresh) if fresh.num_rows else 0
-        self._writer.execute("COMMIT")
-        self._delta_rows += added
+        if fresh.num_rows:
+            self._insert(fresh)
         return outcomes
 
     def _move(self) -> None:
         """Moves the journal to the events: from here on queries see it."""
-        if not self._journal:
-            return
-        self._writer.execute("BEGIN")
-        added = self._insert(pa.concat_tables(self._journal).combine_chunks())
-        self._writer.execute("DELETE FROM journal")
-        self._writer.execute("COMMIT")
-        self._journal = []
-        self._delta_rows += added
+        if self._journal:
+            self._insert(pa.concat_tables(self._journal).combine_chunks(), "DELETE FROM journal;")
+            self._journal = []
 
-    def _judge(self, rows: pa.Table) -> Outcomes:
+    def _judge(self, rows: pa.Table, identities: list[journal.Identity]) -> Outcomes:
         """An outcome for each row: whether its identity is new, here and among the rows themselves."""
         outcomes = np.zeros(rows.num_rows, np.uint8)
         stored = self._stored(rows)
-        if not stored and len(pc.unique(rows["event_id"])) == rows.num_rows:
+        if not stored and len(set(identities)) == len(identities):
             return outcomes
         first: dict[tuple[str, int], tuple[Any, ...]] = {}
         for row, payload in enumerate(_payloads(rows)):
@@ -210,12 +202,17 @@ class DuckDBLedger:
         ).to_arrow_table()
         return {(payload[0], payload[1]): payload for payload in _payloads(found)}
 
-    def _insert(self, fresh: pa.Table) -> int:
-        """Writes the events and their sums; how many rows of sums there are."""
-        self._writer.execute(f"INSERT INTO events SELECT {', '.join(EVENT_COLUMNS)} FROM fresh")
+    def _insert(self, fresh: pa.Table, also: str = "") -> None:
+        """Writes the events and their sums in one transaction.
+
+        All of it is one call: between calls this thread would wait for its turn with the interpreter.
+        """
         delta = deltas.sums_of(fresh)
-        self._writer.execute(f"INSERT INTO {DELTAS.table} SELECT {', '.join(ROLLUP_COLUMNS)} FROM delta")
-        return delta.num_rows
+        self._writer.execute(
+            f"BEGIN; INSERT INTO events SELECT {', '.join(EVENT_COLUMNS)} FROM fresh; "
+            f"INSERT INTO {DELTAS.table} SELECT {', '.join(ROLLUP_COLUMNS)} FROM delta; {also} COMMIT"
+        )
+        self._delta_rows += delta.num_rows
 
     def compact(self) -> bool:
         """See `Ledger.compact`: the journal, then the deltas, then the fullest spans of one rollup."""

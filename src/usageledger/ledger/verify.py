@@ -43,12 +43,13 @@ class Finding:
 
 def verify(ledger: Ledger) -> Iterator[Finding]:
     """Checks that events are well formed and count once, and that all sums of them agree; a finding for each check."""
-    events = f"{ledger.count():,} events"
+    events = _counted(ledger.count(), "event")
     yield _finding("events are well formed", ledger.malformed(MOST_SHOWN), events)
     yield _finding("every event counts once", ledger.doubled(MOST_SHOWN), events)
     yield _finding("rollups equal the events", ledger.rollup_differences(MOST_SHOWN), "every day and hour")
     kinds = list(_kinds_used(ledger))
-    days = f"{len({day for kind in kinds for day in kind.days}):,} days, {len(kinds)} kinds of usage"
+    days = _counted(len({day for kind in kinds for day in kind.days}), "day")
+    days += f", {_counted(len(kinds), 'kind')} of usage"
     sample = f"up to {SAMPLE_DAYS} days of each kind"
     for name, compare, compared in (
         ("groups sum to the whole", _by_groups, f"{days}; by all dimensions at once on {sample}"),
@@ -62,6 +63,10 @@ def verify(ledger: Ledger) -> Iterator[Finding]:
         yield _finding(name, differences, compared + more)
         for kind in kinds:
             kind.left_out.clear()
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _finding(name: str, wrong: Sequence[str], compared: str) -> Finding:

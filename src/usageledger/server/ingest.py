@@ -1,8 +1,9 @@
-"""From decoded events to the disk: two stages that overlap, and one commit for many requests.
+"""From decoded events to the disk: one commit for many requests.
 
-The event loop decodes bodies and submits them. The *assembler* thread takes whatever is waiting and turns it into
-one table; the *committer* thread, the ledger's one writer, commits that table while the assembler prepares the next.
-A request is answered after the commit that holds its events.
+The event loop decodes bodies and submits them. The writer, a thread and the ledger's only one that writes, takes
+whatever is waiting, turns it into one table and commits that. A request is answered after the commit that holds its
+events; those that arrive meanwhile share the next one. Preparing the next group beside a commit was measured and made
+both slower: the threads wait for each other, and the groups become small.
 """
 
 import asyncio
@@ -11,8 +12,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from queue import Empty, Queue
-from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from usageledger.ledger import Ledger, Outcome
 from usageledger.settings import Settings
 
 MOST_ERRORS_LISTED = 100
-IDLE_SECONDS = 0.2  # without work for so long, the committer does upkeep
+IDLE_SECONDS = 0.2  # without work for so long, the writer does upkeep
 
 logger = logging.getLogger("usageledger.ingest")
 
@@ -74,24 +73,18 @@ class Ingest:
         self._arrived = threading.Condition()
         self._queued_events = 0  # waiting or being committed; guarded by _arrived
         self._closing = False
-        self._assembled: Queue[Group | None] = Queue(maxsize=1)
-        self._threads = [
-            threading.Thread(target=self._assemble_forever, name="assembler", daemon=True),
-            threading.Thread(target=self._commit_forever, name="committer", daemon=True),
-        ]
+        self._thread = threading.Thread(target=self._write_forever, name="writer", daemon=True)
 
     def start(self) -> None:
-        """Starts both stages."""
-        for thread in self._threads:
-            thread.start()
+        """Starts the writer."""
+        self._thread.start()
 
     def close(self) -> None:
         """Takes nothing more, commits what was taken, and ends."""
         with self._arrived:
             self._closing = True
             self._arrived.notify()
-        for thread in self._threads:
-            thread.join()
+        self._thread.join()
 
     @property
     def queued_events(self) -> int:
@@ -123,31 +116,28 @@ class Ingest:
             self._arrived.notify()
         return await submission.done
 
-    # --- the assembler -------------------------------------------------------------------------------------------
+    # --- the writer ----------------------------------------------------------------------------------------------
 
-    def _assemble_forever(self) -> None:
+    def _write_forever(self) -> None:
         company = 1
-        while submissions := self._take(company):
-            company = len(submissions)
-            try:
-                self._assembled.put(self._assemble(submissions))
-            except Exception:
-                logger.exception("a group of requests could not be assembled")
-                self._settle(submissions, [LedgerUnavailableError("The events could not be assembled.")] * company)
-        self._assembled.put(None)
+        while self._waiting or not self._closing:
+            if submissions := self._take(company):
+                company = len(submissions)
+                self._settle(submissions, self._write(submissions))
+            self._keep_up()
 
     def _take(self, company: int) -> list[Submission]:
-        """The next group: whatever is waiting, up to `commit_events`; empty at the end.
+        """The next group: whatever is waiting, up to `commit_events`; empty when nothing came for `IDLE_SECONDS`.
 
-        A lone request is never held up. Where the last group had company, the next one waits for as much, but no
-        longer than `commit_wait_ms`.
+        A lone request is never held up. Where the last group had company, the next one waits for as much, as long as
+        another request comes every `commit_wait_ms`.
         """
         with self._arrived:
-            while not self._waiting and not self._closing:
-                self._arrived.wait()
-            until = monotonic() + self._settings.commit_wait_ms / 1000
-            while len(self._waiting) < company and not self._closing and (left := until - monotonic()) > 0:
-                self._arrived.wait(left)
+            if not self._waiting and not self._closing:
+                self._arrived.wait(IDLE_SECONDS)
+            while self._waiting and len(self._waiting) < company and not self._closing:
+                if not self._arrived.wait(self._settings.commit_wait_ms / 1000):
+                    break
             taken: list[Submission] = []
             events = 0
             while self._waiting:
@@ -163,33 +153,18 @@ class Ingest:
         rows, places, problems = to_table(events, now + self._settings.max_future_seconds, now)
         return Group(submissions, rows, places, problems)
 
-    # --- the committer -------------------------------------------------------------------------------------------
-
-    def _commit_forever(self) -> None:
-        while True:
-            try:
-                group = self._assembled.get(timeout=IDLE_SECONDS)
-            except Empty:
-                self._keep_up()
-                continue
-            if group is None:
-                return
-            self._commit(group)
-            self._keep_up()
-
-    def _commit(self, group: Group) -> None:
-        answers: list[dict[str, Any] | UsageLedgerError]
+    def _write(self, submissions: list[Submission]) -> list[dict[str, Any] | UsageLedgerError]:
+        """The answer to each submission, once its events are on disk, or why nothing of it was kept."""
         try:
+            group = self._assemble(submissions)
             self._note_seen(_names(group.rows, "project_id"), _names(group.rows, "user_id"))
-            outcomes = self._ledger.append(group.rows)
-            answers = list(_answers(group, outcomes))
+            return list(_answers(group, self._ledger.append(group.rows)))
         except UsageLedgerError as error:
             logger.error("a commit failed: %s", error)  # noqa: TRY400 - the message is the whole story
-            answers = [error] * len(group.submissions)
+            return [error] * len(submissions)
         except Exception:
             logger.exception("a commit failed")
-            answers = [LedgerUnavailableError("The ledger could not write.")] * len(group.submissions)
-        self._settle(group.submissions, answers)
+            return [LedgerUnavailableError("The ledger could not write.")] * len(submissions)
 
     def _keep_up(self) -> None:
         try:

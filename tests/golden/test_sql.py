@@ -1,0 +1,57 @@
+"""The statements that questions become, with their arguments: a change of them is meant, or it is a mistake."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from tests.samples import DAY, TODAY, ask
+
+from usageledger.ledger.schema import create_tables
+from usageledger.ledger.sql import aggregate
+
+GOLDEN = Path(__file__).parent / "sql"
+WEEK = (TODAY - 7 * DAY, TODAY)
+
+QUESTIONS = {
+    "completions_by_day": ask("completions", *WEEK),
+    "completions_by_day_and_model": ask("completions", *WEEK, group_by=["model", "batch"]),
+    "completions_by_user": ask("completions", *WEEK, group_by=["user_id"]),
+    "completions_unaligned": ask("completions", WEEK[0] + 61, WEEK[1] - 61, group_by=["project_id"]),
+    "completions_filtered": ask(
+        "completions", *WEEK, project_ids=["b", "a"], models=["it's"], batch=False, group_by=["service_tier"]
+    ),
+    "embeddings_by_hour": ask("embeddings", TODAY - DAY, TODAY, "1h"),
+    "images_by_minute": ask("images", TODAY - 3600, TODAY, "1m", sizes=["auto"], group_by=["size", "source"]),
+    "vector_stores_by_day": ask("vector_stores", *WEEK),
+    "vector_stores_unaligned": ask("vector_stores", WEEK[0] + 1, WEEK[1], group_by=["project_id"], project_ids=["a"]),
+}
+
+
+def same(name: str, text: str) -> None:
+    kept = GOLDEN / f"{name}.sql"
+    if os.environ.get("UPDATE_GOLDEN"):
+        kept.write_text(text)
+    assert text == kept.read_text(), "run the tests with UPDATE_GOLDEN=1 if this change is meant"
+
+
+def readable(statement: str) -> str:
+    """A line for each clause."""
+    return re.sub(r" (FROM|WHERE|GROUP BY|UNION ALL|LIMIT) ?", r"\n\1 ", statement)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question(name: str) -> None:
+    found = aggregate(QUESTIONS[name], 1000)
+    assert found
+    statement, arguments = found
+    listed = "".join(f"-- {number}: {argument!r}\n" for number, argument in enumerate(arguments, 1))
+    same(name, f"{readable(statement)}\n\n{listed}")
+
+
+def test_the_tables() -> None:
+    same("tables", "".join(f"{statement.replace(', ', f',{chr(10)}  ')};\n" for statement in create_tables()))
+
+
+def test_every_file_is_of_a_question() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == {*QUESTIONS, "tables"}
