@@ -221,3 +221,16 @@ def test_a_closed_ledger_says_so(open_again: OpenLedger) -> None:
             call()
         assert "\n" not in str(caught.value)
     ledger.close()
+
+
+def test_totals_beyond_64_bits_are_answered_exactly(ledger: Ledger) -> None:
+    """Each part fits; all of them together do not, and JSON has no largest integer."""
+    parts = ("output_text_tokens", "output_audio_tokens", "output_image_tokens")
+    events = [
+        wire(usage("completions", f"e{n}", **dict.fromkeys(parts, LARGEST_COUNT)), input_cache_write_tokens=None)
+        for n in range(1000)
+    ]
+    append_wire(ledger, events)
+    (bucket,) = answer(ledger, ask("completions", TODAY, TODAY + DAY))
+    assert bucket["results"][0]["output_tokens"] == 3000 * LARGEST_COUNT
+    assert bucket["results"][0]["output_text_tokens"] == 1000 * LARGEST_COUNT

@@ -231,7 +231,7 @@ NOTHING = "0 AS input_text_tokens, 0 AS num_model_requests, 'new' AS model"
     "statement",
     [
         f"INSERT INTO rollup_1d SELECT * REPLACE ({NOTHING}) FROM rollup_1d WHERE kind = 'embeddings' LIMIT 1",
-        f"INSERT INTO events SELECT * REPLACE ({NOTHING}, 'x' AS event_id) FROM events WHERE model = 'a' LIMIT 1",
+        f"INSERT INTO events SELECT * REPLACE ({NOTHING}) FROM events WHERE event_id = 'embeddings 7'",
         "UPDATE rollup_1d SET ts = ts - 86400 * 2000 WHERE kind = 'embeddings'",
         "UPDATE rollup_1d SET ts = ts + 86400 * 2000 WHERE kind = 'embeddings'",
     ],
