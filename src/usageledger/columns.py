@@ -26,7 +26,10 @@ COLUMNS: dict[str, type] = {
     "provider": str,
     **{dimension.name: bool if dimension.flag else str for dimension in DIMENSIONS.values()},
     **dict.fromkeys(MEASURE_COLUMNS, int),
+    "rate_id": int,
 }
+PAYLOAD_COLUMNS: tuple[str, ...] = tuple(name for name in COLUMNS if name != "rate_id")
+NO_CARD = 0  # the `rate_id` of an event that was not given a rate card yet
 _ARROW: dict[type, Any] = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
 SCHEMA = pa.schema([pa.field(name, _ARROW[kind], nullable=name in DIMENSIONS) for name, kind in COLUMNS.items()])
 
@@ -50,7 +53,8 @@ def to_table(events: Sequence[Any], latest: int, now: int) -> tuple[pa.Table, np
         now: the server's time, for the message.
 
     Returns:
-        The table (`SCHEMA`), for each of its rows the place of its event in `events`, and the problems.
+        The table (`SCHEMA`, no rate card given yet), for each of its rows the place of its event in `events`, and
+        the problems.
     """
     if not events:
         return SCHEMA.empty_table(), np.zeros(0, np.int64), []

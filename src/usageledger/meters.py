@@ -6,7 +6,7 @@ usage is adding a row. Names, filters, groupings, widths and limits are those of
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -58,6 +58,8 @@ class Dimension:
         values: the values that the official API documents; empty where any text is allowed.
         pattern: what further values must look like; with `values` and no pattern, only those are allowed.
         on_wire: False for what is stored with the event but is neither a grouping nor a field of the official API.
+        extension: a grouping of ours, which only the results that are grouped by it show.
+        has_commas: its values may have commas, so that only repeating the parameter tells several from one.
     """
 
     name: str
@@ -67,11 +69,17 @@ class Dimension:
     values: tuple[str, ...] = ()
     pattern: str | None = None
     on_wire: bool = True
+    extension: bool = False
+    has_commas: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """One kind of usage: its endpoint, what it measures and by what it is told apart."""
+    """One kind of usage: its endpoint, what it measures and by what it is told apart.
+
+    Attributes:
+        priced: it reports amounts: its windows snap outward to whole buckets, and they can be asked `as_of` a time.
+    """
 
     kind: str
     path: str
@@ -80,6 +88,7 @@ class Meter:
     measures: tuple[Measure, ...]
     dimensions: tuple[Dimension, ...]
     widths: tuple[Width, ...]
+    priced: bool = False
 
     @property
     def groupings(self) -> tuple[Dimension, ...]:
@@ -265,12 +274,15 @@ COSTS = Meter(
     ),
     dimensions=(
         PROJECT,
-        Dimension("user_id", "The user who caused the cost."),
-        Dimension("line_item", "What was paid for.", filter="line_items"),
+        USER,
+        Dimension("line_item", "What was paid for.", filter="line_items", has_commas=True),
         API_KEY,
         API_SOURCE,
+        replace(MODEL, extension=True),
+        Dimension("kind", "The kind of usage that was paid for.", extension=True),
     ),
-    widths=(Width("1d", 86400, 7, 180),),
+    widths=(Width("1h", 3600, 24, 168), Width("1d", 86400, 7, 180)),
+    priced=True,
 )
 
 METER_BY_KIND: dict[str, Meter] = {meter.kind: meter for meter in METERS}

@@ -15,7 +15,11 @@ import msgspec
 from usageledger.buckets import Bucket, floor, iso
 from usageledger.errors import InvalidRequestError
 from usageledger.meters import METERS, Meter
+from usageledger.pricing import decimal_text
+from usageledger.pricing.cards import PARTS, STORED_PART
 from usageledger.query import Query
+
+GIB_BITS = 30  # a byte is 2^-30 GiB, which is 5^30 * 10^-30
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,37 @@ def results_json(query: Query, aggregate: Aggregate, bucket: Bucket) -> tuple[in
     columns = [aggregate.columns.get(name) for name in struct.__struct_fields__[1:]]
     rows = (repeat(None, high - low) if column is None else column[low:high] for column in columns)
     return high - low, msgspec.json.encode(list(map(struct, repeat(query.meter.object, high - low), *rows)))
+
+
+def cost_results_json(query: Query, aggregate: Aggregate, bucket: Bucket) -> tuple[int, bytes]:
+    """As `results_json`, of costs: amounts with all their digits, a quantity where the line item is grouped by."""
+    start = floor(bucket.start, query.width.seconds)
+    rows = range(bisect_left(aggregate.starts, start), bisect_right(aggregate.starts, start))
+    columns = aggregate.columns
+    by_item = "line_item" in query.group_by
+    names = [d.name for d in query.meter.groupings if not d.extension or d.name in query.group_by]
+    results = [
+        {
+            "object": query.meter.object,
+            "amount": {"value": _number(decimal_text(columns["amount"][row])), "currency": "usd"},
+            **{name: columns[name][row] if name in columns else None for name in names},
+            "quantity": quantity_number(columns["quantity"][row], columns["quantity_unit"][row]) if by_item else None,
+            "quantity_unit": columns["quantity_unit"][row] if by_item else None,
+        }
+        for row in rows
+    ]
+    return len(rows), msgspec.json.encode(results)
+
+
+def quantity_number(quantity: int, unit: str) -> msgspec.Raw:
+    """A quantity as JSON; a stored size is kept in bytes and shown in GiB, which always ends in decimals."""
+    if unit == PARTS[STORED_PART].unit:
+        return _number(decimal_text(quantity * 5**GIB_BITS, GIB_BITS))
+    return _number(str(quantity))
+
+
+def _number(text: str) -> msgspec.Raw:
+    return msgspec.Raw(text.encode())
 
 
 def render(query: Query, results: Iterable[bytes], next_page: str | None) -> Iterator[bytes]:

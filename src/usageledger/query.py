@@ -42,6 +42,7 @@ class Query:
         group_by: dimensions by which results are told apart, in the meter's order.
         limit: how many buckets a page has at most.
         page_start: where this page starts: the window's start, or an aligned bucket start.
+        as_of: of costs: answer by the prices that held at this time; None for today's.
     """
 
     meter: Meter
@@ -53,6 +54,7 @@ class Query:
     group_by: tuple[str, ...]
     limit: int
     page_start: int
+    as_of: int | None = None
 
     @property
     def buckets(self) -> tuple[Bucket, ...]:
@@ -109,7 +111,7 @@ def page_token(query: Query, *, now: int, secret: bytes) -> str | None:
 
 def _collect(meter: Meter, params: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Parameter name → the values given for it; the three encodings of lists brought together."""
-    singles = ("start_time", "end_time", "bucket_width", "limit", "page")
+    singles = ("start_time", "end_time", "bucket_width", "limit", "page", *(("as_of",) if meter.priced else ()))
     dimensions = {d.filter: d for d in meter.filters if d.filter}
     known = (*singles, "group_by", *dimensions)
     given: dict[str, list[str]] = {}
@@ -124,7 +126,8 @@ def _collect(meter: Meter, params: Iterable[tuple[str, str]]) -> dict[str, list[
         if not is_list and name in given:
             raise InvalidRequestError(f"Parameter given twice: '{name}'.", param=name, code="invalid_value")
         # In brackets a value stands for itself, so that an id with a comma can be asked for.
-        whole = not is_list or (bracketed and name != "group_by")
+        has_commas = name in dimensions and dimensions[name].has_commas
+        whole = not is_list or has_commas or (bracketed and name != "group_by")
         given.setdefault(name, []).extend([value] if whole else value.split(","))
     return given
 
@@ -145,16 +148,21 @@ def _query(meter: Meter, given: dict[str, list[str]], now: int, limit: str | Non
             code="invalid_value",
         )
     width = _width(meter, _single(given, "bucket_width"))
+    open_ended = end is None
+    end = max(start, now) if end is None else end
+    if meter.priced:
+        start, end = floor(start, width.seconds), -floor(-end, width.seconds)
     return Query(
         meter=meter,
         start_time=start,
-        end_time=max(start, now) if end is None else end,
-        open_ended=end is None,
+        end_time=end,
+        open_ended=open_ended,
         width=width,
         filters=tuple((d.name, _filter(d, given[d.filter])) for d in meter.filters if d.filter in given),
         group_by=_group_by(meter, given.get("group_by", [])),
         limit=_limit(limit, width),
         page_start=start,
+        as_of=_time("as_of", _single(given, "as_of")),
     )
 
 
@@ -260,6 +268,7 @@ def _canonical(query: Query) -> bytes:
             query.width.name,
             query.filters,
             query.group_by,
+            query.as_of,
         ]
     )
 
@@ -273,7 +282,7 @@ def _continue(meter: Meter, token: str, *, now: int, secret: bytes) -> Query:
     body = _authentic(token, secret)
     expiry, _, page_start, end_time = _HEADER.unpack_from(body)
     head, _, text = zlib.decompress(body[_HEADER.size :]).partition(b"\n")
-    kind, start_time, given_end, width, filters, group_by = msgspec.json.decode(text)
+    kind, start_time, given_end, width, filters, group_by, as_of = msgspec.json.decode(text)
     if expiry <= now or kind != meter.kind:
         raise PageTokenError
     limit: Any = msgspec.json.decode(head)[0]
@@ -287,6 +296,7 @@ def _continue(meter: Meter, token: str, *, now: int, secret: bytes) -> Query:
         group_by=tuple(group_by),
         limit=limit,
         page_start=page_start,
+        as_of=as_of,
     )
 
 

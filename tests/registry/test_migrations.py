@@ -54,7 +54,7 @@ def test_an_up_to_date_registry_opens_without_alembic(url: str, start: Callable[
     assert start(OPEN, url).communicate() == ("False\n", "")
 
 
-@pytest.mark.parametrize("version", ["0002", "1000", "ae1027a6acf", "", "0000"])
+@pytest.mark.parametrize("version", ["0003", "1000", "ae1027a6acf", "", "0000"])
 def test_a_version_that_is_not_ours_is_refused(path: Path, url: str, version: str) -> None:
     open_registry(url).close()
     with sqlite3.connect(path) as connection:

@@ -22,9 +22,9 @@ def to_aggregate(query: Query, columns: Mapping[str, Column]) -> Aggregate:
     """
     buckets = columns["bucket"]
     names: dict[str, list[Any]] = {name: columns[name].tolist() for name in query.group_by}
-    order = _order(buckets, names)
-    answer: dict[str, Sequence[Any]] = {name: _picked(values, order) for name, values in names.items()}
-    sums = {c: columns[f"sum_{c}"][order] for c in query.meter.columns}
+    places = order(buckets, names)
+    answer: dict[str, Sequence[Any]] = {name: picked(values, places) for name, values in names.items()}
+    sums = {c: columns[f"sum_{c}"][places] for c in query.meter.columns}
     shown: dict[tuple[str, ...], list[int]] = {}
     for measure in query.meter.measures:
         # Most parts of most pages are zero, so that many measures are one and the same column.
@@ -32,11 +32,11 @@ def to_aggregate(query: Query, columns: Mapping[str, Column]) -> Aggregate:
         if parts not in shown:
             shown[parts] = _total(measure, [sums[column] for column in parts], len(buckets))
         answer[measure.name] = shown[parts]
-    starts: list[int] = buckets[order].tolist()
+    starts: list[int] = buckets[places].tolist()
     return Aggregate(starts, answer)
 
 
-def _order(buckets: Column, names: Mapping[str, list[Any]]) -> Column:
+def order(buckets: Column, names: Mapping[str, list[Any]]) -> Column:
     """The places of the rows in sorted order."""
     key, size = np.unique(buckets, return_inverse=True)[1], len(buckets) + 1
     for values in names.values():
@@ -49,7 +49,8 @@ def _order(buckets: Column, names: Mapping[str, list[Any]]) -> Column:
     return np.argsort(key, kind="stable")
 
 
-def _picked(values: list[Any], order: Column) -> list[Any]:
+def picked(values: list[Any], order: Column) -> list[Any]:
+    """`values` in that order."""
     return list(map(values.__getitem__, order.tolist()))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.events import LARGEST_COUNT, LONGEST_ID
-from usageledger.ledger.schema import DELTAS, ROLLUP_DIMENSIONS, ROLLUPS, Rollup
+from usageledger.ledger.schema import DELTAS, ROLLUP_KEYS, ROLLUPS, Rollup
 from usageledger.meters import GAUGES, MEASURE_COLUMNS, METERS
 
 DAY_SECONDS = 86_400
@@ -69,7 +69,7 @@ def _stretches(read: Read) -> Iterator[str]:
 
 def _differences(rollup: Rollup, where: str, limit: int) -> str:
     span = f"ts - ts % {rollup.seconds} AS span"
-    keys = ", ".join(("kind", *ROLLUP_DIMENSIONS))
+    keys = ", ".join(ROLLUP_KEYS[1:])
     columns = ", ".join((span, keys, *MEASURE_COLUMNS))
     sides = {"events": 1, rollup.table: -1, DELTAS.table: -1}
     both = " UNION ALL ".join(f"SELECT {side} AS side, {columns} FROM {t} WHERE {where}" for t, side in sides.items())

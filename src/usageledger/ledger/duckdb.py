@@ -10,7 +10,7 @@ from there to the events when the journal is full, before a query reads, and at 
 
 import threading
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,27 +19,25 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from usageledger.columns import PAYLOAD_COLUMNS
 from usageledger.errors import (
     InvalidRequestError,
-    LedgerError,
-    LedgerLockedError,
     LedgerUnavailableError,
     LedgerVersionError,
 )
-from usageledger.ledger import answers, checks, deltas, journal, sql
-from usageledger.ledger.protocol import Outcome
+from usageledger.ledger import answers, checks, costs, deltas, journal, sql, upkeep
+from usageledger.ledger.connection import cannot_open, connect, deadline, first_line
+from usageledger.ledger.protocol import Outcome, Unpriced
 from usageledger.ledger.schema import (
     DELTAS,
     EVENT_COLUMNS,
     ROLLUP_COLUMNS,
-    ROLLUP_KEYS,
     ROLLUPS,
     VERSION,
     Rollup,
     create_tables,
-    sums,
+    migrate,
 )
-from usageledger.meters import MEASURE_COLUMNS
 from usageledger.pages import Aggregate, too_many_results
 from usageledger.query import Query
 
@@ -51,6 +49,8 @@ FLUSH_ROWS = 20_000  # rows of `deltas` that make moving them to the rollups wor
 MERGE_ROWS = 40_000  # rows added to one rollup that make merging its fullest spans worth a commit
 LARGE_COUNT = 2**43  # a million counts below it add up to less than 2^63
 MERGE_SPANS = 64  # spans merged in one step, so that a step stays short
+
+_EVENT, _SUMS = ", ".join(EVENT_COLUMNS), ", ".join(ROLLUP_COLUMNS)
 
 Outcomes = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -72,13 +72,13 @@ class DuckDBLedger:
             "memory_limit": f"{memory_bytes // 2**20}MiB",
             "checkpoint_threshold": CHECKPOINT_THRESHOLD,
         }
-        self._writer = _connect(self._path, config)
+        self._writer = connect(self._path, config)
         try:
             self._prepare()
             self._recover()
         except duckdb.Error as error:
             self._writer.close()
-            raise _cannot_open(self._path, error) from error
+            raise cannot_open(self._path, error) from error
         except BaseException:
             self._writer.close()
             raise
@@ -92,10 +92,9 @@ class DuckDBLedger:
                 f"The ledger {self._path} has schema version {stored}, and this UsageLedger reads up to {VERSION}: "
                 "use a newer UsageLedger."
             )
-        for statement in create_tables():
-            self._writer.execute(statement)
-        if stored is None:
-            self._writer.execute("INSERT INTO ledger_version VALUES (?)", [VERSION])
+        changes = create_tables() if stored is None else [s for old in range(stored, VERSION) for s in migrate(old)]
+        if changes:
+            self._writer.execute(f"BEGIN; {'; '.join(changes)}; INSERT INTO ledger_version VALUES ({VERSION}); COMMIT")
             self._writer.execute("CHECKPOINT")
 
     def _recover(self) -> None:
@@ -139,7 +138,7 @@ class DuckDBLedger:
         except duckdb.Error as error:
             self._ready = isinstance(error, duckdb.DataError | duckdb.ProgrammingError)
             self._roll_back()
-            raise LedgerUnavailableError(f"{doing}: {_first_line(error)}") from error
+            raise LedgerUnavailableError(f"{doing}: {first_line(error)}") from error
         except BaseException:
             self._roll_back()
             raise
@@ -196,7 +195,7 @@ class DuckDBLedger:
             return {}
         _matches = pa.table(matched)
         found = self._writer.sql(
-            f"SELECT {', '.join(EVENT_COLUMNS)} FROM events SEMI JOIN _matches USING (event_id, ts) "
+            f"SELECT {', '.join(PAYLOAD_COLUMNS)} FROM events SEMI JOIN _matches USING (event_id, ts) "
             "WHERE ts BETWEEN ? AND ?",
             params=between,
         ).to_arrow_table()
@@ -209,8 +208,8 @@ class DuckDBLedger:
         """
         delta = deltas.sums_of(fresh)
         self._writer.execute(
-            f"BEGIN; INSERT INTO events SELECT {', '.join(EVENT_COLUMNS)} FROM fresh; "
-            f"INSERT INTO {DELTAS.table} SELECT {', '.join(ROLLUP_COLUMNS)} FROM delta; {also} COMMIT"
+            f"BEGIN; INSERT INTO events ({_EVENT}) SELECT {_EVENT} FROM fresh; "
+            f"INSERT INTO {DELTAS.table} ({_SUMS}) SELECT {_SUMS} FROM delta; {also} COMMIT"
         )
         self._delta_rows += delta.num_rows
 
@@ -231,36 +230,23 @@ class DuckDBLedger:
         return False
 
     def _flush(self) -> None:
-        added: dict[str, Counter[int]] = {}
-        self._writer.execute("BEGIN")
-        for rollup in ROLLUPS:
-            moved = self._summed(DELTAS.table, rollup.seconds)
-            self._writer.execute(f"INSERT INTO {rollup.table} SELECT * FROM moved")
-            added[rollup.table] = Counter(moved["span"].to_numpy().tolist())
-        self._writer.execute(f"DELETE FROM {DELTAS.table}")
-        self._writer.execute("COMMIT")
+        added = upkeep.flush(self._writer)
         self._delta_rows = 0
         for table, counts in added.items():
             self._added[table].update(counts)
 
     def _merge(self, rollup: Rollup, spans: Sequence[int]) -> None:
-        chosen = f"WHERE ts IN ({', '.join(str(span) for span in spans)})"
-        self._writer.execute("BEGIN")
-        _merged = self._summed(rollup.table, rollup.seconds, chosen)
-        self._writer.execute(f"DELETE FROM {rollup.table} {chosen}")
-        self._writer.execute(f"INSERT INTO {rollup.table} SELECT * FROM _merged")
-        self._writer.execute("COMMIT")
+        upkeep.merge(self._writer, rollup, spans)
         for span in spans:
             del self._added[rollup.table][span]
 
-    def _summed(self, table: str, seconds: int, where: str = "") -> pa.Table:
-        """Sums by key and span; rows with counts so large that many of them overflow stay by themselves."""
-        keys = ", ".join(ROLLUP_KEYS[1:])
-        summed: pa.Table = self._writer.sql(
-            f"SELECT ts - ts % {seconds} AS span, {keys}, {sums('sum_')} FROM {table} {where} GROUP BY span, {keys}, "
-            f"CASE WHEN GREATEST({', '.join(MEASURE_COLUMNS)}) > {LARGE_COUNT} THEN rowid END ORDER BY span, {keys}"
-        ).to_arrow_table()
-        return summed
+    def give_cards(self, cards: Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]) -> int:
+        """See `Ledger.give_cards`; each day is a transaction of its own, so that it can be interrupted."""
+        with self._lock, self._writing("The ledger could not write"):
+            self._move()
+            given = sum(upkeep.give_cards(self._writer, day, cards) for day in upkeep.days_without_cards(self._writer))
+            self._delta_rows = self._one(f"SELECT COUNT(*) FROM {DELTAS.table}")
+            return given
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -274,15 +260,54 @@ class DuckDBLedger:
             raise too_many_results(max_results)
         return answers.to_aggregate(query, columns)
 
+    def costs(self, query: Query, prices: pa.Table, *, max_seconds: float, max_results: int) -> Aggregate:
+        """See `Ledger.costs`."""
+        statement = costs.costs(query, max_results)
+        if statement is None:
+            return Aggregate([], {})
+        columns = self._read(*statement, max_seconds=max_seconds, prices=prices)
+        if len(columns["bucket"]) > max_results:
+            raise too_many_results(max_results)
+        return costs.to_aggregate(query, columns)
+
+    def unpriced(self, query: Query, prices: pa.Table, *, max_seconds: float, max_results: int) -> list[Unpriced]:
+        """See `Ledger.unpriced`."""
+        statement = costs.unpriced(query, max_results)
+        if statement is None:
+            return []
+        found = self._read(*statement, max_seconds=max_seconds, prices=prices)
+        rows = zip(*(found[name].tolist() for name in found), strict=True)
+        return [Unpriced(kind, rate_id, part, int(quantity)) for kind, rate_id, part, quantity in rows]
+
+    def times_of_cards(self, rate_ids: Sequence[int], start: int, end: int) -> dict[int, tuple[int, int]]:
+        """See `Ledger.times_of_cards`."""
+        if not rate_ids:
+            return {}
+        found = self._read(
+            f"SELECT rate_id, MIN(ts) AS first, MAX(ts) AS last FROM events WHERE ts >= ? AND ts < ? "
+            f"AND rate_id IN ({', '.join('?' * len(rate_ids))}) GROUP BY rate_id",
+            [start, end, *rate_ids],
+        )
+        return {
+            rate_id: (first, last) for rate_id, first, last in zip(*(c.tolist() for c in found.values()), strict=True)
+        }
+
     def _read(
-        self, statement: str, arguments: Sequence[Any] = (), *, max_seconds: float | None = None
+        self,
+        statement: str,
+        arguments: Sequence[Any] = (),
+        *,
+        max_seconds: float | None = None,
+        prices: pa.Table | None = None,
     ) -> dict[str, np.ndarray[Any, Any]]:
         """Column → its values; masked where some are null."""
         if self._journal:
             with self._lock, self._writing("The ledger could not write"):
                 self._move()
         try:
-            with self._cursor() as cursor, _deadline(cursor, max_seconds):
+            with self._cursor() as cursor, deadline(cursor, max_seconds):
+                if prices is not None:
+                    cursor.register("prices", prices)
                 columns: dict[str, Any] = cursor.execute(statement, list(arguments)).fetchnumpy()
                 return columns
         except duckdb.InterruptException:
@@ -296,7 +321,7 @@ class DuckDBLedger:
                 code="too_large_sum",
             ) from None
         except duckdb.Error as error:
-            raise LedgerUnavailableError(f"The ledger could not read: {_first_line(error)}") from error
+            raise LedgerUnavailableError(f"The ledger could not read: {first_line(error)}") from error
 
     @contextmanager
     def _cursor(self) -> Generator[duckdb.DuckDBPyConnection]:
@@ -350,42 +375,6 @@ class DuckDBLedger:
                 self._writer.close()
 
 
-def _connect(path: Path, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return duckdb.connect(str(path), config=config)
-    except OSError as error:
-        raise LedgerError(f"The ledger's folder {path.parent} cannot be made: {error.strerror}") from error
-    except duckdb.Error as error:
-        if "Could not set lock" in str(error):
-            raise LedgerLockedError(
-                f"Another process holds the ledger {path}: stop it first, or use another data folder."
-            ) from error
-        raise _cannot_open(path, error) from error
-
-
-def _cannot_open(path: Path, error: Exception) -> LedgerError:
-    return LedgerError(f"The ledger {path} cannot be opened: {_first_line(error)}")
-
-
-@contextmanager
-def _deadline(cursor: duckdb.DuckDBPyConnection, seconds: float | None) -> Generator[None]:
-    if seconds is None:
-        yield
-        return
-    timer = threading.Timer(seconds, cursor.interrupt)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def _payloads(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Each row as a tuple of `EVENT_COLUMNS`: its identity stands first."""
-    return zip(*(rows.column(name).to_pylist() for name in EVENT_COLUMNS), strict=True)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]
+    """Each row as a tuple of `PAYLOAD_COLUMNS`: its identity stands first."""
+    return zip(*(rows.column(name).to_pylist() for name in PAYLOAD_COLUMNS), strict=True)

@@ -5,7 +5,10 @@ A commit to the wide table of events costs milliseconds however few its rows; on
 
 from collections.abc import Iterable
 
+import numpy as np
 import pyarrow as pa
+
+from usageledger.columns import NO_CARD
 
 MOST_KNOWN = 500_000  # identities remembered; about 30 MB
 
@@ -60,5 +63,8 @@ def to_bytes(rows: pa.Table) -> bytes:
 
 
 def from_bytes(stream: bytes) -> pa.Table:
-    """The rows that `to_bytes` made."""
-    return pa.ipc.open_stream(stream).read_all()
+    """The rows that `to_bytes` made; those of a version without rate cards have none."""
+    rows = pa.ipc.open_stream(stream).read_all()
+    if "rate_id" not in rows.column_names:
+        rows = rows.append_column("rate_id", pa.array(np.full(rows.num_rows, NO_CARD, np.int64)))
+    return rows

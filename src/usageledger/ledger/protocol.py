@@ -1,5 +1,7 @@
 """What every engine does, and the words for what came of an event."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -16,6 +18,21 @@ class Outcome(IntEnum):
     ACCEPTED = 0
     DUPLICATE = 1  # the same identity and the same payload: kept before, counted once
     CONFLICT = 2  # the same identity and another payload: nothing changed
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """Usage of a window that has no price.
+
+    Attributes:
+        rate_id: its card, which says nothing of `part`.
+        quantity: in the units of the stored column `part`; for a size, bytes times hours.
+    """
+
+    kind: str
+    rate_id: int
+    part: str
+    quantity: int
 
 
 class Ledger(Protocol):
@@ -42,6 +59,31 @@ class Ledger(Protocol):
         Raises:
             InvalidRequestError: more than `max_results` result rows, or longer than `max_seconds`.
             LedgerUnavailableError: the engine failed.
+        """
+        ...
+
+    def costs(self, query: Query, prices: pa.Table, *, max_seconds: float, max_results: int) -> Aggregate:
+        """The answer to one page of costs, at `prices` (`costs.PRICES`); amounts are integers of 10⁻¹⁸ USD.
+
+        Raises:
+            InvalidRequestError: more than `max_results` result rows, or longer than `max_seconds`.
+            LedgerUnavailableError: the engine failed.
+        """
+        ...
+
+    def unpriced(self, query: Query, prices: pa.Table, *, max_seconds: float, max_results: int) -> list[Unpriced]:
+        """What of a window `prices` say nothing about; raises as `costs` does."""
+        ...
+
+    def times_of_cards(self, rate_ids: Sequence[int], start: int, end: int) -> dict[int, tuple[int, int]]:
+        """`rate_id` → Unix seconds of its first and last event between these times."""
+        ...
+
+    def give_cards(self, cards: Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]) -> int:
+        """Gives a rate card to every event that has none, kept before there were cards; how many there were.
+
+        Args:
+            cards: from events (`columns.SCHEMA`) to their `rate_id`s.
         """
         ...
 

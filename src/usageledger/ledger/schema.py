@@ -1,22 +1,22 @@
 """The tables, made from METERS.
 
-`events` keeps every event, in disjoint parts. A rollup keeps sums of them by span of time and by every dimension but
-the two of highest cardinality. `deltas` has the same columns as a rollup: the transaction that writes events writes
-their sums to it, and another one moves them on to the rollups. So deltas and rollup together never disagree with the
-events, at any commit. A key may stand in a rollup more than once; whoever reads it adds up. `journal` holds small
-commits as they came, until they are moved to the events.
+`events` keeps every event, in disjoint parts. A rollup keeps sums of them by span of time, by rate card (so that costs
+are sums of a rollup too) and by every dimension but the two of highest cardinality. `deltas` has the same columns as a
+rollup: the transaction that writes events writes their sums to it, and another one moves them on to the rollups. So
+deltas and rollup together never disagree with the events, at any commit. A key may stand in a rollup more than once;
+whoever reads it adds up. `journal` holds small commits as they came, until they are moved to the events.
 """
 
 from dataclasses import dataclass
 
-from usageledger.columns import COLUMNS
+from usageledger.columns import COLUMNS, NO_CARD
 from usageledger.meters import DIMENSIONS, GAUGES, MEASURE_COLUMNS
 
-VERSION = 1
+VERSION = 2
 _SQL_TYPES: dict[type, str] = {str: "VARCHAR", int: "BIGINT", bool: "BOOLEAN"}
 EVENT_COLUMNS: tuple[str, ...] = tuple(COLUMNS)
 ROLLUP_DIMENSIONS: tuple[str, ...] = tuple(name for name in DIMENSIONS if name not in ("user_id", "api_key_id"))
-ROLLUP_KEYS: tuple[str, ...] = ("ts", "kind", *ROLLUP_DIMENSIONS)
+ROLLUP_KEYS: tuple[str, ...] = ("ts", "kind", *ROLLUP_DIMENSIONS, "rate_id")
 ROLLUP_COLUMNS: tuple[str, ...] = (*ROLLUP_KEYS, *MEASURE_COLUMNS)
 
 
@@ -40,6 +40,13 @@ def create_tables() -> list[str]:
         *(_create(rollup.table, ROLLUP_COLUMNS) for rollup in (*ROLLUPS, DELTAS)),
         "CREATE TABLE IF NOT EXISTS journal (position BIGINT NOT NULL, rows BLOB NOT NULL)",
     ]
+
+
+def migrate(stored: int) -> list[str]:
+    """The statements that bring tables of version `stored` to the next one."""
+    tables = ("events", *(rollup.table for rollup in (*ROLLUPS, DELTAS)))
+    steps = {1: [f"ALTER TABLE {table} ADD COLUMN rate_id BIGINT DEFAULT {NO_CARD}" for table in tables]}
+    return steps[stored]
 
 
 def _create(table: str, names: tuple[str, ...]) -> str:

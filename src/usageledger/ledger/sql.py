@@ -3,14 +3,14 @@
 Names come from METERS and are never a request's; every value of a request is bound.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from usageledger.buckets import floor
 from usageledger.ledger.schema import DELTAS, ROLLUP_DIMENSIONS, ROLLUPS, summed
 from usageledger.meters import Meter
-from usageledger.query import Query
+from usageledger.query import Filter, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,15 @@ def _has_gauge(meter: Meter) -> bool:
 def _select(query: Query, source: Source, names: tuple[str, ...], arguments: list[Any]) -> str:
     width = query.width.seconds
     columns = ", ".join((f"ts - ts % {width} AS bucket", *names, *query.meter.columns))
-    conditions = ["kind = ?", "ts >= ?", "ts < ?"]
-    arguments += [query.meter.kind, source.start, source.end]
-    for name, values in query.filters:
-        conditions.append(f"{name} IN ({', '.join('?' * len(values))})")
+    where = conditions(source, (("kind", (query.meter.kind,)), *query.filters), arguments)
+    return f"SELECT {columns} FROM {source.table} WHERE {where}"
+
+
+def conditions(source: Source, filters: Iterable[Filter], arguments: list[Any]) -> str:
+    """What holds of the rows of a span that `filters` select; their values are added to `arguments`."""
+    parts = ["ts >= ?", "ts < ?"]
+    arguments += [source.start, source.end]
+    for name, values in filters:
+        parts.append(f"{name} IN ({', '.join('?' * len(values))})" if len(values) > 1 else f"{name} = ?")
         arguments += values
-    return f"SELECT {columns} FROM {source.table} WHERE {' AND '.join(conditions)}"
+    return " AND ".join(parts)

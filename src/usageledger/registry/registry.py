@@ -14,6 +14,7 @@ from usageledger.registry import records
 from usageledger.registry.database import Database, insert_or_ignore, open_database
 from usageledger.registry.migrations import migrate
 from usageledger.registry.paging import fetch_page
+from usageledger.registry.prices import RateCards
 from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Project, User
 from usageledger.registry.tables import SECRET_BYTES, TEXT_LENGTH_MAX, admin_keys, projects, secrets, users
 
@@ -46,10 +47,14 @@ class Registry:
 
     Safe to use from many threads, and by many processes at once. Every method may raise RegistryError when
     the database fails: locked for more than 5 s, damaged, full, closed. Times are Unix seconds.
+
+    Attributes:
+        rate_cards: prices, in the same database.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.rate_cards = RateCards(database)
 
     def __enter__(self) -> Self:
         return self

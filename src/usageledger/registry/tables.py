@@ -1,9 +1,10 @@
 """The tables, as the newest migration leaves them. Times are Unix seconds."""
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import UniqueConstraint as Unique
 
 # The newest revision in migrations/versions. A registry that says the same opens without Alembic.
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 
 # Our own name, so that a PostgreSQL database may hold another application's Alembic version too.
 VERSION_TABLE = "usageledger_registry_version"
@@ -12,7 +13,16 @@ TEXT_LENGTH_MAX = 256
 DIGEST_BYTES = 32
 SECRET_BYTES = 32
 
-metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s"})
+# SQLite numbers rows by itself only where the key is called INTEGER, which has 64 bits there.
+NUMBER = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
 
 admin_keys = Table(
     "admin_keys",
@@ -55,4 +65,48 @@ secrets = Table(
     metadata,
     Column("name", String(TEXT_LENGTH_MAX), primary_key=True),
     Column("value", LargeBinary(SECRET_BYTES), nullable=False),
+)
+
+# A rate card: what it is about. What it says is in card_prices, a row for each revision of it; none is ever changed.
+rate_cards = Table(
+    "rate_cards",
+    metadata,
+    Column("id", NUMBER, primary_key=True),
+    Column("digest", LargeBinary(DIGEST_BYTES), nullable=False, unique=True),
+    Column("subject", Text, nullable=False),
+)
+
+price_lists = Table(
+    "price_lists",
+    metadata,
+    Column("id", NUMBER, primary_key=True),
+    Column("digest", LargeBinary(DIGEST_BYTES), nullable=False, unique=True),
+    Column("prices", Text, nullable=False),
+)
+
+price_revisions = Table(
+    "price_revisions",
+    metadata,
+    Column("id", NUMBER, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+# `revision` is 0 for what a card said when it was given.
+card_prices = Table(
+    "card_prices",
+    metadata,
+    Column("id", NUMBER, primary_key=True),
+    Column("card_id", NUMBER, ForeignKey("rate_cards.id"), nullable=False),
+    Column("revision", NUMBER, nullable=False),
+    Column("price_list_id", NUMBER, ForeignKey("price_lists.id"), nullable=False),
+    Unique("card_id", "revision"),
+)
+
+price_overrides = Table(
+    "price_overrides",
+    metadata,
+    Column("id", NUMBER, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("price", Text, nullable=False),
 )

@@ -25,13 +25,16 @@ from usageledger.errors import (
     UsageLedgerError,
 )
 from usageledger.ledger import Ledger
+from usageledger.pricing.book import PriceBook
 from usageledger.registry import Registry
 from usageledger.server.auth import Authenticator
 from usageledger.server.cache import BucketCache
+from usageledger.server.costs import cost_routes
 from usageledger.server.http import error_response
 from usageledger.server.ingest import Ingest, as_request_error
 from usageledger.server.openapi import openapi_routes
 from usageledger.server.organization import organization_routes
+from usageledger.server.pricing import CardGiver, PriceTables
 from usageledger.server.routes import Services, usage_routes, wall_clock
 from usageledger.settings import Settings
 
@@ -46,10 +49,11 @@ def create_app(
     Its lifespan starts the ingest stages and, at the end, drains them; closing the ledger is its opener's.
     """
     names = SeenNames(registry, clock)
+    giver = CardGiver(registry.rate_cards, PriceBook())
     services = Services(
         settings=settings,
         ledger=ledger,
-        ingest=Ingest(ledger, names.note, settings, clock),
+        ingest=Ingest(ledger, names.note, giver.cards, settings, clock),
         authenticator=Authenticator(registry, settings.requests_per_minute, clock),
         cache=BucketCache(ledger, settings),
         page_secret=registry.secret("page_tokens"),
@@ -59,6 +63,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        if given := await anyio.to_thread.run_sync(ledger.give_cards, giver.cards):
+            logger.info("gave rate cards to %d events that were kept before there were any", given)
         services.ingest.start()
         try:
             yield
@@ -67,7 +73,12 @@ def create_app(
 
     handlers: dict[Any, Any] = {HTTPException: _http_error, UsageLedgerError: _own_error}
     app = _Application(
-        routes=[*usage_routes(services), *organization_routes(services, registry), *openapi_routes(settings)],
+        routes=[
+            *usage_routes(services),
+            *cost_routes(services, PriceTables(registry.rate_cards)),
+            *organization_routes(services, registry),
+            *openapi_routes(settings),
+        ],
         lifespan=lifespan,
         exception_handlers=handlers,
     )

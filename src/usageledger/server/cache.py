@@ -2,17 +2,19 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from usageledger.buckets import Bucket
 from usageledger.ledger import Ledger
-from usageledger.pages import results_json, too_many_results
+from usageledger.pages import too_many_results
 from usageledger.query import Filter, Query
 from usageledger.settings import Settings
 
 OVERHEAD_BYTES = 500  # of an entry beside its JSON
 
-Key = tuple[str, str, tuple[Filter, ...], tuple[str, ...], Bucket]
+Key = tuple[str, str, tuple[Filter, ...], tuple[str, ...], Hashable, Bucket]
+Ask = Callable[[Query], list[tuple[int, bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +36,22 @@ class BucketCache:
         self._kept: OrderedDict[Key, Answered] = OrderedDict()
         self._bytes = 0
 
-    def results(self, query: Query) -> list[bytes]:
+    def results(self, query: Query, ask: Ask, prices: Hashable = None) -> list[bytes]:
         """The `results` of each bucket of a page, as JSON arrays.
+
+        Args:
+            query: the page; its `limit` is how many buckets it has.
+            ask: the number of results and their JSON, for each bucket of a query, from the ledger.
+            prices: what tells the prices that costs were answered by from others.
 
         Raises:
             InvalidRequestError: more than `max_results` results, or longer than `max_query_seconds`.
             LedgerUnavailableError: the engine failed.
         """
         buckets = query.buckets
-        keys = [(query.meter.kind, query.width.name, query.filters, query.group_by, bucket) for bucket in buckets]
+        keys = [
+            (query.meter.kind, query.width.name, query.filters, query.group_by, prices, bucket) for bucket in buckets
+        ]
         # Read before the ledger is asked: what comes in meanwhile makes the answer older than it is, never newer.
         versions = [self._ledger.version(bucket.start, bucket.end) for bucket in buckets]
         answers = [self._find(key, version) for key, version in zip(keys, versions, strict=True)]
@@ -50,20 +59,13 @@ class BucketCache:
         if missing:
             places = range(missing[0], missing[-1] + 1)
             part = replace(query, page_start=buckets[places[0]].start, limit=len(places))
-            for place, (count, results) in zip(places, self._ask(part), strict=True):
+            for place, (count, results) in zip(places, ask(part), strict=True):
                 answers[place] = answer = Answered(versions[place], count, results)
                 self._keep(keys[place], answer)
         found = [answer for answer in answers if answer is not None]
         if sum(answer.count for answer in found) > self._settings.max_results:
             raise too_many_results(self._settings.max_results)
         return [answer.results for answer in found]
-
-    def _ask(self, query: Query) -> list[tuple[int, bytes]]:
-        """The number of results and their JSON, for each bucket of `query`."""
-        aggregate = self._ledger.aggregate(
-            query, max_seconds=self._settings.max_query_seconds, max_results=self._settings.max_results
-        )
-        return [results_json(query, aggregate, bucket) for bucket in query.buckets]
 
     def _find(self, key: Key, version: int | None) -> Answered | None:
         with self._lock:

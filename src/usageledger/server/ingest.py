@@ -62,11 +62,13 @@ class Ingest:
         self,
         ledger: Ledger,
         note_seen: Callable[[set[str], set[str]], None],
+        cards: Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]],
         settings: Settings,
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._note_seen = note_seen
+        self._cards = cards
         self._settings = settings
         self._clock = clock
         self._waiting: deque[Submission] = deque()
@@ -158,13 +160,19 @@ class Ingest:
         try:
             group = self._assemble(submissions)
             self._note_seen(_names(group.rows, "project_id"), _names(group.rows, "user_id"))
-            return list(_answers(group, self._ledger.append(group.rows)))
+            return list(_answers(group, self._ledger.append(self._carded(group.rows))))
         except UsageLedgerError as error:
             logger.error("a commit failed: %s", error)  # noqa: TRY400 - the message is the whole story
             return [error] * len(submissions)
         except Exception:
             logger.exception("a commit failed")
             return [LedgerUnavailableError("The ledger could not write.")] * len(submissions)
+
+    def _carded(self, rows: pa.Table) -> pa.Table:
+        """`rows` with their rate cards."""
+        if not rows.num_rows:
+            return rows
+        return rows.set_column(rows.column_names.index("rate_id"), "rate_id", pa.array(self._cards(rows)))
 
     def _keep_up(self) -> None:
         try:

@@ -1,9 +1,9 @@
 """The handlers of usage, events, meters and health."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -15,14 +15,15 @@ from usageledger.errors import OverloadedError
 from usageledger.events import decode
 from usageledger.ledger import Ledger
 from usageledger.meters import METERS, Meter
-from usageledger.pages import render
-from usageledger.query import page_token, parse
+from usageledger.pages import render, results_json
+from usageledger.query import Query, page_token, parse
 from usageledger.server.auth import Authenticator
 from usageledger.server.cache import BucketCache
 from usageledger.server.http import JSON_TYPES, LINES_TYPES, json_response, media_type, parameters, read_body
 from usageledger.server.ingest import Ingest
 from usageledger.settings import Settings
 
+T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
 
 PIECE_BYTES = 256 * 1024
@@ -62,18 +63,29 @@ def usage(meter: Meter, services: Services) -> Handler:
         query = parse(meter, parameters(request), now=now, secret=services.page_secret)
         token = page_token(query, now=now, secret=services.page_secret)
 
-        pieces = await _in_slot(services, lambda: _pieces(render(query, services.cache.results(query), token)))
-        if len(pieces) == 1:
-            return Response(pieces[0], media_type="application/json")
-        length = sum(map(len, pieces))
-        return StreamingResponse(
-            _stream(pieces), headers={"content-length": str(length)}, media_type="application/json"
-        )
+        def work() -> list[bytes]:
+            return pieces_of(render(query, services.cache.results(query, lambda part: _ask(services, part)), token))
+
+        return paged(await in_slot(services, work))
 
     return handle
 
 
-async def _in_slot(services: Services, work: Callable[[], list[bytes]]) -> list[bytes]:
+def _ask(services: Services, query: Query) -> list[tuple[int, bytes]]:
+    limits = services.settings
+    aggregate = services.ledger.aggregate(query, max_seconds=limits.max_query_seconds, max_results=limits.max_results)
+    return [results_json(query, aggregate, bucket) for bucket in query.buckets]
+
+
+def paged(pieces: list[bytes], headers: Mapping[str, str] | None = None) -> Response:
+    """A page, streamed where it is large, so that other requests need not wait behind it."""
+    if len(pieces) == 1:
+        return Response(pieces[0], headers=headers, media_type="application/json")
+    length = {"content-length": str(sum(map(len, pieces)))}
+    return StreamingResponse(_stream(pieces), headers=length | dict(headers or {}), media_type="application/json")
+
+
+async def in_slot(services: Services, work: Callable[[], T]) -> T:
     """Runs `work` in a thread when one of the query slots is free; waiting has a limit as well."""
     try:
         with anyio.fail_after(services.settings.max_query_seconds):
@@ -86,7 +98,7 @@ async def _in_slot(services: Services, work: Callable[[], list[bytes]]) -> list[
         services.query_slots.release()
 
 
-def _pieces(parts: Iterable[bytes]) -> list[bytes]:
+def pieces_of(parts: Iterable[bytes]) -> list[bytes]:
     """`parts` joined to pieces of at least `PIECE_BYTES`, so that other requests get their turn between them."""
     pieces: list[bytes] = []
     held: list[bytes] = []

@@ -1,0 +1,51 @@
+"""Opening a DuckDB file, ending a query that takes too long, and what the engine says when it fails."""
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from usageledger.errors import LedgerError, LedgerLockedError
+
+
+def connect(path: Path, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    """Opens the file, made where there is none. Raises LedgerLockedError or LedgerError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return duckdb.connect(str(path), config=config)
+    except OSError as error:
+        raise LedgerError(f"The ledger's folder {path.parent} cannot be made: {error.strerror}") from error
+    except duckdb.Error as error:
+        if "Could not set lock" in str(error):
+            raise LedgerLockedError(
+                f"Another process holds the ledger {path}: stop it first, or use another data folder."
+            ) from error
+        raise cannot_open(path, error) from error
+
+
+def cannot_open(path: Path, error: Exception) -> LedgerError:
+    """The error of a file that the engine refuses."""
+    return LedgerError(f"The ledger {path} cannot be opened: {first_line(error)}")
+
+
+@contextmanager
+def deadline(cursor: duckdb.DuckDBPyConnection, seconds: float | None) -> Generator[None]:
+    """Interrupts what `cursor` does after so many seconds."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, cursor.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def first_line(error: BaseException) -> str:
+    """The engine's message without its details, which may hold values."""
+    return str(error).partition("\n")[0]

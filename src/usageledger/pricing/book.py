@@ -1,0 +1,216 @@
+"""The price book: what public price lists say of a subject, and what the operator says instead.
+
+Sources, each filling what the one before leaves open: the operator's own prices, then `genai-prices` (dated prices,
+context bands, prices by time of day, variants for batch and service tiers), then `overlay`. What none of them says
+has no price: the standard price is never taken for a batch job or for another service tier.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from importlib.metadata import version
+from types import MappingProxyType
+
+from genai_prices.data_snapshot import DataSnapshot, get_snapshot
+from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, TieredPrices, TimeOfDateConstraint
+
+from usageledger.pricing.cards import STANDARD_TIERS, Override, Prices, Subject
+from usageledger.pricing.money import to_rate
+from usageledger.pricing.overlay import OVERLAY, Entry
+
+MILLION, THOUSAND, HOUR = 1_000_000, 1_000, 3_600
+
+# Part → the book's keys that may price it, the most exact first, and units a price is for.
+_INPUT = ("input_mtok",)
+_KEYS: dict[str, tuple[tuple[str, ...], int]] = {
+    "input_text_tokens": (("input_text_mtok", *_INPUT), MILLION),
+    "input_audio_tokens": (("input_audio_mtok", *_INPUT), MILLION),
+    "input_image_tokens": (("input_image_mtok", *_INPUT), MILLION),
+    "input_cached_text_tokens": (("cache_text_read_mtok", "cache_read_mtok", *_INPUT), MILLION),
+    "input_cached_audio_tokens": (("cache_audio_read_mtok", "cache_read_mtok", "input_audio_mtok", *_INPUT), MILLION),
+    "input_cached_image_tokens": (("cache_image_read_mtok", "cache_read_mtok", "input_image_mtok", *_INPUT), MILLION),
+    "input_cache_write_30m_tokens": (("cache_write_mtok", *_INPUT), MILLION),
+    "input_cache_write_12h_tokens": (("cache_write_1h_mtok", "cache_write_mtok", *_INPUT), MILLION),
+    "input_cache_write_other_tokens": (("cache_write_mtok", *_INPUT), MILLION),
+    "output_text_tokens": (("output_text_mtok", "output_mtok"), MILLION),
+    "output_audio_tokens": (("output_audio_mtok", "output_mtok"), MILLION),
+    "output_image_tokens": (("output_image_mtok", "output_mtok"), MILLION),
+    "num_model_requests": (("requests_kcount",), THOUSAND),
+    "characters": (("input_mchars",), MILLION),
+    "seconds": (("input_audio_hours", "audio_hours"), HOUR),
+    "num_requests": (("web_searches_kcount",), THOUSAND),
+}
+_PARTS_OF_KIND: dict[str, tuple[str, ...]] = {
+    "completions": tuple(part for part in _KEYS if part.endswith("_tokens") or part == "num_model_requests"),
+    "decisions": tuple(part for part in _KEYS if part.endswith("_tokens") or part == "num_model_requests"),
+    "embeddings": ("input_text_tokens",),
+    "moderations": ("input_text_tokens",),
+    "audio_speeches": ("characters",),
+    "audio_transcriptions": ("seconds",),
+    "web_search_calls": ("num_requests",),
+}
+# Cached audio where the book has a price for cached text and one for fresh audio, but none for both together: which
+# of the two applies is not said.
+_UNCLEAR: dict[str, tuple[str, frozenset[str]]] = {
+    f"input_cached_{mode}_tokens": (
+        f"cache_{mode}_read_mtok",
+        frozenset({"cache_read_mtok", f"input_{mode}_mtok"}),
+    )
+    for mode in ("audio", "image")
+}
+# Output that is partly charged otherwise, by a count that events do not carry.
+_SPLIT_OUTPUT = frozenset({"output_reasoning_mtok", "output_citation_mtok"})
+# Providers that bill a request's first seconds in any case, which a sum of seconds cannot tell.
+_LEAST_SECONDS = frozenset({"groq"})
+
+
+class PriceBook:
+    """Resolves subjects to prices; the same book and overrides always give the same answer."""
+
+    def __init__(self, snapshot: DataSnapshot | None = None, overlay: Iterable[Entry] = OVERLAY) -> None:
+        self._snapshot = snapshot or get_snapshot()
+        self._overlay = tuple(overlay)
+        self._model = lru_cache(maxsize=10_000)(self._find_model)
+
+    @property
+    def name(self) -> str:
+        """The book's package and version."""
+        return f"genai-prices {version('genai-prices')}"
+
+    def offers(self, subject: Subject, overrides: Iterable[Override] = ()) -> list[tuple[Subject, Prices]]:
+        """The prices of `subject` in each of its context bands and times of day, the lowest ones first.
+
+        Args:
+            subject: with `band` and `second` 0.
+            overrides: the operator's prices, oldest first.
+        """
+        known = [override for override in overrides if override.applies(replace(subject, band=override.band))]
+        model = self._model(subject.kind, subject.provider, subject.model)
+        seconds = sorted({0, *_cuts(model)})
+        offers: list[tuple[Subject, Prices]] = []
+        bands = sorted({0, *(band for second in seconds for band in self._bands(subject, model, second))})
+        bands = sorted({*bands, *(override.band for override in known)})
+        for second in seconds:
+            for band in bands:
+                at = replace(subject, second=second, band=band)
+                offers.append((at, self.prices(at, known)))
+        return offers
+
+    def prices(self, subject: Subject, overrides: Iterable[Override] = ()) -> Prices:
+        """The prices of one band and time of day of a subject; a part that nobody prices is absent."""
+        rates: dict[str, int] = {}
+        sources: dict[str, str] = {}
+        for override in sorted(overrides, key=lambda o: (o.band, o.start)):
+            if override.applies(subject):
+                rates[override.part], sources[override.part] = override.rate, f"operator: {override.note}".strip(": ")
+        for part, rate, source in (*self._listed(subject), *self._overlaid(subject)):
+            if part not in rates:
+                rates[part], sources[part] = rate, source
+        return Prices(MappingProxyType(rates), MappingProxyType(sources))
+
+    def _find_model(self, kind: str, provider: str, model: str | None) -> ModelInfo | None:
+        if model is None:
+            return None
+        listed = "openai-decisions" if (kind, provider) == ("decisions", "openai") else provider
+        try:
+            return self._snapshot.find_provider_model(model, None, listed, None)[1]
+        except LookupError:
+            return None
+
+    def _bands(self, subject: Subject, model: ModelInfo | None, second: int) -> set[int]:
+        prices = _model_price(model, replace(subject, second=second))
+        return {tier.start for price in prices.values() if isinstance(price, TieredPrices) for tier in price.tiers}
+
+    def _listed(self, subject: Subject) -> list[tuple[str, int, str]]:
+        model = self._model(subject.kind, subject.provider, subject.model)
+        prices = _model_price(model, subject)
+        if not prices or model is None:
+            return []
+        source = f"{self.name}: {model.id}"
+        found: list[tuple[str, int, str]] = []
+        for part in _PARTS_OF_KIND.get(subject.kind, ()):
+            if not _is_clear(part, subject, prices):
+                continue
+            keys, per = _KEYS[part]
+            key = next((key for key in keys if key in prices), None)
+            if key:
+                found.append((part, to_rate(_in_band(prices[key], subject.band), per), source))
+        return found
+
+    def _overlaid(self, subject: Subject) -> list[tuple[str, int, str]]:
+        if subject.tier != "standard":
+            return []
+        day = datetime.fromtimestamp(subject.day, UTC).date()
+        return [
+            (entry.part, to_rate(entry.usd, entry.per), f"{entry.source} (read {entry.read})")
+            for entry in self._overlay
+            if (entry.kind, entry.provider) == (subject.kind, subject.provider)
+            and (not entry.models or subject.model in entry.models)
+            and entry.start <= day
+            and entry.size in (None, subject.size)
+            and entry.quality in (None, subject.quality)
+        ]
+
+
+def _cuts(model: ModelInfo | None) -> set[int]:
+    """The seconds of the day at which a price of `model` begins or ends."""
+    if model is None or isinstance(model.prices, ModelPrice):
+        return set()
+    constraints = [c.constraint for c in model.prices] + [v.constraint for v in model.price_variants or ()]
+    return {
+        moment.hour * HOUR + moment.minute * 60 + moment.second
+        for constraint in constraints
+        if isinstance(constraint, TimeOfDateConstraint)
+        for moment in (constraint.start_time, constraint.end_time)
+    }
+
+
+def _model_price(model: ModelInfo | None, subject: Subject) -> Mapping[str, Decimal | TieredPrices]:
+    """The book's key → its price for a subject; empty where the book has none for its tier."""
+    if model is None:
+        return {}
+    at = datetime.fromtimestamp(subject.day + subject.second, UTC)
+    standard = subject.service_tier in STANDARD_TIERS
+    if standard and not subject.batch:
+        context = {}
+    elif not standard and subject.batch:
+        return {}  # no list says what a batch job in another service tier costs
+    else:
+        variant = next((v for v in model.price_variants or () if _selects(v, subject, at)), None)
+        if variant is None:
+            return {}
+        context = variant.when
+    return {key: price for key, price in vars(model.get_prices(at, context)).items() if price is not None}
+
+
+def _selects(variant: PriceVariant, subject: Subject, at: datetime) -> bool:
+    wanted = (
+        [{"processing": "batch"}]
+        if subject.batch
+        else [
+            {"service_tier": subject.service_tier},
+            {"speed": subject.service_tier},
+        ]
+    )
+    active = variant.constraint is None or variant.constraint.active(at)
+    return active and variant.when in wanted and bool(vars(variant.prices))
+
+
+def _is_clear(part: str, subject: Subject, prices: Mapping[str, object]) -> bool:
+    """Whether the book's prices leave no doubt about this part."""
+    if part in _UNCLEAR:
+        exact, either = _UNCLEAR[part]
+        return exact in prices or not either <= prices.keys()
+    if part.startswith("output_"):
+        return not _SPLIT_OUTPUT & prices.keys()
+    return not (part == "seconds" and subject.provider in _LEAST_SECONDS)
+
+
+def _in_band(price: Decimal | TieredPrices, band: int) -> Decimal:
+    """The price of an event with more than `band` input tokens, as far as the next band goes."""
+    if isinstance(price, Decimal):
+        return price
+    passed = [tier.price for tier in price.tiers if tier.start <= band and band > 0]
+    return passed[-1] if passed else price.base

@@ -1,0 +1,171 @@
+"""What a rate card is about, what it says, and what its line items are called.
+
+A card is about one `Subject` on one UTC day: whatever the vendor's price depends on. It says a price for each part of
+usage that has one, in 10⁻¹⁸ USD a unit. What it says never changes; a correction is a further revision.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from usageledger.meters import METER_BY_KIND, METERS
+
+# Tiers that vendors bill at the standard price; `auto` is what was asked for, not what was served.
+STANDARD_TIERS = (None, "default", "standard", "on_demand")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stored count that is charged for.
+
+    Attributes:
+        words: what its line item is called after the model.
+        unit: the unit of its quantity, as `quantity_unit` says it.
+        always: whether usage of it without a price is unpriced; a request costs nothing where no vendor says so.
+    """
+
+    words: str
+    unit: str
+    always: bool = True
+
+
+PARTS: dict[str, Part] = {
+    "input_text_tokens": Part("input", "tokens"),
+    "input_audio_tokens": Part("audio input", "tokens"),
+    "input_image_tokens": Part("image input", "tokens"),
+    "input_cached_text_tokens": Part("cached input", "tokens"),
+    "input_cached_audio_tokens": Part("cached audio input", "tokens"),
+    "input_cached_image_tokens": Part("cached image input", "tokens"),
+    "input_cache_write_30m_tokens": Part("cache write 30m", "tokens"),
+    "input_cache_write_12h_tokens": Part("cache write 12h", "tokens"),
+    "input_cache_write_other_tokens": Part("cache write", "tokens"),
+    "output_text_tokens": Part("output", "tokens"),
+    "output_audio_tokens": Part("audio output", "tokens"),
+    "output_image_tokens": Part("image output", "tokens"),
+    "num_model_requests": Part("requests", "requests", always=False),
+    "images": Part("images", "images"),
+    "characters": Part("speech", "characters"),
+    "seconds": Part("transcription", "duration_seconds"),
+    "usage_bytes": Part("vector store storage", "gibibyte_hours"),
+    "num_sessions": Part("code interpreter sessions", "sessions"),
+    "num_requests": Part("search calls", "calls"),
+}
+SEARCHES = {"file_search_calls": "file search calls", "web_search_calls": "web search calls"}
+
+PARTS_OF_KIND: dict[str, tuple[str, ...]] = {m.kind: tuple(c for c in m.columns if c in PARTS) for m in METERS}
+
+# A size is charged by the hour: the price is that of a GiB-hour, the count is in bytes.
+STORED_PART = "usage_bytes"
+BYTES_PER_GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a price depends on. Texts are as events say them; times are Unix seconds.
+
+    Attributes:
+        day: the start of the UTC day.
+        band: the card is for events with more input tokens than this, up to the next band.
+        second: the card is for the time of day from this second on, up to the next one.
+    """
+
+    day: int
+    kind: str
+    provider: str
+    model: str | None = None
+    service_tier: str | None = None
+    batch: bool = False
+    size: str | None = None
+    quality: str | None = None
+    context_level: str | None = None
+    band: int = 0
+    second: int = 0
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The stored counts that usage of this kind may be charged for."""
+        return PARTS_OF_KIND[self.kind]
+
+    @property
+    def tier(self) -> str:
+        """`standard`, `batch`, or the service tier."""
+        if self.service_tier in STANDARD_TIERS:
+            return "batch" if self.batch else "standard"
+        return f"{self.service_tier} batch" if self.batch else str(self.service_tier)
+
+    def line_item(self, part: str) -> str:
+        """The line item of a part: `gpt-4o-2024-08-06, cached input`, `gpt-5, output (batch)`."""
+        words = SEARCHES[self.kind] if part == "num_requests" else PARTS[part].words
+        if part == "images":
+            words = " ".join(filter(None, (words, self.quality, self.size)))
+        if self.tier != "standard":
+            words += f" ({self.tier})"
+        return f"{self.model}, {words}" if self.model and "model" in _dimensions(self.kind) else words
+
+    def words(self) -> str:
+        """The subject for a person: `openai gpt-5, completions, batch, 2026-10-14, above 272,000 input tokens`."""
+        day = datetime.fromtimestamp(self.day, UTC).strftime("%Y-%m-%d")
+        named = [f"{self.provider} {self.model}" if self.model else self.provider, self.kind, self.tier]
+        named += [word for word in (self.size, self.quality, self.context_level) if word]
+        named.append(day)
+        if self.band:
+            named.append(f"above {self.band:,} input tokens")
+        if self.second:
+            named.append(f"from {self.second // 3600:02}:{self.second % 3600 // 60:02} UTC")
+        return ", ".join(named)
+
+
+def _dimensions(kind: str) -> tuple[str, ...]:
+    return tuple(dimension.name for dimension in METER_BY_KIND[kind].dimensions)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a card says: a price for each part that has one, and where it is from.
+
+    Attributes:
+        rates: part → 10⁻¹⁸ USD a unit (for `usage_bytes` a GiB-hour). A part that is absent is unpriced.
+        sources: part → who says so, with its public address or the operator's note.
+    """
+
+    rates: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A price of the operator's: from `start` (the first second of a UTC day) on, until a later one.
+
+    Attributes:
+        tier: as `Subject.tier` says it.
+        size: of images only, else None; likewise `quality`, and `context_level` of web searches.
+        band: for events with more input tokens than this.
+        rate: 10⁻¹⁸ USD a unit of `part`.
+        note: why, or where the price is from.
+    """
+
+    kind: str
+    provider: str
+    model: str | None
+    part: str
+    tier: str
+    start: int
+    rate: int
+    size: str | None = None
+    quality: str | None = None
+    context_level: str | None = None
+    band: int = 0
+    note: str = ""
+
+    def applies(self, subject: Subject) -> bool:
+        """Whether it says the price of `subject`, as far as no later one does."""
+        return (
+            (self.kind, self.provider, self.model, self.tier)
+            == (subject.kind, subject.provider, subject.model, subject.tier)
+            and self.start <= subject.day
+            and self.band <= subject.band
+            and self.size in (None, subject.size)
+            and self.quality in (None, subject.quality)
+            and self.context_level in (None, subject.context_level)
+        )

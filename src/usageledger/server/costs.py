@@ -1,0 +1,134 @@
+"""The handlers of costs: what usage cost, and what of it has no price."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from usageledger.errors import InvalidRequestError
+from usageledger.ledger.protocol import Unpriced
+from usageledger.meters import COSTS
+from usageledger.pages import cost_results_json, quantity_number, render
+from usageledger.pricing import Subject
+from usageledger.pricing.cards import PARTS
+from usageledger.query import Query, page_token, parse
+from usageledger.server.http import json_response, parameters
+from usageledger.server.pricing import PriceTable, PriceTables
+from usageledger.server.routes import Handler, Services, in_slot, paged, pieces_of
+
+UNPRICED_HEADER = "x-usageledger-unpriced"
+MOST_UNPRICED = 10_000
+MOST_ATTEMPTS = 3  # to answer by prices that did not change meanwhile
+
+
+def cost_routes(services: Services, prices: PriceTables) -> list[Route]:
+    """Costs, and what is unpriced."""
+    return [
+        Route(f"/v1{COSTS.path}", costs(services, prices), methods=["GET"]),
+        Route("/v1/unpriced", unpriced(services, prices), methods=["GET"]),
+    ]
+
+
+def costs(services: Services, prices: PriceTables) -> Handler:
+    """`GET /v1/organization/costs`: as usage, with the header `x-usageledger-unpriced` where any of it has no price."""
+
+    async def handle(request: Request) -> Response:
+        await services.authenticator.require(request, "api.usage.read")
+        now = int(services.clock())
+        query = parse(COSTS, parameters(request), now=now, secret=services.page_secret)
+        token = page_token(query, now=now, secret=services.page_secret)
+
+        def work() -> tuple[list[bytes], int]:
+            for _ in range(MOST_ATTEMPTS):
+                table = prices.window(query.page_start, query.page_end, query.as_of)
+                results = services.cache.results(query, partial(_ask, services, table), table.stamp)
+                unpriced = _unpriced(services, query, table)
+                # An event may have come with a card that the table did not have: then once more.
+                if prices.is_current(table):
+                    break
+            return pieces_of(render(query, results, token)), len({each.rate_id for each in unpriced})
+
+        pieces, cards = await in_slot(services, work)
+        return paged(pieces, {UNPRICED_HEADER: str(cards)} if cards else {})
+
+    return handle
+
+
+def _ask(services: Services, table: PriceTable, query: Query) -> list[tuple[int, bytes]]:
+    limits = services.settings
+    aggregate = services.ledger.costs(
+        query, table.prices, max_seconds=limits.max_query_seconds, max_results=limits.max_results
+    )
+    return [cost_results_json(query, aggregate, bucket) for bucket in query.buckets]
+
+
+def _unpriced(services: Services, query: Query, table: PriceTable) -> list[Unpriced]:
+    return services.ledger.unpriced(
+        query, table.prices, max_seconds=services.settings.max_query_seconds, max_results=MOST_UNPRICED
+    )
+
+
+def unpriced(services: Services, prices: PriceTables) -> Handler:
+    """`GET /v1/unpriced`: usage with no known price, by kind, model and tier; of all time, or of a window."""
+
+    async def handle(request: Request) -> Response:
+        await services.authenticator.require(request, "api.usage.read")
+        query = _window(parameters(request), int(services.clock()))
+        return json_response(
+            {"object": "list", "data": await in_slot(services, lambda: _list(services, prices, query))}
+        )
+
+    return handle
+
+
+def _window(given: list[tuple[str, str]], now: int) -> Query:
+    """A query for costs in one page, from the parameters `start_time` and `end_time` alone."""
+    for name, _ in given:
+        if name not in ("start_time", "end_time"):
+            raise InvalidRequestError(
+                f"Unknown parameter: '{name[:256]}'. Allowed are: 'start_time', 'end_time'.",
+                param=name[:256],
+                code="unknown_parameter",
+            )
+    if "start_time" not in dict(given):
+        given = [("start_time", "0"), *given]
+    query = parse(COSTS, given, now=now + 1, secret=b"")
+    return replace(query, limit=query.end_time - query.start_time)
+
+
+def _list(services: Services, prices: PriceTables, query: Query) -> list[dict[str, Any]]:
+    found = _unpriced(services, query, prices.window(query.start_time, query.end_time))
+    rate_ids = [each.rate_id for each in found]
+    times = services.ledger.times_of_cards(sorted(set(rate_ids)), query.start_time, query.end_time)
+    cards = prices.cards(rate_ids)
+    groups: dict[Subject, list[Unpriced]] = {}
+    for each in found:
+        # The same but for the time and the band, which its price depends on as well.
+        subject = replace(cards[each.rate_id].subject, day=0, band=0, second=0)
+        groups.setdefault(subject, []).append(each)
+    return [_entry(subject, members, times) for subject, members in groups.items()]
+
+
+def _entry(subject: Subject, members: list[Unpriced], times: dict[int, tuple[int, int]]) -> dict[str, Any]:
+    quantities: dict[str, int] = {}
+    for each in members:
+        quantities[each.part] = quantities.get(each.part, 0) + each.quantity
+    fields = ("kind", "provider", "model", "service_tier", "batch", "size", "quality", "context_level")
+    return {
+        "object": "unpriced",
+        **{field: getattr(subject, field) for field in fields},
+        "quantities": [
+            {
+                "part": part,
+                "line_item": subject.line_item(part),
+                "quantity": quantity_number(quantity, PARTS[part].unit),
+                "quantity_unit": PARTS[part].unit,
+            }
+            for part, quantity in quantities.items()
+        ],
+        "first_time": min(times[each.rate_id][0] for each in members),
+        "last_time": max(times[each.rate_id][1] for each in members),
+    }
