@@ -59,7 +59,7 @@ class Dimension:
         pattern: what further values must look like; with `values` and no pattern, only those are allowed.
         on_wire: False for what is stored with the event but is neither a grouping nor a field of the official API.
         extension: a grouping of ours, which only the results that are grouped by it show.
-        has_commas: its values may have commas, so that only repeating the parameter tells several from one.
+        has_commas: its values may have commas with a space behind, so that only other commas tell several values apart.
     """
 
     name: str

@@ -127,8 +127,9 @@ def _collect(meter: Meter, params: Iterable[tuple[str, str]]) -> dict[str, list[
             raise InvalidRequestError(f"Parameter given twice: '{name}'.", param=name, code="invalid_value")
         # In brackets a value stands for itself, so that an id with a comma can be asked for.
         has_commas = name in dimensions and dimensions[name].has_commas
-        whole = not is_list or has_commas or (bracketed and name != "group_by")
-        given.setdefault(name, []).extend([value] if whole else value.split(","))
+        whole = not is_list or (bracketed and name != "group_by")
+        separator = ",(?! )" if has_commas else ","
+        given.setdefault(name, []).extend([value] if whole else re.split(separator, value))
     return given
 
 

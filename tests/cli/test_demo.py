@@ -123,7 +123,7 @@ def test_models_come_from_their_vendors(usage: pa.Table) -> None:
 
 def test_there_is_something_of_everything(usage: pa.Table) -> None:
     for name in SCHEMA.names:
-        if name == "input_cache_write_12h_tokens":
+        if name in ("input_cache_write_12h_tokens", "rate_id"):
             continue
         column = usage[name]
         assert pc.any(pc.not_equal(column, 0) if pa.types.is_integer(column.type) else column.is_valid()).as_py(), name

@@ -86,7 +86,7 @@ def make_sound(case: Case) -> None:
     for name, value in query.items():
         query[name] = value[:LONGEST_LIST] if isinstance(value, list) else value
     if "end_time" in query:
-        start, end = sorted((int(query["start_time"]), int(query["end_time"])))
+        start, end = sorted((int(query.get("start_time", 0)), int(query["end_time"])))
         query |= {"start_time": start, "end_time": end + (start == end)}
     if "limit" in query and "start_time" in query:
         query["limit"] = min(int(query["limit"]), 31)  # the most at the widest buckets

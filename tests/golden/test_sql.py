@@ -3,15 +3,26 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.samples import DAY, TODAY, ask
+from tests.samples import DAY, NOW, SECRET, TODAY, ask
 
+from usageledger.ledger.costs import costs, unpriced
 from usageledger.ledger.schema import create_tables
 from usageledger.ledger.sql import aggregate
+from usageledger.meters import COSTS
+from usageledger.query import Query, parse
 
 GOLDEN = Path(__file__).parent / "sql"
 WEEK = (TODAY - 7 * DAY, TODAY)
+
+
+def costs_of(width: str = "1d", **given: Any) -> Query:
+    pairs = [("start_time", str(WEEK[0] + 61)), ("end_time", str(WEEK[1] - 61)), ("bucket_width", width)]
+    pairs += [(f"{name}[]", value) for name, values in given.items() for value in values]
+    return parse(COSTS, pairs, now=NOW, secret=SECRET)
+
 
 QUESTIONS = {
     "completions_by_day": ask("completions", *WEEK),
@@ -25,6 +36,13 @@ QUESTIONS = {
     "images_by_minute": ask("images", TODAY - 3600, TODAY, "1m", sizes=["auto"], group_by=["size", "source"]),
     "vector_stores_by_day": ask("vector_stores", *WEEK),
     "vector_stores_unaligned": ask("vector_stores", WEEK[0] + 1, WEEK[1], group_by=["project_id"], project_ids=["a"]),
+}
+
+
+COSTS_QUESTIONS = {
+    "costs_by_day_and_line_item": costs_of(group_by=["line_item"]),
+    "costs_by_hour_filtered": costs_of("1h", group_by=["project_id", "model"], user_ids=["u"], line_items=["a, input"]),
+    "costs_by_project_and_kind": costs_of(group_by=["project_id", "kind"], project_ids=["a", "b"]),
 }
 
 
@@ -44,7 +62,23 @@ def readable(statement: str) -> str:
 def test_a_question(name: str) -> None:
     found = aggregate(QUESTIONS[name], 1000)
     assert found
-    statement, arguments = found
+    written(name, *found)
+
+
+@pytest.mark.parametrize("name", COSTS_QUESTIONS)
+def test_a_question_for_costs(name: str) -> None:
+    found = costs(COSTS_QUESTIONS[name], 1000)
+    assert found
+    written(name, *found)
+
+
+def test_the_question_for_what_is_unpriced() -> None:
+    found = unpriced(COSTS_QUESTIONS["costs_by_day_and_line_item"], 1000)
+    assert found
+    written("unpriced", *found)
+
+
+def written(name: str, statement: str, arguments: list[Any]) -> None:
     listed = "".join(f"-- {number}: {argument!r}\n" for number, argument in enumerate(arguments, 1))
     same(name, f"{readable(statement)}\n\n{listed}")
 
@@ -54,4 +88,4 @@ def test_the_tables() -> None:
 
 
 def test_every_file_is_of_a_question() -> None:
-    assert {path.stem for path in GOLDEN.iterdir()} == {*QUESTIONS, "tables"}
+    assert {path.stem for path in GOLDEN.iterdir()} == {*QUESTIONS, *COSTS_QUESTIONS, "tables", "unpriced"}

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 from starlette.routing import Route
 
 from usageledger.errors import LedgerUnavailableError
+from usageledger.ledger.protocol import Unpriced
 from usageledger.pages import Aggregate
 
 NOW = 1_760_000_000
@@ -65,6 +66,18 @@ class LedgerDouble:
         if self.read_failure:
             raise self.read_failure
         return Aggregate([], {})
+
+    def costs(self, query: Any, prices: pa.Table, *, max_seconds: float, max_results: int) -> Aggregate:
+        return self.aggregate(query, max_seconds=max_seconds, max_results=max_results)
+
+    def unpriced(self, query: Any, prices: pa.Table, *, max_seconds: float, max_results: int) -> list[Unpriced]:
+        return []
+
+    def times_of_cards(self, rate_ids: Sequence[int], start: int, end: int) -> dict[int, tuple[int, int]]:
+        return {}
+
+    def give_cards(self, cards: Any) -> int:
+        return 0
 
     def version(self, start: int, end: int) -> int | None:
         return None

@@ -29,6 +29,9 @@ RECORDED_COMPLETIONS = [
 ]
 
 ALL = (*METERS, COSTS)
+# What costs have beyond the official API.
+OUR_COSTS = {"filters": {"user_ids", "models"}, "widths": {"1h"}, "groupings": {"model", "kind"}}
+NOTHING: dict[str, set[str]] = {"filters": set(), "widths": set(), "groupings": set()}
 SINGLE_PARAMETERS = {"start_time": "int", "end_time": "int", "limit": "int", "page": "str"}
 
 
@@ -72,11 +75,14 @@ def parameter_differences(meter: Meter) -> Iterator[str]:
     endpoint = CONTRACT["endpoints"][meter.kind]
     if meter.path != endpoint["path"]:
         yield f"path: {meter.path} instead of {endpoint['path']}"
-    filters = {d.filter: d for d in meter.dimensions if d.filter}
+    extra = OUR_COSTS if meter is COSTS else NOTHING
+    assert extra["groupings"] == {d.name for d in meter.dimensions if d.extension}
+    filters = {d.filter: d for d in meter.dimensions if d.filter and d.filter not in extra["filters"]}
     ours = {*SINGLE_PARAMETERS, "bucket_width", "group_by", *filters}
     for name in sorted(ours ^ set(endpoint["params"])):
         yield f"parameter {name}: only {'ours' if name in ours else 'in the contract'}"
-    widths, groupings = [width.name for width in meter.widths], [d.name for d in meter.groupings]
+    widths = [width.name for width in meter.widths if width.name not in extra["widths"]]
+    groupings = [d.name for d in meter.groupings if not d.extension]
     for name, official in endpoint["params"].items():
         kind = bare(official)
         if name in SINGLE_PARAMETERS and kind != SINGLE_PARAMETERS[name]:
@@ -103,7 +109,7 @@ def result_differences(meter: Meter) -> Iterator[str]:
     official.pop("object")
     measures = {m.name: m for m in meter.measures}
     units = {m.unit_field for m in meter.measures if m.unit_field}
-    groupings = {d.name: d for d in meter.groupings}
+    groupings = {d.name: d for d in meter.groupings if not d.extension}
     ours = {*measures, *units, *groupings}
     for name in sorted(ours ^ set(official)):
         yield f"result field {name}: only {'ours' if name in ours else 'in the contract'}"
@@ -173,8 +179,9 @@ def test_usage_widths_and_limits(meter: Meter) -> None:
     ]
 
 
-def test_costs_have_days_only() -> None:
-    assert [(w.name, w.seconds, w.default_limit, w.max_limit) for w in COSTS.widths] == [("1d", 86400, 7, 180)]
+def test_costs_have_days_and_our_hours() -> None:
+    widths = [(w.name, w.seconds, w.default_limit, w.max_limit) for w in COSTS.widths]
+    assert widths == [("1h", 3600, 24, 168), ("1d", 86400, 7, 180)]
 
 
 # --- the rules that the rows keep --------------------------------------------------------------------------------
@@ -285,4 +292,4 @@ def test_groupings_are_what_the_api_has_and_filters_what_it_selects_by() -> None
         "sizes",
         "sources",
     ]
-    assert [d.filter for d in COSTS.filters] == ["project_ids", "line_items", "api_key_ids"]
+    assert [d.filter for d in COSTS.filters] == ["project_ids", "user_ids", "line_items", "api_key_ids", "models"]

@@ -71,7 +71,7 @@ def test_the_least_that_can_be_asked(meter: Meter) -> None:
     assert query == Query(
         meter=meter,
         start_time=TODAY - 3 * DAY,
-        end_time=NOW,
+        end_time=TODAY + DAY if meter.priced else NOW,
         open_ended=True,
         width=meter.width("1d"),
         filters=(),
@@ -213,9 +213,35 @@ def test_an_unknown_width(meter: Meter, value: str) -> None:
     assert message.startswith(f"Invalid value for 'bucket_width': '{value}'. Supported values are: {supported}.")
 
 
-@pytest.mark.parametrize("value", ["1m", "1h"])
-def test_costs_come_by_day_only(value: str) -> None:
-    assert refused(COSTS, START, ("bucket_width", value))[:2] == ("invalid_value", "bucket_width")
+def test_costs_do_not_come_by_the_minute() -> None:
+    assert refused(COSTS, START, ("bucket_width", "1m"))[:2] == ("invalid_value", "bucket_width")
+
+
+@pytest.mark.parametrize(("width", "seconds"), [("1d", DAY), ("1h", 3600)])
+def test_windows_of_costs_snap_outward(width: str, seconds: int) -> None:
+    base = ("bucket_width", width)
+    query = read(COSTS, ("start_time", str(TODAY + 1)), ("end_time", str(TODAY + seconds + 1)), base)
+    assert (query.start_time, query.page_start, query.end_time) == (TODAY, TODAY, TODAY + 2 * seconds)
+    query = read(COSTS, ("start_time", str(TODAY)), ("end_time", str(TODAY + seconds)), base)
+    assert (query.start_time, query.end_time) == (TODAY, TODAY + seconds)
+
+
+def test_commas_of_line_items_have_a_space_behind() -> None:
+    query = read(COSTS, START, ("line_items", "gpt-4o, input,gpt-4o, output"), ("line_items[]", "a,b"))
+    assert query.filters == (("line_item", ("a,b", "gpt-4o, input", "gpt-4o, output")),)
+
+
+def test_only_costs_can_be_asked_as_of_a_time() -> None:
+    assert read(COSTS, START, ("as_of", "1750000000")).as_of == 1_750_000_000
+    assert refused(COSTS, START, ("as_of", "yesterday"))[:2] == ("invalid_type", "as_of")
+    assert refused(COMPLETIONS, START, ("as_of", "1750000000"))[:2] == ("unknown_parameter", "as_of")
+
+
+def test_a_token_of_costs_is_for_the_prices_of_its_time() -> None:
+    token = token_of(read(COSTS, START, ("as_of", "1750000000"), ("limit", "1")))
+    assert read(COSTS, ("page", token)).as_of == 1_750_000_000
+    with pytest.raises(PageTokenError):
+        read(COSTS, START, ("page", token))
 
 
 @pytest.mark.parametrize("meter", ALL, ids=name_of)

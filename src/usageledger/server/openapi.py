@@ -24,14 +24,16 @@ from usageledger.errors import (
     RequestError,
     UnsupportedMediaTypeError,
 )
-from usageledger.meters import METERS, Dimension, Meter
+from usageledger.meters import COSTS, METERS, Dimension, Meter
 from usageledger.query import MOST_FILTER_VALUES
+from usageledger.server.costs import UNPRICED_HEADER
 from usageledger.server.http import JSON_TYPES, LINES_TYPES
 from usageledger.server.organization import DEFAULT_LIMIT, MANAGE, MOST_EMAILS, MOST_LISTED, READ_NAMES
 from usageledger.server.schemas import NO_NUL, Schema, components, const, event_example, ref, title
 from usageledger.settings import Settings
 
 LISTS = "Given again and again, in brackets (`{0}[]=`), or with commas between the values."
+SPACED_COMMAS = r"^([^,\u0000]|, )*$"
 NO_COMMA = r"^[^,\u0000]*$"
 TAGS = {
     "Usage": "How much was used, by buckets of time. The same as OpenAI's Organization Usage API.",
@@ -79,7 +81,8 @@ def document(settings: Settings) -> dict[str, Any]:
         "security": [{"bearer": []}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": {
-            **{f"/v1{meter.path}": {"get": _usage(meter)} for meter in METERS},
+            **{f"/v1{meter.path}": {"get": _usage(meter)} for meter in (*METERS, COSTS)},
+            "/v1/unpriced": {"get": _unpriced()},
             "/v1/events": {"post": _events(settings)},
             **_projects(),
             **_users(),
@@ -155,6 +158,7 @@ def _headers() -> dict[str, Schema]:
         "x-request-id": {"description": "Names the request in the server's log.", "required": True, "schema": text},
         "openai-processing-ms": {"description": "Milliseconds until the answer.", "required": True, "schema": number},
         "Retry-After": {"description": "Seconds until the same request is worth a try.", "schema": number},
+        UNPRICED_HEADER: {"description": "Rate cards whose usage is unpriced, where there are any.", "schema": number},
         "WWW-Authenticate": {"description": "The scheme to use.", "schema": const("Bearer")},
     }
 
@@ -172,7 +176,7 @@ def _list(name: str, items: Schema, description: str, most: int | None = None) -
 
 
 def _usage(meter: Meter) -> Schema:
-    return _operation(
+    operation = _operation(
         "Usage",
         f"usage-{meter.kind.replace('_', '-')}",
         f"Get {meter.title.lower()} by buckets of time.",
@@ -181,17 +185,39 @@ def _usage(meter: Meter) -> Schema:
         parameters=_usage_parameters(meter),
         example=_page_example(meter),
     )
+    if meter.priced:
+        operation["responses"]["200"]["headers"][UNPRICED_HEADER] = {"$ref": f"#/components/headers/{UNPRICED_HEADER}"}
+    return operation
+
+
+def _unpriced() -> Schema:
+    return _operation(
+        "Usage",
+        "list-unpriced",
+        "List usage with no known price, by kind, model and tier.",
+        "UnpricedList",
+        scopes=("api.usage.read",),
+        parameters=_window(required=False),
+    )
+
+
+def _window(*, required: bool) -> list[Schema]:
+    time: Schema = {"type": "integer", "minimum": 0, "maximum": LATEST_TIME}
+    return [
+        _query("start_time", time, "Start of the window, inclusive, Unix seconds.", required=required),
+        _query("end_time", time, "End of the window, exclusive, Unix seconds; now where it is not given."),
+    ]
 
 
 def _usage_parameters(meter: Meter) -> list[Schema]:
-    time: Schema = {"type": "integer", "minimum": 0, "maximum": LATEST_TIME}
     widths: Schema = {"type": "string", "enum": [width.name for width in meter.widths], "default": "1d"}
     limit: Schema = {"type": "integer", "minimum": 1, "maximum": max(width.max_limit for width in meter.widths)}
     limits = "; ".join(f"`{w.name}`: {w.default_limit}, at most {w.max_limit}" for w in meter.widths)
     groups: Schema = {"type": "string", "enum": [dimension.name for dimension in meter.groupings]}
+    as_of: Schema = {"type": "integer", "minimum": 0, "maximum": LATEST_TIME}
     return [
-        _query("start_time", time, "Start of the window, inclusive, Unix seconds.", required=True),
-        _query("end_time", time, "End of the window, exclusive, Unix seconds; now where it is not given."),
+        *_window(required=True),
+        *([_query("as_of", as_of, "Answer by the prices of this time, Unix seconds.")] if meter.priced else []),
         _query("bucket_width", widths, "Width of a bucket; buckets are aligned to UTC."),
         *(_filter(dimension) for dimension in meter.filters),
         _list("group_by", groups, "Tell results apart by these."),
@@ -209,14 +235,19 @@ def _filter(dimension: Dimension) -> Schema:
     elif dimension.values:
         items = {"type": "string", "enum": list(dimension.values)}
     else:
-        items = {"type": "string", "minLength": 1, "pattern": NO_COMMA}
+        items = {"type": "string", "minLength": 1, "pattern": SPACED_COMMAS if dimension.has_commas else NO_COMMA}
     more = "" if dimension.values else " A value with a comma goes in brackets."
     return _list(name, items, f"Only usage of these. {dimension.doc}{more}", MOST_FILTER_VALUES)
 
 
 def _page_example(meter: Meter) -> dict[str, Any]:
-    measures = dict.fromkeys((m.name for m in meter.measures), 0) | {m.name: 1200 for m in meter.measures if m.required}
-    result = {"object": meter.object, **measures, **dict.fromkeys(d.name for d in meter.groupings)}
+    if meter.priced:
+        amount = {"value": 0.06, "currency": "usd"}
+        measures: dict[str, Any] = {"amount": amount, "quantity": None, "quantity_unit": None}
+    else:
+        measures = {m.name: 1200 if m.required else 0 for m in meter.measures}
+    names = (d.name for d in meter.groupings if not d.extension)
+    result = {"object": meter.object, **measures, **dict.fromkeys(names)}
     bucket = {
         "object": "bucket",
         "start_time": 1736553600,

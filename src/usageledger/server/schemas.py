@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from usageledger.events import FIELDS, NOT_GIVEN, Field
-from usageledger.meters import METERS, Meter
+from usageledger.meters import COSTS, METERS, Meter
 from usageledger.registry import SCOPES
 from usageledger.server.ingest import MOST_ERRORS_LISTED
 from usageledger.server.organization import NEW_KEY, NEW_PROJECT, PROJECT_CHANGE
@@ -22,6 +22,7 @@ TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 FLAG: Schema = {"type": "boolean"}
 SECONDS: Schema = {"type": "integer", "minimum": 0, "description": "Unix seconds."}
 SECONDS_OR_NULL: Schema = {"type": ["integer", "null"], "minimum": 0, "description": "Unix seconds."}
+NUMBER: Schema = {"type": "number", "minimum": 0}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 
 EVENT_DOCS = {
@@ -68,6 +69,7 @@ def components() -> dict[str, Schema]:
         made[f"{name}Event"] = _event(meter)
         made[f"{name}Result"] = _result(meter)
         made[f"{name}Page"] = _page(meter)
+    made |= {"CostsResult": _cost_result(), "CostsPage": _page(COSTS), "UnpricedList": _unpriced_list()}
     return made | _projects() | _users() | _keys()
 
 
@@ -106,6 +108,49 @@ def _result(meter: Meter) -> Schema:
         },
         f"{meter.title} of one group in one bucket.",
     )
+
+
+def _cost_result() -> Schema:
+    """One result of a bucket of costs."""
+    amount = answer({"value": described(NUMBER, "All its digits; read it as a decimal."), "currency": const("usd")})
+    text: Schema = {"type": ["string", "null"]}
+    shown = {d.name: described(text, f"{d.doc} Null unless grouped by it.") for d in COSTS.groupings}
+    quantity: Schema = {"type": ["number", "null"], "minimum": 0}
+    return answer(
+        {
+            "object": const(COSTS.object),
+            "amount": described(amount, "What the usage cost."),
+            **shown,
+            "quantity": described(quantity, "How much was used, where grouped by line item."),
+            "quantity_unit": described(TEXT_OR_NULL, "The unit of the quantity."),
+        },
+        "Costs of one group in one bucket.",
+        optional=[d.name for d in COSTS.groupings if d.extension],
+    )
+
+
+def _unpriced_list() -> Schema:
+    quantity = answer(
+        {
+            "part": described(TEXT, "The stored count that has no price."),
+            "line_item": described(TEXT, "What its line item would be called."),
+            "quantity": described(NUMBER, "How much of it was used."),
+            "quantity_unit": TEXT,
+        }
+    )
+    names = ("provider", "model", "service_tier", "size", "quality", "context_level")
+    entry = answer(
+        {
+            "object": const("unpriced"),
+            "kind": TEXT,
+            **dict.fromkeys(names, TEXT_OR_NULL),
+            "batch": FLAG,
+            "quantities": {"type": "array", "items": quantity},
+            "first_time": described(SECONDS, "The first such event, Unix seconds."),
+            "last_time": described(SECONDS, "The last such event, Unix seconds."),
+        }
+    )
+    return answer({"object": const("list"), "data": {"type": "array", "items": entry}}, "Usage with no known price.")
 
 
 def _page(meter: Meter) -> Schema:

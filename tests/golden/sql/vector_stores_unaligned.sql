@@ -3,33 +3,33 @@ FROM (SELECT bucket, project_id, sum_usage_bytes AS usage_bytes
 FROM (SELECT bucket, project_id, vector_store_id, MAX(usage_bytes) AS sum_usage_bytes
 FROM (SELECT ts - ts % 86400 AS bucket, project_id, vector_store_id, usage_bytes
 FROM rollup_1d
-WHERE kind = ? AND ts >= ? AND ts < ? AND project_id IN (?)
+WHERE ts >= ? AND ts < ? AND kind = ? AND project_id = ?
 UNION ALL SELECT ts - ts % 86400 AS bucket, project_id, vector_store_id, usage_bytes
 FROM rollup_1h
-WHERE kind = ? AND ts >= ? AND ts < ? AND project_id IN (?)
+WHERE ts >= ? AND ts < ? AND kind = ? AND project_id = ?
 UNION ALL SELECT ts - ts % 86400 AS bucket, project_id, vector_store_id, usage_bytes
 FROM events
-WHERE kind = ? AND ts >= ? AND ts < ? AND project_id IN (?)
+WHERE ts >= ? AND ts < ? AND kind = ? AND project_id = ?
 UNION ALL SELECT ts - ts % 86400 AS bucket, project_id, vector_store_id, usage_bytes
 FROM deltas
-WHERE kind = ? AND ts >= ? AND ts < ? AND project_id IN (?)) AS picked
+WHERE ts >= ? AND ts < ? AND kind = ? AND project_id = ?) AS picked
 GROUP BY bucket, project_id, vector_store_id) AS stores) AS largest
 GROUP BY bucket, project_id
 LIMIT 1001
 
--- 1: 'vector_stores'
--- 2: 1780963200
--- 3: 1781481600
+-- 1: 1780963200
+-- 2: 1781481600
+-- 3: 'vector_stores'
 -- 4: 'a'
--- 5: 'vector_stores'
--- 6: 1780880400
--- 7: 1780963200
+-- 5: 1780880400
+-- 6: 1780963200
+-- 7: 'vector_stores'
 -- 8: 'a'
--- 9: 'vector_stores'
--- 10: 1780876801
--- 11: 1780880400
+-- 9: 1780876801
+-- 10: 1780880400
+-- 11: 'vector_stores'
 -- 12: 'a'
--- 13: 'vector_stores'
--- 14: 1780880400
--- 15: 1781481600
+-- 13: 1780880400
+-- 14: 1781481600
+-- 15: 'vector_stores'
 -- 16: 'a'

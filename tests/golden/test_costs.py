@@ -1,0 +1,310 @@
+"""Costs that anybody can check by hand against public price pages; each line says the page's price."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.costs import Priced
+from tests.engines import ENGINES, Engine
+
+DAY = 86400
+MILLION = 1_000_000
+NOON = int(datetime(2026, 6, 10, 12, tzinfo=UTC).timestamp())  # before the tests' own time, so none is in the future
+
+
+def at(year: int, month: int, day: int, hour: int = 12) -> int:
+    return int(datetime(year, month, day, hour, tzinfo=UTC).timestamp())
+
+
+def completion(model: str, when: int = NOON, **fields: Any) -> dict[str, Any]:
+    return {"kind": "completions", "model": model, "timestamp": when, "output_tokens": 0} | fields
+
+
+# Name, the event, and what it costs by line item: the price of the page, times the quantity.
+CASES: list[tuple[str, dict[str, Any], dict[str, str]]] = [
+    (
+        # gpt-4o: 2.50 input, 1.25 cached, 10.00 output for a million.
+        "cached tokens are charged once, at the cached price",
+        completion("gpt-4o-2024-08-06", input_tokens=1000, input_cached_tokens=400, output_tokens=100),
+        {
+            "gpt-4o-2024-08-06, input": "0.0015",
+            "gpt-4o-2024-08-06, cached input": "0.0005",
+            "gpt-4o-2024-08-06, output": "0.001",
+        },
+    ),
+    (
+        # gpt-realtime: text 4.00, 0.40, 16.00; audio 32.00, 0.40, 64.00; image 5.00.
+        "audio and images beside text",
+        completion(
+            "gpt-realtime",
+            input_tokens=1_300,
+            input_text_tokens=100,
+            input_audio_tokens=1_000,
+            input_image_tokens=200,
+            output_tokens=600,
+            output_audio_tokens=500,
+        ),
+        {
+            "gpt-realtime, input": "0.0004",
+            "gpt-realtime, audio input": "0.032",
+            "gpt-realtime, image input": "0.001",
+            "gpt-realtime, output": "0.0016",
+            "gpt-realtime, audio output": "0.032",
+        },
+    ),
+    (
+        # gpt-image-1: 5.00 text input, 10.00 image input, 40.00 image output.
+        "image tokens",
+        completion(
+            "gpt-image-1",
+            input_tokens=1_100,
+            input_image_tokens=1_000,
+            output_tokens=4_000,
+            output_image_tokens=4_000,
+        ),
+        {
+            "gpt-image-1, input": "0.0005",
+            "gpt-image-1, image input": "0.01",
+            "gpt-image-1, image output": "0.16",
+        },
+    ),
+    (
+        # claude-sonnet-4-5: 3.00 input, 3.75 cache write, 6.00 cache write 1 h, 0.30 cache read, 15.00 output.
+        "cache writes",
+        completion(
+            "claude-sonnet-4-5",
+            provider="anthropic",
+            input_tokens=10_000,
+            input_cached_tokens=2_000,
+            input_cache_write_tokens=7_000,
+            input_cache_write_12h_tokens=1_000,
+            input_cache_write_30m_tokens=4_000,
+            output_tokens=1_000,
+        ),
+        {
+            "claude-sonnet-4-5, input": "0.003",
+            "claude-sonnet-4-5, cached input": "0.0006",
+            "claude-sonnet-4-5, cache write 12h": "0.006",
+            "claude-sonnet-4-5, cache write 30m": "0.015",
+            "claude-sonnet-4-5, cache write": "0.0075",
+            "claude-sonnet-4-5, output": "0.015",
+        },
+    ),
+    (
+        # gpt-5.4: 2.50 and 15.00 up to 272,000 input tokens ...
+        "below a context band",
+        completion("gpt-5.4", input_tokens=272_000, output_tokens=1_000),
+        {"gpt-5.4, input": "0.68", "gpt-5.4, output": "0.015"},
+    ),
+    (
+        # ... 5.00, 0.50 cached and 22.50 above, for the whole of the event; cached tokens count for the band.
+        "above a context band",
+        completion("gpt-5.4", input_tokens=272_001, input_cached_tokens=200_000, output_tokens=1_000),
+        {"gpt-5.4, input": "0.360005", "gpt-5.4, cached input": "0.1", "gpt-5.4, output": "0.0225"},
+    ),
+    (
+        # text-embedding-3-small: 0.02.
+        "embeddings",
+        {"kind": "embeddings", "model": "text-embedding-3-small", "timestamp": NOON, "input_tokens": 12_345},
+        {"text-embedding-3-small, input": "0.0002469"},
+    ),
+    (
+        "moderation is free",
+        {"kind": "moderations", "model": "omni-moderation-latest", "timestamp": NOON, "input_tokens": 12_345},
+        {"omni-moderation-latest, input": "0"},
+    ),
+    (
+        # dall-e-2: 0.018 for 512x512.
+        "DALL·E 2 by size",
+        {"kind": "images", "model": "dall-e-2", "size": "512x512", "timestamp": NOON, "images": 3},
+        {"dall-e-2, images 512x512": "0.054"},
+    ),
+    (
+        # dall-e-3: 0.12 for hd 1792x1024.
+        "DALL·E 3 by size and quality",
+        {
+            "kind": "images",
+            "model": "dall-e-3",
+            "size": "1792x1024",
+            "quality": "hd",
+            "timestamp": NOON,
+            "images": 2,
+        },
+        {"dall-e-3, images hd 1792x1024": "0.24"},
+    ),
+    (
+        # whisper-1: 0.006 a minute.
+        "whisper by the second",
+        {"kind": "audio_transcriptions", "model": "whisper-1", "timestamp": NOON, "seconds": 61},
+        {"whisper-1, transcription": "0.0061"},
+    ),
+    (
+        # tts-1: 15.00 for a million characters.
+        "speech by the character",
+        {"kind": "audio_speeches", "model": "tts-1", "timestamp": NOON, "characters": 1_001},
+        {"tts-1, speech": "0.015015"},
+    ),
+    (
+        # 10.00 for 1,000 calls.
+        "web searches",
+        {"kind": "web_search_calls", "model": "gpt-5.4", "timestamp": NOON, "num_requests": 7},
+        {"gpt-5.4, web search calls": "0.07"},
+    ),
+    (
+        # 2.50 for 1,000 calls.
+        "file searches",
+        {"kind": "file_search_calls", "timestamp": NOON, "num_requests": 7},
+        {"file search calls": "0.0175"},
+    ),
+    (
+        # 0.03 a session.
+        "code interpreter",
+        {"kind": "code_interpreter_sessions", "timestamp": NOON, "num_sessions": 3},
+        {"code interpreter sessions": "0.09"},
+    ),
+    (
+        # 0.10 a GB and day: 24 GiB for an hour are a GB for a day. The rate of a GiB-hour is 0.10 / 24, rounded to
+        # 0.004166666666666667 once.
+        "storage by the hour",
+        {
+            "kind": "vector_stores",
+            "vector_store_id": "vs_1",
+            "timestamp": NOON,
+            "usage_bytes": 24 * 2**30,
+        },
+        {"vector store storage": "0.100000000000000008"},
+    ),
+]
+
+
+# Lists of batch and tier prices that the book knows to hold since October 2026.
+AUTUMN = at(2026, 11, 1)
+DATED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
+    (
+        # gpt-5-mini by batch: 0.125, 0.0125 and 1.00.
+        "a batch job",
+        completion(
+            "gpt-5-mini", AUTUMN, batch=True, input_tokens=MILLION, input_cached_tokens=200_000, output_tokens=10_000
+        ),
+        {
+            "gpt-5-mini, input (batch)": "0.1",
+            "gpt-5-mini, cached input (batch)": "0.0025",
+            "gpt-5-mini, output (batch)": "0.01",
+        },
+    ),
+    (
+        # gpt-5-mini by priority: 0.45 and 3.60.
+        "the priority tier",
+        completion("gpt-5-mini", AUTUMN, service_tier="priority", input_tokens=MILLION, output_tokens=10_000),
+        {"gpt-5-mini, input (priority)": "0.45", "gpt-5-mini, output (priority)": "0.036"},
+    ),
+    (
+        # gpt-5-mini by flex: 0.125 and 1.00.
+        "the flex tier",
+        completion("gpt-5-mini", AUTUMN, service_tier="flex", input_tokens=MILLION, output_tokens=10_000),
+        {"gpt-5-mini, input (flex)": "0.125", "gpt-5-mini, output (flex)": "0.01"},
+    ),
+    (
+        # gpt-5-mini: 0.25 and 2.00.
+        "the tier called default is the standard one",
+        completion("gpt-5-mini", AUTUMN, service_tier="default", input_tokens=MILLION, output_tokens=10_000),
+        {"gpt-5-mini, input": "0.25", "gpt-5-mini, output": "0.02"},
+    ),
+    (
+        # o3 until 2025-06-09: 10.00 ...
+        "the last second before a price changes",
+        completion("o3", at(2025, 6, 10, 0) - 1, input_tokens=MILLION),
+        {"o3, input": "10"},
+    ),
+    (
+        # ... and 2.00 from 2025-06-10 on.
+        "the first second of a new price",
+        completion("o3", at(2025, 6, 10, 0), input_tokens=MILLION),
+        {"o3, input": "2"},
+    ),
+]
+
+
+@pytest.fixture(params=[pytest.param(engine, id=engine.name) for engine in ENGINES])
+def priced(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Priced]:
+    engine: Engine = request.param
+    with closing(Priced(tmp_path, engine.open)) as made:
+        yield made
+
+
+def line_items(priced: Priced, start: int, end: int) -> dict[str, Decimal]:
+    results = priced.results(start, end, group_by="line_item")
+    return {result["line_item"]: Decimal(result["amount"]["value"]) for result in results}
+
+
+@pytest.mark.parametrize(("event", "expected"), [pytest.param(e, x, id=name) for name, e, x in (*CASES, *DATED)])
+def test_what_public_prices_make_of_an_event(priced: Priced, event: dict[str, Any], expected: dict[str, str]) -> None:
+    priced.send([{"id": "1"} | event])
+    when = event["timestamp"]
+    assert line_items(priced, when, when + 1) == {name: Decimal(value) for name, value in expected.items()}
+    assert priced.unpriced(when, when + 1) == []
+
+
+def test_quantities_and_their_units(priced: Priced) -> None:
+    priced.send([{"id": name} | event for name, event, _ in CASES])
+    units = {
+        result["line_item"].rpartition(", ")[2]: (result["quantity"], result["quantity_unit"])
+        for result in priced.results(NOON, NOON + DAY, group_by="line_item")
+    }
+    for words, expected in {
+        "images 512x512": (3, "images"),
+        "transcription": (61, "duration_seconds"),
+        "speech": (1_001, "characters"),
+        "vector store storage": (24, "gibibyte_hours"),
+        "code interpreter sessions": (3, "sessions"),
+        "file search calls": (7, "calls"),
+        "image output": (4_000, "tokens"),
+    }.items():
+        assert units[words] == expected, words
+    without = priced.results(NOON, NOON + DAY)
+    assert {(result["quantity"], result["quantity_unit"]) for result in without} == {(None, None)}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(completion("mystery-1", input_tokens=5, output_tokens=7), id="an unknown model"),
+        pytest.param(completion("gpt-4o", batch=True, input_tokens=5, output_tokens=7), id="batch without a price"),
+        pytest.param(
+            completion("gpt-4o", service_tier="priority", input_tokens=5, output_tokens=7),
+            id="a service tier before its price is known",
+        ),
+        pytest.param(completion("gpt-4o", service_tier="scale", input_tokens=5, output_tokens=7), id="an unknown tier"),
+    ],
+)
+def test_no_known_price_is_not_zero(priced: Priced, event: dict[str, Any]) -> None:
+    priced.send([{"id": "1"} | event])
+    assert priced.results(NOON, NOON + DAY, group_by="line_item") == []
+    found = {(each.kind, each.part, each.quantity) for each in priced.unpriced(NOON, NOON + DAY)}
+    assert found == {("completions", "input_text_tokens", 5), ("completions", "output_text_tokens", 7)}
+
+
+def test_a_part_without_a_price_is_unpriced_by_itself(priced: Priced) -> None:
+    # text-embedding-3-small has a price for input only.
+    priced.send([completion("text-embedding-3-small", id="1", input_tokens=MILLION, output_tokens=7)])
+    assert line_items(priced, NOON, NOON + DAY) == {"text-embedding-3-small, input": Decimal("0.02")}
+    (each,) = priced.unpriced(NOON, NOON + DAY)
+    assert (each.part, each.quantity) == ("output_text_tokens", 7)
+
+
+def test_a_size_is_charged_for_the_largest_of_each_hour(priced: Priced) -> None:
+    gib = 2**30
+    seen = {"a": (0, 2 * gib), "b": (1800, 3 * gib), "c": (3600, 1 * gib)}
+    priced.send(
+        [
+            {"kind": "vector_stores", "id": name, "vector_store_id": "vs", "timestamp": NOON + off, "usage_bytes": size}
+            for name, (off, size) in seen.items()
+        ]
+    )
+    (result,) = priced.results(NOON, NOON + DAY, group_by="line_item")
+    assert result["quantity"] == 4
+    assert result["amount"]["value"] == 4 * Decimal("0.004166666666666667")
