@@ -1,9 +1,11 @@
 """`usageledger verify`: whether a ledger keeps its promises."""
 
+from itertools import chain
 from pathlib import Path
 
 import typer
 
+from usageledger.buckets import LATEST_TIME
 from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder
 from usageledger.cli.output import CommandError, counted, note, print_data, print_json
 from usageledger.settings import load_settings
@@ -23,25 +25,34 @@ def verify(data: DataFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     """Check that a ledger's numbers add up.
 
     Reads every event: no identity is stored twice, every value is one that an
-    event may have, and all sums agree.
+    event may have, all sums agree, and costs are quantity times rate, digit by
+    digit.
     """
     from usageledger.ledger import open_ledger  # noqa: PLC0415 - an engine is loaded only to read
     from usageledger.ledger.verify import verify as findings_of  # noqa: PLC0415 - the same
+    from usageledger.ledger.verify_costs import verify_costs  # noqa: PLC0415 - the same
+    from usageledger.registry import open_registry  # noqa: PLC0415 - the same
+    from usageledger.server.pricing import PriceTables  # noqa: PLC0415 - the same
 
     settings = load_settings({"data": data})
     if not Path(settings.ledger_url.removeprefix("duckdb:///")).exists():
         raise CommandError(f"There is no ledger in {settings.data.absolute()}: check --data.", exit_code=2)
     ledger = open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)
+    registry = open_registry(settings.registry_url)
     try:
         events = ledger.count()
         if not as_json:
             note(f"{counted(events, 'event')} in {settings.data.absolute()}" if events else "The ledger is empty.")
         findings = []
-        for finding in findings_of(ledger):
+        prices = PriceTables(registry.rate_cards)
+        subjects = {card.card_id: card.subject for card in prices.all()}
+        costs = verify_costs(ledger, prices.window(0, LATEST_TIME).prices, subjects)
+        for finding in chain(findings_of(ledger), costs):
             findings.append({"name": finding.name, "ok": finding.ok, "detail": finding.detail})
             if not as_json:
                 print_data(f"{'ok    ' if finding.ok else 'FAILED'}  {finding.name}: {finding.detail}")
     finally:
+        registry.close()
         ledger.close()
     ok = all(finding["ok"] for finding in findings)
     if as_json:

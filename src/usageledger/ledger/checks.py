@@ -8,8 +8,12 @@ from typing import Any
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.events import LARGEST_COUNT, LONGEST_ID
+from usageledger.ledger.costs import FLOWS
+from usageledger.ledger.protocol import CardUse
 from usageledger.ledger.schema import DELTAS, ROLLUP_KEYS, ROLLUPS, Rollup
-from usageledger.meters import GAUGES, MEASURE_COLUMNS, METERS
+from usageledger.meters import CACHE_WRITE, CACHED, GAUGES, MEASURE_COLUMNS, METER_BY_KIND, METERS, UNCACHED
+from usageledger.pricing import Subject
+from usageledger.pricing.cards import STORED_PART
 
 DAY_SECONDS = 86_400
 STRETCH_EVENTS = 1_000_000  # events compared with their sums at once, so that memory does not grow with the ledger
@@ -84,6 +88,45 @@ def _differences(rollup: Rollup, where: str, limit: int) -> str:
         f"SELECT '{rollup.table}' AS rollup, span, {keys} FROM ({both}) AS sides GROUP BY span, {keys} "
         f"HAVING MAX(side) < 1 OR MIN(side) > -1 OR {' OR '.join(differ)} ORDER BY span, {keys} LIMIT {limit}"
     )
+
+
+def cards_used(read: Read) -> list[CardUse]:
+    """Which rate cards events have, by what the events say."""
+    tokens = " + ".join((*UNCACHED, *CACHED, *CACHE_WRITE))
+    texts = ("model", "service_tier", "size", "quality", "context_level")
+    keys = f"rate_id, day, kind, provider, COALESCE(batch, FALSE) AS batch, {', '.join(texts)}"
+    found = read(
+        f"SELECT {keys}, MIN(input) AS least, MAX(input) AS most, MIN(second) AS first, MAX(second) AS last, "
+        f"COUNT(*) AS events FROM (SELECT *, ts - ts % {DAY_SECONDS} AS day, ts % {DAY_SECONDS} AS second, "
+        f"{tokens} AS input FROM events) AS told GROUP BY ALL ORDER BY day, rate_id"
+    )
+    rows = zip(*(values.tolist() for values in found.values()), strict=True)
+    uses: list[CardUse] = []
+    for rate_id, day, kind, provider, batch, *rest in rows:
+        named = dict(zip(texts, rest[: len(texts)], strict=True))
+        subject = Subject(day=day, kind=kind, provider=provider, batch=bool(batch), **named)
+        uses.append(CardUse(rate_id, subject, *rest[len(texts) :]))
+    return uses
+
+
+def quantities(read: Read, start: int, end: int) -> list[tuple[int, str, int]]:
+    """(`rate_id`, part, quantity) of events; a size is a row for each store and hour, with its largest."""
+    inside = f"ts >= {start} AND ts < {end}"
+    sums = ", ".join(f"CAST(SUM({part}) AS VARCHAR) AS {part}_sum" for part in FLOWS)
+    found = read(f"SELECT rate_id, {sums} FROM events WHERE {inside} GROUP BY rate_id")
+    rate_ids = found["rate_id"].tolist()
+    summed = [
+        (rate_id, part, int(text))
+        for part in FLOWS
+        for rate_id, text in zip(rate_ids, found[f"{part}_sum"].tolist(), strict=True)
+    ]
+    stores = ", ".join(dimension.name for dimension in METER_BY_KIND["vector_stores"].dimensions)
+    sizes = read(
+        f"SELECT rate_id, MAX({STORED_PART}) AS size FROM events WHERE {inside} AND kind = 'vector_stores' "
+        f"GROUP BY rate_id, ts - ts % 3600, {stores}"
+    )
+    seen = zip(sizes["rate_id"].tolist(), sizes["size"].tolist(), strict=True)
+    return [*summed, *((rate_id, STORED_PART, size) for rate_id, size in seen)]
 
 
 def _words(columns: Mapping[str, Any]) -> list[str]:

@@ -27,7 +27,7 @@ from usageledger.errors import (
 )
 from usageledger.ledger import answers, checks, costs, deltas, journal, sql, upkeep
 from usageledger.ledger.connection import cannot_open, connect, deadline, first_line
-from usageledger.ledger.protocol import Outcome, Unpriced
+from usageledger.ledger.protocol import CardUse, Outcome, Unpriced
 from usageledger.ledger.schema import (
     DELTAS,
     EVENT_COLUMNS,
@@ -358,6 +358,14 @@ class DuckDBLedger:
     def rollup_differences(self, limit: int) -> list[str]:
         """See `Ledger.rollup_differences`."""
         return checks.rollup_differences(self._read, limit)
+
+    def cards_used(self) -> list[CardUse]:
+        """See `Ledger.cards_used`."""
+        return checks.cards_used(self._read)
+
+    def quantities(self, start: int, end: int) -> list[tuple[int, str, int]]:
+        """See `Ledger.quantities`."""
+        return checks.quantities(self._read, start, end)
 
     def ready(self) -> bool:
         """See `Ledger.ready`."""

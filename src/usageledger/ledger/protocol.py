@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from usageledger.pages import Aggregate
+from usageledger.pricing import Subject
 from usageledger.query import Query
 
 
@@ -33,6 +34,30 @@ class Unpriced:
     rate_id: int
     part: str
     quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class CardUse:
+    """The events of one subject that have one rate card.
+
+    Attributes:
+        subject: what the events themselves say, with `band` and `second` 0.
+        input_least, input_most: input tokens of the smallest and the largest event.
+        second_least, second_most: the seconds of the day of the earliest and the latest event.
+    """
+
+    rate_id: int
+    subject: Subject
+    input_least: int
+    input_most: int
+    second_least: int
+    second_most: int
+    events: int
+
+    @property
+    def day(self) -> int:
+        """The start of the UTC day."""
+        return self.subject.day
 
 
 class Ledger(Protocol):
@@ -112,6 +137,14 @@ class Ledger(Protocol):
 
     def rollup_differences(self, limit: int) -> list[str]:
         """Where a rollup says something other than the events, in words; at most `limit`."""
+        ...
+
+    def cards_used(self) -> list[CardUse]:
+        """Which rate cards events have, by what the events say."""
+        ...
+
+    def quantities(self, start: int, end: int) -> list[tuple[int, str, int]]:
+        """(`rate_id`, part, quantity) of the events themselves between these times; a size is a row for each hour."""
         ...
 
     def ready(self) -> bool:

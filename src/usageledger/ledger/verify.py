@@ -43,13 +43,13 @@ class Finding:
 
 def verify(ledger: Ledger) -> Iterator[Finding]:
     """Checks that events are well formed and count once, and that all sums of them agree; a finding for each check."""
-    events = _counted(ledger.count(), "event")
-    yield _finding("events are well formed", ledger.malformed(MOST_SHOWN), events)
-    yield _finding("every event counts once", ledger.doubled(MOST_SHOWN), events)
-    yield _finding("rollups equal the events", ledger.rollup_differences(MOST_SHOWN), "every day and hour")
+    events = counted(ledger.count(), "event")
+    yield finding("events are well formed", ledger.malformed(MOST_SHOWN), events)
+    yield finding("every event counts once", ledger.doubled(MOST_SHOWN), events)
+    yield finding("rollups equal the events", ledger.rollup_differences(MOST_SHOWN), "every day and hour")
     kinds = list(_kinds_used(ledger))
-    days = _counted(len({day for kind in kinds for day in kind.days}), "day")
-    days += f", {_counted(len(kinds), 'kind')} of usage"
+    days = counted(len({day for kind in kinds for day in kind.days}), "day")
+    days += f", {counted(len(kinds), 'kind')} of usage"
     sample = f"up to {SAMPLE_DAYS} days of each kind"
     for name, compare, compared in (
         ("groups sum to the whole", _by_groups, f"{days}; by all dimensions at once on {sample}"),
@@ -60,16 +60,18 @@ def verify(ledger: Ledger) -> Iterator[Finding]:
         differences = list(islice((words for kind in kinds for words in compare(kind)), MOST_SHOWN))
         left_out = list(dict.fromkeys(words for kind in kinds for words in kind.left_out))
         more = f"; left out: {', '.join(left_out[:MOST_SHOWN])}" if left_out else ""
-        yield _finding(name, differences, compared + more)
+        yield finding(name, differences, compared + more)
         for kind in kinds:
             kind.left_out.clear()
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """`1 event`, `12,000 events`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _finding(name: str, wrong: Sequence[str], compared: str) -> Finding:
+def finding(name: str, wrong: Sequence[str], compared: str) -> Finding:
+    """What came of a check: what is `wrong`, or else what was compared."""
     return Finding(name, not wrong, "; ".join(wrong) if wrong else compared)
 
 

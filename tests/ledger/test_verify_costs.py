@@ -1,0 +1,91 @@
+"""Costs of a sound ledger pass every check; where cards, prices or sums are wrong, the right ones fail."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.costs import Priced
+from tests.engines import Engine
+from tests.ledger.test_verify import START, some_events
+from tests.samples import NOW, wire
+
+from usageledger.ledger import upkeep
+from usageledger.ledger.verify_costs import verify_costs
+from usageledger.meters import METERS
+from usageledger.pricing import Prices, Subject
+
+NAMES = [
+    "every event has its rate card",
+    "costs equal quantity times rate",
+    "groups of costs sum to the whole",
+    "hours of costs sum to days",
+]
+
+
+class EveryPrice:
+    """A book with a price for everything, and two bands."""
+
+    def offers(self, subject: Subject, overrides: Any) -> list[tuple[Subject, Prices]]:
+        return [(replace(subject, band=band), self.prices(subject, band)) for band in (0, 2000)]
+
+    def prices(self, subject: Subject, band: int) -> Prices:
+        return Prices({part: 10**9 * (number + 1) + band for number, part in enumerate(subject.parts)})
+
+
+@pytest.fixture
+def priced(engine: Engine, tmp_path: Path) -> Iterator[Priced]:
+    with closing(Priced(tmp_path, engine.open, EveryPrice())) as made:
+        events = [wire(usage) for usage in some_events([meter.kind for meter in METERS], per_kind=12, days=3)]
+        random.Random(2).shuffle(events)
+        made.send(events)
+        assert made.ledger.count() == len(events)
+        yield made
+
+
+def failed(priced: Priced, change: Callable[[int, Prices], Prices | None] = lambda _, prices: prices) -> dict[str, str]:
+    """The checks that fail, and what they say."""
+    subjects = {card.card_id: card.subject for card in priced.tables.all() if change(card.card_id, card.prices)}
+    table = priced.tables.window(0, 2**40).prices
+    findings = list(verify_costs(priced.ledger, table, subjects))
+    assert [finding.name for finding in findings] == NAMES
+    return {finding.name: finding.detail for finding in findings if not finding.ok}
+
+
+def test_a_sound_ledger_passes(priced: Priced) -> None:
+    assert failed(priced) == {}
+    assert len({result["line_item"] for result in priced.results(START, NOW, group_by="line_item")}) > 50
+
+
+def test_a_card_that_the_registry_lacks(priced: Priced) -> None:
+    used = priced.ledger.cards_used()[0].rate_id
+    found = failed(priced, lambda card, prices: None if card == used else prices)
+    assert list(found) == ["every event has its rate card"]
+    assert f"card {used}, which the registry lacks" in found["every event has its rate card"]
+
+
+@pytest.mark.parametrize(
+    ("change", "fails"),
+    [
+        # The card of another model, tier or day.
+        ("UPDATE {table} SET rate_id = rate_id + 7 WHERE kind = 'completions'", "every event has its rate card"),
+        ("UPDATE deltas SET input_text_tokens = input_text_tokens + 1", "costs equal quantity times rate"),
+    ],
+)
+def test_what_was_tampered_with_is_found(priced: Priced, change: str, fails: str) -> None:
+    for table in ("events", "deltas") if "{table}" in change else ("",):
+        priced.ledger._writer.execute(change.format(table=table))
+    assert fails in failed(priced)
+
+
+def test_hours_and_days_that_disagree(priced: Priced) -> None:
+    # Sums that are in the rollups already: of days and of hours by themselves.
+    upkeep.flush(priced.ledger._writer)
+    priced.ledger._writer.execute("UPDATE rollup_1h SET num_requests = num_requests + 1 WHERE num_requests > 0")
+    assert list(failed(priced)) == ["hours of costs sum to days"]
+    priced.ledger._writer.execute("UPDATE rollup_1d SET seconds = seconds + 1 WHERE seconds > 0")
+    # By user the answer comes from the events, so that it differs from the whole as well.
+    assert list(failed(priced)) == NAMES[1:]
