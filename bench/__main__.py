@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,18 @@ from bench.data import DAY, START, Generator, wire_events
 from bench.load import Connection, request_bytes, run
 from usageledger.ledger import open_ledger
 from usageledger.ledger.schema import create_tables
+from usageledger.pricing.book import PriceBook
+from usageledger.registry import open_registry
+from usageledger.server.pricing import CardGiver
 
+# The server as it is, but that every event gets the card 1 without a look.
+WITHOUT_PRICES = """
+import numpy as np
+from usageledger.cli import main
+from usageledger.server.pricing import CardGiver
+CardGiver.cards = lambda self, rows: np.ones(rows.num_rows, np.int64)
+main()
+"""
 KEY = "sk-admin-bench-0000000000000000"
 CONNECTIONS = 8
 DAYS = 31
@@ -50,9 +62,14 @@ def ingestion(seconds: float) -> Iterator[dict[str, Any]]:
     batches = [generator.table(_recent(1_000, age_seconds=60 + (count - number) / 60)) for number in range(count)]
     bodies = [msgspec.json.encode(wire_events(batch)) for batch in batches]
     floor = _floor(batches[:200])
+    sent = [request_bytes("/v1/events", KEY, body) for body in bodies]
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder), priced=False) as (port, _):
+        run(port, sent[:20], CONNECTIONS)
+        took, latencies = run(port, sent[20:], CONNECTIONS)
+        yield figure("events/s, batches of 1,000, pricing off", 1000 * len(latencies) / took, None, floor, "events/s")
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (port, _):
-        run(port, [request_bytes("/v1/events", KEY, body) for body in bodies[:20]], CONNECTIONS)
-        took, latencies = run(port, [request_bytes("/v1/events", KEY, body) for body in bodies[20:]], CONNECTIONS)
+        run(port, sent[:20], CONNECTIONS)
+        took, latencies = run(port, sent[20:], CONNECTIONS)
         yield figure("events/s, batches of 1,000", 1000 * len(latencies) / took, 60_000, floor, "events/s")
         yield figure("  p99 of a batch", p(latencies, 99), None, None, "ms")
         singles = wire_events(generator.table(_recent(int(2_000 * seconds), age_seconds=30)))
@@ -90,35 +107,42 @@ def queries(events: int) -> Iterator[dict[str, Any]]:
         data = Path(folder)
         began = time.perf_counter()
         ledger = open_ledger(f"duckdb:///{data}/ledger.duckdb")
+        registry = open_registry(f"sqlite:///{data}/registry.sqlite")
+        giver = CardGiver(registry.rate_cards, PriceBook())
         for table in Generator(seed=2).tables(events, DAYS, 50_000):
-            ledger.append(table)
+            place = table.column_names.index("rate_id")
+            ledger.append(table.set_column(place, "rate_id", pa.array(giver.cards(table))))
             while ledger.compact():
                 pass
         ledger.close()
+        registry.close()
         print(f"{events:,} events written in {time.perf_counter() - began:.0f} s", file=sys.stderr)
         floors = _query_floors(data)
         size = sum(file.stat().st_size for file in data.glob("ledger.duckdb*"))
         with served(data) as (port, process):
-            for (name, (parameters, target)), floor in zip(QUERIES.items(), floors, strict=True):
-                latencies, length = _query(port, parameters)
+            for (name, (address, target)), floor in zip_longest(QUERIES.items(), floors):
+                latencies, length = _query(port, address)
                 yield figure(f"{name}, p50", p(latencies, 50), target, floor, "ms")
                 yield figure(f"  p99, page of {length / 1e6:.1f} MB", p(latencies, 99), None, None, "ms")
             yield figure("disk", size / events, None, None, "bytes/event")
             yield figure("resident memory while serving", _resident_bytes(process.pid) / 2**20, None, None, "MiB")
 
 
+USAGE, COSTS = "/v1/organization/usage/completions", "/v1/organization/costs"
 WINDOW = f"start_time={START}&end_time={START + DAYS * DAY}"
 QUERIES: dict[str, tuple[str, float | None]] = {
-    "31x1d by model and project": (f"{WINDOW}&limit=31&group_by=model,project_id", 50),
-    "31x1d": (f"{WINDOW}&limit=31", None),
-    "31x1d by model": (f"{WINDOW}&limit=31&group_by=model", None),
-    "168x1h by model": (f"{WINDOW}&limit=168&bucket_width=1h&group_by=model", None),
-    "1440x1m": (f"{WINDOW}&limit=1440&bucket_width=1m", None),
+    "31x1d by model and project": (f"{USAGE}?{WINDOW}&limit=31&group_by=model,project_id", 50),
+    "31x1d": (f"{USAGE}?{WINDOW}&limit=31", None),
+    "31x1d by model": (f"{USAGE}?{WINDOW}&limit=31&group_by=model", None),
+    "168x1h by model": (f"{USAGE}?{WINDOW}&limit=168&bucket_width=1h&group_by=model", None),
+    "1440x1m": (f"{USAGE}?{WINDOW}&limit=1440&bucket_width=1m", None),
+    "costs 31x1d by line item": (f"{COSTS}?{WINDOW}&limit=31&group_by=line_item", 30),
+    "costs 31x1d by project and line item": (f"{COSTS}?{WINDOW}&limit=31&group_by=project_id,line_item", None),
 }
 
 
-def _query(port: int, parameters: str) -> tuple[list[float], int]:
-    request = request_bytes(f"/v1/organization/usage/completions?{parameters}", KEY)
+def _query(port: int, address: str) -> tuple[list[float], int]:
+    request = request_bytes(address, KEY)
     latencies: list[float] = []
     length = 0
     with Connection(port) as connection:
@@ -156,9 +180,10 @@ def _query_floors(data: Path) -> list[float]:
 
 
 @contextmanager
-def served(data: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+def served(data: Path, *, priced: bool = True) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """A real server on `data`: its port and its process."""
-    command = [sys.executable, "-m", "usageledger", "serve", "--port", "0", "--data", str(data), "--json"]
+    start = ["-m", "usageledger"] if priced else ["-c", WITHOUT_PRICES]
+    command = [sys.executable, *start, "serve", "--port", "0", "--data", str(data), "--json"]
     environment = {**os.environ, "USAGELEDGER_ADMIN_KEY": KEY}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:

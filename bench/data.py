@@ -12,7 +12,14 @@ import pyarrow as pa
 from usageledger.columns import SCHEMA
 from usageledger.meters import DIMENSIONS, METER_BY_KIND
 
-PROJECTS, USERS, KEYS, MODELS = 50, 2_000, 5_000, 30
+PROJECTS, USERS, KEYS = 50, 2_000, 5_000
+# Known to the price book, so that most of the usage is priced.
+MODELS = (
+    *("gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "gpt-5", "gpt-5-mini"),
+    *("gpt-5-nano", "gpt-5.1", "gpt-5.2", "gpt-5.4", "gpt-5.4-mini", "gpt-5.4-nano", "gpt-5.5", "o1", "o1-mini", "o3"),
+    *("o3-mini", "o4-mini", "gpt-4-turbo", "gpt-4", "gpt-3.5-turbo", "gpt-audio", "gpt-realtime", "gpt-image-1"),
+    *("text-embedding-3-small", "text-embedding-3-large", "gpt-5-pro", "gpt-5.3-codex", "gpt-4o-search-preview"),
+)
 START = 1_759_276_800  # 2025-10-01T00:00:00Z
 DAY = 86_400
 # What share of the events is of each kind.
@@ -53,7 +60,7 @@ class Generator:
             "project_id": _names("proj_{:04d}", self._key_project[keys]),
             "user_id": _names("user_{:06d}", self._key_user[keys]),
             "api_key_id": _names("key_{:06d}", keys),
-            "model": _names("model-{:02d}-2025-08-07", self._zipf(MODELS, count)),
+            "model": np.array(MODELS, object)[self._zipf(len(MODELS), count)],
             "batch": self._random.random(count) < 0.1,
             "service_tier": self._random.choice(["default", "flex", "priority"], count, p=[0.9, 0.05, 0.05]),
             "vector_store_id": _names("vs_{:04d}", self._zipf(500, count)),

@@ -152,7 +152,7 @@ def _query(meter: Meter, given: dict[str, list[str]], now: int, limit: str | Non
     open_ended = end is None
     end = max(start, now) if end is None else end
     if meter.priced:
-        start, end = floor(start, width.seconds), -floor(-end, width.seconds)
+        start, end = floor(start, width.seconds), min(-floor(-end, width.seconds), LATEST_TIME)
     return Query(
         meter=meter,
         start_time=start,

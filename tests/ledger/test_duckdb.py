@@ -10,7 +10,7 @@ import duckdb as engine_module
 import pyarrow as pa
 import pytest
 from tests.conftest import OpenLedger
-from tests.samples import DAY, TODAY, answer, append, ask, usage
+from tests.samples import DAY, TODAY, answer, append, ask, table, usage, wire
 
 from usageledger.errors import (
     InvalidRequestError,
@@ -19,8 +19,9 @@ from usageledger.errors import (
     LedgerUnavailableError,
     LedgerVersionError,
 )
-from usageledger.ledger import Ledger, deltas, sql
+from usageledger.ledger import Ledger, deltas, sql, upkeep
 from usageledger.ledger.duckdb import DuckDBLedger
+from usageledger.ledger.journal import to_bytes
 from usageledger.ledger.schema import VERSION
 
 EVENTS = [usage("completions", f"e{n}", TODAY + n, model=f"m{n}", output_text_tokens=n) for n in range(50)]
@@ -54,6 +55,54 @@ def change(path: Path, *statements: str) -> None:
     with closing(engine_module.connect(str(path))) as connection:
         for statement in statements:
             connection.execute(statement)
+
+
+# --- rate cards for events from before there were any ------------------------------------------------------------
+
+
+def older(path: Path, *, journal: bool) -> None:
+    """The file as version 1 of the schema left it, its last two events in the journal where asked for."""
+    changes = [f"ALTER TABLE {t} DROP COLUMN rate_id" for t in ("events", "rollup_1d", "rollup_1h", "deltas")]
+    change(path, *changes, "UPDATE ledger_version SET version = 1")
+    if journal:
+        rows = table([wire(usage("images", f"late {n}", TODAY - 1 - n, images=1)) for n in range(2)])[0]
+        with closing(engine_module.connect(str(path))) as connection:
+            blob = to_bytes(rows.drop_columns("rate_id"))
+            connection.execute("INSERT INTO journal VALUES (0, ?)", [blob])
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_a_ledger_of_the_first_version(path: Path, journal: bool) -> None:
+    older(path, journal=journal)
+    with closing(DuckDBLedger(path)) as ledger:
+        assert ledger.count() == len(EVENTS) + 2 * journal
+        assert append(ledger, EVENTS) == ["duplicate"] * len(EVENTS)
+        assert append(ledger, [usage("images", "new", TODAY + 5, images=3)]) == ["accepted"]
+        assert ledger.rollup_differences(9) == ledger.doubled(9) == ledger.malformed(9) == []
+    with closing(DuckDBLedger(path)) as ledger:
+        assert ledger.count() == len(EVENTS) + 2 * journal + 1
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_events_without_a_card_are_given_one(path: Path, flushed: bool) -> None:
+    older(path, journal=True)
+    with closing(DuckDBLedger(path)) as ledger:
+        if flushed:
+            upkeep.flush(ledger._writer)
+        before = [answer(ledger, ask(kind, TODAY - DAY, TODAY + DAY)) for kind in ("completions", "images")]
+        seen: list[int] = []
+
+        def cards(rows: pa.Table) -> Any:
+            seen.append(rows.num_rows)
+            return 10 + rows["ts"].to_numpy() % 3
+
+        assert ledger.give_cards(cards) == sum(seen) == len(EVENTS) + 2
+        assert ledger.give_cards(cards) == 0
+        assert [answer(ledger, ask(kind, TODAY - DAY, TODAY + DAY)) for kind in ("completions", "images")] == before
+        assert ledger.rollup_differences(9) == ledger.doubled(9) == []
+        given = ledger._writer.execute("SELECT DISTINCT rate_id FROM events ORDER BY 1").fetchall()
+        assert given == [(10,), (11,), (12,)]
+        assert append(ledger, EVENTS) == ["duplicate"] * len(EVENTS)
 
 
 # --- the file ----------------------------------------------------------------------------------------------------
@@ -197,14 +246,14 @@ def test_a_commit_that_fails_half_way_leaves_nothing(
 @pytest.mark.parametrize("batch", BATCHES)
 def test_a_table_that_is_gone_keeps_nothing(opened: Ledger, batch: str) -> None:
     writer: Any = cast("DuckDBLedger", opened)._writer
-    for table in ("journal", "deltas"):
-        writer.execute(f"ALTER TABLE {table} RENAME TO hidden")
-        table_is_used = (batch == "small") == (table == "journal")
+    for name in ("journal", "deltas"):
+        writer.execute(f"ALTER TABLE {name} RENAME TO hidden")
+        table_is_used = (batch == "small") == (name == "journal")
         if table_is_used:
             with pytest.raises(LedgerUnavailableError, match=r"^The ledger could not write: ") as caught:
                 append(opened, BATCHES[batch])
             assert "\n" not in str(caught.value)
-        writer.execute(f"ALTER TABLE hidden RENAME TO {table}")
+        writer.execute(f"ALTER TABLE hidden RENAME TO {name}")
     assert opened.ready()
     assert append(opened, BATCHES[batch]) == ["accepted"] * len(BATCHES[batch])
     assert opened.count() == len(EVENTS) + len(BATCHES[batch])

@@ -33,8 +33,10 @@ from usageledger.server.schemas import NO_NUL, Schema, components, const, event_
 from usageledger.settings import Settings
 
 LISTS = "Given again and again, in brackets (`{0}[]=`), or with commas between the values."
-SPACED_COMMAS = r"^([^,\u0000]|, )*$"
-NO_COMMA = r"^[^,\u0000]*$"
+# A comma ends a value, so that one item may stand for several; none of them is empty.
+VALUES = r"^[^,\u0000]+(,[^,\u0000]+)*$"
+# The same where values have commas with a space behind.
+SPACED_VALUES = r"^([^,\u0000]|, )+(,(?! )([^,\u0000]|, )+)*$"
 TAGS = {
     "Usage": "How much was used, by buckets of time. The same as OpenAI's Organization Usage API.",
     "Events": "Usage on its way in.",
@@ -235,7 +237,7 @@ def _filter(dimension: Dimension) -> Schema:
     elif dimension.values:
         items = {"type": "string", "enum": list(dimension.values)}
     else:
-        items = {"type": "string", "minLength": 1, "pattern": SPACED_COMMAS if dimension.has_commas else NO_COMMA}
+        items = {"type": "string", "minLength": 1, "pattern": SPACED_VALUES if dimension.has_commas else VALUES}
     more = "" if dimension.values else " A value with a comma goes in brackets."
     return _list(name, items, f"Only usage of these. {dimension.doc}{more}", MOST_FILTER_VALUES)
 
@@ -315,7 +317,7 @@ def _projects() -> dict[str, Schema]:
 
 
 def _users() -> dict[str, Schema]:
-    email: Schema = {"type": "string", "minLength": 1, "pattern": NO_COMMA}
+    email: Schema = {"type": "string", "minLength": 1, "pattern": VALUES}
     emails = _list("emails", email, "Only users with these addresses.", MOST_EMAILS)
     listed = _operation("Users", "list-users", "List users.", "UserList", scopes=READ_NAMES, parameters=_paged(emails))
     got = _operation("Users", "retrieve-user", "Get a user.", "User", scopes=READ_NAMES, errors=FIND_ERRORS)

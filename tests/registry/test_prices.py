@@ -1,0 +1,70 @@
+"""Rate cards: given once, revised, never changed."""
+
+import threading
+from contextlib import ExitStack
+
+import pytest
+
+from usageledger.errors import RegistryError
+from usageledger.pricing import Override, Prices, Subject
+from usageledger.registry import Registry, open_registry
+
+ONE, TWO = (Subject(0, "completions", "openai", model) for model in ("one", "two"))
+CHEAP, DEAR = Prices({"input_text_tokens": 1}, {"input_text_tokens": "a list"}), Prices({"input_text_tokens": 10**24})
+
+
+def said(registry: Registry) -> list[tuple[int, int, Subject, Prices]]:
+    return [(card.card_id, card.revision, card.subject, card.prices) for card in registry.rate_cards.since(0)]
+
+
+def test_a_card_is_given_once_and_for_good(registry: Registry) -> None:
+    (one,) = registry.rate_cards.give([(ONE, CHEAP)])
+    assert registry.rate_cards.give([(TWO, DEAR), (ONE, DEAR)])[1] == one
+    assert [(revision, subject, prices) for _, revision, subject, prices in said(registry)] == [
+        (0, ONE, CHEAP),
+        (0, TWO, DEAR),
+    ]
+    assert registry.rate_cards.newest() == 2
+    assert [card.subject for card in registry.rate_cards.since(1)] == [TWO]
+
+
+def test_servers_that_give_the_same_cards_at_once_agree(url: str) -> None:
+    subjects = [(Subject(day * 86_400, "images", "openai", "m"), CHEAP) for day in range(50)]
+    found: list[list[int]] = []
+    with ExitStack() as stack:
+        registries = [stack.enter_context(open_registry(url)) for _ in range(4)]
+        threads = [threading.Thread(target=lambda r=r: found.append(r.rate_cards.give(subjects))) for r in registries]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(said(registries[0])) == len(subjects)
+    assert len(found) == 4
+    assert all(each == found[0] for each in found)
+    assert len(set(found[0])) == len(subjects)
+
+
+def test_a_revision_is_appended(registry: Registry) -> None:
+    one, two = registry.rate_cards.give([(ONE, CHEAP), (TWO, CHEAP)])
+    revision = registry.rate_cards.revise([(one, DEAR)], "a wrong price", now=100)
+    assert said(registry) == [(one, 0, ONE, CHEAP), (two, 0, TWO, CHEAP), (one, revision.id, ONE, DEAR)]
+    assert registry.rate_cards.revisions() == [revision]
+    assert [registry.rate_cards.revision_at(at) for at in (99, 100, 101)] == [0, revision.id, revision.id]
+
+
+def test_a_revision_needs_a_reason(registry: Registry) -> None:
+    cards = registry.rate_cards.give([(ONE, CHEAP)])
+    with pytest.raises(RegistryError, match="reason"):
+        registry.rate_cards.revise([(cards[0], DEAR)], "  ", now=1)
+    assert registry.rate_cards.revisions() == []
+    assert len(said(registry)) == 1
+
+
+def test_the_operators_prices_stay_in_their_order(registry: Registry) -> None:
+    prices = [
+        Override("images", "openai", "m", "images", "standard", 0, rate, size="auto", note="ü")
+        for rate in (10**24, 0, 5)
+    ]
+    registry.rate_cards.set_prices(prices[:1], now=1)
+    registry.rate_cards.set_prices(prices[1:], now=1)
+    assert registry.rate_cards.overrides() == prices
