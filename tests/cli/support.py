@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from tests.server.process import without_prices
 
 from usageledger.cli.demo_data import demo_tables
 from usageledger.meters import METER_BY_KIND
@@ -34,10 +35,10 @@ class Server:
     key: str | None
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        """Ends it; its exit code and everything that it wrote to stderr."""
+        """Ends it; its exit code and what it wrote to stderr, but for models without a price."""
         self.process.send_signal(number)
         _, errors = self.process.communicate(timeout=DEADLINE_S)
-        return self.process.returncode, errors
+        return self.process.returncode, without_prices(errors)
 
 
 Start = Callable[..., Server]

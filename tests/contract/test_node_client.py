@@ -14,6 +14,7 @@ from tests.server.process import RunningServer
 from usageledger.meters import METERS, Meter
 
 HERE = Path(__file__).parent / "node"
+COSTS_QUESTION = {"start_time": START, "end_time": END, "limit": 1, "group_by": ["line_item", "project_id"]}
 
 
 def method(meter: Meter) -> str:
@@ -53,7 +54,7 @@ def asked(server: RunningServer) -> dict[str, Any]:
     assert (HERE / "node_modules/openai").is_dir(), "The npm package openai is missing: run `make test`, or `npm ci`."
     done = subprocess.run(
         [node, HERE / "usage.mjs"],
-        input=json.dumps({method(meter): questions(meter) for meter in METERS}),
+        input=json.dumps({method(meter): questions(meter) for meter in METERS} | {"costs": [COSTS_QUESTION]}),
         env={**os.environ, "USAGELEDGER_URL": f"{server.url}/v1", "USAGELEDGER_KEY": server.key},
         capture_output=True,
         text=True,
@@ -68,6 +69,14 @@ def asked(server: RunningServer) -> dict[str, Any]:
 @pytest.mark.parametrize("meter", METERS, ids=lambda meter: meter.kind)
 def test_every_endpoint(asked, meter):
     assert asked["answers"][method(meter)] == expected(meter)
+
+
+def test_costs(asked, raw):
+    """Every page of them, as plain HTTP answers them at once."""
+    (buckets,) = asked["answers"]["costs"]
+    whole = raw.get("/organization/costs", params=COSTS_QUESTION | {"limit": 180}).json()["data"]
+    assert buckets == whole
+    assert sum(len(bucket["results"]) for bucket in buckets) > 20
 
 
 def test_lists_go_on_by_themselves(asked):

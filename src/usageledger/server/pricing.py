@@ -1,5 +1,6 @@
 """Rate cards for events as they come in, and the prices that costs are answered by."""
 
+import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,9 +18,12 @@ from usageledger.pricing.cards import PARTS
 from usageledger.registry import CardPrices, RateCards
 
 DAY_SECONDS = 86_400
+MOST_WARNINGS = 200  # names that are made up anew each time must not fill the log
 MOST_OFFERS = 100_000  # subjects remembered with their cards
 LARGEST_KEY = 2**40
 INPUT = (*UNCACHED, *CACHED, *CACHE_WRITE)
+
+logger = logging.getLogger("usageledger.pricing")
 
 # The stored columns that a price depends on, beside the time.
 KEYS = ("kind", "provider", "model", "service_tier", "batch", "size", "quality", "context_level")
@@ -49,6 +53,7 @@ class CardGiver:
         self._rate_cards = rate_cards
         self._book = book
         self._offers: dict[Subject, Offer] = {}
+        self._unpriced: set[tuple[str, str, str | None, str]] = set()
 
     def cards(self, rows: pa.Table) -> Ids:
         """The `rate_id` of each row (`columns.SCHEMA`), in the registry when this returns.
@@ -85,7 +90,20 @@ class CardGiver:
                 bands = tuple(dict.fromkeys(at.band for at, _ in offers))
                 ids = np.array([next(rate_ids) for _ in offers], np.int64)
                 self._offers[subject] = Offer(seconds, bands, ids.reshape(len(seconds), len(bands)))
+                if not any(prices.rates for _, prices in offers):
+                    self._warn(subject)
         return [self._offers[subject] for subject in subjects]
+
+    def _warn(self, subject: Subject) -> None:
+        """Logs once that there is no price for a model, or for a tier of it."""
+        known_as = (subject.kind, subject.provider, subject.model, subject.tier)
+        if known_as in self._unpriced or len(self._unpriced) == MOST_WARNINGS:
+            return
+        self._unpriced.add(known_as)
+        model = "no model" if subject.model is None else repr(subject.model)
+        logger.warning("no price for %s of %r: %s, tier %r", subject.kind, subject.provider, model, subject.tier)
+        if len(self._unpriced) == MOST_WARNINGS:
+            logger.warning("no price for many models: GET /v1/unpriced lists them")
 
 
 def _distinct(rows: pa.Table) -> tuple[Ids, Ids]:
