@@ -137,7 +137,7 @@ QUERIES: dict[str, tuple[str, float | None]] = {
     "168x1h by model": (f"{USAGE}?{WINDOW}&limit=168&bucket_width=1h&group_by=model", None),
     "1440x1m": (f"{USAGE}?{WINDOW}&limit=1440&bucket_width=1m", None),
     "costs 31x1d by line item": (f"{COSTS}?{WINDOW}&limit=31&group_by=line_item", 30),
-    "costs 31x1d by project and line item": (f"{COSTS}?{WINDOW}&limit=31&group_by=project_id,line_item", None),
+    "costs 31x1d by project": (f"{COSTS}?{WINDOW}&limit=31&group_by=project_id", None),
 }
 
 

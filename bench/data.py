@@ -20,7 +20,7 @@ MODELS = (
     *("o3-mini", "o4-mini", "gpt-4-turbo", "gpt-4", "gpt-3.5-turbo", "gpt-audio", "gpt-realtime", "gpt-image-1"),
     *("text-embedding-3-small", "text-embedding-3-large", "gpt-5-pro", "gpt-5.3-codex", "gpt-4o-search-preview"),
 )
-START = 1_759_276_800  # 2025-10-01T00:00:00Z
+START = 1_792_108_800  # 2026-10-16T00:00:00Z, since when the price book knows batch and tier prices
 DAY = 86_400
 # What share of the events is of each kind.
 KINDS = {

@@ -179,7 +179,8 @@ def _prices(text: str) -> Prices:
 
 def _override(text: str) -> Override:
     stored: dict[str, Any] = msgspec.json.decode(text)
-    return Override(**stored | {"rate": int(stored["rate"])})
+    stored["rate"] = int(stored["rate"])
+    return Override(**stored)
 
 
 def _digest(text: str) -> bytes:

@@ -21,6 +21,7 @@ from usageledger.server.routes import Handler, Services, in_slot, paged, pieces_
 
 UNPRICED_HEADER = "x-usageledger-unpriced"
 MOST_UNPRICED = 10_000
+MOST_COUNTS = 1_000  # pages whose counts are remembered
 MOST_ATTEMPTS = 3  # to answer by prices that did not change meanwhile
 
 
@@ -34,6 +35,7 @@ def cost_routes(services: Services, prices: PriceTables) -> list[Route]:
 
 def costs(services: Services, prices: PriceTables) -> Handler:
     """`GET /v1/organization/costs`: as usage, with the header `x-usageledger-unpriced` where any of it has no price."""
+    unpriced = UnpricedCounts(services)
 
     async def handle(request: Request) -> Response:
         await services.authenticator.require(request, "api.usage.read")
@@ -41,20 +43,44 @@ def costs(services: Services, prices: PriceTables) -> Handler:
         query = parse(COSTS, parameters(request), now=now, secret=services.page_secret)
         token = page_token(query, now=now, secret=services.page_secret)
 
+        def answer(table: PriceTable) -> tuple[list[bytes], int]:
+            results = services.cache.results(query, partial(_ask, services, table), table.stamp)
+            return pieces_of(render(query, results, token)), unpriced.count(query, table)
+
         def work() -> tuple[list[bytes], int]:
+            # An event may come with a card that the table does not have yet: then once more.
             for _ in range(MOST_ATTEMPTS):
                 table = prices.window(query.page_start, query.page_end, query.as_of)
-                results = services.cache.results(query, partial(_ask, services, table), table.stamp)
-                unpriced = _unpriced(services, query, table)
-                # An event may have come with a card that the table did not have: then once more.
+                answered = answer(table)
                 if prices.is_current(table):
-                    break
-            return pieces_of(render(query, results, token)), len({each.rate_id for each in unpriced})
+                    return answered
+            return answer(prices.window(query.page_start, query.page_end, query.as_of))
 
         pieces, cards = await in_slot(services, work)
         return paged(pieces, {UNPRICED_HEADER: str(cards)} if cards else {})
 
     return handle
+
+
+class UnpricedCounts:
+    """How many rate cards of a page lack a price that they need; remembered while nothing changes."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._kept: dict[Any, tuple[int | None, int]] = {}
+
+    def count(self, query: Query, table: PriceTable) -> int:
+        """Raises as `Ledger.unpriced` does."""
+        key = (query.page_start, query.page_end, query.filters, table.stamp)
+        version = self._services.ledger.version(query.page_start, query.page_end)
+        kept = self._kept.get(key)
+        if kept is not None and version is not None and kept[0] == version:
+            return kept[1]
+        found = len({each.rate_id for each in _unpriced(self._services, query, table)})
+        if len(self._kept) >= MOST_COUNTS:
+            self._kept.clear()
+        self._kept[key] = version, found
+        return found
 
 
 def _ask(services: Services, table: PriceTable, query: Query) -> list[tuple[int, bytes]]:

@@ -53,7 +53,7 @@ class CardGiver:
         self._rate_cards = rate_cards
         self._book = book
         self._offers: dict[Subject, Offer] = {}
-        self._unpriced: set[tuple[str, str, str | None, str]] = set()
+        self._unpriced: set[tuple[str, str, str | None]] = set()
 
     def cards(self, rows: pa.Table) -> Ids:
         """The `rate_id` of each row (`columns.SCHEMA`), in the registry when this returns.
@@ -95,8 +95,8 @@ class CardGiver:
         return [self._offers[subject] for subject in subjects]
 
     def _warn(self, subject: Subject) -> None:
-        """Logs once that there is no price for a model, or for a tier of it."""
-        known_as = (subject.kind, subject.provider, subject.model, subject.tier)
+        """Logs once that there is no price for a model, or for the tier of it that came first."""
+        known_as = (subject.kind, subject.provider, subject.model)
         if known_as in self._unpriced or len(self._unpriced) == MOST_WARNINGS:
             return
         self._unpriced.add(known_as)
@@ -126,9 +126,9 @@ def _distinct(rows: pa.Table) -> tuple[Ids, Ids]:
 
 def _subjects(rows: pa.Table, places: Ids) -> Iterable[Subject]:
     chosen = rows.select(["ts", *KEYS]).take(places)
-    for ts, *values in zip(*(chosen[name].to_pylist() for name in chosen.column_names), strict=True):
-        fields = dict(zip(KEYS, values, strict=True))
-        yield Subject(day=ts - ts % DAY_SECONDS, **fields | {"batch": bool(fields["batch"])})
+    for row in chosen.to_pylist():
+        ts: int = row.pop("ts")
+        yield Subject(day=ts - ts % DAY_SECONDS, batch=bool(row.pop("batch")), **row)
 
 
 @dataclass(frozen=True, slots=True)
