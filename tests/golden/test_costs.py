@@ -161,12 +161,6 @@ CASES: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         {"file search calls": "0.0175"},
     ),
     (
-        # 0.03 a session.
-        "code interpreter",
-        {"kind": "code_interpreter_sessions", "timestamp": NOON, "num_sessions": 3},
-        {"code interpreter sessions": "0.09"},
-    ),
-    (
         # 0.10 a GB and day: 24 GiB for an hour are a GB for a day. The rate of a GiB-hour is 0.10 / 24, rounded to
         # 0.004166666666666667 once.
         "storage by the hour",
@@ -215,6 +209,12 @@ DATED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         {"gpt-5-mini, input": "0.25", "gpt-5-mini, output": "0.02"},
     ),
     (
+        # 0.03 a session, until 2026-03-30.
+        "code interpreter",
+        {"kind": "code_interpreter_sessions", "timestamp": at(2026, 3, 30, 23), "num_sessions": 3},
+        {"code interpreter sessions": "0.09"},
+    ),
+    (
         # o3 until 2025-06-09: 10.00 ...
         "the last second before a price changes",
         completion("o3", at(2025, 6, 10, 0) - 1, input_tokens=MILLION),
@@ -260,13 +260,20 @@ def test_quantities_and_their_units(priced: Priced) -> None:
         "transcription": (61, "duration_seconds"),
         "speech": (1_001, "characters"),
         "vector store storage": (24, "gibibyte_hours"),
-        "code interpreter sessions": (3, "sessions"),
         "file search calls": (7, "calls"),
         "image output": (4_000, "tokens"),
     }.items():
         assert units[words] == expected, words
     without = priced.results(NOON, NOON + DAY)
     assert {(result["quantity"], result["quantity_unit"]) for result in without} == {(None, None)}
+
+
+def test_a_session_has_no_price_since_it_depends_on_what_events_do_not_carry(priced: Priced) -> None:
+    when = at(2026, 3, 31, 0)
+    priced.send([{"kind": "code_interpreter_sessions", "id": "1", "timestamp": when, "num_sessions": 3}])
+    assert priced.results(when, when + 1) == []
+    (each,) = priced.unpriced(when, when + 1)
+    assert (each.part, each.quantity) == ("num_sessions", 3)
 
 
 @pytest.mark.parametrize(

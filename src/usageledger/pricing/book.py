@@ -144,11 +144,12 @@ class PriceBook:
             return []
         day = datetime.fromtimestamp(subject.day, UTC).date()
         return [
-            (entry.part, to_rate(entry.usd, entry.per), f"{entry.source} (read {entry.read})")
+            (entry.part, to_rate(entry.usd, entry.per), f"{entry.source} (checked {entry.checked})")
             for entry in self._overlay
             if (entry.kind, entry.provider) == (subject.kind, subject.provider)
             and (not entry.models or subject.model in entry.models)
             and entry.start <= day
+            and (entry.end is None or day < entry.end)
             and entry.size in (None, subject.size)
             and entry.quality in (None, subject.quality)
         ]
