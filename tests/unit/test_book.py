@@ -124,7 +124,14 @@ def test_the_operators_prices_come_first_and_the_latest_of_them() -> None:
     assert made.prices(replace(SUBJECT, day=MAY_5 - DAY), [before, price]).rates["input_text_tokens"] == 6
     corrected = replace(price, rate=9)
     assert made.prices(SUBJECT, [price, corrected]).rates["input_text_tokens"] == 9
-    for other in ({"tier": "batch"}, {"kind": "decisions"}, {"model": "n"}, {"provider": "x"}, {"band": 10}):
+    for other in (
+        {"part": "num_requests"},
+        {"tier": "batch"},
+        {"kind": "decisions"},
+        {"model": "n"},
+        {"provider": "x"},
+        {"band": 10},
+    ):
         assert made.prices(SUBJECT, [replace(price, **other)]).rates["input_text_tokens"] == 2 * M
 
 

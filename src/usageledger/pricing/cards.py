@@ -163,6 +163,7 @@ class Override:
         return (
             (self.kind, self.provider, self.model, self.tier)
             == (subject.kind, subject.provider, subject.model, subject.tier)
+            and self.part in subject.parts
             and self.start <= subject.day
             and self.band <= subject.band
             and self.size in (None, subject.size)
