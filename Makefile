@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NODE_TESTS := tests/contract/node
 
-.PHONY: help run test check fuzz bench lock format clean
+.PHONY: help run test check crash fuzz bench lock format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -24,6 +24,9 @@ check: $(VENV)/.dev $(NODE_TESTS)/node_modules/.installed
 
 fuzz: $(VENV)/.dev  ## the long forms of the property and schema tests
 	USAGELEDGER_TEST_EFFORT=20 $(BIN)/python -m pytest -n 2 --timeout 3600 tests/property tests/contract/test_schemathesis.py
+
+crash: $(VENV)/.dev  ## kill a working server 100 times, then compare its ledger event by event with what it acknowledged
+	$(BIN)/python -m tests.crash --kills 100
 
 bench: $(VENV)/.dev  ## measure ingestion and queries; prints a table, writes bench/results.json
 	$(BIN)/python -m bench
