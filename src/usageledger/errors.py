@@ -2,6 +2,7 @@
 
 UsageLedgerError
 ├── SettingsError                    a setting that cannot be used
+├── PriceError                       a price that cannot be set
 ├── LedgerError                      the event store
 │   ├── LedgerLockedError            another process holds the file
 │   ├── LedgerVersionError           the file was written by a newer version
@@ -31,6 +32,10 @@ class UsageLedgerError(Exception):
 
 class SettingsError(UsageLedgerError):
     """A setting that cannot be used; the message names it, the value given and what is allowed."""
+
+
+class PriceError(UsageLedgerError):
+    """A price that cannot be set; the message names every field that is wrong, its value and what is allowed."""
 
 
 class LedgerError(UsageLedgerError):

@@ -71,7 +71,7 @@ def cost_results_json(query: Query, aggregate: Aggregate, bucket: Bucket) -> tup
     results = [
         {
             "object": query.meter.object,
-            "amount": {"value": _number(decimal_text(columns["amount"][row])), "currency": "usd"},
+            "amount": money(columns["amount"][row]),
             **{name: columns[name][row] if name in columns else None for name in names},
             "quantity": quantity_number(columns["quantity"][row], columns["quantity_unit"][row]) if by_item else None,
             "quantity_unit": columns["quantity_unit"][row] if by_item else None,
@@ -79,6 +79,11 @@ def cost_results_json(query: Query, aggregate: Aggregate, bucket: Bucket) -> tup
         for row in rows
     ]
     return len(rows), msgspec.json.encode(results)
+
+
+def money(amount: int) -> dict[str, Any]:
+    """An amount of 10⁻¹⁸ USD as the API shows it, with all its digits."""
+    return {"value": _number(decimal_text(amount)), "currency": "usd"}
 
 
 def quantity_number(quantity: int, unit: str) -> msgspec.Raw:

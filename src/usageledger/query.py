@@ -67,6 +67,12 @@ class Query:
         return min(self.end_time, floor(self.page_start, self.width.seconds) + self.limit * self.width.seconds)
 
     @property
+    def whole(self) -> "Query":
+        """The same question about the whole window at once; what is in it may come in two buckets."""
+        width = replace(self.width, seconds=self.end_time - self.start_time)
+        return replace(self, width=width, limit=2, page_start=self.start_time)
+
+    @property
     def next_start(self) -> int | None:
         """Where the next page starts; None on the last one."""
         return self.page_end if self.page_end < self.end_time else None
@@ -138,10 +144,10 @@ def _single(given: dict[str, list[str]], name: str) -> str | None:
 
 
 def _query(meter: Meter, given: dict[str, list[str]], now: int, limit: str | None) -> Query:
-    start = _time("start_time", _single(given, "start_time"))
+    start = read_time("start_time", _single(given, "start_time"))
     if start is None:
         raise InvalidRequestError("Missing required parameter: 'start_time'.")
-    end = _time("end_time", _single(given, "end_time"))
+    end = read_time("end_time", _single(given, "end_time"))
     if end is not None and end <= start:
         raise InvalidRequestError(
             f"Invalid 'end_time': {end} ({iso(end)}) is not after 'start_time' {start} ({iso(start)}).",
@@ -163,7 +169,7 @@ def _query(meter: Meter, given: dict[str, list[str]], now: int, limit: str | Non
         group_by=_group_by(meter, given.get("group_by", [])),
         limit=_limit(limit, width),
         page_start=start,
-        as_of=_time("as_of", _single(given, "as_of")),
+        as_of=read_time("as_of", _single(given, "as_of")),
     )
 
 
@@ -175,7 +181,8 @@ def _integer(name: str, text: str) -> int:
     return int(text)
 
 
-def _time(name: str, text: str | None) -> int | None:
+def read_time(name: str, text: str | None) -> int | None:
+    """Unix seconds from a parameter's text; None where it is not given. Raises InvalidRequestError."""
     if text is None:
         return None
     seconds = _integer(name, text)

@@ -46,9 +46,10 @@ def costs(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
     """The statement for one page of costs; None where its window is empty.
 
     Columns: `bucket`, what is grouped by, `amount` as text, and by line item `quantity` as text and `quantity_unit`.
+    A query made here, not on the wire, may group by `rate_id` as well.
     """
     arguments: list[Any] = []
-    names = tuple(name for name in query.group_by if name not in ("line_item", "kind"))
+    names = tuple(name for name in query.group_by if name not in ("line_item", "kind", "rate_id"))
     parts = _parts(query, names, arguments)
     if parts is None:
         return None
@@ -131,6 +132,17 @@ def _sizes(query: Query, names: tuple[str, ...], arguments: list[Any]) -> str | 
         f"rate_id, MAX(size) AS quantity FROM ({' UNION ALL '.join(selects)}) AS seen "
         f"GROUP BY ts, {dimensions}, rate_id"
     )
+
+
+def largest_size(columns: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """The statement for the largest size that an event's store had in its UTC hour, by the same rate card."""
+    hour = floor(columns["ts"], HOUR_SECONDS)
+    same = [d.name for d in STORES.dimensions if columns[d.name] is not None]
+    filters = [(name, (columns[name],)) for name in ("kind", "rate_id", *same)]
+    arguments: list[Any] = []
+    where = conditions(Source("events", hour, hour + HOUR_SECONDS), filters, arguments)
+    nothing = "".join(f" AND {d.name} IS NULL" for d in STORES.dimensions if d.name not in same)
+    return f"SELECT MAX({STORED_PART}) AS largest FROM events WHERE {where}{nothing}", arguments
 
 
 def to_aggregate(query: Query, columns: Mapping[str, Any]) -> Aggregate:

@@ -27,7 +27,7 @@ from usageledger.errors import (
 )
 from usageledger.ledger import answers, checks, costs, deltas, journal, sql, upkeep
 from usageledger.ledger.connection import cannot_open, connect, deadline, first_line
-from usageledger.ledger.protocol import CardUse, Outcome, Unpriced
+from usageledger.ledger.protocol import CardUse, Outcome, StoredEvent, Unpriced
 from usageledger.ledger.schema import (
     DELTAS,
     EVENT_COLUMNS,
@@ -291,6 +291,16 @@ class DuckDBLedger:
         return {
             rate_id: (first, last) for rate_id, first, last in zip(*(c.tolist() for c in found.values()), strict=True)
         }
+
+    def event(self, event_id: str, timestamp: int) -> StoredEvent | None:
+        """See `Ledger.event`."""
+        found = self._read(f"SELECT {_EVENT} FROM events WHERE event_id = ? AND ts = ?", [event_id, timestamp])
+        if not len(found["ts"]):
+            return None
+        columns = {name: values.tolist()[0] for name, values in found.items()}
+        if columns["kind"] != costs.STORES.kind:
+            return StoredEvent(columns, None)
+        return StoredEvent(columns, int(self._read(*costs.largest_size(columns))["largest"][0]))
 
     def _read(
         self,

@@ -1,6 +1,6 @@
 """What every engine does, and the words for what came of an event."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Protocol
@@ -60,6 +60,19 @@ class CardUse:
         return self.subject.day
 
 
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as it is kept.
+
+    Attributes:
+        columns: `columns.COLUMNS`, None for a dimension that it does not have.
+        largest: of a size, the largest one of the same store and rate card in the same UTC hour; None for other kinds.
+    """
+
+    columns: Mapping[str, Any]
+    largest: int | None
+
+
 class Ledger(Protocol):
     """A store of events that counts each of them once.
 
@@ -102,6 +115,10 @@ class Ledger(Protocol):
 
     def times_of_cards(self, rate_ids: Sequence[int], start: int, end: int) -> dict[int, tuple[int, int]]:
         """`rate_id` → Unix seconds of its first and last event between these times."""
+        ...
+
+    def event(self, event_id: str, timestamp: int) -> StoredEvent | None:
+        """The event with this identity."""
         ...
 
     def give_cards(self, cards: Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]) -> int:

@@ -15,7 +15,7 @@ from usageledger.ledger.protocol import CardUse, Ledger
 from usageledger.ledger.verify import MOST_RESULTS, MOST_SHOWN, QUERY_SECONDS, Finding, counted, finding
 from usageledger.meters import COSTS
 from usageledger.pricing import Subject, decimal_text
-from usageledger.pricing.cards import BYTES_PER_GIB, STORED_PART
+from usageledger.pricing.cards import charge
 from usageledger.query import Query
 
 DAY = 86_400
@@ -83,10 +83,7 @@ def _by_events(priced: Priced, day: int) -> Iterator[str]:
     for rate_id, part, quantity in priced.ledger.quantities(day, day + DAY):
         if (rate_id, part) in priced.said:
             rate, item = priced.said[rate_id, part]
-            cost = quantity * rate
-            if part == STORED_PART:
-                cost = (cost + BYTES_PER_GIB // 2) // BYTES_PER_GIB
-            raw[item] = raw.get(item, 0) + cost
+            raw[item] = raw.get(item, 0) + charge(part, quantity, rate)
     return _unequal(day, ("from the events", raw), ("answered", _amounts(priced, day, "line_item")))
 
 

@@ -102,8 +102,14 @@ class PriceBook:
         """The prices of one band and time of day of a subject; a part that nobody prices is absent."""
         rates: dict[str, int] = {}
         sources: dict[str, str] = {}
-        for override in sorted(overrides, key=lambda o: (o.band, o.start)):
+        latest: dict[tuple[str, Subject], Override] = {}
+        for override in sorted(overrides, key=lambda o: (o.exactness, o.start)):
             if override.applies(subject):
+                about = override.part, replace(override.subject, day=0)
+                latest.pop(about, None)  # so that the last one stands last
+                latest[about] = override
+        for override in latest.values():
+            if override.rate is not None:
                 rates[override.part], sources[override.part] = override.rate, f"operator: {override.note}".strip(": ")
         for part, rate, source in (*self._listed(subject), *self._overlaid(subject)):
             if part not in rates:

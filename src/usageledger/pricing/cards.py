@@ -29,6 +29,13 @@ class Part:
     unit: str
     always: bool = True
 
+    @property
+    def per(self) -> int:
+        """How many units price lists give a price for."""
+        return LISTED_UNITS.get(self.unit, 1)
+
+
+LISTED_UNITS = {"tokens": 10**6, "characters": 10**6, "requests": 1_000, "calls": 1_000, "duration_seconds": 60}
 
 PARTS: dict[str, Part] = {
     "input_text_tokens": Part("input", "tokens"),
@@ -116,6 +123,12 @@ class Subject:
         return ", ".join(named)
 
 
+def of_tier(tier: str) -> tuple[str | None, bool]:
+    """(`service_tier`, `batch`) of a `Subject.tier`."""
+    service_tier = tier.removesuffix("batch").rstrip()
+    return (None if service_tier in ("", "standard") else service_tier), tier == "batch" or tier.endswith(" batch")
+
+
 def _dimensions(kind: str) -> tuple[str, ...]:
     return tuple(dimension.name for dimension in METER_BY_KIND[kind].dimensions)
 
@@ -133,15 +146,24 @@ class Prices:
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
+def charge(part: str, quantity: int, rate: int) -> int:
+    """What `quantity` of a part costs, in 10⁻¹⁸ USD; of a size, one hour of one store."""
+    if part == STORED_PART:
+        return (quantity * rate + BYTES_PER_GIB // 2) // BYTES_PER_GIB
+    return quantity * rate
+
+
 @dataclass(frozen=True, slots=True)
 class Override:
     """A price of the operator's: from `start` (the first second of a UTC day) on, until a later one.
+
+    One for exactly this size, quality or context level comes before one for all of them.
 
     Attributes:
         tier: as `Subject.tier` says it.
         size: of images only, else None; likewise `quality`, and `context_level` of web searches.
         band: for events with more input tokens than this.
-        rate: 10⁻¹⁸ USD a unit of `part`.
+        rate: 10⁻¹⁸ USD a unit of `part`; None for what price lists say, which ends an earlier price.
         note: why, or where the price is from.
     """
 
@@ -151,12 +173,34 @@ class Override:
     part: str
     tier: str
     start: int
-    rate: int
+    rate: int | None
     size: str | None = None
     quality: str | None = None
     context_level: str | None = None
     band: int = 0
     note: str = ""
+
+    @property
+    def subject(self) -> Subject:
+        """What it is about, on its first day."""
+        service_tier, batch = of_tier(self.tier)
+        return Subject(
+            day=self.start,
+            kind=self.kind,
+            provider=self.provider,
+            model=self.model,
+            service_tier=service_tier,
+            batch=batch,
+            size=self.size,
+            quality=self.quality,
+            context_level=self.context_level,
+            band=self.band,
+        )
+
+    @property
+    def exactness(self) -> tuple[int, int]:
+        """Which of two that apply comes first: the one for the higher band, then the one for fewer cases."""
+        return self.band, sum(each is not None for each in (self.size, self.quality, self.context_level))
 
     def applies(self, subject: Subject) -> bool:
         """Whether it says the price of `subject`, as far as no later one does."""

@@ -4,7 +4,7 @@ Small, mutable, transactional things live here, beside the ledger and not in it.
 that a server and the command line can use one file at once; PostgreSQL through the same code.
 """
 
-from usageledger.registry.prices import CardPrices, RateCards, Revision
+from usageledger.registry.prices import CardPrices, OwnPrice, RateCards, Revision
 from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Project, Scope, User
 from usageledger.registry.registry import Registry, open_registry
 
@@ -14,6 +14,7 @@ __all__ = [
     "CardPrices",
     "Listing",
     "Order",
+    "OwnPrice",
     "Project",
     "RateCards",
     "Registry",

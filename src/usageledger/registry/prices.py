@@ -36,6 +36,15 @@ class CardPrices:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnPrice:
+    """A price of the operator's, and when it was set, in Unix seconds."""
+
+    id: int
+    created_at: int
+    price: Override
+
+
+@dataclass(frozen=True, slots=True)
 class Revision:
     """A repricing: `created_at` is in Unix seconds."""
 
@@ -123,11 +132,15 @@ class RateCards:
         with self._database.write() as connection:
             connection.execute(insert(price_overrides), rows)
 
-    def overrides(self) -> list[Override]:
-        """The operator's prices, oldest first."""
+    def own_prices(self) -> list[OwnPrice]:
+        """The operator's prices, in the order in which they were set."""
         with self._database.read() as connection:
-            rows = connection.scalars(select(price_overrides.c.price).order_by(price_overrides.c.id)).all()
-        return [_override(row) for row in rows]
+            rows = connection.execute(select(price_overrides).order_by(price_overrides.c.id)).all()
+        return [OwnPrice(row.id, row.created_at, _override(row.price)) for row in rows]
+
+    def overrides(self) -> list[Override]:
+        """What the operator's prices say, oldest first."""
+        return [own.price for own in self.own_prices()]
 
 
 def _say(connection: Connection, cards: Sequence[int], prices: Sequence[Prices], revision: int) -> None:
@@ -166,7 +179,7 @@ def _encode(value: Subject | Prices | Override) -> str:
         rates = {part: str(rate) for part, rate in value.rates.items()}
         return msgspec.json.encode({"rates": rates, "sources": dict(value.sources)}, order="sorted").decode()
     fields = asdict(value)
-    if isinstance(value, Override):
+    if isinstance(value, Override) and value.rate is not None:
         fields["rate"] = str(value.rate)
     return msgspec.json.encode(fields, order="sorted").decode()
 
@@ -179,7 +192,8 @@ def _prices(text: str) -> Prices:
 
 def _override(text: str) -> Override:
     stored: dict[str, Any] = msgspec.json.decode(text)
-    stored["rate"] = int(stored["rate"])
+    if stored["rate"] is not None:
+        stored["rate"] = int(stored["rate"])
     return Override(**stored)
 
 

@@ -34,6 +34,7 @@ from usageledger.server.http import error_response
 from usageledger.server.ingest import Ingest, as_request_error
 from usageledger.server.openapi import openapi_routes
 from usageledger.server.organization import organization_routes
+from usageledger.server.prices import PriceServices, price_routes
 from usageledger.server.pricing import CardGiver, PriceTables
 from usageledger.server.routes import Services, usage_routes, wall_clock
 from usageledger.settings import Settings
@@ -49,7 +50,8 @@ def create_app(
     Its lifespan starts the ingest stages and, at the end, drains them; closing the ledger is its opener's.
     """
     names = SeenNames(registry, clock)
-    giver = CardGiver(registry.rate_cards, PriceBook())
+    prices = PriceServices(PriceBook(), registry.rate_cards, PriceTables(registry.rate_cards))
+    giver = CardGiver(registry.rate_cards, prices.book)
     services = Services(
         settings=settings,
         ledger=ledger,
@@ -75,7 +77,8 @@ def create_app(
     app = _Application(
         routes=[
             *usage_routes(services),
-            *cost_routes(services, PriceTables(registry.rate_cards)),
+            *cost_routes(services, prices.tables),
+            *price_routes(services, prices),
             *organization_routes(services, registry),
             *openapi_routes(settings),
         ],

@@ -8,14 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from usageledger.errors import InvalidRequestError
 from usageledger.ledger.protocol import Unpriced
 from usageledger.meters import COSTS
 from usageledger.pages import cost_results_json, quantity_number, render
 from usageledger.pricing import Subject
 from usageledger.pricing.cards import PARTS
 from usageledger.query import Query, page_token, parse
-from usageledger.server.http import json_response, parameters
+from usageledger.server.http import check_parameters, json_response, parameters
 from usageledger.server.pricing import PriceTable, PriceTables
 from usageledger.server.routes import Handler, Services, in_slot, paged, pieces_of
 
@@ -112,13 +111,7 @@ def unpriced(services: Services, prices: PriceTables) -> Handler:
 
 def _window(given: list[tuple[str, str]], now: int) -> Query:
     """A query for costs in one page, from the parameters `start_time` and `end_time` alone."""
-    for name, _ in given:
-        if name not in ("start_time", "end_time"):
-            raise InvalidRequestError(
-                f"Unknown parameter: '{name[:256]}'. Allowed are: 'start_time', 'end_time'.",
-                param=name[:256],
-                code="unknown_parameter",
-            )
+    check_parameters(given, ("start_time", "end_time"))
     if "start_time" not in dict(given):
         given = [("start_time", "0"), *given]
     query = parse(COSTS, given, now=now + 1, secret=b"")

@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
@@ -57,6 +57,21 @@ def parameters(request: Request) -> list[tuple[str, str]]:
         raise InvalidRequestError(
             f"The query string has more than {MOST_PARAMETERS} parameters.", code="invalid_value"
         ) from None
+
+
+def check_parameters(given: Iterable[tuple[str, str]], known: Sequence[str]) -> None:
+    """Refuses a parameter that is not among `known`; each may be written with brackets.
+
+    Raises:
+        InvalidRequestError: names it, with a suggestion.
+    """
+    for raw, _ in given:
+        if raw.removesuffix("[]") not in known:
+            allowed = ", ".join(f"'{name}'" for name in known)
+            hint = did_you_mean(raw, known) or f" Allowed are: {allowed}."
+            raise InvalidRequestError(
+                f"Unknown parameter: '{raw[:256]}'.{hint}", param=raw[:256], code="unknown_parameter"
+            )
 
 
 async def read_body(request: Request, limit: int) -> bytes:

@@ -161,7 +161,7 @@ class PriceTables:
             self._follow()
             days, table = self._days, self._today
             if as_of is not None:
-                days, table = _table(_at(self._said, self._rate_cards.revision_at(as_of)))
+                days, table = price_table(_at(self._said, self._rate_cards.revision_at(as_of)))
             chosen = (days > start - DAY_SECONDS) & (days < end)
             return PriceTable((self._number, as_of), table.filter(pa.array(chosen)))
 
@@ -169,18 +169,25 @@ class PriceTables:
         """Whether nothing was written since."""
         return self._rate_cards.newest() == table.stamp[0]
 
-    def cards(self, rate_ids: Iterable[int]) -> dict[int, CardPrices]:
-        """The cards with these ids, as they are today."""
+    def cards(self, rate_ids: Iterable[int], as_of: int | None = None) -> dict[int, CardPrices]:
+        """The cards with these ids, as they were at `as_of` (Unix seconds), else as they are."""
         wanted = set(rate_ids)
         with self._lock:
             self._follow()
-            return {said.card_id: said for said in self._said if said.card_id in wanted}
+            revision = None if as_of is None else self._rate_cards.revision_at(as_of)
+            return {said.card_id: said for said in _at(self._said, revision) if said.card_id in wanted}
 
     def all(self) -> list[CardPrices]:
         """What every card says today."""
         with self._lock:
             self._follow()
             return list(_at(self._said, None))
+
+    def history(self, card_id: int) -> list[CardPrices]:
+        """What a card said, first when it was given, then at each revision of it."""
+        with self._lock:
+            self._follow()
+            return [said for said in self._said if said.card_id == card_id]
 
     def _follow(self) -> None:
         if self._rate_cards.newest() == self._number:
@@ -189,9 +196,9 @@ class PriceTables:
         self._said += fresh
         self._number = fresh[-1].number
         if any(said.revision for said in fresh):
-            self._days, self._today = _table(_at(self._said, None))
+            self._days, self._today = price_table(_at(self._said, None))
         else:
-            days, table = _table(fresh)
+            days, table = price_table(fresh)
             self._days = np.concatenate([self._days, days])
             self._today = pa.concat_tables([self._today, table]).combine_chunks()
 
@@ -201,8 +208,8 @@ def _at(said: Iterable[CardPrices], revision: int | None) -> Iterable[CardPrices
     return {each.card_id: each for each in said if revision is None or each.revision <= revision}.values()
 
 
-def _table(said: Iterable[CardPrices]) -> tuple[Ids, pa.Table]:
-    """The day of each row, and the rows: one for each part that a card prices."""
+def price_table(said: Iterable[CardPrices]) -> tuple[Ids, pa.Table]:
+    """The day of each row, and the rows (`costs.PRICES`): one for each part that a card prices."""
     rows = [
         (card.subject.day, card.card_id, part, Decimal(rate), card.subject.line_item(part), PARTS[part].unit)
         for card in said

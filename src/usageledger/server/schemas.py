@@ -69,7 +69,7 @@ def components() -> dict[str, Schema]:
         made[f"{name}Event"] = _event(meter)
         made[f"{name}Result"] = _result(meter)
         made[f"{name}Page"] = _page(meter)
-    made |= {"CostsResult": _cost_result(), "CostsPage": _page(COSTS), "UnpricedList": _unpriced_list()}
+    made |= {"CostsResult": _cost_result(), "CostsPage": _page(COSTS)}
     return made | _projects() | _users() | _keys()
 
 
@@ -127,30 +127,6 @@ def _cost_result() -> Schema:
         "Costs of one group in one bucket.",
         optional=[d.name for d in COSTS.groupings if d.extension],
     )
-
-
-def _unpriced_list() -> Schema:
-    quantity = answer(
-        {
-            "part": described(TEXT, "The stored count that has no price."),
-            "line_item": described(TEXT, "What its line item would be called."),
-            "quantity": described(NUMBER, "How much of it was used."),
-            "quantity_unit": TEXT,
-        }
-    )
-    names = ("provider", "model", "service_tier", "size", "quality", "context_level")
-    entry = answer(
-        {
-            "object": const("unpriced"),
-            "kind": TEXT,
-            **dict.fromkeys(names, TEXT_OR_NULL),
-            "batch": FLAG,
-            "quantities": {"type": "array", "items": quantity},
-            "first_time": described(SECONDS, "The first such event, Unix seconds."),
-            "last_time": described(SECONDS, "The last such event, Unix seconds."),
-        }
-    )
-    return answer({"object": const("list"), "data": {"type": "array", "items": entry}}, "Usage with no known price.")
 
 
 def _page(meter: Meter) -> Schema:
