@@ -1,4 +1,4 @@
-"""Every exception that UsageLedger raises.
+"""Every exception that UsageLedger raises; the client's own are in `usageledger.client.errors`, below the same root.
 
 UsageLedgerError
 ├── SettingsError                    a setting that cannot be used

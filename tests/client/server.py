@@ -1,0 +1,96 @@
+"""A real HTTP server that does as a test says, one step for each request."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+KEY = "sk-admin-of-the-client-tests-0123456789"
+EMPTY_PAGE = {"object": "page", "data": [], "has_more": False, "next_page": None}
+
+Step = Callable[[BaseHTTPRequestHandler], None]
+
+
+@dataclass
+class Asked:
+    """A request as it arrived."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Faulty:
+    """Where it listens, what it does next, and what it was asked.
+
+    Attributes:
+        steps: one for each request to come; a request without one is answered with an empty page.
+    """
+
+    url: str = ""
+    steps: list[Step] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+
+
+def answer(status: int, body: Any = EMPTY_PAGE, **headers: str) -> Step:
+    """Answers, bytes as they are and anything else as JSON; `retry_after=1` is the header `retry-after: 1`."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    def step(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("content-length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return step
+
+
+def cut(handler: BaseHTTPRequestHandler) -> None:
+    """Ends the connection without an answer."""
+    handler.close_connection = True
+
+
+def cut_body(handler: BaseHTTPRequestHandler) -> None:
+    """Ends the connection in the middle of an answer."""
+    handler.send_response(200)
+    handler.send_header("content-length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b'{"object": "page", "data": [')
+    handler.close_connection = True
+
+
+@contextmanager
+def faulty() -> Iterator[Faulty]:
+    """A server on a free port of this machine."""
+    state = Faulty()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            state.asked.append(Asked(self.command, self.path, headers, body))
+            (state.steps.pop(0) if state.steps else answer(200))(self)
+
+        do_GET = do_POST = do  # noqa: N815 - the names that http.server calls
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield state
+        finally:
+            server.shutdown()
+            thread.join()
