@@ -23,6 +23,12 @@ COMMANDS = (
     ("keys", "create"),
     ("keys", "list"),
     ("keys", "revoke"),
+    ("prices",),
+    ("prices", "set"),
+    ("prices", "import"),
+    ("prices", "list"),
+    ("prices", "show"),
+    ("prices", "revisions"),
 )
 
 
@@ -47,7 +53,7 @@ def test_every_command_is_kept_and_speaks_json() -> None:
     assert found == set(COMMANDS)
     for command in COMMANDS:
         text = (GOLDEN / f"{'_'.join(command) or 'usageledger'}.txt").read_text()
-        assert "--json" in text or command in {(), ("keys",)}
+        assert "--json" in text or command in {(), ("keys",), ("prices",)}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["keys", "list", "--help"], ["--version"]])
@@ -75,7 +81,7 @@ def test_completion_names_the_commands_and_loads_nothing_heavy(environment: dict
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], env=environment | asked, check=True, capture_output=True, text=True
     )
-    assert set(done.stdout.split()) == {"serve", "ingest", "demo", "verify", "keys", "heavy:"}
+    assert set(done.stdout.split()) == {"serve", "ingest", "demo", "verify", "keys", "prices", "heavy:"}
 
 
 def test_version(run: Run) -> None:

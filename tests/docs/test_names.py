@@ -86,7 +86,8 @@ def complaint(words: list[str]) -> str | None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_exist(page: str) -> None:
-    code = [block.text for block in blocks(page) if block.info == "sh"] + re.findall(r"`([^`\n]+)`", prose(page))
+    code = [block.text for block in blocks(page) if block.info in ("sh", "console")]
+    code += re.findall(r"`([^`\n]+)`", prose(page))
     wrong = []
     for text in code:
         for arguments in COMMAND.findall(text.replace("\\\n", " ")):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from itertools import permutations
 
 import pytest
 from genai_prices.data_snapshot import DataSnapshot
@@ -139,6 +140,35 @@ def test_a_band_of_the_operators_own() -> None:
     price = Override("completions", "acme", "m", "input_text_tokens", "standard", MAY_5, 7, band=50)
     offers = book(input_mtok=usd("2")).offers(SUBJECT, [price])
     assert [(at.band, prices.rates["input_text_tokens"]) for at, prices in offers] == [(0, 2 * M), (50, 7)]
+
+
+def test_a_price_of_the_operators_ends() -> None:
+    """`rate` None goes back to what lists say, or to nothing where they say nothing."""
+    made = book(input_mtok=usd("2"))
+    price = Override("completions", "acme", "m", "input_text_tokens", "standard", MAY_5 - DAY, 7)
+    ended = replace(price, start=MAY_5, rate=None)
+    for overrides in ([price, ended], [ended, price]):
+        assert made.prices(replace(SUBJECT, day=MAY_5 - DAY), overrides).rates["input_text_tokens"] == 7
+        assert made.prices(SUBJECT, overrides).rates["input_text_tokens"] == 2 * M
+    output = replace(price, part="output_text_tokens")
+    assert "output_text_tokens" not in made.prices(SUBJECT, [output, replace(output, rate=None)]).rates
+    # A band's end leaves the price for all bands.
+    band = replace(price, band=50, rate=9)
+    above = replace(SUBJECT, band=50)
+    assert made.prices(above, [price, band]).rates["input_text_tokens"] == 9
+    assert made.prices(above, [price, band, replace(band, rate=None)]).rates["input_text_tokens"] == 7
+
+
+def test_the_more_exact_price_comes_first() -> None:
+    made = PriceBook()
+    every = Override("images", "openai", "dall-e-3", "images", "standard", MAY_5 - DAY, 5)
+    large = replace(every, size="1792x1024", rate=6)
+    hd = replace(large, quality="hd", rate=7, start=MAY_5 - 2 * DAY)
+    subject = Subject(MAY_5, "images", "openai", "dall-e-3", size="1792x1024", quality="hd")
+    for overrides in permutations([every, large, hd]):
+        assert made.prices(subject, overrides).rates["images"] == 7
+        assert made.prices(replace(subject, quality="standard"), overrides).rates["images"] == 6
+        assert made.prices(replace(subject, size="1024x1024"), overrides).rates["images"] == 5
 
 
 def test_every_kind_has_parts_and_every_part_a_kind() -> None:

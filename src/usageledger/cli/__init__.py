@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from usageledger import __version__
-from usageledger.cli import demo, ingest, keys, serve, verify
+from usageledger.cli import demo, ingest, keys, price_show, prices, serve, verify
 from usageledger.cli.output import CommandError, print_error
 from usageledger.errors import SettingsError, UsageLedgerError
 
@@ -29,6 +29,8 @@ app = typer.Typer(
 app.command(epilog=serve.EPILOG)(serve.serve)
 app.command(epilog=ingest.EPILOG)(ingest.ingest)
 app.add_typer(keys.app, name="keys")
+prices.app.command(epilog=price_show.EPILOG)(price_show.show)
+app.add_typer(prices.app, name="prices")
 app.command(epilog=demo.EPILOG)(demo.demo)
 app.command(epilog=verify.EPILOG)(verify.verify)
 

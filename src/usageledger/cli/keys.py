@@ -5,15 +5,15 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from usageledger.cli.folder import existing_settings, opened_registry
 from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder
-from usageledger.cli.output import CommandError, iso_time, note, print_data, print_json
+from usageledger.cli.output import CommandError, iso_time, note, print_data, print_json, print_table
 from usageledger.cli.serve import make_data_folder
-from usageledger.settings import Settings, load_settings
+from usageledger.settings import load_settings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 PAGE = 100
-PIPE_WIDTH = 200  # columns where stdout is no terminal, so that nothing is cut
 WIDE = 110  # columns that a table with every time needs
 
 app = typer.Typer(
@@ -72,7 +71,7 @@ def create(
     expires_at = None if expires_in is None else now + _seconds(expires_in)
     settings = load_settings({"data": data})
     make_data_folder(settings.data)
-    with _registry(settings) as registry:
+    with opened_registry(settings) as registry:
         key, value = registry.create_key(name, scopes or SCOPES, expires_at=expires_at, now=now)
     if as_json:
         print_json({"value": value, **asdict(key)})
@@ -94,14 +93,14 @@ def list_keys(data: DataFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> Non
 
     Values are never shown: only their last four characters are kept.
     """
-    with _registry(_existing(data)) as registry:
+    with opened_registry(existing_settings(data)) as registry:
         keys = list(_all_keys(registry))
     if as_json:
         print_json([asdict(key) for key in keys])
     elif not keys:
         note("There are no keys: make one with 'usageledger keys create'.")
     else:
-        _print_table(keys)
+        print_table(lambda console: key_table(keys, console.width))
 
 
 @app.command(
@@ -117,7 +116,7 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Make a key invalid for good."""
-    with _registry(_existing(data)) as registry:
+    with opened_registry(existing_settings(data)) as registry:
         key = registry.get_key(key_id)
         if key is None:
             raise CommandError(f"There is no key {key_id!r}, or it is revoked already.")
@@ -145,20 +144,6 @@ def _seconds(duration: str) -> int:
     return int(match[1]) * UNIT_SECONDS[match[2]]
 
 
-def _existing(data: Path) -> Settings:
-    """The settings, where the data folder has a registry; a mistyped folder is not made."""
-    settings = load_settings({"data": data})
-    if not Path(settings.registry_url.removeprefix("sqlite:///")).exists():
-        raise CommandError(f"There is no registry in {settings.data.absolute()}: check --data.", exit_code=2)
-    return settings
-
-
-def _registry(settings: Settings) -> "Registry":
-    from usageledger.registry import open_registry  # noqa: PLC0415 - loaded only to work with it
-
-    return open_registry(settings.registry_url)
-
-
 def _all_keys(registry: "Registry") -> Iterator["AdminKey"]:
     after = None
     while True:
@@ -167,16 +152,6 @@ def _all_keys(registry: "Registry") -> Iterator["AdminKey"]:
         if not page.has_more:
             return
         after = page.data[-1].id
-
-
-def _print_table(keys: "list[AdminKey]") -> None:
-    import os  # noqa: PLC0415 - for the width alone
-
-    from rich.console import Console  # noqa: PLC0415 - loaded only to draw
-
-    fixed = sys.stdout.isatty() or os.environ.get("COLUMNS")
-    console = Console(width=None if fixed else PIPE_WIDTH, highlight=False)
-    console.print(key_table(keys, console.width))
 
 
 def key_table(keys: "list[AdminKey]", width: int) -> "Table":

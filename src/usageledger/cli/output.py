@@ -4,11 +4,18 @@ import json
 import os
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from usageledger.errors import UsageLedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console, RenderableType
+
+PIPE_WIDTH = 200  # columns where stdout is no terminal, so that nothing is cut
 
 
 class CommandError(UsageLedgerError):
@@ -27,6 +34,15 @@ def print_data(text: str) -> None:
 def print_json(value: Any) -> None:
     """What the command was asked for, as one line of JSON on stdout."""
     typer.echo(json.dumps(value))
+
+
+def print_table(draw: "Callable[[Console], RenderableType]") -> None:
+    """What the command was asked for, on stdout: `draw` is told how wide the terminal is, and of what it is able."""
+    from rich.console import Console  # noqa: PLC0415 - loaded only to draw
+
+    fixed = sys.stdout.isatty() or os.environ.get("COLUMNS")
+    console = Console(width=None if fixed else PIPE_WIDTH, highlight=False)
+    console.print(draw(console))
 
 
 def note(text: str) -> None:

@@ -98,6 +98,28 @@ class PriceBook:
                 offers.append((at, self.prices(at, known)))
         return offers
 
+    def subjects(self, subject: Subject, overrides: Iterable[Override] = ()) -> list[Subject]:
+        """Subjects of the same day, kind, provider and model that prices may tell apart: tiers, sizes, qualities."""
+        known = [replace(override.subject, day=subject.day, band=0) for override in overrides]
+        known += [
+            replace(subject, size=entry.size, quality=entry.quality)
+            for entry in self._overlay
+            if (entry.kind, entry.provider) == (subject.kind, subject.provider) and subject.model in entry.models
+        ]
+        model = self._model(subject.kind, subject.provider, subject.model)
+        for variant in (model.price_variants or ()) if model else ():
+            tier = variant.when.get("service_tier") or variant.when.get("speed")
+            known.append(replace(subject, service_tier=tier, batch=variant.when.get("processing") == "batch"))
+        whose = (subject.kind, subject.provider, subject.model)
+        same = [each for each in known if (each.kind, each.provider, each.model) == whose]
+        # Whatever the standard tier is called, its price is one.
+        named = [replace(s, service_tier=None) if s.service_tier in STANDARD_TIERS else s for s in same]
+        return list(dict.fromkeys([subject, *named]))
+
+    def providers(self, kind: str, model: str) -> list[str]:
+        """The providers whose list has a model of this name."""
+        return [each.id for each in self._snapshot.providers if self._model(kind, each.id, model)]
+
     def prices(self, subject: Subject, overrides: Iterable[Override] = ()) -> Prices:
         """The prices of one band and time of day of a subject; a part that nobody prices is absent."""
         rates: dict[str, int] = {}

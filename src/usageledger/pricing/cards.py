@@ -125,8 +125,9 @@ class Subject:
 
 def of_tier(tier: str) -> tuple[str | None, bool]:
     """(`service_tier`, `batch`) of a `Subject.tier`."""
-    service_tier = tier.removesuffix("batch").rstrip()
-    return (None if service_tier in ("", "standard") else service_tier), tier == "batch" or tier.endswith(" batch")
+    batch = tier == "batch" or tier.endswith(" batch")
+    service_tier = tier[: -len("batch")].rstrip() if batch else tier
+    return (None if service_tier in ("", "standard") else service_tier), batch
 
 
 def _dimensions(kind: str) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ def read_price(given: Mapping[str, str]) -> Override:
     kind: str | None = read("kind", _kind)
     part: str | None = read("part", lambda word: _part(kind, word)) if kind else None
     rate: int | None = read("price", lambda word: _rate(part, word)) if part else None
-    start, band = read("from", _day), read("above", _band)
+    start, band = read("from", read_day), read("above", _band)
     if kind and part:
         wrong += _misplaced(kind, text)
     if wrong or kind is None or part is None:
@@ -147,7 +147,8 @@ def _rate(part: str, word: str) -> int | None:
     return to_rate(Decimal(match["usd"]), per)
 
 
-def _day(word: str) -> int:
+def read_day(word: str) -> int:
+    """The first second of a UTC day such as 2026-11-01. Raises ValueError."""
     try:
         day = date.fromisoformat(word)
     except ValueError:

@@ -1,18 +1,20 @@
 """Rate cards, their revisions, and the operator's own prices: appended, never changed."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Table, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, func, insert, select
 
 from usageledger.errors import RegistryError
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.registry.database import Database, insert_or_ignore
 from usageledger.registry.tables import card_prices, price_lists, price_overrides, price_revisions, rate_cards
+
+T = TypeVar("T")
 
 AT_ONCE = 500  # values in one IN list
 GIVEN = 0  # the revision of what a card said when it was given
@@ -73,27 +75,17 @@ class RateCards:
 
     def since(self, number: int) -> list[CardPrices]:
         """What was written after `number`, in the order of their numbers; 0 for everything."""
-        query = (
-            select(card_prices.c.id, card_prices.c.card_id, card_prices.c.revision, rate_cards.c.subject)
-            .add_columns(price_lists.c.prices)
-            .join(rate_cards, rate_cards.c.id == card_prices.c.card_id)
-            .join(price_lists, price_lists.c.id == card_prices.c.price_list_id)
-            .where(card_prices.c.id > number)
-            .order_by(card_prices.c.id)
-        )
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        lists: dict[str, Prices] = {}
-        return [
-            CardPrices(
-                number=row.id,
-                card_id=row.card_id,
-                revision=row.revision,
-                subject=msgspec.json.decode(row.subject, type=Subject),
-                prices=lists.setdefault(row.prices, _prices(row.prices)),
-            )
-            for row in rows
-        ]
+            return _said(connection, card_prices.c.id > number)
+
+    def of(self, subjects: Sequence[Subject]) -> dict[Subject, CardPrices]:
+        """What the cards of these subjects say today; one that was not given a card is absent."""
+        found: dict[Subject, CardPrices] = {}
+        with self._database.read() as connection:
+            cards = _ids(connection, rate_cards, (_digest(_encode(subject)) for subject in subjects))
+            for ids in _batches(cards.values()):
+                found.update({said.subject: said for said in _said(connection, card_prices.c.card_id.in_(ids))})
+        return found
 
     def newest(self) -> int:
         """The number of what was written last; 0 where nothing was."""
@@ -143,6 +135,34 @@ class RateCards:
         return [own.price for own in self.own_prices()]
 
 
+def _said(connection: Connection, condition: ColumnElement[bool]) -> list[CardPrices]:
+    query = (
+        select(card_prices.c.id, card_prices.c.card_id, card_prices.c.revision, rate_cards.c.subject)
+        .add_columns(price_lists.c.prices)
+        .join(rate_cards, rate_cards.c.id == card_prices.c.card_id)
+        .join(price_lists, price_lists.c.id == card_prices.c.price_list_id)
+        .where(condition)
+        .order_by(card_prices.c.id)
+    )
+    lists: dict[str, Prices] = {}
+    return [
+        CardPrices(
+            number=row.id,
+            card_id=row.card_id,
+            revision=row.revision,
+            subject=msgspec.json.decode(row.subject, type=Subject),
+            prices=lists.setdefault(row.prices, _prices(row.prices)),
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def _batches(values: Iterable[T]) -> Iterator[list[T]]:
+    """`values` in lists that one IN may hold."""
+    held = list(values)
+    return (held[start : start + AT_ONCE] for start in range(0, len(held), AT_ONCE))
+
+
 def _say(connection: Connection, cards: Sequence[int], prices: Sequence[Prices], revision: int) -> None:
     texts = [_encode(each) for each in prices]
     lists = _add(connection, price_lists, "prices", texts)
@@ -162,9 +182,9 @@ def _add(connection: Connection, table: Table, column: str, texts: Iterable[str]
 
 
 def _ids(connection: Connection, table: Table, digests: Iterable[bytes]) -> dict[bytes, int]:
-    wanted, found = list(digests), {}
-    for start in range(0, len(wanted), AT_ONCE):
-        query = select(table.c.digest, table.c.id).where(table.c.digest.in_(wanted[start : start + AT_ONCE]))
+    found: dict[bytes, int] = {}
+    for wanted in _batches(digests):
+        query = select(table.c.digest, table.c.id).where(table.c.digest.in_(wanted))
         found.update({bytes(digest): id_ for digest, id_ in connection.execute(query)})
     return found
 
