@@ -47,12 +47,15 @@ def without_prices(said: str) -> str:
 
 
 @contextmanager
-def running(data: Path, key: str | None = None, **settings: Any) -> Iterator[RunningServer]:
-    """A server over `data`, ready to answer, and a key, new or `key`; killed at the end if it was not stopped."""
+def running(data: Path, key: str | None = None, prepare: str = "", **settings: Any) -> Iterator[RunningServer]:
+    """A server over `data`, ready to answer, and a key, new or `key`; killed at the end if it was not stopped.
+
+    `prepare` is Python that it runs first.
+    """
     with open_registry(Settings(data=data).registry_url) as registry:
         _, key = registry.create_key("test", value=key, now=int(time.time()))
     given = json.dumps({"data": str(data), "port": 0, **settings})
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, given]
+    command = [sys.executable, "-W", "error", "-c", prepare + PROGRAM, given]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout

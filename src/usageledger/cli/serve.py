@@ -2,14 +2,21 @@
 
 import os
 import time
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from usageledger import __version__
 from usageledger.cli.options import AsJson, with_settings
 from usageledger.cli.output import note, print_json
 from usageledger.errors import SettingsError
 from usageledger.settings import Settings
+
+if TYPE_CHECKING:
+    from logging import LogRecord
+
+MOST_MESSAGES = 1000  # remembered so that they are not repeated
 
 EPILOG = """\
 [bold]Examples[/]
@@ -102,6 +109,25 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+class OncePerMinute:
+    """Lets a message through that was not let through within the last minute: a full disk must not fill the log too."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._until: dict[str, float] = {}
+
+    def filter(self, record: "LogRecord") -> bool:
+        """Whether `record` is logged."""
+        now, message = self._clock(), record.getMessage()
+        if self._until.get(message, now) > now:
+            return False
+        if len(self._until) >= MOST_MESSAGES:
+            self._until = {known: until for known, until in self._until.items() if until > now}
+        if len(self._until) < MOST_MESSAGES:
+            self._until[message] = now + 60
+        return True
+
+
 def _log_to_stderr() -> None:
     """The server's own messages: warnings of its libraries, and everything of ours from INFO on."""
     import logging  # noqa: PLC0415 - only a server logs
@@ -110,5 +136,6 @@ def _log_to_stderr() -> None:
     formatter.converter = time.gmtime
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
+    handler.addFilter(OncePerMinute().filter)
     logging.getLogger().addHandler(handler)
     logging.getLogger("usageledger").setLevel(logging.INFO)

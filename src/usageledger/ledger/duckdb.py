@@ -26,7 +26,8 @@ from usageledger.errors import (
     LedgerVersionError,
 )
 from usageledger.ledger import answers, checks, costs, deltas, journal, sql, upkeep
-from usageledger.ledger.connection import cannot_open, connect, deadline, first_line
+from usageledger.ledger.connection import cannot_open, deadline, first_line
+from usageledger.ledger.engine import Engine
 from usageledger.ledger.protocol import CardUse, Outcome, StoredEvent, Unpriced
 from usageledger.ledger.schema import (
     DELTAS,
@@ -41,7 +42,6 @@ from usageledger.ledger.schema import (
 from usageledger.pages import Aggregate, too_many_results
 from usageledger.query import Query
 
-CHECKPOINT_THRESHOLD = "64MB"  # 8 MB: stalls of 2 s; 256 MB: rare ones of 5 s
 DAY_SECONDS = 86_400
 SMALL_ROWS = 500  # a commit of at most so many rows may go to the journal
 JOURNAL_ROWS = 2_000  # rows of the journal that make moving them worth a commit
@@ -60,7 +60,6 @@ class DuckDBLedger:
 
     def __init__(self, path: str | Path, *, memory_bytes: int = 1024**3) -> None:
         self._path = Path(path)
-        self._ready = False
         self._lock = threading.RLock()  # the writer, and all that is remembered of what it wrote
         self._journal: list[pa.Table] = []
         self._delta_rows = 0
@@ -68,21 +67,22 @@ class DuckDBLedger:
         self._added: dict[str, Counter[int]] = {rollup.table: Counter() for rollup in ROLLUPS}
         self._commits = 0
         self._touched: dict[int, int] = {}  # day since 1970 → the last commit with an event of it
-        config: dict[str, Any] = {
-            "memory_limit": f"{memory_bytes // 2**20}MiB",
-            "checkpoint_threshold": CHECKPOINT_THRESHOLD,
-        }
-        self._writer = connect(self._path, config)
+        self._engine = Engine(self._path, memory_bytes, self._recover)
         try:
             self._prepare()
             self._recover()
+            self._move()
         except duckdb.Error as error:
             self._writer.close()
             raise cannot_open(self._path, error) from error
         except BaseException:
             self._writer.close()
             raise
-        self._ready = True
+        self._engine.ready = True
+
+    @property
+    def _writer(self) -> duckdb.DuckDBPyConnection:
+        return self._engine.writer
 
     def _prepare(self) -> None:
         self._writer.execute("CREATE TABLE IF NOT EXISTS ledger_version (version BIGINT NOT NULL)")
@@ -98,12 +98,17 @@ class DuckDBLedger:
             self._writer.execute("CHECKPOINT")
 
     def _recover(self) -> None:
-        """Takes up what an earlier process left in the journal."""
+        """Takes up what an earlier process, or an engine that failed, left behind.
+
+        A commit that failed with its engine may be there after all: whatever was asked before is asked again.
+        """
         left = self._writer.execute("SELECT rows FROM journal ORDER BY position").fetchall()
         self._journal = [journal.from_bytes(stream) for (stream,) in left]
-        self._move()
-        latest = self._one("SELECT MAX(ts) FROM events")
-        self._newcomers = journal.Newcomers(0 if latest is None else latest + 1)
+        latest = self._one("SELECT COALESCE(MAX(ts), -1) FROM events")
+        latest = max([latest, *(int(rows["ts"].to_numpy().max()) for rows in self._journal)])
+        self._newcomers = journal.Newcomers(latest + 1)
+        self._commits += 1
+        self._all_touched = self._commits
         self._delta_rows = self._one(f"SELECT COUNT(*) FROM {DELTAS.table}")
 
     def _one(self, statement: str) -> Any:
@@ -117,13 +122,14 @@ class DuckDBLedger:
             return np.zeros(0, np.uint8)
         identities = journal.identities_of(rows)
         with self._lock, self._writing("The ledger could not write"):
+            self._engine.reopen()
             if rows.num_rows <= SMALL_ROWS and self._newcomers.are(identities):
                 self._writer.execute("INSERT INTO journal VALUES (?, ?)", [len(self._journal), journal.to_bytes(rows)])
                 self._journal.append(rows)
                 outcomes = np.zeros(rows.num_rows, np.uint8)
             else:
                 outcomes = self._commit(rows, identities)
-            self._ready = True
+            self._engine.ready = True
             self._newcomers.note(identities, max(timestamp for _, timestamp in identities))
             self._commits += 1
             days = np.unique(rows["ts"].to_numpy() // DAY_SECONDS)
@@ -136,21 +142,22 @@ class DuckDBLedger:
         try:
             yield
         except duckdb.Error as error:
-            self._ready = isinstance(error, duckdb.DataError | duckdb.ProgrammingError)
+            self._engine.ready = isinstance(error, duckdb.DataError | duckdb.ProgrammingError)
+            self._engine.note(error)
             self._roll_back()
             raise LedgerUnavailableError(f"{doing}: {first_line(error)}") from error
         except BaseException:
             self._roll_back()
             raise
-        self._ready = True
 
     def _roll_back(self) -> None:
         try:
             self._writer.execute("ROLLBACK")
         except duckdb.TransactionException:
             pass  # it failed outside of a transaction
-        except duckdb.Error:
-            self._ready = False
+        except duckdb.Error as error:
+            self._engine.ready = False
+            self._engine.note(error)
 
     def _commit(self, rows: pa.Table, identities: list[journal.Identity]) -> Outcomes:
         """Keeps rows of which some may be known."""
@@ -214,8 +221,11 @@ class DuckDBLedger:
         self._delta_rows += delta.num_rows
 
     def compact(self) -> bool:
-        """See `Ledger.compact`: the journal, then the deltas, then the fullest spans of one rollup."""
+        """See `Ledger.compact`: what failed, then the journal, the deltas, and the fullest spans of one rollup."""
         with self._lock, self._writing("The rollups could not be written"):
+            self._engine.mend()
+            if not self._engine.ready:
+                return False
             if sum(table.num_rows for table in self._journal) >= JOURNAL_ROWS:
                 self._move()
                 return True
@@ -315,7 +325,7 @@ class DuckDBLedger:
             with self._lock, self._writing("The ledger could not write"):
                 self._move()
         try:
-            with self._cursor() as cursor, deadline(cursor, max_seconds):
+            with self._engine.cursor() as cursor, deadline(cursor, max_seconds):
                 if prices is not None:
                     cursor.register("prices", prices)
                 columns: dict[str, Any] = cursor.execute(statement, list(arguments)).fetchnumpy()
@@ -331,20 +341,13 @@ class DuckDBLedger:
                 code="too_large_sum",
             ) from None
         except duckdb.Error as error:
+            self._engine.note(error)
             raise LedgerUnavailableError(f"The ledger could not read: {first_line(error)}") from error
-
-    @contextmanager
-    def _cursor(self) -> Generator[duckdb.DuckDBPyConnection]:
-        cursor = self._writer.cursor()
-        try:
-            yield cursor
-        finally:
-            cursor.close()
 
     def version(self, start: int, end: int) -> int:
         """See `Ledger.version`."""
         days = range(start // DAY_SECONDS, (end - 1) // DAY_SECONDS + 1)
-        return max((self._touched.get(day, 0) for day in days), default=0)
+        return max(self._all_touched, *(self._touched.get(day, 0) for day in days))
 
     def span(self) -> tuple[int, int] | None:
         """See `Ledger.span`."""
@@ -379,17 +382,17 @@ class DuckDBLedger:
 
     def ready(self) -> bool:
         """See `Ledger.ready`."""
-        return self._ready
+        return self._engine.ready
 
     def close(self) -> None:
         """See `Ledger.close`."""
         with self._lock:
             try:
-                if self._ready:
+                if self._engine.ready:
                     with self._writing("The ledger could not write"):
                         self._move()
             finally:
-                self._ready = False
+                self._engine.ready = False
                 self._writer.close()
 
 

@@ -1,0 +1,60 @@
+"""What the tests of faults share: events in batches, what the server tells of them, and whether the ledger is sound."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+SINCE = 1_790_000_000 - 1_790_000_000 % 86_400
+PATIENCE_S = 60
+
+
+def batch(number: int, size: int = 1000) -> list[dict[str, Any]]:
+    """Events of a batch, hard to compress."""
+    return [
+        {
+            "kind": "embeddings",
+            "id": f"{number}-{n}-{(number * 1000 + n) * 2_654_435_761 % 2**32:x}",
+            "timestamp": SINCE + (number * 7 + n) % 86_400,
+            "model": f"model {n % 50}",
+            "user_id": f"user {number * n % 997}",
+            "input_tokens": n,
+        }
+        for n in range(size)
+    ]
+
+
+def post(client: httpx.Client, events: list[dict[str, Any]]) -> httpx.Response:
+    return client.post("/v1/events", json=events)
+
+
+def events_told(client: httpx.Client) -> int:
+    """How many events the API tells of; -1 where it cannot be asked now."""
+    window = {"start_time": SINCE, "end_time": SINCE + 2 * 86_400, "group_by": "user_id"}
+    response = client.get("/v1/organization/usage/embeddings", params=window)
+    if response.status_code != 200:
+        assert response.status_code == 503, response.text
+        return -1
+    return sum(result["num_model_requests"] for bucket in response.json()["data"] for result in bucket["results"])
+
+
+def settle(condition: Callable[[], bool]) -> None:
+    """Waits until `condition` holds."""
+    until = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < until, "it never came to pass"
+        time.sleep(0.02)
+
+
+def verified(data: Path) -> int:
+    """How many events there are in a ledger that `usageledger verify` finds in order."""
+    command = [sys.executable, "-W", "error", "-m", "usageledger", "verify", "--data", str(data), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    count: int = json.loads(done.stdout)["events"]
+    return count

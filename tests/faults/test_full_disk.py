@@ -1,0 +1,76 @@
+"""A disk that is full, told by a limit on the size of files: nothing acknowledged is lost, and it mends itself.
+
+The limit is the kernel's own (`RLIMIT_FSIZE`): writes beyond it fail as on a full disk, and it can be lifted from
+outside while the server runs.
+"""
+
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.faults.support import batch, events_told, post, settle, verified
+from tests.server.process import RunningServer, running
+from tests.server.test_errors import problem
+
+# Small, so that few events fill it, and often attempted, so that nobody waits.
+SMALL = """
+from usageledger.ledger import engine
+engine.CHECKPOINT_THRESHOLD, engine.MEND_SECONDS = "2MB", 0.2
+"""
+MiB = 2**20
+
+
+def limit_files(server: RunningServer, size: int) -> None:
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def fill(client: httpx.Client, numbers: Iterator[int]) -> tuple[int, list[int]]:
+    """Sends batches until one is refused; how many were acknowledged, and the batch that was not."""
+    acknowledged = 0
+    for number in numbers:
+        response = post(client, batch(number))
+        if response.status_code != 200:
+            problem(response, 503, type="server_error", code="overloaded")
+            assert "retry-after" in response.headers
+            return acknowledged, [number]
+        assert response.json()["accepted"] == 1000
+        acknowledged += 1000
+    raise AssertionError("it never was full")
+
+
+@pytest.mark.parametrize("log_may_grow", [False, True])
+def test_a_full_disk(tmp_path: Path, log_may_grow: bool) -> None:
+    numbers = iter(range(1000))
+    with (
+        running(tmp_path, prepare=SMALL) as server,
+        httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as client,
+    ):
+        for _ in range(60):
+            assert post(client, batch(next(numbers))).json()["accepted"] == 1000
+        # Either the file is full, so that folding the log in ends the engine, or the log itself.
+        file = tmp_path / "ledger.duckdb"
+        limit_files(server, file.stat().st_size if log_may_grow else MiB)
+        acknowledged, refused = fill(client, numbers)
+        acknowledged += 60_000
+
+        # What was acknowledged can be read while the disk is full.
+        settle(lambda: events_told(client) >= acknowledged)
+        more, again = fill(client, numbers)
+        acknowledged += more
+        settle(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
+        settle(lambda: acknowledged <= events_told(client) <= acknowledged + 2000)
+
+        # When there is space again, the server finds out by itself.
+        limit_files(server, resource.RLIM_INFINITY)
+        settle(lambda: httpx.get(f"{server.url}/readyz").status_code == 200)
+        for number in refused + again:
+            answer = post(client, batch(number)).json()
+            assert answer["accepted"] + answer["duplicates"] == 1000
+        assert events_told(client) == acknowledged + 1000 * len({*refused, *again})
+        code, said = server.stop()
+    assert code == 0
+    assert "Traceback" not in said
+    assert ("the engine was opened again" in said) == log_may_grow
+    assert verified(tmp_path) == acknowledged + 2000

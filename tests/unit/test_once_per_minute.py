@@ -1,0 +1,30 @@
+"""What repeats is logged once a minute."""
+
+import logging
+
+from usageledger.cli import serve
+from usageledger.cli.serve import OncePerMinute
+
+
+def record(message: str, *values: object) -> logging.LogRecord:
+    return logging.LogRecord("usageledger", logging.ERROR, "", 1, message, values, None)
+
+
+def test_a_message_that_repeats_is_logged_once_a_minute() -> None:
+    now = [1000.0]
+    once = OncePerMinute(lambda: now[0])
+    assert [once.filter(record("no %s", "space")) for _ in range(3)] == [True, False, False]
+    assert once.filter(record("no %s", "room"))
+    now[0] += 59.9
+    assert not once.filter(record("no space"))
+    now[0] += 0.1
+    assert [once.filter(record("no space")) for _ in range(2)] == [True, False]
+
+
+def test_it_remembers_a_limited_number_of_messages(monkeypatch) -> None:
+    monkeypatch.setattr(serve, "MOST_MESSAGES", 2)
+    now = [1000.0]
+    once = OncePerMinute(lambda: now[0])
+    assert [text for text in "abccab" if once.filter(record(text))] == ["a", "b", "c", "c"]
+    now[0] += 60
+    assert [text for text in "cc" if once.filter(record(text))] == ["c"]
