@@ -206,6 +206,26 @@ def test_a_file_that_is_no_ledger(run: Run, data: Path) -> None:
     assert "cannot be opened" in one_error(run("serve", "--data", data, "--port", 0), 1)
 
 
+def test_a_database_of_something_else_is_left_as_it_is(run: Run, data: Path) -> None:
+    data.mkdir()
+    file = data / "ledger.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("CREATE TABLE events AS SELECT 42 AS answer")
+    (data / "registry.sqlite").touch()
+    before = file.read_bytes()
+    for command in (("verify",), ("serve", "--port", 0)):
+        assert "of something else" in one_error(run(*command, "--data", data), 1)
+        assert file.read_bytes() == before
+    assert sorted(path.name for path in data.iterdir() if path.suffix != ".sqlite") == ["ledger.duckdb"]
+
+
+def test_verify_makes_no_registry(run: Run, start: Start, data: Path) -> None:
+    start("serve", "--data", data, "--port", 0).stop()
+    (data / "registry.sqlite").unlink()
+    assert "There is no registry in" in one_error(run("verify", "--data", data), 2)
+    assert not (data / "registry.sqlite").exists()
+
+
 def test_verify_of_an_empty_and_of_no_ledger(run: Run, start: Start, data: Path) -> None:
     assert one_error(run("verify", "--data", data), 2) == f"Error: There is no ledger in {data}: check --data."
     assert not data.exists()

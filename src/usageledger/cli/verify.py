@@ -1,5 +1,6 @@
 """`usageledger verify`: whether a ledger keeps its promises."""
 
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import typer
 from usageledger.buckets import LATEST_TIME
 from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder
 from usageledger.cli.output import CommandError, counted, note, print_data, print_json
-from usageledger.settings import load_settings
+from usageledger.settings import Settings, load_settings
 
 EPILOG = """\
 [bold]Examples[/]
@@ -37,9 +38,10 @@ def verify(data: DataFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     settings = load_settings({"data": data})
     if not Path(settings.ledger_url.removeprefix("duckdb:///")).exists():
         raise CommandError(f"There is no ledger in {settings.data.absolute()}: check --data.", exit_code=2)
-    ledger = open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)
-    registry = open_registry(settings.registry_url)
-    try:
+    with (
+        closing(open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)) as ledger,
+        open_registry(_existing(settings)) as registry,
+    ):
         events = ledger.count()
         if not as_json:
             note(f"{counted(events, 'event')} in {settings.data.absolute()}" if events else "The ledger is empty.")
@@ -51,11 +53,17 @@ def verify(data: DataFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
             findings.append({"name": finding.name, "ok": finding.ok, "detail": finding.detail})
             if not as_json:
                 print_data(f"{'ok    ' if finding.ok else 'FAILED'}  {finding.name}: {finding.detail}")
-    finally:
-        registry.close()
-        ledger.close()
     ok = all(finding["ok"] for finding in findings)
     if as_json:
         print_json({"ok": ok, "events": events, "findings": findings})
     if not ok:
         raise typer.Exit(1)
+
+
+def _existing(settings: Settings) -> str:
+    """Where the registry is, which must be there: an empty one would be made, and blamed for what is missing."""
+    if not Path(settings.registry_url.removeprefix("sqlite:///")).exists():
+        raise CommandError(
+            f"There is no registry in {settings.data.absolute()}: its files belong together.", exit_code=2
+        )
+    return settings.registry_url

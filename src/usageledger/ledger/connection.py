@@ -31,6 +31,13 @@ def cannot_open(path: Path, error: Exception) -> LedgerError:
     return LedgerError(f"The ledger {path} cannot be opened: {first_line(error)}")
 
 
+def refuse_another(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Raises LedgerError where the file holds tables, and they are not ours; nothing is written to it."""
+    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if tables and "ledger_version" not in tables:
+        raise LedgerError(f"{path} is a DuckDB database of something else, and no ledger: it was left as it is.")
+
+
 @contextmanager
 def deadline(cursor: duckdb.DuckDBPyConnection, seconds: float | None) -> Generator[None]:
     """Interrupts what `cursor` does after so many seconds."""

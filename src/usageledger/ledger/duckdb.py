@@ -20,13 +20,9 @@ import numpy as np
 import pyarrow as pa
 
 from usageledger.columns import PAYLOAD_COLUMNS
-from usageledger.errors import (
-    InvalidRequestError,
-    LedgerUnavailableError,
-    LedgerVersionError,
-)
+from usageledger.errors import InvalidRequestError, LedgerUnavailableError, LedgerVersionError
 from usageledger.ledger import answers, checks, costs, deltas, journal, sql, upkeep
-from usageledger.ledger.connection import cannot_open, deadline, first_line
+from usageledger.ledger.connection import cannot_open, deadline, first_line, refuse_another
 from usageledger.ledger.engine import Engine
 from usageledger.ledger.protocol import CardUse, Outcome, StoredEvent, Unpriced
 from usageledger.ledger.schema import (
@@ -85,6 +81,7 @@ class DuckDBLedger:
         return self._engine.writer
 
     def _prepare(self) -> None:
+        refuse_another(self._writer, self._path)
         self._writer.execute("CREATE TABLE IF NOT EXISTS ledger_version (version BIGINT NOT NULL)")
         stored = self._one("SELECT MAX(version) FROM ledger_version")
         if stored is not None and stored > VERSION:
