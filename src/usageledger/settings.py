@@ -44,6 +44,9 @@ class Settings:
         default=64 * 1024**2, metadata=_help("Memory for buckets answered before and unchanged since; 0 for none.")
     )
     requests_per_minute: int = field(default=0, metadata=_help("Requests a key may make in a minute; 0 for no limit."))
+    wrong_keys_per_minute: int = field(
+        default=20, metadata=_help("Wrong keys of one client address that are looked at in a minute; 0 for no limit.")
+    )
     memory_bytes: int = field(default=1024**3, metadata=_help("Memory of the embedded ledger's engine.", 128 * 1024**2))
 
     @property

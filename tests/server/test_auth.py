@@ -55,7 +55,7 @@ async def test_the_walk_finds_every_kind_of_route(serve, double):
 
 
 async def test_every_route_but_the_public_ones_needs_a_key(serve, double):
-    async with serve(double) as server:
+    async with serve(double, wrong_keys_per_minute=0) as server:
         for method, path in addresses(server):
             for headers in ({"authorization": ""}, bearer("sk-admin-of-somebody-else")):
                 response = await server.request(method, path, headers=headers)
@@ -266,3 +266,73 @@ async def test_a_remembered_key_is_not_looked_up_again(serve, double, registry: 
         clock.now -= 1000  # a clock that was set back must not keep keys alive
         await server.get(METERS_URL)
         assert len(looked_up) == 3
+
+
+async def test_wrong_keys_of_an_address_are_looked_at_so_often_and_no_more(
+    serve, double, clock, key, registry, monkeypatch
+):
+    looked_up: list[str] = []
+    find = registry.find_key
+    monkeypatch.setattr(registry, "find_key", lambda value, *, now: looked_up.append(value) or find(value, now=now))
+    async with serve(double, wrong_keys_per_minute=6) as server:
+        assert (await server.get(METERS_URL)).status_code == 200
+        for number in range(6):
+            problem(await server.get(METERS_URL, headers=bearer(f"sk-admin-guess-{number}")), 401)
+        count = len(looked_up)
+        fresh = bearer(key())
+        for headers in (bearer("sk-admin-guess-7"), fresh):  # a right one gets no other answer, or it could be guessed
+            response = await server.get(METERS_URL, headers=headers)
+            error = problem(response, 429, type="requests", code="rate_limit_exceeded", param=None)
+            assert "6 a minute" in error["message"]
+            assert response.headers["retry-after"] == "10"
+        assert len(looked_up) == count
+        # Whoever is known already goes on, even when remembered for too long to be believed.
+        clock.now += 3
+        assert (await server.get(METERS_URL)).status_code == 200
+        clock.now += 6.9
+        assert (await server.get(METERS_URL, headers=fresh)).status_code == 429
+        clock.now += 0.2
+        assert (await server.get(METERS_URL, headers=fresh)).status_code == 200
+
+
+async def test_right_keys_and_missing_ones_are_no_guesses(serve, double, key):
+    async with serve(double, wrong_keys_per_minute=2) as server:
+        for _ in range(5):
+            assert (await server.get(METERS_URL, headers=bearer(key()))).status_code == 200
+            problem(await server.get(METERS_URL, headers={"authorization": ""}), 401)
+        statuses = [(await server.get(METERS_URL, headers=bearer("x" * 20))).status_code for _ in range(3)]
+    assert statuses == [401, 401, 429]
+
+
+async def test_guesses_made_at_once_count_as_well(serve, double):
+    async with serve(double, wrong_keys_per_minute=4) as server:
+        answers = await asyncio.gather(*(server.get(METERS_URL, headers=bearer(f"guess {n}")) for n in range(12)))
+    assert sorted(answer.status_code for answer in answers) == [401] * 4 + [429] * 8
+
+
+@pytest.mark.parametrize(
+    ("address", "same", "other"),
+    [
+        ("192.0.2.7", "192.0.2.7", "192.0.2.8"),
+        ("2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"),
+        ("::ffff:192.0.2.7", "::ffff:192.0.2.7", "::ffff:192.0.2.8"),
+    ],
+)
+async def test_each_address_has_guesses_of_its_own(serve, double, address, same, other):
+    async with serve(double, wrong_keys_per_minute=1) as server:
+        statuses = [await from_address(server, each) for each in (address, same, other)]
+    assert statuses == [401, 429, 401]
+
+
+async def from_address(server: Server, address: str) -> int:
+    """The status of the answer to a wrong key from there."""
+    transport = httpx.ASGITransport(server.app, client=(address, 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://ledger.test") as client:
+        return (await client.get(METERS_URL, headers=bearer("a wrong key"))).status_code
+
+
+async def test_a_limited_number_of_addresses_is_remembered(serve, double, monkeypatch):
+    monkeypatch.setattr("usageledger.server.auth.MOST_ADDRESSES", 2)
+    async with serve(double, wrong_keys_per_minute=1) as server:
+        statuses = [await from_address(server, f"192.0.2.{n}") for n in (1, 2, 1, 3, 1, 2)]
+    assert statuses == [401, 401, 429, 401, 429, 401]  # the one heard of longest ago was forgotten

@@ -1,8 +1,10 @@
-"""Who may do what: `Authorization: Bearer` keys, their scopes, and how often each may ask."""
+"""Who may do what: `Authorization: Bearer` keys, their scopes, how often each may ask, and who guesses keys."""
 
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
+from ipaddress import IPv6Address, ip_address
 from math import ceil
 
 import anyio.to_thread
@@ -13,6 +15,26 @@ from usageledger.registry import AdminKey, Registry
 
 CACHE_SECONDS = 2  # how long a revoked key may still work
 MOST_CACHED_KEYS = 10_000
+MOST_ADDRESSES = 10_000  # remembered with their wrong keys
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """What is left of a number of requests a minute; a minute's worth at most is saved up."""
+
+    per_minute: int
+    left: float
+    filled_at: float
+
+    def take(self, now: float) -> int | None:
+        """Takes one; where none is left, in how many seconds there will be one."""
+        rate = self.per_minute / 60
+        self.left = min(float(self.per_minute), self.left + max(0.0, now - self.filled_at) * rate)
+        self.filled_at = now
+        if self.left < 1:
+            return max(1, ceil((1 - self.left) / rate))
+        self.left -= 1
+        return None
 
 
 @dataclass(slots=True)
@@ -21,16 +43,21 @@ class _Entry:
 
     key: AdminKey
     found_at: float
-    tokens: float
-    refilled_at: float = field(default=0.0)
+    requests: _Bucket
 
 
 class Authenticator:
-    """Finds the key of a request; keys that were found are remembered for `CACHE_SECONDS`."""
+    """Finds the key of a request; keys that were found are remembered for `CACHE_SECONDS`.
 
-    def __init__(self, registry: Registry, requests_per_minute: int, clock: Callable[[], float]) -> None:
+    A limit of 0 is none.
+    """
+
+    def __init__(
+        self, registry: Registry, requests_per_minute: int, wrong_keys_per_minute: int, clock: Callable[[], float]
+    ) -> None:
         self._registry = registry
         self._per_minute = requests_per_minute
+        self._guesses = _Guesses(wrong_keys_per_minute)
         self._clock = clock
         self._entries: dict[bytes, _Entry] = {}
         self._times_forgotten = 0
@@ -46,25 +73,38 @@ class Authenticator:
         Raises:
             AuthenticationError: no key, or one that is unknown, expired or revoked.
             PermissionDeniedError: the key has none of the scopes.
-            RateLimitError: the key has used up its requests for now.
+            RateLimitError: the key has used up its requests for now, or the client too many wrong keys.
         """
-        entry = await self._entry(_bearer(request))
+        entry = await self._entry(_bearer(request), client_of(request))
         if not set(scopes) & set(entry.key.scopes):
             raise PermissionDeniedError(
                 f"You have insufficient permissions for this operation. Missing scopes: {' or '.join(scopes)}. "
                 "Check that you have the correct role in your organization, and if you're using a restricted API key, "
                 "that it has the necessary scopes."
             )
-        if self._per_minute:
-            self._spend(entry)
+        if self._per_minute and (seconds := entry.requests.take(self._clock())):
+            raise RateLimitError(
+                f"Rate limit reached: this key may make {self._per_minute} requests per minute.", retry_after=seconds
+            )
         return entry.key
 
-    async def _entry(self, value: str) -> _Entry:
+    async def find(self, value: str, client: str) -> AdminKey:
+        """The key with this value, as someone at the address `client` gives it.
+
+        Raises:
+            AuthenticationError: it is unknown, expired or revoked.
+            RateLimitError: too many wrong keys came from there; this one was not looked at.
+        """
+        return (await self._entry(value, client)).key
+
+    async def _entry(self, value: str, client: str) -> _Entry:
         now = self._clock()
         digest = sha256(value.encode()).digest()
         entry = self._entries.get(digest)
         if entry and abs(now - entry.found_at) < CACHE_SECONDS and not _expired(entry.key, now):
             return entry
+        if entry is None:  # a value that was right before is no guess
+            self._guesses.begin(client, now)
         forgotten = self._times_forgotten
         key = await anyio.to_thread.run_sync(self._find, value, int(now))
         if key is None:
@@ -72,8 +112,10 @@ class Authenticator:
             raise AuthenticationError(
                 f"Incorrect API key provided: {_masked(value)}. You can make a key with `usageledger keys create`."
             )
+        if entry is None:
+            self._guesses.was_right(client)
         # Another request with this key may have been faster; they share what is left of its requests.
-        entry = self._entries.get(digest) or _Entry(key, now, tokens=float(self._per_minute), refilled_at=now)
+        entry = self._entries.get(digest) or _Entry(key, now, _Bucket(self._per_minute, float(self._per_minute), now))
         if forgotten == self._times_forgotten:  # else it may have been found just before it was revoked
             entry.key, entry.found_at = key, now
             self._remember(digest, entry)
@@ -90,17 +132,48 @@ class Authenticator:
             self._registry.touch_key(key.id, now=now)
         return key
 
-    def _spend(self, entry: _Entry) -> None:
-        """Takes one request from the key's bucket, which fills at `requests_per_minute` and holds a minute's worth."""
-        now, rate = self._clock(), self._per_minute / 60
-        entry.tokens = min(float(self._per_minute), entry.tokens + max(0.0, now - entry.refilled_at) * rate)
-        entry.refilled_at = now
-        if entry.tokens < 1:
+
+class _Guesses:
+    """How many wrong keys each client address gave lately, so that keys cannot be guessed; the memory is bounded."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._left: OrderedDict[str, _Bucket] = OrderedDict()  # the address heard of last stands last
+
+    def begin(self, client: str, now: float) -> None:
+        """Takes one guess of `client`, before its key is looked up: guesses made at once count as well.
+
+        Raises:
+            RateLimitError: it has none left.
+        """
+        if not self._per_minute:
+            return
+        bucket = self._left.setdefault(client, _Bucket(self._per_minute, float(self._per_minute), now))
+        self._left.move_to_end(client)
+        if len(self._left) > MOST_ADDRESSES:
+            self._left.popitem(last=False)
+        if seconds := bucket.take(now):
             raise RateLimitError(
-                f"Rate limit reached: this key may make {self._per_minute} requests per minute.",
-                retry_after=max(1, ceil((1 - entry.tokens) / rate)),
+                f"Too many wrong API keys came from your address: at most {self._per_minute} a minute are looked at.",
+                retry_after=seconds,
             )
-        entry.tokens -= 1
+
+    def was_right(self, client: str) -> None:
+        """Gives the guess back."""
+        if bucket := self._left.get(client):
+            bucket.left += 1
+
+
+def client_of(request: Request) -> str:
+    """The address that a request came from; for IPv6 its /64, of which one client may have every address."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return str(IPv6Address(int(address) >> 64 << 64))
+    return host
 
 
 def _bearer(request: Request) -> str:
