@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from usageledger.ledger import Ledger, duckdb, journal, open_ledger
+from usageledger.ledger import Ledger, duckdb, facets, journal, open_ledger
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ def _eager_duckdb(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(duckdb, "MERGE_ROWS", 2)
     patch.setattr(duckdb, "MERGE_SPANS", 2)
     patch.setattr(journal, "MOST_KNOWN", 7)
+    patch.setattr(facets, "MOST_KNOWN", 9)
 
 
 ENGINES = (Engine("duckdb", lambda folder: f"duckdb:///{folder}/ledger.duckdb", _eager_duckdb),)

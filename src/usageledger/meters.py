@@ -289,5 +289,7 @@ METER_BY_KIND: dict[str, Meter] = {meter.kind: meter for meter in METERS}
 
 # The union of all kinds, in the order of the stored columns.
 DIMENSIONS: dict[str, Dimension] = {d.name: d for meter in METERS for d in meter.dimensions}
+# What pickers list the values of: every grouping that is text.
+FACETS: tuple[str, ...] = _unique(d.name for meter in METERS for d in meter.groupings if not d.flag)
 MEASURE_COLUMNS: tuple[str, ...] = _unique(column for meter in METERS for column in meter.columns)
 GAUGES: frozenset[str] = frozenset(m.name for meter in METERS for m in meter.measures if m.adds == "gauge")

@@ -90,6 +90,8 @@ def make_sound(case: Case) -> None:
         query |= {"start_time": max(start - (start == end), 0), "end_time": max(end, 1)}
     if "limit" in query and "start_time" in query:
         query["limit"] = min(int(query["limit"]), 31)  # the most at the widest buckets
+    if "kind" in query and "dimension" in query:
+        query["dimension"] = "project_id"  # the one that every kind has
     if case.media_type in LINES_TYPES:
         case.body = '{"kind":"images"}\n'
     if isinstance(case.body, dict):  # to a schema, 5.0 is an integer

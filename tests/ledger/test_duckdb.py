@@ -22,6 +22,7 @@ from usageledger.errors import (
 from usageledger.ledger import Ledger, deltas, sql, upkeep
 from usageledger.ledger.duckdb import DuckDBLedger
 from usageledger.ledger.journal import to_bytes
+from usageledger.ledger.protocol import Facet
 from usageledger.ledger.schema import VERSION
 
 EVENTS = [usage("completions", f"e{n}", TODAY + n, model=f"m{n}", output_text_tokens=n) for n in range(50)]
@@ -62,7 +63,8 @@ def change(path: Path, *statements: str) -> None:
 
 def older(path: Path, *, journal: bool) -> None:
     """The file as version 1 of the schema left it, its last two events in the journal where asked for."""
-    changes = [f"ALTER TABLE {t} DROP COLUMN rate_id" for t in ("events", "rollup_1d", "rollup_1h", "deltas")]
+    changes = ["DROP TABLE facets"]
+    changes += [f"ALTER TABLE {t} DROP COLUMN rate_id" for t in ("events", "rollup_1d", "rollup_1h", "deltas")]
     change(path, *changes, "UPDATE ledger_version SET version = 1")
     if journal:
         rows = table([wire(usage("images", f"late {n}", TODAY - 1 - n, images=1)) for n in range(2)])[0]
@@ -79,6 +81,9 @@ def test_a_ledger_of_the_first_version(path: Path, journal: bool) -> None:
         assert append(ledger, EVENTS) == ["duplicate"] * len(EVENTS)
         assert append(ledger, [usage("images", "new", TODAY + 5, images=3)]) == ["accepted"]
         assert ledger.rollup_differences(9) == ledger.doubled(9) == ledger.malformed(9) == []
+        assert ledger.facet_differences(9) == []
+        models = Facet("model", "completions", TODAY, TODAY + DAY)
+        assert len(ledger.facets(models, max_seconds=60, max_results=100)) == len(EVENTS)
     with closing(DuckDBLedger(path)) as ledger:
         assert ledger.count() == len(EVENTS) + 2 * journal + 1
 

@@ -27,6 +27,7 @@ NAMES = [
     "events are well formed",
     "every event counts once",
     "rollups equal the events",
+    "facets equal the events",
     "groups sum to the whole",
     "a filter selects its group",
     "widths agree",
@@ -81,6 +82,7 @@ def test_a_sound_ledger_passes(ledger: Ledger) -> None:
         "events are well formed": "440 events",
         "every event counts once": "440 events",
         "rollups equal the events": "every day and hour",
+        "facets equal the events": "every day, kind and dimension",
         "groups sum to the whole": "10 days, 11 kinds of usage; by all dimensions at once on up to 7 days of each kind",
         "a filter selects its group": "10 days, 11 kinds of usage; two values of every filter",
         "widths agree": "10 days, 11 kinds of usage; by the minute on up to 7 days of each kind",
@@ -108,7 +110,7 @@ def test_what_is_too_large_to_add_up_is_left_out_and_said(ledger: Ledger) -> Non
     append(ledger, [usage("images", f"f{n}", START + n * DAY, images=n) for n in range(5)])
     assert failed(ledger) == {}
     for finding in verify(ledger):
-        if finding.name in NAMES[3:]:
+        if finding.name in NAMES[4:]:
             day = "2026-05-16"
             assert finding.detail.endswith(f"; left out: images on {day} (too_large_sum)")
 
@@ -192,6 +194,22 @@ def test_the_same_id_at_another_time_is_not_there_twice(tampered: Tampered) -> N
     found = tampered(f"INSERT INTO events SELECT * REPLACE (ts + 1 AS ts) FROM events WHERE {ONE}")
     assert "every event counts once" not in found
     assert "rollups equal the events" in found
+
+
+@pytest.mark.parametrize(
+    ("statement", "shown"),
+    [
+        ("DELETE FROM facets WHERE value = 'b' AND dimension = 'model'", "dimension=model, value=b"),
+        ("UPDATE facets SET ts = ts + 86400 WHERE dimension = 'user_id'", "dimension=user_id"),
+        ("INSERT INTO facets SELECT ts, kind, dimension, 'none' FROM facets", "value=none"),
+        ("INSERT INTO facets SELECT * FROM facets LIMIT 1", "kind="),
+        ("UPDATE events SET model = 'c' WHERE model = 'b'", "dimension=model, value=b"),
+    ],
+)
+def test_facets_that_are_wrong(tampered: Tampered, statement: str, shown: str) -> None:
+    found = tampered(statement)
+    assert shown in found["facets equal the events"]
+    assert ("rollups equal the events" in found) == ("events SET" in statement)
 
 
 @pytest.mark.parametrize("table", ["rollup_1d", "rollup_1h"])

@@ -53,6 +53,17 @@ def test_ids_may_be_anything(registry: Registry) -> None:
     assert sorted(walk(lambda after: registry.list_users(after=after, limit=1))) == sorted(ODD_IDS)
 
 
+def test_names_of_what_has_one(registry: Registry) -> None:
+    registry.note_seen(["p", "q", "r"], ["u"], now=NOW)
+    registry.rename_project("p", "Search")
+    registry.rename_project("q", "Old")
+    registry.archive_project("q", now=NOW)
+    key, _ = registry.create_key("Gateway", now=NOW)
+    assert registry.names("project_id") == {"p": "Search", "q": "Old"}
+    assert registry.names("user_id") == registry.names("model") == {}
+    assert registry.names("api_key_id") == {key.id: "Gateway"}
+
+
 @pytest.mark.parametrize("bad", ["", "x" * 257, "\ud800"])
 def test_a_bad_id_adds_nothing(registry: Registry, bad: str) -> None:
     with pytest.raises(RegistryError, match="id of a user"):

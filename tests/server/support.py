@@ -73,6 +73,9 @@ class LedgerDouble:
     def unpriced(self, query: Any, prices: pa.Table, *, max_seconds: float, max_results: int) -> list[Unpriced]:
         return []
 
+    def facets(self, facet: Any, *, max_seconds: float, max_results: int) -> list[str]:
+        return []
+
     def times_of_cards(self, rate_ids: Sequence[int], start: int, end: int) -> dict[int, tuple[int, int]]:
         return {}
 

@@ -10,8 +10,8 @@ from usageledger.buckets import LATEST_TIME
 from usageledger.events import LARGEST_COUNT, LONGEST_ID
 from usageledger.ledger.costs import FLOWS
 from usageledger.ledger.protocol import CardUse
-from usageledger.ledger.schema import DELTAS, ROLLUP_KEYS, ROLLUPS, Rollup
-from usageledger.meters import CACHE_WRITE, CACHED, GAUGES, MEASURE_COLUMNS, METER_BY_KIND, METERS, UNCACHED
+from usageledger.ledger.schema import DELTAS, FACET_COLUMNS, ROLLUP_KEYS, ROLLUPS, Rollup, facets_of_events
+from usageledger.meters import CACHE_WRITE, CACHED, FACETS, GAUGES, MEASURE_COLUMNS, METER_BY_KIND, METERS, UNCACHED
 from usageledger.pricing import Subject
 from usageledger.pricing.cards import STORED_PART
 
@@ -54,6 +54,24 @@ def rollup_differences(read: Read, limit: int) -> list[str]:
     for where in _stretches(read):
         for rollup in ROLLUPS:
             found += _words(read(_differences(rollup, where, limit)))
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def facet_differences(read: Read, limit: int) -> list[str]:
+    """Values that the events of a day have and its facets lack, or the other way round."""
+    found: list[str] = []
+    keys = ", ".join(FACET_COLUMNS)
+    for where in _stretches(read):
+        events = [f"SELECT 1 AS side, {keys} FROM ({facets_of_events(name, where)}) AS told" for name in FACETS]
+        facets = f"SELECT -1 AS side, {keys} FROM facets WHERE {where}"
+        found += _words(
+            read(
+                f"SELECT {keys} FROM ({' UNION ALL '.join((*events, facets))}) AS sides GROUP BY {keys} "
+                f"HAVING SUM(side) <> 0 ORDER BY {keys} LIMIT {limit}"
+            )
+        )
         if len(found) >= limit:
             break
     return found[:limit]

@@ -10,7 +10,7 @@ from there to the events when the journal is full, before a query reads, and at 
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,15 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from usageledger.columns import PAYLOAD_COLUMNS
 from usageledger.errors import InvalidRequestError, LedgerUnavailableError, LedgerVersionError
-from usageledger.ledger import answers, checks, costs, deltas, journal, sql, upkeep
+from usageledger.ledger import answers, checks, costs, deltas, duplicates, facets, journal, sql, upkeep
 from usageledger.ledger.connection import cannot_open, deadline, first_line, refuse_another
 from usageledger.ledger.engine import Engine
-from usageledger.ledger.protocol import CardUse, Outcome, StoredEvent, Unpriced
+from usageledger.ledger.protocol import CardUse, Facet, Outcome, StoredEvent, Unpriced
 from usageledger.ledger.schema import (
     DELTAS,
     EVENT_COLUMNS,
+    FACET_COLUMNS,
     ROLLUP_COLUMNS,
     ROLLUPS,
     VERSION,
@@ -46,7 +46,7 @@ MERGE_ROWS = 40_000  # rows added to one rollup that make merging its fullest sp
 LARGE_COUNT = 2**43  # a million counts below it add up to less than 2^63
 MERGE_SPANS = 64  # spans merged in one step, so that a step stays short
 
-_EVENT, _SUMS = ", ".join(EVENT_COLUMNS), ", ".join(ROLLUP_COLUMNS)
+_EVENT, _SUMS, _FACET = ", ".join(EVENT_COLUMNS), ", ".join(ROLLUP_COLUMNS), ", ".join(FACET_COLUMNS)
 
 Outcomes = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -58,6 +58,7 @@ class DuckDBLedger:
         self._path = Path(path)
         self._lock = threading.RLock()  # the writer, and all that is remembered of what it wrote
         self._journal: list[pa.Table] = []
+        self._facets = facets.Known()
         self._delta_rows = 0
         # Rollup table → span → rows added to it since it was last merged.
         self._added: dict[str, Counter[int]] = {rollup.table: Counter() for rollup in ROLLUPS}
@@ -159,7 +160,7 @@ class DuckDBLedger:
     def _commit(self, rows: pa.Table, identities: list[journal.Identity]) -> Outcomes:
         """Keeps rows of which some may be known."""
         self._move()
-        outcomes = self._judge(rows, identities)
+        outcomes = duplicates.judge(self._writer, rows, identities)
         fresh = rows if not outcomes.any() else rows.take(np.nonzero(outcomes == Outcome.ACCEPTED)[0])
         if fresh.num_rows:
             self._insert(fresh)
@@ -171,51 +172,26 @@ class DuckDBLedger:
             self._insert(pa.concat_tables(self._journal).combine_chunks(), "DELETE FROM journal;")
             self._journal = []
 
-    def _judge(self, rows: pa.Table, identities: list[journal.Identity]) -> Outcomes:
-        """An outcome for each row: whether its identity is new, here and among the rows themselves."""
-        outcomes = np.zeros(rows.num_rows, np.uint8)
-        stored = self._stored(rows)
-        if not stored and len(set(identities)) == len(identities):
-            return outcomes
-        first: dict[tuple[str, int], tuple[Any, ...]] = {}
-        for row, payload in enumerate(_payloads(rows)):
-            identity = payload[0], payload[1]
-            kept = stored.get(identity) or first.get(identity)
-            if kept is None:
-                first[identity] = payload
-            else:
-                outcomes[row] = Outcome.DUPLICATE if payload == kept else Outcome.CONFLICT
-        return outcomes
-
-    def _stored(self, rows: pa.Table) -> dict[tuple[str, int], tuple[Any, ...]]:
-        """Identity → payload of those among `rows` that the ledger has already."""
-        incoming = rows.select(["event_id", "ts"])
-        timestamps = incoming["ts"].to_numpy()
-        between = [int(timestamps.min()), int(timestamps.max())]
-        matched: dict[str, Any] = self._writer.execute(
-            "SELECT event_id, ts FROM events SEMI JOIN incoming USING (event_id, ts) WHERE ts BETWEEN ? AND ?", between
-        ).fetchnumpy()
-        if not len(matched["ts"]):
-            return {}
-        _matches = pa.table(matched)
-        found = self._writer.sql(
-            f"SELECT {', '.join(PAYLOAD_COLUMNS)} FROM events SEMI JOIN _matches USING (event_id, ts) "
-            "WHERE ts BETWEEN ? AND ?",
-            params=between,
-        ).to_arrow_table()
-        return {(payload[0], payload[1]): payload for payload in _payloads(found)}
-
     def _insert(self, fresh: pa.Table, also: str = "") -> None:
-        """Writes the events and their sums in one transaction.
+        """Writes the events, their sums and their facets in one transaction.
 
         All of it is one call: between calls this thread would wait for its turn with the interpreter.
         """
         delta = deltas.sums_of(fresh)
+        found = facets.found_in(fresh)
+        new = self._facets.others(found)
+        if new.num_rows:
+            first, last = min(found)[0], max(found)[0]
+            also += (
+                f"INSERT INTO facets ({_FACET}) SELECT {_FACET} FROM new ANTI JOIN "
+                f"(SELECT * FROM facets WHERE ts BETWEEN {first} AND {last}) AS kept USING ({_FACET}); "
+            )
         self._writer.execute(
             f"BEGIN; INSERT INTO events ({_EVENT}) SELECT {_EVENT} FROM fresh; "
             f"INSERT INTO {DELTAS.table} ({_SUMS}) SELECT {_SUMS} FROM delta; {also} COMMIT"
         )
         self._delta_rows += delta.num_rows
+        self._facets.note(found)
 
     def compact(self) -> bool:
         """See `Ledger.compact`: what failed, then the journal, the deltas, and the fullest spans of one rollup."""
@@ -309,6 +285,13 @@ class DuckDBLedger:
             return StoredEvent(columns, None)
         return StoredEvent(columns, int(self._read(*costs.largest_size(columns))["largest"][0]))
 
+    def facets(self, facet: Facet, *, max_seconds: float, max_results: int) -> list[str]:
+        """See `Ledger.facets`."""
+        values = self._read(*sql.facets(facet, max_results), max_seconds=max_seconds)["value"].tolist()
+        if len(values) > max_results:
+            raise too_many_results(max_results)
+        return sorted(values)
+
     def _read(
         self,
         statement: str,
@@ -369,6 +352,10 @@ class DuckDBLedger:
         """See `Ledger.rollup_differences`."""
         return checks.rollup_differences(self._read, limit)
 
+    def facet_differences(self, limit: int) -> list[str]:
+        """See `Ledger.facet_differences`."""
+        return checks.facet_differences(self._read, limit)
+
     def cards_used(self) -> list[CardUse]:
         """See `Ledger.cards_used`."""
         return checks.cards_used(self._read)
@@ -391,8 +378,3 @@ class DuckDBLedger:
             finally:
                 self._engine.ready = False
                 self._writer.close()
-
-
-def _payloads(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Each row as a tuple of `PAYLOAD_COLUMNS`: its identity stands first."""
-    return zip(*(rows.column(name).to_pylist() for name in PAYLOAD_COLUMNS), strict=True)

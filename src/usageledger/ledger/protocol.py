@@ -73,6 +73,21 @@ class StoredEvent:
     largest: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """A question for the values that a dimension has; times are Unix seconds.
+
+    Attributes:
+        kind: only values of this kind of usage; None for all kinds.
+        start, end: of the window, whole UTC days.
+    """
+
+    dimension: str
+    kind: str | None
+    start: int
+    end: int
+
+
 class Ledger(Protocol):
     """A store of events that counts each of them once.
 
@@ -111,6 +126,10 @@ class Ledger(Protocol):
 
     def unpriced(self, query: Query, prices: pa.Table, *, max_seconds: float, max_results: int) -> list[Unpriced]:
         """What of a window `prices` say nothing about; raises as `costs` does."""
+        ...
+
+    def facets(self, facet: Facet, *, max_seconds: float, max_results: int) -> list[str]:
+        """The values, each once, sorted; raises as `aggregate` does."""
         ...
 
     def times_of_cards(self, rate_ids: Sequence[int], start: int, end: int) -> dict[int, tuple[int, int]]:
@@ -154,6 +173,10 @@ class Ledger(Protocol):
 
     def rollup_differences(self, limit: int) -> list[str]:
         """Where a rollup says something other than the events, in words; at most `limit`."""
+        ...
+
+    def facet_differences(self, limit: int) -> list[str]:
+        """Values that events have and facets lack, or the other way round, in words; at most `limit`."""
         ...
 
     def cards_used(self) -> list[CardUse]:

@@ -4,20 +4,29 @@
 are sums of a rollup too) and by every dimension but the two of highest cardinality. `deltas` has the same columns as a
 rollup: the transaction that writes events writes their sums to it, and another one moves them on to the rollups. So
 deltas and rollup together never disagree with the events, at any commit. A key may stand in a rollup more than once;
-whoever reads it adds up. `journal` holds small commits as they came, until they are moved to the events.
+whoever reads it adds up. `facets` has every value that a dimension has on a day. `journal` holds small commits as they
+came, until they are moved to the events.
 """
 
 from dataclasses import dataclass
 
 from usageledger.columns import COLUMNS, NO_CARD
-from usageledger.meters import DIMENSIONS, GAUGES, MEASURE_COLUMNS
+from usageledger.meters import DIMENSIONS, FACETS, GAUGES, MEASURE_COLUMNS
 
-VERSION = 2
+VERSION = 3
+DAY_SECONDS = 86_400
 _SQL_TYPES: dict[type, str] = {str: "VARCHAR", int: "BIGINT", bool: "BOOLEAN"}
 EVENT_COLUMNS: tuple[str, ...] = tuple(COLUMNS)
 ROLLUP_DIMENSIONS: tuple[str, ...] = tuple(name for name in DIMENSIONS if name not in ("user_id", "api_key_id"))
 ROLLUP_KEYS: tuple[str, ...] = ("ts", "kind", *ROLLUP_DIMENSIONS, "rate_id")
 ROLLUP_COLUMNS: tuple[str, ...] = (*ROLLUP_KEYS, *MEASURE_COLUMNS)
+
+
+FACET_COLUMNS: tuple[str, ...] = ("ts", "kind", "dimension", "value")
+_CREATE_FACETS = (
+    "CREATE TABLE IF NOT EXISTS facets "
+    "(ts BIGINT NOT NULL, kind VARCHAR NOT NULL, dimension VARCHAR NOT NULL, value VARCHAR NOT NULL)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ def create_tables() -> list[str]:
     return [
         _create("events", EVENT_COLUMNS),
         *(_create(rollup.table, ROLLUP_COLUMNS) for rollup in (*ROLLUPS, DELTAS)),
+        _CREATE_FACETS,
         "CREATE TABLE IF NOT EXISTS journal (position BIGINT NOT NULL, rows BLOB NOT NULL)",
     ]
 
@@ -45,8 +55,19 @@ def create_tables() -> list[str]:
 def migrate(stored: int) -> list[str]:
     """The statements that bring tables of version `stored` to the next one."""
     tables = ("events", *(rollup.table for rollup in (*ROLLUPS, DELTAS)))
-    steps = {1: [f"ALTER TABLE {table} ADD COLUMN rate_id BIGINT DEFAULT {NO_CARD}" for table in tables]}
+    steps = {
+        1: [f"ALTER TABLE {table} ADD COLUMN rate_id BIGINT DEFAULT {NO_CARD}" for table in tables],
+        2: [_CREATE_FACETS, *(f"INSERT INTO facets {facets_of_events(name)}" for name in FACETS)],
+    }
     return steps[stored]
+
+
+def facets_of_events(dimension: str, where: str = "TRUE") -> str:
+    """The facets of one dimension, from the events themselves, as SQL."""
+    return (
+        f"SELECT DISTINCT ts - ts % {DAY_SECONDS} AS ts, kind, '{dimension}' AS dimension, {dimension} AS value "
+        f"FROM events WHERE {dimension} IS NOT NULL AND {where}"
+    )
 
 
 def _create(table: str, names: tuple[str, ...]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from usageledger.buckets import floor
+from usageledger.ledger.protocol import Facet
 from usageledger.ledger.schema import DELTAS, ROLLUP_DIMENSIONS, ROLLUPS, summed
 from usageledger.meters import Meter
 from usageledger.query import Filter, Query
@@ -78,6 +79,14 @@ def aggregate(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
         stores = f"SELECT {keys}, {largest} FROM ({statement}) AS stores"
         statement = f"SELECT {keys}, {sums} FROM ({stores}) AS largest GROUP BY {keys}"
     return f"{statement} LIMIT {max_results + 1}", arguments
+
+
+def facets(facet: Facet, max_results: int) -> tuple[str, list[Any]]:
+    """The statement for the values of a dimension, as the column `value`; in no order, one more than `max_results`."""
+    arguments: list[Any] = []
+    kinds = (("kind", (facet.kind,)),) if facet.kind else ()
+    where = conditions(Source("facets", facet.start, facet.end), (("dimension", (facet.dimension,)), *kinds), arguments)
+    return f"SELECT DISTINCT value FROM facets WHERE {where} LIMIT {max_results + 1}", arguments
 
 
 def _has_gauge(meter: Meter) -> bool:

@@ -1,7 +1,7 @@
 """Whether a ledger keeps its promises: its invariants, as far as a ledger at rest can show them.
 
-The engine looks at its own tables: values, identities, rollups. All else is asked as a client would ask it, so that
-answers are compared with answers: groups with the whole, a filter with its group, widths and pages with each other.
+The engine looks at its own tables: values, identities, rollups, facets. All else is asked as a client would ask it:
+answers are compared with answers, groups with the whole, a filter with its group, widths and pages with each other.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,6 +47,7 @@ def verify(ledger: Ledger) -> Iterator[Finding]:
     yield finding("events are well formed", ledger.malformed(MOST_SHOWN), events)
     yield finding("every event counts once", ledger.doubled(MOST_SHOWN), events)
     yield finding("rollups equal the events", ledger.rollup_differences(MOST_SHOWN), "every day and hour")
+    yield finding("facets equal the events", ledger.facet_differences(MOST_SHOWN), "every day, kind and dimension")
     kinds = list(_kinds_used(ledger))
     days = counted(len({day for kind in kinds for day in kind.days}), "day")
     days += f", {counted(len(kinds), 'kind')} of usage"

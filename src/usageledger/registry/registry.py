@@ -281,6 +281,15 @@ class Registry:
             row = _by_id(connection, users, user_id)
         return None if row is None else records.user(row)
 
+    def names(self, dimension: str) -> dict[str, str]:
+        """Id → name of the projects, users or keys that have a name other than their id; no others have names."""
+        table = {"project_id": projects, "user_id": users, "api_key_id": admin_keys}.get(dimension)
+        if table is None:
+            return {}
+        named = select(table.c.id, table.c.name).where(table.c.name.is_not(None), table.c.name != table.c.id)
+        with self._database.read() as connection:
+            return {row.id: row.name for row in connection.execute(named)}
+
     # Secrets
 
     def secret(self, name: str) -> bytes:

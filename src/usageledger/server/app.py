@@ -30,6 +30,7 @@ from usageledger.registry import Registry
 from usageledger.server.auth import Authenticator
 from usageledger.server.cache import BucketCache
 from usageledger.server.costs import cost_routes
+from usageledger.server.facets import facet_routes
 from usageledger.server.http import error_response
 from usageledger.server.ingest import Ingest, as_request_error
 from usageledger.server.openapi import openapi_routes
@@ -79,6 +80,7 @@ def create_app(
             *usage_routes(services),
             *cost_routes(services, prices.tables),
             *price_routes(services, prices),
+            *facet_routes(services, registry),
             *organization_routes(services, registry),
             *openapi_routes(settings),
         ],

@@ -13,8 +13,10 @@ from starlette.routing import Route
 import usageledger
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import NotFoundError, RequestError
-from usageledger.meters import COSTS, METERS, Meter
+from usageledger.events import LONGEST_NAME
+from usageledger.meters import COSTS, FACETS, METERS, Meter
 from usageledger.server.costs import UNPRICED_HEADER
+from usageledger.server.facets import DEFAULT_FACETS, MOST_FACETS
 from usageledger.server.http import JSON_TYPES, LINES_TYPES
 from usageledger.server.operations import (
     BODY_ERRORS,
@@ -72,6 +74,7 @@ def document(settings: Settings) -> dict[str, Any]:
         "paths": {
             **{f"/v1{meter.path}": {"get": _usage(meter)} for meter in (*METERS, COSTS)},
             **price_paths(),
+            "/v1/facets": {"get": _facets()},
             "/v1/events": {"post": _events(settings)},
             **_projects(),
             **_users(),
@@ -105,6 +108,23 @@ def _usage(meter: Meter) -> Schema:
     if meter.priced:
         operation["responses"]["200"]["headers"][UNPRICED_HEADER] = {"$ref": f"#/components/headers/{UNPRICED_HEADER}"}
     return operation
+
+
+def _facets() -> Schema:
+    dimension: Schema = {"type": "string", "enum": list(FACETS)}
+    kind: Schema = {"type": "string", "enum": [meter.kind for meter in METERS]}
+    search: Schema = {"type": "string", "maxLength": LONGEST_NAME, "pattern": NO_NUL}
+    limit: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_FACETS, "default": DEFAULT_FACETS}
+    summary = "List the values of a dimension, of all time or of the days of a window."
+    return make_operation("Usage", "list-facets", summary, "FacetList", scopes=("api.usage.read",)) | {
+        "parameters": [
+            query_parameter("dimension", dimension, "Whose values; of a kind that has it.", required=True),
+            query_parameter("kind", kind, "Only values of this kind of usage."),
+            *window_parameters(required=False),
+            query_parameter("search", search, "Only values that have this in them, or in their name, in any case."),
+            query_parameter("limit", limit, "Most values listed."),
+        ]
+    }
 
 
 def _usage_parameters(meter: Meter) -> list[Schema]:

@@ -4,8 +4,7 @@ Source: OpenAI's Administration API. Objects have every field that the official 
 and `limit`. Ids may hold any characters, slashes too: most come from events.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from anyio.to_thread import run_sync
@@ -15,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from usageledger.errors import InvalidRequestError, NotFoundError, UnknownCursorError
-from usageledger.events import LONGEST_NAME, Field, Name, did_you_mean
+from usageledger.errors import NotFoundError, UnknownCursorError
+from usageledger.events import LONGEST_NAME, Field, Name
 from usageledger.registry import SCOPES, AdminKey, Listing, Order, Project, Registry, Scope, User
-from usageledger.server.http import json_response, parameters, read_object
+from usageledger.server.http import json_response, read_object
+from usageledger.server.parameters import one_of, refused, take, take_limit
 from usageledger.server.routes import Handler, Services
 
 MANAGE = "api.management"
@@ -129,8 +129,12 @@ class Organization:
     async def list_projects(self, request: Request) -> Response:
         """`GET /v1/organization/projects`."""
         await self._services.authenticator.require(request, *READ_NAMES)
-        given = _given(request, ("limit", "after", "include_archived"))
-        after, limit, archived = _after(given), _limit(given), _flag(given, "include_archived")
+        given = take(request, ("limit", "after", "include_archived"))
+        after, limit, archived = (
+            _after(given),
+            take_limit(given, DEFAULT_LIMIT, MOST_LISTED),
+            _flag(given, "include_archived"),
+        )
         return await _list(
             lambda: self._registry.list_projects(after=after, limit=limit, include_archived=archived), _project
         )
@@ -138,7 +142,7 @@ class Organization:
     async def create_project(self, request: Request) -> Response:
         """`POST /v1/organization/projects`."""
         await self._services.authenticator.require(request, MANAGE)
-        _given(request)
+        take(request)
         body = await read_object(request, NEW_PROJECT, self._limit)
         now = int(self._services.clock())
         made = await run_sync(lambda: self._registry.create_project(body["name"], now=now))
@@ -147,14 +151,14 @@ class Organization:
     async def get_project(self, request: Request) -> Response:
         """`GET /v1/organization/projects/{project_id}`."""
         await self._services.authenticator.require(request, *READ_NAMES)
-        _given(request)
+        take(request)
         found = await run_sync(self._registry.get_project, _id(request, "project_id"))
         return json_response(_project(_found(found, request, "project_id")))
 
     async def change_project(self, request: Request) -> Response:
         """`POST /v1/organization/projects/{project_id}`: another name; without one nothing changes."""
         await self._services.authenticator.require(request, MANAGE)
-        _given(request)
+        take(request)
         project_id = _id(request, "project_id")
         name = (await read_object(request, PROJECT_CHANGE, self._limit))["name"]
         if name is None:
@@ -166,28 +170,28 @@ class Organization:
     async def list_users(self, request: Request) -> Response:
         """`GET /v1/organization/users`."""
         await self._services.authenticator.require(request, *READ_NAMES)
-        given = _given(request, ("limit", "after", "emails"))
-        after, limit, emails = _after(given), _limit(given), _emails(given)
+        given = take(request, ("limit", "after", "emails"), listed=("emails",))
+        after, limit, emails = _after(given), take_limit(given, DEFAULT_LIMIT, MOST_LISTED), _emails(given)
         return await _list(lambda: self._registry.list_users(after=after, limit=limit, emails=emails), _user)
 
     async def get_user(self, request: Request) -> Response:
         """`GET /v1/organization/users/{user_id}`."""
         await self._services.authenticator.require(request, *READ_NAMES)
-        _given(request)
+        take(request)
         found = await run_sync(self._registry.get_user, _id(request, "user_id"))
         return json_response(_user(_found(found, request, "user_id")))
 
     async def list_keys(self, request: Request) -> Response:
         """`GET /v1/organization/admin_api_keys`."""
         await self._services.authenticator.require(request, MANAGE)
-        given = _given(request, ("limit", "after", "order"))
-        after, limit, order = _after(given), _limit(given), _order(given)
+        given = take(request, ("limit", "after", "order"))
+        after, limit, order = _after(given), take_limit(given, DEFAULT_LIMIT, MOST_LISTED), _order(given)
         return await _list(lambda: self._registry.list_keys(after=after, limit=limit, order=order), _key)
 
     async def create_key(self, request: Request) -> Response:
         """`POST /v1/organization/admin_api_keys`; the only answer that shows the key's value."""
         await self._services.authenticator.require(request, MANAGE)
-        _given(request)
+        take(request)
         body = await read_object(request, NEW_KEY, self._limit)
         now = int(self._services.clock())
         lifetime = body["expires_in_seconds"]
@@ -200,14 +204,14 @@ class Organization:
     async def get_key(self, request: Request) -> Response:
         """`GET /v1/organization/admin_api_keys/{key_id}`."""
         await self._services.authenticator.require(request, MANAGE)
-        _given(request)
+        take(request)
         found = await run_sync(self._registry.get_key, _id(request, "key_id"))
         return json_response(_key(_found(found, request, "key_id")))
 
     async def delete_key(self, request: Request) -> Response:
         """`DELETE /v1/organization/admin_api_keys/{key_id}`; when it is answered, the key no longer works."""
         await self._services.authenticator.require(request, MANAGE)
-        _given(request)
+        take(request)
         key_id, now = _id(request, "key_id"), int(self._services.clock())
         revoked = await run_sync(lambda: self._registry.revoke_key(key_id, now=now))
         _found(revoked or None, request, "key_id")
@@ -218,63 +222,25 @@ class Organization:
 # --- what is asked -----------------------------------------------------------------------------------------------
 
 
-def _given(request: Request, known: Sequence[str] = ()) -> dict[str, list[str]]:
-    """Parameter name → its values; `emails` is the one list, in any of the three encodings."""
-    given: dict[str, list[str]] = {}
-    for raw, value in parameters(request):
-        name = "emails" if raw == "emails[]" else raw
-        if name not in known:
-            allowed = ", ".join(f"'{k}'" for k in known) or "none"
-            hint = did_you_mean(name, known) or f" Allowed are: {allowed}."
-            raise _invalid(raw[:256], f"Unknown parameter: '{raw[:256]}'.{hint}", "unknown_parameter")
-        if name != "emails" and name in given:
-            raise _invalid(name, f"Parameter given twice: '{name}'.")
-        if "\0" in value:
-            raise _invalid(name, f"Invalid '{name}': expected text without NUL, got {value[:100]!r}.")
-        # In brackets a value stands for itself, so that one with a comma can be asked for.
-        given.setdefault(name, []).extend(value.split(",") if raw == "emails" else [value])
-    return given
-
-
-def _invalid(param: str, message: str, code: str = "invalid_value") -> InvalidRequestError:
-    return InvalidRequestError(message, param=param, code=code)
-
-
 def _after(given: Mapping[str, list[str]]) -> str | None:
     return given["after"][0] if "after" in given else None
 
 
-def _limit(given: Mapping[str, list[str]]) -> int:
-    text = given.get("limit", [str(DEFAULT_LIMIT)])[0]
-    if not re.fullmatch("-?[0-9]{1,18}", text):
-        raise _invalid("limit", f"Invalid type for 'limit': expected an integer, got '{text[:100]}'.", "invalid_type")
-    if not 1 <= int(text) <= MOST_LISTED:
-        raise _invalid("limit", f"Invalid 'limit': expected an integer from 1 to {MOST_LISTED}, got {text}.")
-    return int(text)
-
-
 def _flag(given: Mapping[str, list[str]], name: str) -> bool:
-    return _one_of(name, given.get(name, ["false"])[0].lower(), ("true", "false")) == "true"
+    return one_of(name, given.get(name, ["false"])[0].lower(), ("true", "false")) == "true"
 
 
 def _order(given: Mapping[str, list[str]]) -> Order:
-    order = _one_of("order", given.get("order", ["asc"])[0], ("asc", "desc"))
+    order = one_of("order", given.get("order", ["asc"])[0], ("asc", "desc"))
     return "desc" if order == "desc" else "asc"
-
-
-def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
-    if value not in allowed:
-        supported = ", ".join(f"'{v}'" for v in allowed)
-        raise _invalid(name, f"Invalid value for '{name}': '{value[:256]}'. Supported values are: {supported}.")
-    return value
 
 
 def _emails(given: Mapping[str, list[str]]) -> list[str]:
     emails = given.get("emails", [])
     if len(emails) > MOST_EMAILS:
-        raise _invalid("emails", f"Too many values for 'emails': {len(emails)}. At most {MOST_EMAILS} are allowed.")
+        raise refused("emails", f"Too many values for 'emails': {len(emails)}. At most {MOST_EMAILS} are allowed.")
     if "" in emails:
-        raise _invalid("emails", "Invalid 'emails': expected text of at least one character, got ''.")
+        raise refused("emails", "Invalid 'emails': expected text of at least one character, got ''.")
     return emails
 
 
@@ -298,7 +264,7 @@ async def _list(find: Callable[[], Listing[T]], show: Callable[[T], dict[str, An
     try:
         listing = await run_sync(find)
     except UnknownCursorError as error:
-        raise _invalid("after", f"Invalid 'after': {error}") from None
+        raise refused("after", f"Invalid 'after': {error}") from None
     data = [show(record) for record in listing.data]
     return json_response(
         {

@@ -69,7 +69,7 @@ def components() -> dict[str, Schema]:
         made[f"{name}Event"] = _event(meter)
         made[f"{name}Result"] = _result(meter)
         made[f"{name}Page"] = _page(meter)
-    made |= {"CostsResult": _cost_result(), "CostsPage": _page(COSTS)}
+    made |= {"CostsResult": _cost_result(), "CostsPage": _page(COSTS), "FacetList": _facet_list()}
     return made | _projects() | _users() | _keys()
 
 
@@ -127,6 +127,14 @@ def _cost_result() -> Schema:
         "Costs of one group in one bucket.",
         optional=[d.name for d in COSTS.groupings if d.extension],
     )
+
+
+def _facet_list() -> Schema:
+    name = described(TEXT_OR_NULL, "What the registry calls it, where that is not the value itself.")
+    entry = answer({"object": const("facet"), "value": TEXT, "name": name})
+    data: Schema = {"type": "array", "items": entry}
+    more = described(FLAG, "Whether there are more: search for them.")
+    return answer({"object": const("list"), "data": data, "has_more": more}, "Values of a dimension, in their order.")
 
 
 def _page(meter: Meter) -> Schema:

@@ -1,0 +1,69 @@
+"""Which values each dimension has on each day: what a list of projects, users, keys or models to pick from needs.
+
+A commit writes the values that its day did not have yet. Those of recent days are remembered, so that most commits
+write nothing and look nothing up.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from usageledger.ledger.schema import DAY_SECONDS, FACET_COLUMNS
+from usageledger.meters import FACETS
+
+MOST_KNOWN = 300_000  # values remembered; about 40 MB
+
+Group = tuple[int, str, str]  # start of the day, kind, dimension
+
+
+class Known:
+    """Values that the ledger has for certain. It may have others: those are looked up."""
+
+    def __init__(self) -> None:
+        self._values: dict[Group, set[str]] = {}
+
+    def others(self, found: dict[Group, set[str]]) -> pa.Table:
+        """Those of `found` that are not known, as rows of `facets`."""
+        empty: set[str] = set()
+        rows = [(*group, value) for group, values in found.items() for value in values - self._values.get(group, empty)]
+        columns = zip(*rows, strict=True) if rows else ((),) * len(FACET_COLUMNS)
+        types = (pa.int64(), pa.string(), pa.string(), pa.string())
+        arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
+        return pa.Table.from_arrays(arrays, names=list(FACET_COLUMNS))
+
+    def note(self, found: dict[Group, set[str]]) -> None:
+        """Remembers what the ledger now has; where that is too much, only the groups just found."""
+        for group, values in found.items():
+            self._values.setdefault(group, set()).update(values)
+        if sum(map(len, self._values.values())) > MOST_KNOWN:
+            self._values = found
+
+
+def found_in(rows: pa.Table) -> dict[Group, set[str]]:
+    """The values of every dimension in `rows` (`columns.SCHEMA`), by day and kind."""
+    found: dict[Group, set[str]] = {}
+    days, day_codes = np.unique(rows["ts"].to_numpy() // DAY_SECONDS, return_inverse=True)
+    kinds = rows["kind"].combine_chunks().dictionary_encode()
+    kind_names: list[Any] = kinds.dictionary.to_pylist()
+    groups = day_codes * len(kinds.dictionary) + kinds.indices.to_numpy()
+    named = [(int(day) * DAY_SECONDS, kind) for day in days for kind in kind_names]
+    for dimension in FACETS:
+        column = rows[dimension].combine_chunks()
+        if column.null_count < len(column):
+            for group, values in _values(groups, column):
+                found[(*named[group], dimension)] = values
+    return found
+
+
+def _values(groups: np.ndarray[Any, Any], column: Any) -> Iterator[tuple[int, set[str]]]:
+    """The distinct values of a column in each group of its rows."""
+    encoded = column.dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy()
+    size = len(encoded.dictionary)
+    pairs = np.unique((groups * size + codes)[codes >= 0])
+    places, first = np.unique(pairs // size, return_index=True)
+    values: list[Any] = encoded.dictionary.to_pylist()
+    for group, chosen in zip(places.tolist(), np.split(pairs % size, first[1:]), strict=True):
+        yield group, set(map(values.__getitem__, chosen.tolist()))

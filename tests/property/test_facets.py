@@ -1,0 +1,65 @@
+"""Facets on random ledgers and in random windows: the values that a look at every event finds."""
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.engines import Engine
+from tests.events_strategy import DAY, END, START, batches, histories
+from tests.model import Model, Usage
+from tests.samples import append, keep
+
+from usageledger.ledger import Ledger
+from usageledger.ledger.protocol import Facet
+from usageledger.meters import FACETS, METERS
+
+KINDS = (None, *(meter.kind for meter in METERS))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def eager_upkeep(engine: Engine) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        engine.eager(patch)
+        yield
+
+
+def by_looking(model: Model, facet: Facet) -> list[str]:
+    """Every event's own value."""
+    found = {
+        event.dimensions.get(facet.dimension)
+        for event in model.kept.values()
+        if facet.kind in (None, event.kind) and facet.start <= event.timestamp < facet.end
+    }
+    return sorted(found - {None})
+
+
+def answered(ledger: Ledger, facet: Facet) -> list[str]:
+    return ledger.facets(facet, max_seconds=60, max_results=10_000)
+
+
+@settings(max_examples=40)
+@given(history=histories(), data=st.data())
+def test_facets_are_the_values_of_the_events(engine: Engine, history: list[Usage], data: st.DataObject) -> None:
+    model = Model()
+    days = st.integers(-1, (END - START) // DAY + 1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ledger = engine.open(folder)
+        for batch in data.draw(batches(history), label="batches"):
+            assert append(ledger, batch) == keep(model, batch)
+            if data.draw(st.booleans(), label="opened again"):
+                ledger.close()
+                ledger = engine.open(folder)
+        with closing(ledger):
+            for dimension in FACETS:
+                first = data.draw(days)
+                start, end = START + first * DAY, START + data.draw(st.integers(first, 5)) * DAY
+                facet = Facet(dimension, data.draw(st.sampled_from(KINDS)), start, end)
+                assert answered(ledger, facet) == by_looking(model, facet)
+                everything = Facet(dimension, None, 0, END + DAY)
+                assert answered(ledger, everything) == by_looking(model, everything)
+            assert ledger.facet_differences(9) == []
