@@ -6,10 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from genai_prices.data_snapshot import DataSnapshot
+from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, Provider
 from tests.server.support import NOW, event
 from tests.server.test_errors import problem
 
 from usageledger.pricing import Override
+from usageledger.pricing.book import PriceBook
 
 pytestmark = pytest.mark.anyio
 
@@ -306,6 +309,27 @@ async def test_a_card_that_cannot_say_two_prices_keeps_its_own(serve, ledger, re
         await server.post("/v1/events", json=later)
         bands = [(await explanation(server, f"e{n}", NOW + DAY))["amount"] for n in (3, 4)]
     assert bands == [usd(1e-6), usd(51e-6)]
+
+
+async def test_a_newer_price_book_changes_no_past_amount_by_itself(serve, ledger, monkeypatch):
+    """Only usage of days without cards gets its prices; for the past they are shown, and hold when that is wanted."""
+    async with serve(ledger) as server:
+        await server.post("/v1/events", json=[known(1), known(2, timestamp=NOW - DAY)])
+    newer = [ModelInfo(MODEL, ClauseEquals(MODEL), prices=ModelPrice(input_mtok=Decimal("0.01")))]
+    provider = Provider("openai", "OpenAI", "https://openai.com", models=newer)
+    book = PriceBook(DataSnapshot(providers=[provider], from_auto_update=False))
+    monkeypatch.setattr("usageledger.server.app.PriceBook", lambda: book)
+    async with serve(ledger) as server:
+        await server.post("/v1/events", json=[known(3), known(4, timestamp=NOW - 2 * DAY)])
+        window = {"start_time": TODAY - 2 * DAY}
+        assert await amount(server, **window) == 1 + 1 + 1 + 0.5
+        shown = await reprice(server)
+        assert await amount(server, **window) == 3.5
+        assert shown["total"] == {"before": usd(3.5), "after": usd(2), "difference": usd(-1.5)}
+        assert [(p["first_day"], p["last_day"]) for p in shown["prices"]] == [(TODAY - DAY, TODAY)]
+        await reprice(server, apply=True, reason="the list was wrong")
+        assert await amount(server, **window) == 2
+        assert await amount(server, **window, as_of=NOW - 1) == 3.5
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The handlers of prices: the rate cards behind costs, what made the cost of one event, and repricing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -22,6 +22,7 @@ from usageledger.query import Query, parse, read_time
 from usageledger.registry import CardPrices, RateCards, Revision
 from usageledger.server.http import check_parameters, json_response, parameters, read_object
 from usageledger.server.organization import MANAGE
+from usageledger.server.parameters import refused, take
 from usageledger.server.pricing import PriceTables
 from usageledger.server.repricing import Lines, Repricing, costs_by_line, price_changes, reprice, window
 from usageledger.server.routes import Handler, Services, in_slot
@@ -146,9 +147,7 @@ def explain(services: Services, prices: PriceServices) -> Handler:
 
     async def handle(request: Request) -> Response:
         await services.authenticator.require(request, "api.usage.read")
-        given = parameters(request)
-        check_parameters(given, ("id", "timestamp"))
-        event_id, timestamp = _identity(given)
+        event_id, timestamp = _identity(take(request, ("id", "timestamp")))
         event = await in_slot(services, lambda: services.ledger.event(event_id, timestamp))
         if event is None:
             raise NotFoundError(f"No event has the id {event_id[:256]!r} and the timestamp {timestamp}.", param="id")
@@ -157,17 +156,14 @@ def explain(services: Services, prices: PriceServices) -> Handler:
     return handle
 
 
-def _identity(given: Sequence[tuple[str, str]]) -> tuple[str, int]:
-    values = dict(given)
-    if len(values) < len(given):
-        raise InvalidRequestError("Parameter given twice: 'id' or 'timestamp'.", code="invalid_value")
+def _identity(given: Mapping[str, list[str]]) -> tuple[str, int]:
     for name in ("id", "timestamp"):
-        if not values.get(name):
-            raise InvalidRequestError(f"Missing required parameter: '{name}'.", param=name, code="missing_parameter")
-    problem = FIELDS["completions"]["id"].problem(values["id"])
-    if problem:
-        raise InvalidRequestError(problem[1], param="id", code=problem[0])
-    return values["id"], read_time("timestamp", values["timestamp"]) or 0
+        if name not in given:
+            raise refused(name, f"Missing required parameter: '{name}'.", "missing_parameter")
+    (event_id,), (timestamp,) = given["id"], given["timestamp"]
+    if problem := FIELDS["completions"]["id"].problem(event_id):
+        raise refused("id", problem[1], problem[0])
+    return event_id, read_time("timestamp", timestamp) or 0
 
 
 def _explanation(event: StoredEvent, prices: PriceServices) -> dict[str, Any]:
