@@ -52,10 +52,12 @@ def test_a_revision_is_appended(registry: Registry) -> None:
     assert [registry.rate_cards.revision_at(at) for at in (99, 100, 101)] == [0, revision.id, revision.id]
 
 
-def test_a_revision_needs_a_reason(registry: Registry) -> None:
+def test_a_revision_needs_a_reason_and_a_change(registry: Registry) -> None:
     cards = registry.rate_cards.give([(ONE, CHEAP)])
     with pytest.raises(RegistryError, match="reason"):
         registry.rate_cards.revise([(cards[0], DEAR)], "  ", now=1)
+    with pytest.raises(RegistryError, match="at least one card"):
+        registry.rate_cards.revise([], "nothing", now=1)
     assert registry.rate_cards.revisions() == []
     assert len(said(registry)) == 1
 
@@ -63,8 +65,19 @@ def test_a_revision_needs_a_reason(registry: Registry) -> None:
 def test_the_operators_prices_stay_in_their_order(registry: Registry) -> None:
     prices = [
         Override("images", "openai", "m", "images", "standard", 0, rate, size="auto", note="ü")
-        for rate in (10**24, 0, 5)
+        for rate in (10**24, 0, None, 5)
     ]
     registry.rate_cards.set_prices(prices[:1], now=1)
     registry.rate_cards.set_prices(prices[1:], now=1)
     assert registry.rate_cards.overrides() == prices
+
+
+def test_what_cards_say_today(registry: Registry) -> None:
+    one, two = registry.rate_cards.give([(ONE, CHEAP), (TWO, CHEAP)])
+    registry.rate_cards.revise([(two, DEAR)], "a wrong price", now=100)
+    other = Subject(86_400, "completions", "openai", "one")
+    found = registry.rate_cards.of([ONE, TWO, other])
+    assert {subject: (card.card_id, card.prices) for subject, card in found.items()} == {
+        ONE: (one, CHEAP),
+        TWO: (two, DEAR),
+    }

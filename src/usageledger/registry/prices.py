@@ -96,10 +96,12 @@ class RateCards:
         """Cards (by id) say something else from here on; what they said stays readable.
 
         Raises:
-            RegistryError: no reason is given.
+            RegistryError: no reason is given, or nothing changes.
         """
         if not reason.strip():
             raise RegistryError("A repricing needs a reason.")
+        if not changes:
+            raise RegistryError("A repricing changes what at least one card says.")
         with self._database.write() as connection:
             made = connection.execute(insert(price_revisions).values(created_at=now, reason=reason))
             revision = Revision(_number(made), now, reason)

@@ -1,0 +1,116 @@
+"""Repricing on random ledgers: afterwards every event has the price that a slow model finds for it alone."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal, localcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from genai_prices.data_snapshot import DataSnapshot
+from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, PriceVariant, Provider, Tier, TieredPrices
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.costs import Priced
+from tests.engines import Engine
+from tests.samples import DAY, TODAY, usage, wire
+
+from usageledger.pricing import Override, Prices, Subject
+from usageledger.pricing.book import PriceBook
+from usageledger.registry import CardPrices
+from usageledger.server.repricing import reprice
+
+pytestmark = pytest.mark.timeout(900)
+
+START = TODAY - 3 * DAY
+PARTS = ("input_text_tokens", "input_cached_text_tokens", "output_text_tokens")
+USD = Decimal(10) ** 18
+
+
+@pytest.fixture(autouse=True)
+def every_digit() -> Iterator[None]:
+    with localcontext(prec=100):
+        yield
+
+
+def book() -> PriceBook:
+    """One provider with one model, whose input has a band from 100 tokens on and whose batch jobs cost half."""
+    prices = ModelPrice(
+        input_mtok=TieredPrices(Decimal(2), [Tier(100, Decimal(4))]), output_mtok=Decimal(8), cache_read_mtok=Decimal(1)
+    )
+    half = PriceVariant({"processing": "batch"}, ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(4)))
+    model = ModelInfo("m", ClauseEquals("m"), prices=prices, price_variants=[half])
+    return PriceBook(DataSnapshot([Provider("acme", "Acme", "acme", models=[model])], from_auto_update=False), ())
+
+
+@st.composite
+def overrides(draw: st.DrawFn) -> Override:
+    return Override(
+        kind="completions",
+        provider="acme",
+        model="m",
+        part=draw(st.sampled_from(PARTS)),
+        tier=draw(st.sampled_from(["standard", "batch"])),
+        start=START + draw(st.integers(-1, 3)) * DAY,
+        rate=draw(st.none() | st.integers(0, 10**15)),
+        band=draw(st.sampled_from([0, 0, 0, 100, 50, 200])),
+    )
+
+
+EVENTS = st.lists(
+    st.tuples(st.integers(0, 3 * DAY - 1), st.integers(0, 150), st.integers(0, 150), st.integers(0, 9), st.booleans()),
+    min_size=1,
+    max_size=15,
+)
+
+
+def price_of(event: tuple[Any, ...], prices: PriceBook, own: Sequence[Override]) -> Prices:
+    """What lists and operator say of one event, whatever card it has: every band that they name is looked at."""
+    seconds, text, cached, _, batch = event
+    at = Subject(START + seconds - (START + seconds) % DAY, "completions", "acme", "m", batch=batch)
+    bands = {0, 100, *(override.band for override in own)}
+    return prices.prices(replace(at, band=max(band for band in bands if band == 0 or text + cached > band)), own)
+
+
+@settings(max_examples=30)
+@given(events=EVENTS, before=st.lists(overrides(), max_size=4), after=st.lists(overrides(), max_size=4))
+def test_every_event_has_the_price_that_holds_for_it(
+    engine: Engine, events: list[tuple[Any, ...]], before: list[Override], after: list[Override]
+) -> None:
+    prices = book()
+    with tempfile.TemporaryDirectory() as folder, closing(Priced(Path(folder), engine.open, prices)) as ledger:
+        cards = ledger.registry.rate_cards
+        if before:
+            cards.set_prices(before, now=1)
+        sent = [
+            usage("completions", f"e{number}", START + seconds, model="m", batch=batch, provider="acme")
+            for number, (seconds, *_, batch) in enumerate(events)
+        ]
+        for each, (_, text, cached, output, _) in zip(sent, events, strict=True):
+            each.counts.update(zip(PARTS, (text, cached, output), strict=True))
+        ledger.send([wire(each) for each in sent])
+        said = {card.card_id: card for card in ledger.tables.all()}
+        if after:
+            cards.set_prices(after, now=2)
+        made = reprice(prices, cards.overrides(), said.values())
+        if made.changes:
+            cards.revise([(change.card.card_id, change.prices) for change in made.changes], "again", now=3)
+        amount = Decimal(0)
+        for each, event in zip(sent, events, strict=True):
+            kept = ledger.ledger.event(each.id, each.timestamp)
+            assert kept
+            card = said[kept.columns["rate_id"]]
+            asked = card.prices if _is_kept(card, made.kept) else price_of(event, prices, cards.overrides())
+            (now,) = [card for card in ledger.tables.all() if card.card_id == kept.columns["rate_id"]]
+            assert dict(now.prices.rates) == dict(asked.rates)
+            amount += sum((each.counts[part] * Decimal(asked.rates.get(part, 0)) for part in PARTS), Decimal(0)) / USD
+        assert ledger.total(START, TODAY) == amount
+        again = reprice(prices, cards.overrides(), ledger.tables.all())
+        assert again.changes == []
+        assert again.kept == made.kept
+
+
+def _is_kept(card: CardPrices, kept: Sequence[str]) -> bool:
+    return any(words.startswith(f"{card.subject.words()} keeps its prices") for words in kept)
