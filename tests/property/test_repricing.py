@@ -1,7 +1,7 @@
 """Repricing on random ledgers: afterwards every event has the price that a slow model finds for it alone."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal, localcontext
@@ -98,6 +98,8 @@ def test_every_event_has_the_price_that_holds_for_it(
         if made.changes:
             cards.revise([(change.card.card_id, change.prices) for change in made.changes], "again", now=3)
         amount = Decimal(0)
+        for card in said.values():
+            assert _is_kept(card, made.kept) == (len(possible(card, said.values(), prices, cards.overrides())) > 1)
         for each, event in zip(sent, events, strict=True):
             kept = ledger.ledger.event(each.id, each.timestamp)
             assert kept
@@ -110,6 +112,21 @@ def test_every_event_has_the_price_that_holds_for_it(
         again = reprice(prices, cards.overrides(), ledger.tables.all())
         assert again.changes == []
         assert again.kept == made.kept
+
+
+def possible(
+    card: CardPrices, given: Iterable[CardPrices], prices: PriceBook, own: Sequence[Override]
+) -> list[dict[str, int]]:
+    """The different prices that events of a card may have now, by trying every number of tokens around a band."""
+    at = card.subject
+    higher = [each.subject.band for each in given if replace(each.subject, band=at.band) == at and each != card]
+    most = min((band for band in higher if band > at.band), default=1000)
+    found: list[dict[str, int]] = []
+    for tokens in (0, 1, 50, 51, 100, 101, 200, 201, 999):
+        if (tokens > at.band or at.band == 0) and tokens <= most:
+            rates = dict(price_of((at.day - START, tokens, 0, 0, at.batch), prices, own).rates)
+            found += [rates] if rates not in found else []
+    return found
 
 
 def _is_kept(card: CardPrices, kept: Sequence[str]) -> bool:
