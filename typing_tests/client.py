@@ -6,9 +6,12 @@ Every line that must be refused ends in an ignore, and both checkers report an i
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import assert_type
+from typing import Any, assert_type
 
 import httpx
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 
 from usageledger import AsyncUsageAPI, UsageAPI
 from usageledger.client import (
@@ -31,6 +34,10 @@ def pages_are_of_their_kind(client: UsageAPI) -> None:
     assert_type(page.data, tuple[UsageBucket[CompletionsResult], ...])
     assert_type(page.auto_paging_iter(), Iterator[UsageBucket[CompletionsResult]])
     assert_type(page.collect(), UsagePage[CompletionsResult])
+    assert_type(page.to_rows(), list[dict[str, Any]])
+    assert_type(page.to_arrow(), pa.Table)
+    assert_type(page.to_pandas(), pd.DataFrame)
+    assert_type(page.to_polars(), pl.DataFrame)
     result = page.data[0].results[0]
     assert_type(result.input_tokens, int)
     assert_type(result.input_cached_tokens, int | None)

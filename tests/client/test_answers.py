@@ -196,7 +196,9 @@ def test_every_field_of_every_kind(meter):
 
 def a_page() -> UsagePage[CostsResult]:
     raw = {"object": CostsResult.OBJECT, "amount": {"value": 0.25, "currency": "usd"}, "project_id": "a", "team": "x"}
-    return UsagePage(*page_parts(page([bucket(raw), bucket(), bucket(raw | {"quantity": 1.5})]), CostsResult))
+    return UsagePage(
+        *page_parts(page([bucket(raw), bucket(), bucket(raw | {"quantity": 1.5})]), CostsResult), CostsResult
+    )
 
 
 def test_rows_are_flat():
@@ -223,7 +225,7 @@ def test_rows_are_flat():
 
 def test_a_field_of_the_servers_never_hides_one_of_ours_in_a_row():
     raw = {"object": CostsResult.OBJECT, "amount": {"value": 1, "currency": "usd"}, "currency": "eur", "start_time": 9}
-    (row,) = UsagePage(*page_parts(page([bucket(raw)]), CostsResult)).to_rows()
+    (row,) = UsagePage(*page_parts(page([bucket(raw)]), CostsResult), CostsResult).to_rows()
     assert (row["currency"], row["start_time"]) == ("usd", 0)
 
 

@@ -4,6 +4,7 @@ import re
 import shlex
 import tomllib
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,8 @@ def test_files_and_tests_exist(page: str) -> None:
 def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     groups = project["dependency-groups"]
-    needed = [*project["project"]["dependencies"], *groups["build"], *groups["dev"]]
+    extras = project["project"]["optional-dependencies"].values()
+    needed = [*project["project"]["dependencies"], *chain(*extras), *groups["build"], *groups["dev"]]
     names = {re.split(r"[^\w-]", text)[0] for text in needed if isinstance(text, str)}
     reasons = {
         name for rows in tables("docs/dependencies.md") for row in rows[1:] for name in re.findall(r"[\w-]+", row[0])

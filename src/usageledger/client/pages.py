@@ -7,11 +7,17 @@ another kind in `unknown_results`.
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
 from usageledger.client.errors import APIResponseValidationError
+from usageledger.client.tables import arrow_table, pandas_frame, polars_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
 
 class Amount(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +106,8 @@ class _Page(Generic[R]):
     data: tuple[UsageBucket[R], ...]
     has_more: bool
     next_page: str | None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any]
+    _kind: type[R] = field(repr=False, compare=False)
 
     def to_rows(self) -> list[dict[str, Any]]:
         """A flat dict for each result of this page: `start_time`, `end_time`, then the fields of the result.
@@ -108,6 +115,35 @@ class _Page(Generic[R]):
         Times are Unix seconds, counts ints, amounts and quantities Decimal. A bucket without results has no row.
         """
         return [row for bucket in self.data for row in bucket.to_rows()]
+
+    def to_arrow(self) -> "pa.Table":
+        """The rows of this page as an Arrow table; it has its columns also where there are no rows.
+
+        Times are timestamps in UTC. Amounts and quantities are decimals with 18 places, or more where there are more.
+
+        Raises:
+            MissingExtraError: pyarrow is not installed.
+            ValueError: a number has more digits than Arrow can hold.
+        """
+        return arrow_table(self._kind, self.to_rows())
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """As `to_arrow`, for pandas, on Arrow's types: counts with gaps stay integers, amounts decimals.
+
+        Raises:
+            MissingExtraError: pandas or pyarrow is not installed.
+            ValueError: a number has more digits than Arrow can hold.
+        """
+        return pandas_frame(self.to_arrow())
+
+    def to_polars(self) -> "pl.DataFrame":
+        """As `to_arrow`, for polars.
+
+        Raises:
+            MissingExtraError: polars or pyarrow is not installed.
+            ValueError: a number has more digits than Arrow can hold.
+        """
+        return polars_frame(self.to_arrow())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +164,7 @@ class UsagePage(_Page[R]):
 
     def collect(self) -> "UsagePage[R]":
         """One page with the buckets of this page and of all those after it."""
-        return UsagePage(tuple(self.auto_paging_iter()), has_more=False, next_page=None, extra=self.extra)
+        return UsagePage(tuple(self.auto_paging_iter()), False, None, self.extra, self._kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +187,7 @@ class AsyncUsagePage(_Page[R]):
     async def collect(self) -> "AsyncUsagePage[R]":
         """One page with the buckets of this page and of all those after it."""
         buckets = tuple([bucket async for bucket in self.auto_paging_iter()])
-        return AsyncUsagePage(buckets, has_more=False, next_page=None, extra=self.extra)
+        return AsyncUsagePage(buckets, False, None, self.extra, self._kind)
 
 
 def _next_token(page: _Page[Any], asked: str | None) -> str | None:

@@ -205,7 +205,7 @@ class SyncTransport(Transport[httpx.Client]):
 
     def _page(self, path: str, kind: type[R], given: Mapping[str, Any]) -> UsagePage[R]:
         content = self._send(Request("GET", path, parameters(given)))
-        return UsagePage(*page_parts(content, kind), partial(self._next, path, kind, given))
+        return UsagePage(*page_parts(content, kind), kind, partial(self._next, path, kind, given))
 
     def _next(self, path: str, kind: type[R], given: Mapping[str, Any], page: str) -> UsagePage[R]:
         return self._page(path, kind, {**given, "page": page})
@@ -253,7 +253,7 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
 
     async def _page(self, path: str, kind: type[R], given: Mapping[str, Any]) -> AsyncUsagePage[R]:
         content = await self._send(Request("GET", path, parameters(given)))
-        return AsyncUsagePage(*page_parts(content, kind), partial(self._next, path, kind, given))
+        return AsyncUsagePage(*page_parts(content, kind), kind, partial(self._next, path, kind, given))
 
     async def _next(self, path: str, kind: type[R], given: Mapping[str, Any], page: str) -> AsyncUsagePage[R]:
         return await self._page(path, kind, {**given, "page": page})
