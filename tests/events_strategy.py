@@ -1,11 +1,13 @@
 """Hypothesis strategies for events and questions, built from METERS: a new row is tested on arrival."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
-from tests.model import WIDTHS, Usage
+from tests.model import WIDTHS, Usage, next_day
 from tests.samples import FORMS, TODAY, counted, has_parts, wire
 
 from usageledger.meters import DIMENSIONS, METERS, Dimension, Meter
@@ -109,6 +111,50 @@ def windows(draw: st.DrawFn, width: str, buckets: int = 40, near: Sequence[Usage
     if inside and draw(st.booleans()):
         return start, draw(st.sampled_from(inside))
     return start, end if draw(st.booleans()) else draw(st.integers(start + 1, end))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A time zone, and a time at which its clocks change in some way, or do not; Unix seconds."""
+
+    zone: str
+    at: int
+
+    def moved(self, history: Sequence[Usage]) -> list[Usage]:
+        """A history around that time."""
+        return [usage.but(timestamp=usage.timestamp - START - DAY + self.at) for usage in history]
+
+
+PLACES = [
+    Place(zone, int(datetime.fromisoformat(at).timestamp()))
+    for zone, at in (
+        ("Europe/Berlin", "2026-03-29T01:00:00Z"),  # a day of 23 hours
+        ("Europe/Berlin", "2025-10-26T01:00:00Z"),  # a day of 25 hours
+        ("Europe/London", "2026-03-29T01:00:00Z"),  # days of UTC before
+        ("Africa/Casablanca", "2026-02-15T02:00:00Z"),  # clocks go back for a month
+        ("Asia/Kathmandu", "1985-12-31T18:30:00Z"),  # from 5:30 to 5:45 hours, and a day of 23.75
+        ("Australia/Lord_Howe", "2025-10-04T15:30:00Z"),  # a day of 23.5 hours
+        ("Australia/Lord_Howe", "2026-04-04T15:00:00Z"),  # a day of 24.5 hours
+        ("Pacific/Apia", "2011-12-30T10:00:00Z"),  # December 30 is skipped
+        ("America/Sao_Paulo", "2018-11-04T03:00:00Z"),  # there is no midnight
+        ("America/St_Johns", "2006-10-29T02:31:00Z"),  # a minute after midnight, back to the day before
+        ("Antarctica/Casey", "2010-03-04T15:00:00Z"),  # the same by three hours
+        ("Africa/Monrovia", "1972-01-07T00:44:30Z"),  # offsets with seconds
+        ("America/New_York", "2026-05-05T04:00:00Z"),  # nothing happens
+        ("UTC", "2026-05-05T00:00:00Z"),
+    )
+]
+places = st.sampled_from(PLACES)
+
+
+@st.composite
+def local_windows(draw: st.DrawFn, place: Place, near: Sequence[Usage] = ()) -> tuple[int, int]:
+    """A window of few days there; its ends are at midnight or not, and close to events or not."""
+    edges = [usage.timestamp + off for usage in near for off in (0, 1, -1800)]
+    edge = st.sampled_from([place.at, *edges])
+    instant = st.integers(-5 * DAY, 5 * DAY).map(lambda off: place.at + off) | edge
+    one, other = (draw(instant | instant.map(lambda at: next_day(at, place.zone))) for _ in range(2))
+    return min(one, other), max(one, other, min(one, other) + 1)
 
 
 @st.composite

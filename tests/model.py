@@ -4,10 +4,13 @@ It shares nothing with the code under test but the table of meters, from which i
 they add up. An event is known here by its truth, disjoint counts, not by the numbers that were sent.
 """
 
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from usageledger.meters import METER_BY_KIND, Meter
 
@@ -70,10 +73,12 @@ class Model:
         *,
         filters: Mapping[str, Sequence[Any]] | None = None,
         group_by: Sequence[str] = (),
+        zone: str | None = None,
     ) -> list[dict[str, Any]]:
         """Every bucket of a window (its start inclusive, its end exclusive), as the API shows them."""
         found = []
         seconds = WIDTHS[width]
+        clock = ZoneInfo(zone) if zone else UTC
         left, end = window
         chosen = [
             usage
@@ -83,20 +88,32 @@ class Model:
             and all(usage.dimensions[name] in values for name, values in (filters or {}).items())
         ]
         while left < end:
-            right = min(end, (left // seconds + 1) * seconds)
+            right = min(end, next_day(left, zone) if zone else (left // seconds + 1) * seconds)
             inside = [usage for usage in chosen if left <= usage.timestamp < right]
             found.append(
                 {
                     "object": "bucket",
                     "start_time": left,
                     "end_time": right,
-                    "start_time_iso": datetime.fromtimestamp(left, UTC).isoformat(),
-                    "end_time_iso": datetime.fromtimestamp(right, UTC).isoformat(),
+                    "start_time_iso": datetime.fromtimestamp(left, clock).isoformat(),
+                    "end_time_iso": datetime.fromtimestamp(right, clock).isoformat(),
                     "results": results(METER_BY_KIND[kind], inside, group_by),
                 }
             )
             left = right
         return found
+
+
+def local_date(at: int, zone: str) -> date:
+    """The latest date that clocks have shown by then: some go back over midnight, by no more than five hours."""
+    return max(datetime.fromtimestamp(seen, ZoneInfo(zone)).date() for seen in range(at - 5 * 3600, at + 1, 60))
+
+
+@cache
+def next_day(at: int, zone: str) -> int:
+    """The first second that is on a later date than `at`."""
+    ahead = range(at, at + 3 * 86400)
+    return ahead[bisect(ahead, local_date(at, zone), key=lambda seconds: local_date(seconds, zone))]
 
 
 def results(meter: Meter, usages: Sequence[Usage], group_by: Sequence[str]) -> list[dict[str, Any]]:

@@ -159,8 +159,8 @@ def every_query() -> str:
     for meter in METERS:
         sharing.setdefault(meter.widths, []).append(code(meter.kind))
     text = (
-        "## Every query\n\nParameters: `start_time` (required), `end_time`, `bucket_width`, `group_by`, `limit`, "
-        "`page`, and the filters of the kind.\n\n"
+        "## Every query\n\nParameters: `start_time` (required), `end_time`, `bucket_width`, `timezone` (ours, for "
+        "`1d`), `group_by`, `limit`, `page`, and the filters of the kind.\n\n"
     )
     for widths, names in sharing.items():
         rows = ((code(w.name), f"{w.seconds:,}", f"{w.default_limit:,}", f"{w.max_limit:,}") for w in widths)

@@ -1,19 +1,47 @@
-"""Windows and buckets: pure arithmetic on Unix seconds, UTC.
+"""Windows and buckets: pure arithmetic on Unix seconds.
 
 Source: OpenAI's Usage API. `start_time` is inclusive and `end_time` exclusive; buckets are aligned to UTC minutes,
 hours and days; the first bucket is clamped to the window's start and the last to its end.
+
+Days of a time zone are ours. Such a day begins at the first instant at which its date is read off a clock there, so it
+is as long as it happens to be, and a date that clocks skip is no day.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from functools import cache, lru_cache
+from importlib.resources import files
+from itertools import groupby
+from zoneinfo import ZoneInfo
 
 LATEST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second that ISO 8601 can write
+LATEST_LOCAL_TIME = LATEST_TIME - 2 * 86_400  # the day that it falls in ends within the year 9999 everywhere
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND, _MINUTE, _DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """A span of time, Unix seconds: `start` inclusive, `end` exclusive."""
 
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Buckets of one width, side by side; that of a time `t` starts at `t - (t - origin) % width`.
+
+    Attributes:
+        origin: the start of one of them, not clamped to the window; Unix seconds.
+        width: seconds.
+        start: from where they are asked for, inclusive: inside of the first of them, or its start.
+        end: up to where they are asked for, exclusive: inside of the last of them, or its end.
+    """
+
+    origin: int
+    width: int
     start: int
     end: int
 
@@ -39,6 +67,76 @@ def split(start: int, end: int, width: int, limit: int) -> tuple[Bucket, ...]:
     )
 
 
-def iso(seconds: int) -> str:
-    """`2026-06-06T00:00:00+00:00`, as the API writes `start_time_iso`."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
+def widen(start: int, end: int, width: int, zone: str | None = None) -> tuple[int, int]:
+    """The window from `start` to `end` made larger, to whole buckets of `width` seconds or to whole days of `zone`.
+
+    It stays between 0 and `LATEST_TIME`.
+    """
+    if zone is None:
+        return floor(start, width), min(-floor(-end, width), LATEST_TIME)
+    last = local_day(end, zone)
+    return max(local_day(start, zone).start, 0), end if end == last.start else last.end
+
+
+def iso(seconds: int, zone: str | None = None) -> str:
+    """`2026-06-06T00:00:00+00:00`, as the API writes `start_time_iso`; with the offset of `zone` at that time.
+
+    An offset that has seconds is written as the nearest one that has none, of the same instant (RFC 3339, 5.8).
+    """
+    if zone is None:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    offset = _clock(seconds, zone).utcoffset() or timedelta()
+    return (_EPOCH + seconds * _SECOND).astimezone(timezone(round(offset / _MINUTE) * _MINUTE)).isoformat()
+
+
+# --- days of a time zone -----------------------------------------------------------------------------------------
+
+
+@cache
+def zones() -> dict[str, str]:
+    """The names of the IANA time zone database, by themselves in small letters."""
+    return {name.lower(): name for name in (files("tzdata") / "zones").read_text(encoding="ascii").split()}
+
+
+@lru_cache(maxsize=16_384)
+def local_day(seconds: int, zone: str) -> Bucket:
+    """The day of `zone` that `seconds` (up to `LATEST_LOCAL_TIME`) falls in."""
+    day = _clock(seconds, zone).date()
+    end = _first_instant(day + _DAY, zone)
+    # Where clocks were put back over midnight, the date before is read once more: the day had begun already.
+    if end <= seconds:
+        day, end = day + _DAY, _first_instant(day + 2 * _DAY, zone)
+    return Bucket(_first_instant(day, zone), end)
+
+
+def split_days(start: int, end: int, zone: str, limit: int) -> tuple[Bucket, ...]:
+    """The first `limit` days of `zone` in the window, in ascending order, the outermost ones clamped to it."""
+    days: list[Bucket] = []
+    while start < end and len(days) < limit:
+        days.append(Bucket(start, min(end, local_day(start, zone).end)))
+        start = days[-1].end
+    return tuple(days)
+
+
+def runs_of_days(days: tuple[Bucket, ...], zone: str) -> tuple[Run, ...]:
+    """Days of `zone` side by side, clamped or not, as runs of equal length."""
+    whole = ((local_day(day.start, zone), day) for day in days)
+    runs: list[Run] = []
+    for width, pairs in groupby(whole, key=lambda pair: pair[0].end - pair[0].start):
+        same = list(pairs)
+        runs.append(Run(same[0][0].start, width, same[0][1].start, same[-1][1].end))
+    return tuple(runs)
+
+
+def _clock(seconds: int, zone: str) -> datetime:
+    return (_EPOCH + seconds * _SECOND).astimezone(ZoneInfo(zone))
+
+
+def _first_instant(day: date, zone: str) -> int:
+    """The first second at which a clock of `zone` shows this date or a later one."""
+    at_midnight = (datetime.combine(day, time(fold=fold), ZoneInfo(zone)) for fold in (0, 1))
+    first, second = ((moment - _EPOCH) // _SECOND for moment in at_midnight)
+    if first <= second:
+        return first
+    # There is no midnight, since clocks are put forward over it, at some time between the two readings of it.
+    return second + bisect_left(range(second, first), day, key=lambda seconds: _clock(seconds, zone).date())

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from usageledger.buckets import Bucket, floor, iso
+from usageledger.buckets import Bucket, iso
 from usageledger.errors import InvalidRequestError
 from usageledger.meters import METERS, Meter
 from usageledger.pricing import decimal_text
@@ -27,7 +27,7 @@ class Aggregate:
     """What a ledger answers to a `Query`: parallel columns, one row for each bucket and group that has usage.
 
     Attributes:
-        starts: the aligned start of each row's bucket, Unix seconds, ascending.
+        starts: where each row's bucket starts that is not clamped (`Query.whole_start`), Unix seconds, ascending.
         columns: dimensions grouped by and measures of the meter, by name.
     """
 
@@ -53,7 +53,7 @@ RESULTS: dict[str, type[msgspec.Struct]] = {meter.kind: _result_struct(meter) fo
 
 def results_json(query: Query, aggregate: Aggregate, bucket: Bucket) -> tuple[int, bytes]:
     """How many results one bucket has, and its `results` as a JSON array."""
-    start = floor(bucket.start, query.width.seconds)
+    start = query.whole_start(bucket)
     low, high = bisect_left(aggregate.starts, start), bisect_right(aggregate.starts, start)
     struct = RESULTS[query.meter.kind]
     columns = [aggregate.columns.get(name) for name in struct.__struct_fields__[1:]]
@@ -63,7 +63,7 @@ def results_json(query: Query, aggregate: Aggregate, bucket: Bucket) -> tuple[in
 
 def cost_results_json(query: Query, aggregate: Aggregate, bucket: Bucket) -> tuple[int, bytes]:
     """As `results_json`, of costs: amounts with all their digits, a quantity where the line item is grouped by."""
-    start = floor(bucket.start, query.width.seconds)
+    start = query.whole_start(bucket)
     rows = range(bisect_left(aggregate.starts, start), bisect_right(aggregate.starts, start))
     columns = aggregate.columns
     by_item = "line_item" in query.group_by
@@ -104,7 +104,8 @@ def render(query: Query, results: Iterable[bytes], next_page: str | None) -> Ite
     for bucket, array in zip(query.buckets, results, strict=True):
         yield (
             f'{separator}{{"object":"bucket","start_time":{bucket.start},"end_time":{bucket.end},'
-            f'"start_time_iso":"{iso(bucket.start)}","end_time_iso":"{iso(bucket.end)}","results":'
+            f'"start_time_iso":"{iso(bucket.start, query.timezone)}",'
+            f'"end_time_iso":"{iso(bucket.end, query.timezone)}","results":'
         ).encode()
         yield array
         separator = "},"

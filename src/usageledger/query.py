@@ -17,7 +17,20 @@ from typing import Any
 
 import msgspec
 
-from usageledger.buckets import LATEST_TIME, Bucket, floor, iso, split
+from usageledger.buckets import (
+    LATEST_LOCAL_TIME,
+    LATEST_TIME,
+    Bucket,
+    Run,
+    floor,
+    iso,
+    local_day,
+    runs_of_days,
+    split,
+    split_days,
+    widen,
+    zones,
+)
 from usageledger.errors import InvalidRequestError, PageTokenError
 from usageledger.events import did_you_mean
 from usageledger.meters import Dimension, Meter, Width
@@ -43,6 +56,7 @@ class Query:
         limit: how many buckets a page has at most.
         page_start: where this page starts: the window's start, or an aligned bucket start.
         as_of: of costs: answer by the prices that held at this time; None for today's.
+        timezone: the IANA name of the time zone whose days the buckets are; None for UTC minutes, hours and days.
     """
 
     meter: Meter
@@ -55,22 +69,40 @@ class Query:
     limit: int
     page_start: int
     as_of: int | None = None
+    timezone: str | None = None
 
     @property
     def buckets(self) -> tuple[Bucket, ...]:
         """The buckets of this page, ascending, the outermost ones of the window clamped to it."""
+        if self.timezone:
+            return split_days(self.page_start, self.end_time, self.timezone, self.limit)
         return split(self.page_start, self.end_time, self.width.seconds, self.limit)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The buckets of this page again, by runs of equal width: one of them, but for days of a time zone."""
+        if self.timezone:
+            return runs_of_days(self.buckets, self.timezone)
+        return (Run(0, self.width.seconds, self.page_start, self.page_end),)
+
+    def whole_start(self, bucket: Bucket) -> int:
+        """Where a bucket of this page starts that is not clamped to the window."""
+        if self.timezone:
+            return local_day(bucket.start, self.timezone).start
+        return floor(bucket.start, self.width.seconds)
 
     @property
     def page_end(self) -> int:
         """Where this page ends: the end of its last bucket."""
+        if self.timezone:
+            return max((bucket.end for bucket in self.buckets), default=self.end_time)
         return min(self.end_time, floor(self.page_start, self.width.seconds) + self.limit * self.width.seconds)
 
     @property
     def whole(self) -> "Query":
         """The same question about the whole window at once; what is in it may come in two buckets."""
         width = replace(self.width, seconds=self.end_time - self.start_time)
-        return replace(self, width=width, limit=2, page_start=self.start_time)
+        return replace(self, width=width, limit=2, page_start=self.start_time, timezone=None)
 
     @property
     def next_start(self) -> int | None:
@@ -117,7 +149,8 @@ def page_token(query: Query, *, now: int, secret: bytes) -> str | None:
 
 def _collect(meter: Meter, params: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Parameter name → the values given for it; the three encodings of lists brought together."""
-    singles = ("start_time", "end_time", "bucket_width", "limit", "page", *(("as_of",) if meter.priced else ()))
+    own = ("as_of",) if meter.priced else ()
+    singles = ("start_time", "end_time", "bucket_width", "timezone", "limit", "page", *own)
     dimensions = {d.filter: d for d in meter.filters if d.filter}
     known = (*singles, "group_by", *dimensions)
     given: dict[str, list[str]] = {}
@@ -144,21 +177,23 @@ def _single(given: dict[str, list[str]], name: str) -> str | None:
 
 
 def _query(meter: Meter, given: dict[str, list[str]], now: int, limit: str | None) -> Query:
-    start = read_time("start_time", _single(given, "start_time"))
+    width = _width(meter, _single(given, "bucket_width"))
+    timezone = _timezone(_single(given, "timezone"), width)
+    latest = LATEST_LOCAL_TIME if timezone else LATEST_TIME
+    start = read_time("start_time", _single(given, "start_time"), latest)
     if start is None:
         raise InvalidRequestError("Missing required parameter: 'start_time'.")
-    end = read_time("end_time", _single(given, "end_time"))
+    end = read_time("end_time", _single(given, "end_time"), latest)
     if end is not None and end <= start:
         raise InvalidRequestError(
             f"Invalid 'end_time': {end} ({iso(end)}) is not after 'start_time' {start} ({iso(start)}).",
             param="end_time",
             code="invalid_value",
         )
-    width = _width(meter, _single(given, "bucket_width"))
     open_ended = end is None
     end = max(start, now) if end is None else end
     if meter.priced:
-        start, end = floor(start, width.seconds), min(-floor(-end, width.seconds), LATEST_TIME)
+        start, end = widen(start, end, width.seconds, timezone)
     return Query(
         meter=meter,
         start_time=start,
@@ -170,6 +205,7 @@ def _query(meter: Meter, given: dict[str, list[str]], now: int, limit: str | Non
         limit=_limit(limit, width),
         page_start=start,
         as_of=read_time("as_of", _single(given, "as_of")),
+        timezone=timezone,
     )
 
 
@@ -181,15 +217,15 @@ def _integer(name: str, text: str) -> int:
     return int(text)
 
 
-def read_time(name: str, text: str | None) -> int | None:
+def read_time(name: str, text: str | None, latest: int = LATEST_TIME) -> int | None:
     """Unix seconds from a parameter's text; None where it is not given. Raises InvalidRequestError."""
     if text is None:
         return None
     seconds = _integer(name, text)
-    if not 0 <= seconds <= LATEST_TIME:
+    if not 0 <= seconds <= latest:
         hint = " Is it in milliseconds?" if seconds > LATEST_TIME else ""
         raise InvalidRequestError(
-            f"Invalid '{name}': expected Unix seconds from 0 to {LATEST_TIME}, got {seconds}.{hint}",
+            f"Invalid '{name}': expected Unix seconds from 0 to {latest}, got {seconds}.{hint}",
             param=name,
             code="invalid_value",
         )
@@ -203,6 +239,27 @@ def _width(meter: Meter, text: str | None) -> Width:
     if text not in names:
         raise _unsupported("bucket_width", text, names)
     return meter.width(text)
+
+
+def _timezone(text: str | None, width: Width) -> str | None:
+    if text is None:
+        return None
+    name = zones().get(text.lower())
+    if name is None:
+        raise InvalidRequestError(
+            f"Invalid value for 'timezone': '{text[:256]}'. Expected a name of the IANA time zone database, such as "
+            f"'Europe/Berlin' or 'UTC'.{did_you_mean(text, list(zones().values()))}",
+            param="timezone",
+            code="invalid_value",
+        )
+    if width.name != "1d":
+        raise InvalidRequestError(
+            f"Invalid 'timezone': '{name}' with a 'bucket_width' of '{width.name}'. Only buckets of '1d' are cut by a "
+            "time zone: leave one of the two out.",
+            param="timezone",
+            code="invalid_value",
+        )
+    return name
 
 
 def _limit(text: str | None, width: Width) -> int:
@@ -277,6 +334,7 @@ def _canonical(query: Query) -> bytes:
             query.filters,
             query.group_by,
             query.as_of,
+            query.timezone,
         ]
     )
 
@@ -290,7 +348,10 @@ def _continue(meter: Meter, token: str, *, now: int, secret: bytes) -> Query:
     body = _authentic(token, secret)
     expiry, _, page_start, end_time = _HEADER.unpack_from(body)
     head, _, text = zlib.decompress(body[_HEADER.size :]).partition(b"\n")
-    kind, start_time, given_end, width, filters, group_by, as_of = msgspec.json.decode(text)
+    try:
+        kind, start_time, given_end, width, filters, group_by, as_of, timezone = msgspec.json.decode(text)
+    except ValueError:  # another release made it, with other fields
+        raise PageTokenError from None
     if expiry <= now or kind != meter.kind:
         raise PageTokenError
     limit: Any = msgspec.json.decode(head)[0]
@@ -305,6 +366,7 @@ def _continue(meter: Meter, token: str, *, now: int, secret: bytes) -> Query:
         limit=limit,
         page_start=page_start,
         as_of=as_of,
+        timezone=timezone,
     )
 
 

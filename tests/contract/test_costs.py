@@ -1,6 +1,7 @@
 """Costs as the official clients read them, and in the shape of the recorded answers."""
 
 from decimal import Decimal, localcontext
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -34,6 +35,15 @@ def test_the_client_reads_costs(sdk: OpenAI, raw: httpx.Client, group_by: list[s
         assert (result.quantity is not None) == ("line_item" in group_by)
         for name in GROUPINGS:
             assert name in group_by or getattr(result, name) is None
+
+
+def test_the_client_reads_costs_by_days_of_a_time_zone(sdk: OpenAI) -> None:
+    zone = {"timezone": "Asia/Kathmandu"}
+    page = sdk.admin.organization.usage.costs(start_time=START, end_time=END, extra_query=zone)
+    midnights = [START + n * DAY - (5 * 3600 + 45 * 60) for n in range(5)]
+    assert [(bucket.start_time, bucket.end_time) for bucket in page.data] == [*pairwise(midnights)]
+    assert [bucket.to_dict()["start_time_iso"][10:] for bucket in page.data] == ["T00:00:00+05:45"] * 4
+    assert sum(len(bucket.results) for bucket in page.data) >= 3
 
 
 @pytest.mark.parametrize("group_by", GROUPINGS)

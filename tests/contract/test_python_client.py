@@ -112,6 +112,19 @@ def test_pages_go_on_to_the_end(sdk, meter, width, limit):
     assert found == model().buckets(meter.kind, WINDOWS[width], width, group_by=["project_id"])
 
 
+@pytest.mark.parametrize("meter", KINDS)
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu"])
+def test_days_of_a_time_zone(sdk, meter, zone):
+    """A parameter of ours, which the client passes on."""
+    given = {"group_by": ["project_id"], "limit": 2, "extra_query": {"timezone": zone}}
+    page = ask(sdk, meter, WINDOWS["1d"], **given)
+    found = buckets(page)
+    while page.has_more:
+        page = ask(sdk, meter, WINDOWS["1d"], page=page.next_page, **given)
+        found += buckets(page)
+    assert found == model().buckets(meter.kind, WINDOWS["1d"], "1d", group_by=["project_id"], zone=zone)
+
+
 def test_a_week_of_days_is_the_default(sdk):
     page = sdk.admin.organization.usage.completions(start_time=START - 2 * DAY)
     assert [bucket.start_time for bucket in page.data] == [START + n * DAY for n in range(-2, 5)]

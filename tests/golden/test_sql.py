@@ -16,10 +16,12 @@ from usageledger.query import Query, parse
 
 GOLDEN = Path(__file__).parent / "sql"
 WEEK = (TODAY - 7 * DAY, TODAY)
+BERLIN = 1_774_738_800  # 2026-03-29T00:00:00+01:00, the start of a day of 23 hours
 
 
-def costs_of(width: str = "1d", **given: Any) -> Query:
-    pairs = [("start_time", str(WEEK[0] + 61)), ("end_time", str(WEEK[1] - 61)), ("bucket_width", width)]
+def costs_of(width: str = "1d", window: tuple[int, int] = WEEK, zone: str = "", **given: Any) -> Query:
+    pairs = [("start_time", str(window[0] + 61)), ("end_time", str(window[1] - 61)), ("bucket_width", width)]
+    pairs += [("timezone", zone)] if zone else []
     pairs += [(f"{name}[]", value) for name, values in given.items() for value in values]
     return parse(COSTS, pairs, now=NOW, secret=SECRET)
 
@@ -34,6 +36,8 @@ QUESTIONS = {
     ),
     "embeddings_by_hour": ask("embeddings", TODAY - DAY, TODAY, "1h"),
     "images_by_minute": ask("images", TODAY - 3600, TODAY, "1m", sizes=["auto"], group_by=["size", "source"]),
+    "completions_in_berlin": ask("completions", BERLIN - DAY, BERLIN + 2 * DAY, timezone="Europe/Berlin"),
+    "vector_stores_in_kathmandu": ask("vector_stores", *WEEK, timezone="Asia/Kathmandu"),
     "vector_stores_by_day": ask("vector_stores", *WEEK),
     "vector_stores_unaligned": ask("vector_stores", WEEK[0] + 1, WEEK[1], group_by=["project_id"], project_ids=["a"]),
 }
@@ -42,6 +46,7 @@ QUESTIONS = {
 COSTS_QUESTIONS = {
     "costs_by_day_and_line_item": costs_of(group_by=["line_item"]),
     "costs_by_hour_filtered": costs_of("1h", group_by=["project_id", "model"], user_ids=["u"], line_items=["a, input"]),
+    "costs_in_berlin": costs_of(window=(BERLIN, BERLIN + 2 * DAY), zone="Europe/Berlin", group_by=["line_item"]),
     "costs_by_project_and_kind": costs_of(group_by=["project_id", "kind"], project_ids=["a", "b"]),
 }
 

@@ -19,12 +19,15 @@ from tests.events_strategy import (
     END,
     START,
     VALUES,
+    Place,
     batches,
     filters,
     groupings,
     histories,
+    local_windows,
     meters,
     parameters,
+    places,
     usages,
     windows,
     wires,
@@ -103,6 +106,34 @@ def test_any_question_is_answered_as_by_the_model(engine: Engine, history: list[
             query = ask(meter.kind, *window, width, group_by=group_by, limit=limit, **parameters(chosen))
             expected = model.buckets(meter.kind, window, width, filters=chosen, group_by=group_by)
             assert answer(ledger, query) == expected
+
+
+@settings(max_examples=60)
+@given(place=places, history=histories(), data=st.data())
+def test_days_of_a_time_zone_are_those_of_the_model(
+    engine: Engine, place: Place, history: list[Usage], data: st.DataObject
+) -> None:
+    """Paged, filtered and grouped; groups sum to the whole, and whole hours to their day where hours fit days."""
+    model, moved = Model(), place.moved(history)
+    with new_ledger(engine) as ledger:
+        fill(data, ledger, model, moved)
+        for number in range(4):
+            meter = used(model) if number else data.draw(meters, label="meter")
+            window = data.draw(local_windows(place, near=moved), label="window")
+            chosen = data.draw(filters(meter), label="filters")
+            group_by = data.draw(groupings(meter), label="group_by")
+            limit = data.draw(st.integers(1, 12), label="limit")
+            given: dict[str, Any] = {"timezone": place.zone, "limit": limit, **parameters(chosen)}
+            found = answer(ledger, ask(meter.kind, *window, group_by=group_by, **given))
+            expected = model.buckets(meter.kind, window, "1d", filters=chosen, group_by=group_by, zone=place.zone)
+            assert found == expected
+            whole = answer(ledger, ask(meter.kind, *window, **given))
+            assert totals(meter, found) == totals(meter, whole)
+            day = whole[data.draw(st.integers(0, len(whole) - 1), label="day")]
+            hours = answer(ledger, ask(meter.kind, day["start_time"], day["end_time"], "1h", **parameters(chosen)))
+            sums = [measure.name for measure in meter.measures if measure.adds == "sum"]
+            added = [sum(each[name] for hour in hours for each in hour["results"]) for name in sums]
+            assert added == [sum(each[name] for each in day["results"]) for name in sums]
 
 
 @settings(max_examples=40)

@@ -1,7 +1,8 @@
 """Costs on random ledgers, random prices and random questions, against sums in Decimal over plain dicts of events."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from decimal import Decimal, localcontext
@@ -14,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.costs import Priced, total
 from tests.engines import Engine
-from tests.events_strategy import DAY, END, START, batches, histories, wires
-from tests.model import Model, Usage
+from tests.events_strategy import DAY, END, START, Place, batches, histories, local_windows, places, usages, wires
+from tests.model import Model, Usage, next_day
 from tests.samples import keep
 
 from usageledger.meters import COSTS, METER_BY_KIND
@@ -107,15 +108,16 @@ def value(usage: Usage, part: str, name: str) -> Any:
 
 
 def expected(
-    model: Model, book: RandomBook, start: int, end: int, seconds: int, filters: dict[str, Any], by: list[str]
+    model: Model, book: RandomBook, edges: Sequence[int], filters: dict[str, Any], by: list[str]
 ) -> dict[tuple[Any, ...], tuple[Decimal, Decimal]]:
-    """(bucket, group) → (amount, quantity)."""
+    """(bucket, group) → (amount, quantity), by buckets between `edges`."""
     found: dict[tuple[Any, ...], tuple[Decimal, Decimal]] = {}
     for usage, part, quantity, cost in charges(model, book):
-        inside = start <= usage.timestamp < end
+        at = usage.timestamp - usage.timestamp % HOUR if part == "usage_bytes" else usage.timestamp
+        inside = edges[0] <= at < edges[-1]
         if cost is None or not inside or any(value(usage, part, name) not in v for name, v in filters.items()):
             continue
-        key = (usage.timestamp - usage.timestamp % seconds, *(value(usage, part, name) for name in by))
+        key = (edges[bisect(edges, at) - 1], *(value(usage, part, name) for name in by))
         amount, sum_ = found.get(key, (Decimal(0), Decimal(0)))
         found[key] = amount + cost, sum_ + (Decimal(quantity) / GIB if part == "usage_bytes" else quantity)
     return found
@@ -146,6 +148,7 @@ def shown(buckets: list[dict[str, Any]], by: list[str]) -> dict[tuple[Any, ...],
     }
 
 
+sizes = st.lists(usages(st.just("vector_stores")), min_size=1, max_size=20)
 GROUPINGS = [dimension.name for dimension in COSTS.groupings]
 FILTERS = {dimension.name: str(dimension.filter) for dimension in COSTS.filters}
 
@@ -183,7 +186,8 @@ def test_costs_are_quantity_times_rate(engine: Engine, history: list[Usage], see
             question = data.draw(questions(model, book), label="question")
             start, end, seconds = question["start"], question["end"], question["seconds"]
             found = shown(ask(ledger, question, limit=data.draw(st.integers(1, 100))), question["by"])
-            wanted = expected(model, book, start, end, seconds, question["filters"], question["by"])
+            edges = range(start, end + seconds, seconds)
+            wanted = expected(model, book, edges, question["filters"], question["by"])
             by_item = "line_item" in question["by"]
             assert found == {key: (cost, amount if by_item else None) for key, (cost, amount) in wanted.items()}
             whole = ask(ledger, question | {"by": [], "width": "1d" if seconds == DAY else "1h"})
@@ -202,6 +206,31 @@ def test_hours_add_up_to_days(engine: Engine, history: list[Usage], seed: int, d
                 same = [hour for hour in hours if hour["line_item"] == result["line_item"]]
                 assert total(same) == Decimal(result["amount"]["value"])
                 assert sum(Decimal(hour["quantity"]) for hour in same) == Decimal(result["quantity"])
+
+
+@settings(max_examples=40)
+@given(place=places, history=histories() | sizes, seed=st.integers(0, 10**6), data=st.data())
+def test_costs_by_days_of_a_time_zone(
+    engine: Engine, place: Place, history: list[Usage], seed: int, data: st.DataObject
+) -> None:
+    """A size is charged on the day on which its hour, of UTC, begins."""
+    model, book, moved = Model(), RandomBook(seed), place.moved(history)
+    with priced(engine, book) as ledger:
+        fill(data, ledger, model, moved)
+        for _ in range(3):
+            window = data.draw(local_windows(place, near=moved), label="window")
+            by = data.draw(st.lists(st.sampled_from(GROUPINGS), max_size=3, unique=True), label="by")
+            given: dict[str, Any] = {"timezone": place.zone, "limit": data.draw(st.integers(1, 20), label="limit")}
+            buckets = ledger.buckets(*window, group_by=by, **given)
+            edges = [buckets[0]["start_time"], *(bucket["end_time"] for bucket in buckets)]
+            assert edges[0] <= window[0] < edges[1]
+            assert edges[-2] < window[1] <= edges[-1]
+            assert edges[1:] == [next_day(edge, place.zone) for edge in edges[:-1]]
+            wanted = expected(model, book, edges, {}, by)
+            by_item = "line_item" in by
+            assert shown(buckets, by) == {key: (cost, n if by_item else None) for key, (cost, n) in wanted.items()}
+            whole = ledger.total(*window, **given)
+            assert total([result for bucket in buckets for result in bucket["results"]]) == whole
 
 
 @settings(max_examples=25)
@@ -234,7 +263,7 @@ def test_a_repricing_is_a_revision(engine: Engine, history: list[Usage], seed: i
         assert ledger.buckets(START, END, group_by=by) == before
         ledger.registry.rate_cards.revise([(c.card_id, other.prices(c.subject)) for c in cards], "new", now=END + 9)
         assert ledger.buckets(START, END, group_by=by, as_of=END + 8) == before
-        wanted = expected(model, other, START, END, DAY, {}, by)
+        wanted = expected(model, other, range(START, END + DAY, DAY), {}, by)
         assert shown(ledger.buckets(START, END, group_by=by), by) == dict(wanted)
 
 

@@ -115,13 +115,24 @@ def test_every_part_of_a_question_tells_buckets_apart(asked: Asked):
         ask("images", START, START + DAY + 5),
         ask("images", START, START + 2 * DAY, "1h", limit=48, group_by=["model"]),
         ask("embeddings", START, START + 7 * DAY),
+        ask("images", START - 2 * 3600, START + 7 * DAY - 2 * 3600, timezone="Europe/Berlin", group_by=["model"]),
+        ask("images", START, START + 7 * DAY, timezone="Asia/Kathmandu", limit=8),
     ]
     for question in questions * 2:
         window = (question.start_time, question.end_time)
-        shown = {"filters": dict(question.filters), "group_by": question.group_by}
+        shown = {"filters": dict(question.filters), "group_by": question.group_by, "zone": question.timezone}
         expected = model.buckets(question.meter.kind, window, question.width.name, **shown)
         assert results(cache, question) == [bucket["results"] for bucket in expected]
     assert len(asked.windows) == len(questions)
+
+
+def test_days_that_two_time_zones_share_are_kept_once(asked: Asked):
+    append(asked, [images(1, 3)])
+    cache = cache_of(asked)
+    window = (START - 2 * 3600, START + 5 * DAY)
+    first = results(cache, ask("images", *window, timezone="Europe/Berlin"))
+    assert results(cache, ask("images", *window, timezone="Europe/Paris")) == first
+    assert len(asked.windows) == 1
 
 
 def test_the_least_recently_used_buckets_are_forgotten(asked: Asked):

@@ -87,7 +87,10 @@ def test_a_meter_has_its_parameters_and_limits(meter):
     operation = DOCUMENT["paths"][f"/v1{meter.path}"]["get"]
     parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
     filters = {dimension.filter for dimension in meter.filters}
-    assert set(parameters) == {"start_time", "end_time", "bucket_width", "group_by", "limit", "page"} | filters
+    common = {"start_time", "end_time", "bucket_width", "timezone", "group_by", "limit", "page"}
+    assert set(parameters) == common | filters
+    assert parameters["timezone"]["schema"] == {"$ref": "#/components/schemas/TimeZone"}
+    assert "Europe/Berlin" in SCHEMAS["TimeZone"]["enum"]
     assert [name for name, parameter in parameters.items() if parameter["required"]] == ["start_time"]
     assert parameters["bucket_width"]["schema"]["enum"] == ["1m", "1h", "1d"]
     assert parameters["limit"]["schema"]["maximum"] == 1440

@@ -1,9 +1,11 @@
 """Parameters → a query: three encodings of lists, every refusal, limits at both sides, and page tokens."""
 
 import base64
+import hmac
 import json
 import re
 import struct
+import zlib
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -12,11 +14,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.events_strategy import filters, groupings, meters, parameters, windows
+from tests.events_strategy import Place, filters, groupings, local_windows, meters, parameters, places, windows
 from tests.model import WIDTHS
 from tests.samples import DAY, NOW, SECRET, TODAY, ask
 
-from usageledger.buckets import LATEST_TIME, split
+from usageledger.buckets import LATEST_TIME, split, split_days
 from usageledger.errors import InvalidRequestError, PageTokenError
 from usageledger.meters import COSTS, METER_BY_KIND, METERS, Dimension, Meter, Width
 from usageledger.query import MOST_FILTER_VALUES, TOKEN_SECONDS, Query, page_token, parse
@@ -242,6 +244,73 @@ def test_a_token_of_costs_is_for_the_prices_of_its_time() -> None:
     assert read(COSTS, ("page", token)).as_of == 1_750_000_000
     with pytest.raises(PageTokenError):
         read(COSTS, START, ("page", token))
+
+
+@pytest.mark.parametrize("name", ["Europe/Berlin", "europe/berlin", "EUROPE/BERLIN"])
+@pytest.mark.parametrize("meter", ALL, ids=name_of)
+def test_days_of_a_time_zone(meter: Meter, name: str) -> None:
+    midnight = TODAY - 2 * 3600  # in summer
+    query = read(meter, ("start_time", str(midnight + 5)), ("end_time", str(midnight + DAY + 5)), ("timezone", name))
+    assert query.timezone == "Europe/Berlin"
+    edges = [(bucket.start - midnight, bucket.end - midnight) for bucket in query.buckets]
+    assert edges == ([(0, DAY), (DAY, 2 * DAY)] if meter.priced else [(5, DAY), (DAY, DAY + 5)])
+    assert [query.whole_start(bucket) for bucket in query.buckets] == [midnight, midnight + DAY]
+    assert read(meter, START).timezone is None
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("Europe/Berln", " Did you mean 'Europe/Berlin'?"),
+        ("Berlin", " Did you mean 'Europe/Berlin'?"),
+        ("Etc/GMT 5", " Did you mean 'Etc/GMT-5'?"),  # a plus sign in an address is a space
+        ("+02:00", ""),
+        ("", ""),
+        ("../Europe/Berlin", " Did you mean 'Europe/Berlin'?"),
+        ("/etc/localtime", ""),
+        ("localtime", ""),
+        ("Europe/Berlin,UTC", " Did you mean 'Europe/Berlin'?"),
+        ("\0", ""),
+    ],
+)
+def test_an_unknown_time_zone(value: str, hint: str) -> None:
+    expected = "Expected a name of the IANA time zone database, such as 'Europe/Berlin' or 'UTC'."
+    message = f"Invalid value for 'timezone': '{value}'. {expected}{hint}"
+    assert refused(COMPLETIONS, START, ("timezone", value)) == ("invalid_value", "timezone", message)
+
+
+@pytest.mark.parametrize(("meter", "width"), WIDTH_CASES, ids=name_of)
+def test_only_days_are_cut_by_a_time_zone(meter: Meter, width: Width) -> None:
+    pairs = (START, ("bucket_width", width.name), ("timezone", "europe/berlin"))
+    if width.name == "1d":
+        assert read(meter, *pairs).timezone == "Europe/Berlin"
+        return
+    code, param, message = refused(meter, *pairs)
+    assert (code, param) == ("invalid_value", "timezone")
+    assert message.startswith(f"Invalid 'timezone': 'Europe/Berlin' with a 'bucket_width' of '{width.name}'. Only ")
+
+
+def test_times_in_a_time_zone_at_their_limits() -> None:
+    zone = ("timezone", "Etc/GMT-14")
+    last = LATEST_TIME - 2 * DAY
+    for meter in (COMPLETIONS, COSTS):
+        assert read(meter, ("start_time", str(last - 1)), ("end_time", str(last)), zone).buckets
+        assert read(meter, ("start_time", "0"), ("end_time", "1"), zone).buckets[0].start == 0
+        code, param, message = refused(meter, ("start_time", str(last)), ("end_time", str(last + 1)), zone)
+        assert (code, param) == ("invalid_value", "end_time")
+        assert message == f"Invalid 'end_time': expected Unix seconds from 0 to {last}, got {last + 1}."
+
+
+@pytest.mark.parametrize("meter", ALL, ids=name_of)
+def test_a_token_is_for_days_of_its_time_zone(meter: Meter) -> None:
+    zone = ("timezone", "Europe/Berlin")
+    first = read(meter, START, END, zone, ("limit", "1"))
+    second = replace(first, page_start=TODAY - 2 * DAY - 2 * 3600)
+    token = ("page", token_of(first))
+    assert read(meter, token) == read(meter, token, START, END, ("timezone", "europe/BERLIN")) == second
+    for others in ((), (("timezone", "Europe/Paris"),)):
+        with pytest.raises(PageTokenError):
+            read(meter, token, START, END, *others)
 
 
 @pytest.mark.parametrize("meter", ALL, ids=name_of)
@@ -554,6 +623,33 @@ def test_pages_concatenate_to_one_larger_query(meter: Meter, data: st.DataObject
         assert following == replace(query, page_start=pages[-1].end)
         query = following
     assert tuple(found) == whole
+
+
+@given(meters, places, st.data())
+def test_pages_of_days_of_a_time_zone_concatenate(meter: Meter, place: Place, data: st.DataObject) -> None:
+    start, end = data.draw(local_windows(place))
+    limit = data.draw(st.integers(1, 31))
+    query = ask(meter.kind, start, end, timezone=place.zone, limit=limit)
+    whole = split_days(start, end, place.zone, 10**9)
+    found = list(query.buckets)
+    while token := page_token(query, now=NOW, secret=SECRET):
+        assert query.page_end == found[-1].end
+        query = parse(meter, [("page", token)], now=NOW, secret=SECRET)
+        assert 1 <= len(query.buckets) <= limit
+        found += query.buckets
+    assert tuple(found) == whole
+    assert query.page_end == end
+
+
+def test_a_token_of_another_release_is_refused() -> None:
+    """It is authentic, and has other fields than ours."""
+    body = base64.urlsafe_b64decode(token_of(FIRST).removeprefix("page_"))[:-16]
+    head, _, text = zlib.decompress(body[28:]).partition(b"\n")
+    for fields in ([*json.loads(text), 1], json.loads(text)[:-1]):
+        raw = body[:28] + zlib.compress(head + b"\n" + json.dumps(fields).encode())
+        token = base64.urlsafe_b64encode(raw + hmac.digest(SECRET, raw, "sha256")[:16]).decode()
+        with pytest.raises(PageTokenError):
+            read(COMPLETIONS, ("page", f"page_{token}"))
 
 
 def test_the_last_bit_of_a_window_is_a_page() -> None:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from usageledger.buckets import floor
+from usageledger.buckets import Run, floor
 from usageledger.ledger import answers
 from usageledger.ledger.schema import DELTAS, ROLLUPS, summed
-from usageledger.ledger.sql import Source, conditions, sources
+from usageledger.ledger.sql import Source, bucket, conditions, sources
 from usageledger.meters import METER_BY_KIND
 from usageledger.pages import Aggregate
 from usageledger.pricing.cards import BYTES_PER_GIB, PARTS, STORED_PART
@@ -70,8 +70,10 @@ def costs(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
 def unpriced(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
     """The statement for usage of a window that has no price, by card and part; None where the window is empty."""
     arguments: list[Any] = []
-    whole = replace(query, group_by=(), width=replace(query.width, seconds=query.page_end - query.page_start))
-    parts = _parts(whole, (), arguments)
+    page = replace(query, start_time=query.page_start, end_time=query.page_end, group_by=())
+    if page.start_time >= page.end_time:
+        return None
+    parts = _parts(page.whole, (), arguments)
     if parts is None:
         return None
     return (
@@ -101,34 +103,38 @@ def _parts(query: Query, names: tuple[str, ...], arguments: list[Any]) -> str | 
 def _flows(query: Query, names: tuple[str, ...], arguments: list[Any]) -> str | None:
     """Sums of what adds up, by bucket, kind, rate card and `names`."""
     filters = tuple(f for f in query.filters if f[0] != "line_item")
-    read = sources(replace(query, group_by=names, filters=filters))
-    if not read:
-        return None
+    read = replace(query, group_by=names, filters=filters)
     keys = ", ".join(("kind", *names, "rate_id"))
     selects = []
-    for source in read:
-        where = conditions(source, filters, arguments)
-        bucket = f"ts - ts % {query.width.seconds} AS bucket"
-        selects.append(f"SELECT {bucket}, {keys}, {', '.join(FLOWS)} FROM {source.table} WHERE {where}")
+    for run in query.runs:
+        for source in sources(read, run):
+            where = conditions(source, filters, arguments)
+            selects.append(f"SELECT {bucket(run)}, {keys}, {', '.join(FLOWS)} FROM {source.table} WHERE {where}")
+    if not selects:
+        return None
     sums = ", ".join(f"{summed(part)} AS sum_{part}" for part in FLOWS)
     return f"SELECT bucket, {keys}, {sums} FROM ({' UNION ALL '.join(selects)}) AS picked GROUP BY bucket, {keys}"
 
 
 def _sizes(query: Query, names: tuple[str, ...], arguments: list[Any]) -> str | None:
-    """The largest size of each store in each hour that begins in the window."""
-    start = -floor(-query.page_start, HOUR_SECONDS)
-    end = -floor(-query.page_end, HOUR_SECONDS)
-    if start >= end:
-        return None
+    """The largest size of each store in each hour that begins in the window; the bucket is where it begins."""
+    hours = (
+        replace(run, start=-floor(-run.start, HOUR_SECONDS), end=-floor(-run.end, HOUR_SECONDS)) for run in query.runs
+    )
+    selects = [_sizes_of(query, run, names, arguments) for run in hours if run.start < run.end]
+    return " UNION ALL ".join(selects) or None
+
+
+def _sizes_of(query: Query, run: Run, names: tuple[str, ...], arguments: list[Any]) -> str:
     filters = (("kind", (STORES.kind,)), *(f for f in query.filters if f[0] != "line_item"))
     dimensions = ", ".join(d.name for d in STORES.dimensions)
     selects = []
     for table in (ROLLUPS[-1].table, DELTAS.table):
-        where = conditions(Source(table, start, end), filters, arguments)
+        where = conditions(Source(table, run.start, run.end), filters, arguments)
         selects.append(f"SELECT ts, {dimensions}, rate_id, {STORED_PART} AS size FROM {table} WHERE {where}")
     keys = ", ".join(name if name in _STORE_DIMENSIONS else f"CAST(NULL AS VARCHAR) AS {name}" for name in names)
     return (
-        f"SELECT ts - ts % {query.width.seconds} AS bucket, '{STORES.kind}' AS kind, {keys}{', ' if keys else ''}"
+        f"SELECT {bucket(run)}, '{STORES.kind}' AS kind, {keys}{', ' if keys else ''}"
         f"rate_id, MAX(size) AS quantity FROM ({' UNION ALL '.join(selects)}) AS seen "
         f"GROUP BY ts, {dimensions}, rate_id"
     )

@@ -327,7 +327,7 @@ class DuckDBLedger:
     def version(self, start: int, end: int) -> int:
         """See `Ledger.version`."""
         days = range(start // DAY_SECONDS, (end - 1) // DAY_SECONDS + 1)
-        return max(self._all_touched, *(self._touched.get(day, 0) for day in days))
+        return max([self._all_touched, *(self._touched.get(day, 0) for day in days)])
 
     def span(self) -> tuple[int, int] | None:
         """See `Ledger.span`."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from usageledger.buckets import floor
+from usageledger.buckets import Run, floor
 from usageledger.ledger.protocol import Facet
 from usageledger.ledger.schema import DELTAS, ROLLUP_DIMENSIONS, ROLLUPS, summed
 from usageledger.meters import Meter
@@ -23,13 +23,13 @@ class Source:
     end: int
 
 
-def sources(query: Query) -> list[Source]:
-    """What to read for a page: the coarsest rollup that fits, and finer tables at the window's unaligned edges."""
-    start, end = query.page_start, query.page_end
+def sources(query: Query, run: Run) -> list[Source]:
+    """What to read for a run of buckets: the coarsest rollup that fits, and finer tables at its unaligned edges."""
+    start, end = run.start, run.end
     if start >= end:
         return []
     read = {*query.group_by, *(name for name, _ in query.filters)}
-    fitting = [(r.table, r.seconds) for r in ROLLUPS if query.width.seconds % r.seconds == 0]
+    fitting = [(r.table, r.seconds) for r in ROLLUPS if run.width % r.seconds == run.origin % r.seconds == 0]
     if not fitting or not read <= set(ROLLUP_DIMENSIONS):
         return [Source("events", start, end)]
     deltas = Source(DELTAS.table, _ceil(start, DELTAS.seconds), floor(end, DELTAS.seconds))
@@ -60,13 +60,12 @@ def aggregate(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
     row more than `max_results` is asked for, so that too many can be told from just enough.
     """
     meter = query.meter
-    read = sources(query)
-    if not read:
-        return None
     # A gauge's largest size is taken for each store by itself, so its rows are first grouped by every dimension.
     names = tuple(d.name for d in meter.dimensions) if _has_gauge(meter) else query.group_by
     arguments: list[Any] = []
-    selects = [_select(query, source, names, arguments) for source in read]
+    selects = [_select(query, run, source, names, arguments) for run in query.runs for source in sources(query, run)]
+    if not selects:
+        return None
     keys = ", ".join(("bucket", *names))
     statement = (
         f"SELECT {keys}, {', '.join(f'{summed(c)} AS sum_{c}' for c in meter.columns)} "
@@ -93,11 +92,16 @@ def _has_gauge(meter: Meter) -> bool:
     return any(measure.adds == "gauge" for measure in meter.measures)
 
 
-def _select(query: Query, source: Source, names: tuple[str, ...], arguments: list[Any]) -> str:
-    width = query.width.seconds
-    columns = ", ".join((f"ts - ts % {width} AS bucket", *names, *query.meter.columns))
+def _select(query: Query, run: Run, source: Source, names: tuple[str, ...], arguments: list[Any]) -> str:
+    columns = ", ".join((bucket(run), *names, *query.meter.columns))
     where = conditions(source, (("kind", (query.meter.kind,)), *query.filters), arguments)
     return f"SELECT {columns} FROM {source.table} WHERE {where}"
+
+
+def bucket(run: Run) -> str:
+    """The start of a row's bucket, as a column; plain where buckets are aligned to UTC."""
+    since = f"(ts - {run.origin})" if run.origin % run.width else "ts"
+    return f"ts - {since} % {run.width} AS bucket"
 
 
 def conditions(source: Source, filters: Iterable[Filter], arguments: list[Any]) -> str:

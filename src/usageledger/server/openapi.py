@@ -140,7 +140,10 @@ def _usage_parameters(meter: Meter) -> list[Schema]:
             if meter.priced
             else []
         ),
-        query_parameter("bucket_width", widths, "Width of a bucket; buckets are aligned to UTC."),
+        query_parameter(
+            "bucket_width", widths, "Width of a bucket; buckets are aligned to UTC, where no `timezone` is given."
+        ),
+        query_parameter("timezone", ref("TimeZone"), "Of buckets of `1d`: the time zone whose days they are."),
         *filter_parameters(meter),
         list_parameter("group_by", groups, "Tell results apart by these."),
         query_parameter("limit", limit, f"Most buckets on a page, by default and at most by width: {limits}."),

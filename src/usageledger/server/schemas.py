@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from usageledger.buckets import zones
 from usageledger.events import FIELDS, NOT_GIVEN, Field
 from usageledger.meters import COSTS, METERS, Meter
 from usageledger.registry import SCOPES
@@ -64,6 +65,9 @@ def title(meter: Meter) -> str:
 def components() -> dict[str, Schema]:
     """Every named schema of the document."""
     made = {"Error": _error(), "Event": _event_union(), **_event_answers(), **_meter_list(), **_server()}
+    made["TimeZone"] = described(
+        {"type": "string", "enum": sorted(zones().values())}, "A name of the IANA time zone database, in any case."
+    )
     for meter in METERS:
         name = title(meter)
         made[f"{name}Event"] = _event(meter)

@@ -1,0 +1,109 @@
+WITH flows AS (SELECT bucket, kind, rate_id, CAST(SUM(input_text_tokens) AS BIGINT) AS sum_input_text_tokens, CAST(SUM(input_audio_tokens) AS BIGINT) AS sum_input_audio_tokens, CAST(SUM(input_image_tokens) AS BIGINT) AS sum_input_image_tokens, CAST(SUM(input_cached_text_tokens) AS BIGINT) AS sum_input_cached_text_tokens, CAST(SUM(input_cached_audio_tokens) AS BIGINT) AS sum_input_cached_audio_tokens, CAST(SUM(input_cached_image_tokens) AS BIGINT) AS sum_input_cached_image_tokens, CAST(SUM(input_cache_write_30m_tokens) AS BIGINT) AS sum_input_cache_write_30m_tokens, CAST(SUM(input_cache_write_12h_tokens) AS BIGINT) AS sum_input_cache_write_12h_tokens, CAST(SUM(input_cache_write_other_tokens) AS BIGINT) AS sum_input_cache_write_other_tokens, CAST(SUM(output_text_tokens) AS BIGINT) AS sum_output_text_tokens, CAST(SUM(output_audio_tokens) AS BIGINT) AS sum_output_audio_tokens, CAST(SUM(output_image_tokens) AS BIGINT) AS sum_output_image_tokens, CAST(SUM(num_model_requests) AS BIGINT) AS sum_num_model_requests, CAST(SUM(images) AS BIGINT) AS sum_images, CAST(SUM(characters) AS BIGINT) AS sum_characters, CAST(SUM(seconds) AS BIGINT) AS sum_seconds, CAST(SUM(num_sessions) AS BIGINT) AS sum_num_sessions, CAST(SUM(num_requests) AS BIGINT) AS sum_num_requests
+FROM (SELECT ts - (ts - 1774738800) % 82800 AS bucket, kind, rate_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests, images, characters, seconds, num_sessions, num_requests
+FROM rollup_1h
+WHERE ts >= ? AND ts < ?
+UNION ALL SELECT ts - (ts - 1774738800) % 82800 AS bucket, kind, rate_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests, images, characters, seconds, num_sessions, num_requests
+FROM deltas
+WHERE ts >= ? AND ts < ?
+UNION ALL SELECT ts - (ts - 1774821600) % 86400 AS bucket, kind, rate_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests, images, characters, seconds, num_sessions, num_requests
+FROM rollup_1h
+WHERE ts >= ? AND ts < ?
+UNION ALL SELECT ts - (ts - 1774821600) % 86400 AS bucket, kind, rate_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests, images, characters, seconds, num_sessions, num_requests
+FROM deltas
+WHERE ts >= ? AND ts < ?) AS picked
+GROUP BY bucket, kind, rate_id), sizes AS (SELECT ts - (ts - 1774738800) % 82800 AS bucket, 'vector_stores' AS kind, rate_id, MAX(size) AS quantity
+FROM (SELECT ts, project_id, vector_store_id, rate_id, usage_bytes AS size
+FROM rollup_1h
+WHERE ts >= ? AND ts < ? AND kind = ?
+UNION ALL SELECT ts, project_id, vector_store_id, rate_id, usage_bytes AS size
+FROM deltas
+WHERE ts >= ? AND ts < ? AND kind = ?) AS seen
+GROUP BY ts, project_id, vector_store_id, rate_id
+UNION ALL SELECT ts - (ts - 1774821600) % 86400 AS bucket, 'vector_stores' AS kind, rate_id, MAX(size) AS quantity
+FROM (SELECT ts, project_id, vector_store_id, rate_id, usage_bytes AS size
+FROM rollup_1h
+WHERE ts >= ? AND ts < ? AND kind = ?
+UNION ALL SELECT ts, project_id, vector_store_id, rate_id, usage_bytes AS size
+FROM deltas
+WHERE ts >= ? AND ts < ? AND kind = ?) AS seen
+GROUP BY ts, project_id, vector_store_id, rate_id), parts AS (SELECT bucket, kind, rate_id, 'input_text_tokens' AS part, sum_input_text_tokens AS quantity
+FROM flows
+WHERE sum_input_text_tokens > 0
+UNION ALL SELECT bucket, kind, rate_id, 'input_audio_tokens' AS part, sum_input_audio_tokens AS quantity
+FROM flows
+WHERE sum_input_audio_tokens > 0
+UNION ALL SELECT bucket, kind, rate_id, 'input_image_tokens' AS part, sum_input_image_tokens AS quantity
+FROM flows
+WHERE sum_input_image_tokens > 0
+UNION ALL SELECT bucket, kind, rate_id, 'input_cached_text_tokens' AS part, sum_input_cached_text_tokens AS quantity
+FROM flows
+WHERE sum_input_cached_text_tokens > 0
+UNION ALL SELECT bucket, kind, rate_id, 'input_cached_audio_tokens' AS part, sum_input_cached_audio_tokens AS quantity
+FROM flows
+WHERE sum_input_cached_audio_tokens > 0
+UNION ALL SELECT bucket, kind, rate_id, 'input_cached_image_tokens' AS part, sum_input_cached_image_tokens AS quantity
+FROM flows
+WHERE sum_input_cached_image_tokens > 0
+UNION ALL SELECT bucket, kind, rate_id, 'input_cache_write_30m_tokens' AS part, sum_input_cache_write_30m_tokens AS quantity
+FROM flows
+WHERE sum_input_cache_write_30m_tokens > 0
+UNION ALL SELECT bucket, kind, rate_id, 'input_cache_write_12h_tokens' AS part, sum_input_cache_write_12h_tokens AS quantity
+FROM flows
+WHERE sum_input_cache_write_12h_tokens > 0
+UNION ALL SELECT bucket, kind, rate_id, 'input_cache_write_other_tokens' AS part, sum_input_cache_write_other_tokens AS quantity
+FROM flows
+WHERE sum_input_cache_write_other_tokens > 0
+UNION ALL SELECT bucket, kind, rate_id, 'output_text_tokens' AS part, sum_output_text_tokens AS quantity
+FROM flows
+WHERE sum_output_text_tokens > 0
+UNION ALL SELECT bucket, kind, rate_id, 'output_audio_tokens' AS part, sum_output_audio_tokens AS quantity
+FROM flows
+WHERE sum_output_audio_tokens > 0
+UNION ALL SELECT bucket, kind, rate_id, 'output_image_tokens' AS part, sum_output_image_tokens AS quantity
+FROM flows
+WHERE sum_output_image_tokens > 0
+UNION ALL SELECT bucket, kind, rate_id, 'num_model_requests' AS part, sum_num_model_requests AS quantity
+FROM flows
+WHERE sum_num_model_requests > 0
+UNION ALL SELECT bucket, kind, rate_id, 'images' AS part, sum_images AS quantity
+FROM flows
+WHERE sum_images > 0
+UNION ALL SELECT bucket, kind, rate_id, 'characters' AS part, sum_characters AS quantity
+FROM flows
+WHERE sum_characters > 0
+UNION ALL SELECT bucket, kind, rate_id, 'seconds' AS part, sum_seconds AS quantity
+FROM flows
+WHERE sum_seconds > 0
+UNION ALL SELECT bucket, kind, rate_id, 'num_sessions' AS part, sum_num_sessions AS quantity
+FROM flows
+WHERE sum_num_sessions > 0
+UNION ALL SELECT bucket, kind, rate_id, 'num_requests' AS part, sum_num_requests AS quantity
+FROM flows
+WHERE sum_num_requests > 0
+UNION ALL SELECT bucket, kind, rate_id, 'usage_bytes' AS part, quantity
+FROM sizes
+WHERE quantity > 0) SELECT bucket, line_item, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN (CAST(quantity AS HUGEINT) * CAST(rate AS HUGEINT) + 536870912) // 1073741824 ELSE CAST(quantity AS HUGEINT) * CAST(rate AS HUGEINT) END) AS VARCHAR) AS amount, CAST(SUM(quantity) AS VARCHAR) AS quantity, MIN(quantity_unit) AS quantity_unit
+FROM parts JOIN prices USING (rate_id, part)
+GROUP BY bucket, line_item
+LIMIT 1001
+
+-- 1: 1774738800
+-- 2: 1774821600
+-- 3: 1774738800
+-- 4: 1774821600
+-- 5: 1774821600
+-- 6: 1774994400
+-- 7: 1774821600
+-- 8: 1774994400
+-- 9: 1774738800
+-- 10: 1774821600
+-- 11: 'vector_stores'
+-- 12: 1774738800
+-- 13: 1774821600
+-- 14: 'vector_stores'
+-- 15: 1774821600
+-- 16: 1774994400
+-- 17: 'vector_stores'
+-- 18: 1774821600
+-- 19: 1774994400
+-- 20: 'vector_stores'
