@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NODE_TESTS := tests/contract/node
+SERVERS := tests/services/.installed
 
 .PHONY: help run test check crash fuzz bench lock format clean
 
@@ -13,7 +14,7 @@ help:  ## list the targets
 run: $(VENV)/.run  ## start the server on the embedded ledger; prints its address and, once, an admin key
 	@$(BIN)/usageledger serve
 
-test: check $(NODE_TESTS)/node_modules/.installed  ## the whole suite: style, types, tests
+test: check $(NODE_TESTS)/node_modules/.installed $(SERVERS)  ## the whole suite: style, types, tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/.dev $(NODE_TESTS)/node_modules/.installed
@@ -34,14 +35,14 @@ bench: $(VENV)/.dev  ## measure ingestion and queries; prints a table, writes be
 lock: $(VENV)/.dev  ## resolve the dependencies anew into the lock files
 	$(PIP) install uv
 	$(BIN)/uv pip compile pyproject.toml --upgrade --group build --universal --generate-hashes --no-header --no-annotate -q -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --upgrade --group dev --universal --generate-hashes --no-header --no-annotate -q -o requirements-dev.lock
+	$(BIN)/uv pip compile pyproject.toml --upgrade --all-extras --group dev --universal --generate-hashes --no-header --no-annotate -q -o requirements-dev.lock
 
 format: $(VENV)/.dev  ## bring the code into the one style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove everything that these targets made
-	rm -rf $(VENV) .cache $(NODE_TESTS)/node_modules
+	rm -rf $(VENV) .cache $(NODE_TESTS)/node_modules $(SERVERS)
 
 # Debian has Python without its venv module: virtualenv, unpacked beside the project, then does the same.
 $(BIN)/python:
@@ -65,4 +66,9 @@ $(NODE_TESTS)/node_modules/.installed: $(NODE_TESTS)/package-lock.json
 	@{ command -v npm && command -v curl; } >/dev/null || { apt-get update -qq && apt-get install -y -qq nodejs npm curl; } || \
 	  { echo "The tests need Node.js, npm and curl: install Debian's packages nodejs, npm and curl"; exit 1; }
 	@npm ci --prefix $(NODE_TESTS) --no-audit --no-fund --silent
+	@touch $@
+
+$(SERVERS):
+	@ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq postgresql; } || \
+	  { echo "The tests need PostgreSQL: install Debian's package postgresql"; exit 1; }
 	@touch $@

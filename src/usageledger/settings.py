@@ -1,6 +1,7 @@
 """Settings as a table: name, default, help. Each is also an environment variable `USAGELEDGER_<NAME>`."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,6 +21,13 @@ class Settings:
     host: str = field(default="127.0.0.1", metadata=_help("Address to listen on."))
     port: int = field(default=8080, metadata=_help("Port to listen on; 0 takes a free one.", most=65535))
     data: Path = field(default=Path("usageledger-data"), metadata=_help("Folder of the ledger and the registry."))
+    ledger: str | None = field(
+        default=None, metadata=_help("Address of the ledger where it is not in the data folder.")
+    )
+    registry: str | None = field(
+        default=None,
+        metadata=_help("Address of the registry where it is not in the data folder."),
+    )
     admin_key: str | None = field(
         default=None, metadata=_help("A bootstrap admin key to accept, at least 20 characters.")
     )
@@ -44,6 +52,9 @@ class Settings:
         default=64 * 1024**2, metadata=_help("Memory for buckets answered before and unchanged since; 0 for none.")
     )
     requests_per_minute: int = field(default=0, metadata=_help("Requests a key may make in a minute; 0 for no limit."))
+    key_cache_seconds: int = field(
+        default=2, metadata=_help("How long a key that was revoked elsewhere may still work on this server.")
+    )
     wrong_keys_per_minute: int = field(
         default=20, metadata=_help("Wrong keys of one client address that are looked at in a minute; 0 for no limit.")
     )
@@ -52,12 +63,23 @@ class Settings:
     @property
     def ledger_url(self) -> str:
         """Where the events are."""
-        return f"duckdb:///{self.data.absolute()}/ledger.duckdb"
+        return self.ledger or f"duckdb:///{self.data.absolute()}/ledger.duckdb"
 
     @property
     def registry_url(self) -> str:
         """Where keys, projects and users are."""
-        return f"sqlite:///{self.data.absolute()}/registry.sqlite"
+        return self.registry or f"sqlite:///{self.data.absolute()}/registry.sqlite"
+
+
+def file_of(url: str) -> Path | None:
+    """The file at the address of an embedded ledger or registry; None for a server's."""
+    scheme, _, path = url.partition(":///")
+    return Path(path) if scheme in ("duckdb", "sqlite") else None
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown."""
+    return re.sub(r"^([^:/]+://[^/?#]*?:)[^/?#]*@", r"\1***@", url)
 
 
 def load_settings(given: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.cli.support import DEADLINE_S, Run, Server, Start, one_error
+from tests.services.postgresql import new_database
 
 from usageledger.cli.keys import key_table
 from usageledger.registry import SCOPES, AdminKey
@@ -16,6 +17,21 @@ from usageledger.registry import SCOPES, AdminKey
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
+
+
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_the_registry_may_be_elsewhere(run: Run, start: Start, data: Path, by: str) -> None:
+    url = new_database()
+    here = ["--registry", url] if by == "option" else []
+    environment = {} if by == "option" else {"USAGELEDGER_REGISTRY": url}
+    made = run("keys", "create", "--data", data, "--name", "elsewhere", *here, **environment)
+    assert made.returncode == 0
+    server = start("serve", "--data", data, "--port", 0, "--registry", url)
+    assert status(server, made.stdout.strip()) == 200
+    [listed] = json.loads(run("keys", "list", "--json", "--data", data, *here, **environment).stdout)
+    assert listed["name"] == "elsewhere"
+    assert not (data / "registry.sqlite").exists()
+    assert "There is no registry" in one_error(run("keys", "list", "--data", data), 2)
 
 
 def status(server: Server, key: str) -> int:

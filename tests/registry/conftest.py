@@ -1,4 +1,4 @@
-"""A registry on a real file, and real processes that share it."""
+"""A registry in a real file and in a real PostgreSQL, and real processes that share it."""
 
 import os
 import subprocess
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.services.postgresql import new_database
 
 import usageledger
 from usageledger.registry import Registry, open_registry
@@ -19,9 +20,15 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "registry.sqlite"
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test runs on both databases, but for those that look at SQLite's file."""
+    if "backend" in metafunc.fixturenames:
+        metafunc.parametrize("backend", ["sqlite"] if "path" in metafunc.fixturenames else ["sqlite", "postgresql"])
+
+
 @pytest.fixture
-def url(path: Path) -> str:
-    return f"sqlite:///{path}"
+def url(backend: str, tmp_path: Path) -> str:
+    return new_database() if backend == "postgresql" else f"sqlite:///{tmp_path}/data/registry.sqlite"
 
 
 @pytest.fixture

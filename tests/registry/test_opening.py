@@ -48,6 +48,7 @@ def test_a_relative_path_is_below_the_working_folder(tmp_path: Path, monkeypatch
     assert (tmp_path / "sub" / "registry.sqlite").stat().st_size > 0
 
 
+@pytest.mark.usefixtures("path")
 def test_every_connection_is_set_up(registry: Registry) -> None:
     names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
 
@@ -117,7 +118,7 @@ def test_a_url_that_cannot_be_used(url: str, said: str, tmp_path: Path, monkeypa
 
 def test_a_missing_driver_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(RegistryError, match=r'pip install "psycopg\[binary\]"') as raised:
+    with pytest.raises(RegistryError, match=r"pip install 'usageledger\[postgresql\]'") as raised:
         open_registry("postgresql+psycopg://user:hunter2@host/name")
     assert "hunter2" not in str(raised.value)
 
@@ -218,14 +219,14 @@ def test_a_failed_write_leaves_nothing(registry: Registry) -> None:
             connection.exec_driver_sql("INSERT INTO projects VALUES ('p', 'p', 1, NULL)")
             connection.exec_driver_sql("INSERT INTO missing VALUES (1)")
 
-    with pytest.raises(RegistryError, match=r"failed: no such table: missing\.$"):
+    with pytest.raises(RegistryError, match=r"failed: (no such table: missing|relation \"missing\" does not exist)\.$"):
         fail()
     assert registry.get_project("p") is None
     registry.note_seen(["p"], [], now=NOW)
 
 
 def test_numbers_and_text_that_the_database_cannot_hold(registry: Registry) -> None:
-    with pytest.raises(RegistryError, match="too large"):
+    with pytest.raises(RegistryError, match=r"too large|out of range"):
         registry.create_project("p", now=2**63)
     with pytest.raises(RegistryError, match="surrogates"):
         registry.get_project("\ud800")

@@ -2,12 +2,13 @@
 
 import threading
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from usageledger.errors import RegistryError
 from usageledger.pricing import Override, Prices, Subject
-from usageledger.registry import Registry, open_registry
+from usageledger.registry import Registry, open_registry, prices
 
 ONE, TWO = (Subject(0, "completions", "openai", model) for model in ("one", "two"))
 CHEAP, DEAR = Prices({"input_text_tokens": 1}, {"input_text_tokens": "a list"}), Prices({"input_text_tokens": 10**24})
@@ -44,6 +45,33 @@ def test_servers_that_give_the_same_cards_at_once_agree(url: str) -> None:
     assert len(set(found[0])) == len(subjects)
 
 
+def test_reading_on_misses_nothing_of_a_slower_writer(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that began before may not commit a smaller number after a larger one was read."""
+    said_something, go_on = threading.Event(), threading.Event()
+    write = prices._say
+
+    def slowly(*arguments: Any) -> None:
+        write(*arguments)
+        if threading.current_thread() is slow:
+            said_something.set()
+            assert go_on.wait(30)
+
+    monkeypatch.setattr(prices, "_say", slowly)
+    with open_registry(url) as registry, open_registry(url) as other:
+        slow = threading.Thread(target=registry.rate_cards.give, args=([(ONE, CHEAP)],))
+        fast = threading.Thread(target=other.rate_cards.give, args=([(TWO, DEAR)],))
+        slow.start()
+        assert said_something.wait(30)
+        fast.start()
+        fast.join(0.5)
+        seen = other.rate_cards.since(0)
+        go_on.set()
+        slow.join()
+        fast.join()
+        seen += other.rate_cards.since(max((card.number for card in seen), default=0))
+        assert [card.subject for card in seen] == [ONE, TWO]
+
+
 def test_a_revision_is_appended(registry: Registry) -> None:
     one, two = registry.rate_cards.give([(ONE, CHEAP), (TWO, CHEAP)])
     revision = registry.rate_cards.revise([(one, DEAR)], "a wrong price", now=100)
@@ -63,13 +91,13 @@ def test_a_revision_needs_a_reason_and_a_change(registry: Registry) -> None:
 
 
 def test_the_operators_prices_stay_in_their_order(registry: Registry) -> None:
-    prices = [
+    own = [
         Override("images", "openai", "m", "images", "standard", 0, rate, size="auto", note="ü")
         for rate in (10**24, 0, None, 5)
     ]
-    registry.rate_cards.set_prices(prices[:1], now=1)
-    registry.rate_cards.set_prices(prices[1:], now=1)
-    assert registry.rate_cards.overrides() == prices
+    registry.rate_cards.set_prices(own[:1], now=1)
+    registry.rate_cards.set_prices(own[1:], now=1)
+    assert registry.rate_cards.overrides() == own
 
 
 def test_what_cards_say_today(registry: Registry) -> None:

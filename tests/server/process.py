@@ -52,7 +52,7 @@ def running(data: Path, key: str | None = None, prepare: str = "", **settings: A
 
     `prepare` is Python that it runs first.
     """
-    with open_registry(Settings(data=data).registry_url) as registry:
+    with open_registry(Settings(data=data, registry=settings.get("registry")).registry_url) as registry:
         _, key = registry.create_key("test", value=key, now=int(time.time()))
     given = json.dumps({"data": str(data), "port": 0, **settings})
     command = [sys.executable, "-W", "error", "-c", prepare + PROGRAM, given]

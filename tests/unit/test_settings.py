@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from usageledger.errors import SettingsError
-from usageledger.settings import Settings, load_settings
+from usageledger.settings import Settings, file_of, load_settings, without_password
 
 NUMBERS = [setting for setting in fields(Settings) if type(setting.default) is int]
 
@@ -67,3 +67,28 @@ def test_where_things_are(tmp_path: Path) -> None:
     assert settings.ledger_url == f"duckdb:///{tmp_path}/ledger.duckdb"
     assert settings.registry_url == f"sqlite:///{tmp_path}/registry.sqlite"
     assert Settings(data=Path("x")).ledger_url == f"duckdb:///{Path.cwd()}/x/ledger.duckdb"
+
+
+def test_where_things_are_elsewhere() -> None:
+    settings = Settings(ledger="clickhouse://u:p@h/d", registry="postgresql+psycopg://u@h/d")
+    assert (settings.ledger_url, settings.registry_url) == ("clickhouse://u:p@h/d", "postgresql+psycopg://u@h/d")
+
+
+def test_the_file_at_an_address() -> None:
+    assert file_of("sqlite:////data/registry.sqlite") == Path("/data/registry.sqlite")
+    assert file_of("duckdb:///data/ledger.duckdb") == Path("data/ledger.duckdb")
+    assert file_of("postgresql+psycopg://u@h/d") is None
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("clickhouse://u:p@h:8123/d?cluster=c", "clickhouse://u:***@h:8123/d?cluster=c"),
+        ("postgresql+psycopg://u:a:b%40c@h/d", "postgresql+psycopg://u:***@h/d"),
+        ("clickhouse://u@h/d", "clickhouse://u@h/d"),
+        ("clickhouse://h/d?x=a:b@c", "clickhouse://h/d?x=a:b@c"),
+        ("duckdb:////a:b@c/ledger.duckdb", "duckdb:////a:b@c/ledger.duckdb"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert without_password(url) == shown

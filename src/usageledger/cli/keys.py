@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from usageledger.cli.folder import existing_settings, opened_registry
-from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder
+from usageledger.cli.folder import existing_settings, make_data_folder, opened_registry
+from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, RegistryUrl
 from usageledger.cli.output import CommandError, iso_time, note, print_data, print_json, print_table
-from usageledger.cli.serve import make_data_folder
 from usageledger.settings import load_settings
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ app = typer.Typer(
     "Sending events takes the scope api.usage.write, asking for usage takes\n"
     "api.usage.read, and keys, projects and users take api.management."
 )
-def create(
+def create(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     name: Annotated[str, typer.Option("--name", metavar="<text>", help="What the key is for.")] = "key",
     scopes: Annotated[
         list[str] | None,
@@ -59,6 +58,7 @@ def create(
         ),
     ] = None,
     data: DataFolder = DEFAULT_FOLDER,
+    registry_url: RegistryUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key; its value is printed on stdout, once.
@@ -69,8 +69,8 @@ def create(
 
     now = int(time.time())
     expires_at = None if expires_in is None else now + _seconds(expires_in)
-    settings = load_settings({"data": data})
-    make_data_folder(settings.data)
+    settings = load_settings({"data": data, "registry": registry_url})
+    make_data_folder(settings)
     with opened_registry(settings) as registry:
         key, value = registry.create_key(name, scopes or SCOPES, expires_at=expires_at, now=now)
     if as_json:
@@ -88,12 +88,12 @@ def create(
     "  usageledger keys list --json | jq -r '.[].id'\n\n"
     "Times are UTC.",
 )
-def list_keys(data: DataFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+def list_keys(data: DataFolder = DEFAULT_FOLDER, registry_url: RegistryUrl = None, as_json: AsJson = False) -> None:
     """List the keys that are not revoked, oldest first.
 
     Values are never shown: only their last four characters are kept.
     """
-    with opened_registry(existing_settings(data)) as registry:
+    with opened_registry(existing_settings(data, registry_url)) as registry:
         keys = list(_all_keys(registry))
     if as_json:
         print_json([asdict(key) for key in keys])
@@ -113,10 +113,11 @@ def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the key, from 'usageledger keys list'.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     data: DataFolder = DEFAULT_FOLDER,
+    registry_url: RegistryUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key invalid for good."""
-    with opened_registry(existing_settings(data)) as registry:
+    with opened_registry(existing_settings(data, registry_url)) as registry:
         key = registry.get_key(key_id)
         if key is None:
             raise CommandError(f"There is no key {key_id!r}, or it is revoked already.")

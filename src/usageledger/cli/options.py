@@ -11,7 +11,7 @@ import typer
 
 from usageledger.settings import Settings, load_settings
 
-MAIN_SETTINGS = ("host", "port", "data", "admin_key")
+MAIN_SETTINGS = ("host", "port", "data", "ledger", "registry", "admin_key")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 DataFolder = Annotated[
@@ -25,6 +25,26 @@ DataFolder = Annotated[
     ),
 ]
 DEFAULT_FOLDER = Settings().data
+LedgerUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        envvar="USAGELEDGER_LEDGER",
+        metavar="<url>",
+        help="Address of the ledger where it is not in the data folder.",
+        show_envvar=True,
+    ),
+]
+RegistryUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--registry",
+        envvar="USAGELEDGER_REGISTRY",
+        metavar="<url>",
+        help="Address of the registry where it is not in the data folder.",
+        show_envvar=True,
+    ),
+]
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -62,4 +82,6 @@ def _parameter(field: "Field[Any]") -> inspect.Parameter:
 def _metavar(field: "Field[Any]") -> str:
     if isinstance(field.default, Path):
         return "<folder>"
+    if field.name in ("ledger", "registry"):
+        return "<url>"
     return "<int>" if isinstance(field.default, int) else "<text>"

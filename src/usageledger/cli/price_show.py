@@ -3,17 +3,16 @@
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from usageledger.cli.folder import opened_registry
-from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder
+from usageledger.cli.folder import is_there, opened_registry
+from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, RegistryUrl
 from usageledger.cli.output import CommandError, iso_time, note, print_json, print_table
 from usageledger.cli.prices import KINDS, LATER, plain_table
 from usageledger.meters import METER_BY_KIND, METERS, MODEL
-from usageledger.settings import load_settings
+from usageledger.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -64,6 +63,7 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
         typer.Option("--on", metavar="<day>", help="The UTC day, such as 2026-11-01.", show_default="today"),
     ] = None,
     data: DataFolder = DEFAULT_FOLDER,
+    registry_url: RegistryUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a model costs on a day: by tier, context and part.
@@ -75,7 +75,7 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 
     day = int(time.time()) // DAY_SECONDS * DAY_SECONDS if on is None else _day(on)
     book = PriceBook()
-    with _cards(data) as cards:
+    with _cards(load_settings({"data": data, "registry": registry_url})) as cards:
         own = cards.overrides() if cards else []
         for subject in _subjects(model, kind, provider, day):
             offers = [offer for each in book.subjects(subject, own) for offer in book.offers(each, own)]
@@ -95,10 +95,9 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 
 
 @contextmanager
-def _cards(data: Path) -> "Generator[RateCards | None]":
-    """The rate cards of a data folder; None where there is no ledger yet."""
-    settings = load_settings({"data": data})
-    if not Path(settings.registry_url.removeprefix("sqlite:///")).exists():
+def _cards(settings: Settings) -> "Generator[RateCards | None]":
+    """The rate cards of the registry; None where there is no ledger yet."""
+    if not is_there(settings.registry_url):
         note(f"There is no registry in {settings.data.absolute()}: prices of your own would be in it.")
         yield None
         return

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from usageledger.cli.folder import existing_settings, opened_registry
-from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder
+from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, RegistryUrl
 from usageledger.cli.output import CommandError, counted, iso_time, note, print_json, print_table
+from usageledger.settings import Settings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -75,6 +76,7 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
     reason: Annotated[str, typer.Option("--note", metavar="<text>", help="Why, or where the price is from.")] = "",
     yes: Yes = False,
     data: DataFolder = DEFAULT_FOLDER,
+    registry_url: RegistryUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Set prices of your own, from a day on.
@@ -92,7 +94,7 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
         if not separator:
             raise CommandError(f"Expected PART=USD such as input=1.25, got {price!r}.", exit_code=2)
         given.append((price, {**fields, "part": part, "price": text}))
-    _add(read_all(given), data, now=now, yes=yes, as_json=as_json)
+    _add(read_all(given), existing_settings(data, registry_url), now=now, yes=yes, as_json=as_json)
 
 
 @app.command(
@@ -108,11 +110,13 @@ def import_prices(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A CSV or JSON file of prices; - for stdin.")],
     yes: Yes = False,
     data: DataFolder = DEFAULT_FOLDER,
+    registry_url: RegistryUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Set many prices from a file: all of them, or none where one is wrong."""
     text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
-    _add(read_all(_records(text)), data, now=int(time.time()), yes=yes, as_json=as_json)
+    settings = existing_settings(data, registry_url)
+    _add(read_all(_records(text)), settings, now=int(time.time()), yes=yes, as_json=as_json)
 
 
 @app.command(
@@ -122,11 +126,11 @@ def import_prices(
     "  usageledger prices list --json > prices.json\n\n"
     "What price lists say of a model is shown by 'usageledger prices show MODEL'.",
 )
-def list_prices(data: DataFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+def list_prices(data: DataFolder = DEFAULT_FOLDER, registry_url: RegistryUrl = None, as_json: AsJson = False) -> None:
     """List your own prices, in the order in which they were set."""
     from usageledger.pricing.own import written  # noqa: PLC0415 - loaded only to work with it
 
-    with opened_registry(existing_settings(data)) as registry:
+    with opened_registry(existing_settings(data, registry_url)) as registry:
         own = registry.rate_cards.own_prices()
     if as_json:
         print_json([written(each.price) for each in own])
@@ -137,9 +141,9 @@ def list_prices(data: DataFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> N
 
 
 @app.command(epilog="[bold]Examples[/]\n\n  usageledger prices revisions\n\nTimes are UTC.")
-def revisions(data: DataFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+def revisions(data: DataFolder = DEFAULT_FOLDER, registry_url: RegistryUrl = None, as_json: AsJson = False) -> None:
     """List when past costs were given other prices, and why."""
-    with opened_registry(existing_settings(data)) as registry:
+    with opened_registry(existing_settings(data, registry_url)) as registry:
         found = registry.rate_cards.revisions()
     if as_json:
         print_json([asdict(revision) for revision in found])
@@ -221,11 +225,11 @@ def _records(text: str) -> Iterator[tuple[str, Mapping[str, str]]]:
         raise CommandError(f"The file is not CSV: {error}", exit_code=2) from None
 
 
-def _add(prices: "list[Override]", data: Path, *, now: int, yes: bool, as_json: bool) -> None:
+def _add(prices: "list[Override]", settings: Settings, *, now: int, yes: bool, as_json: bool) -> None:
     """Sets prices, after a look at what held before."""
     from usageledger.pricing.own import FAR_OFF, far_off, written  # noqa: PLC0415 - loaded only to work with it
 
-    with opened_registry(existing_settings(data)) as registry:
+    with opened_registry(settings) as registry:
         changes = list(_changes(prices, registry.rate_cards))
         far = [c for c in changes if None not in (c.before, c.price.rate) and far_off(c.before or 0, c.price.rate or 0)]
         if far and not yes:

@@ -4,14 +4,13 @@ import os
 import time
 from collections.abc import Callable
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usageledger import __version__
+from usageledger.cli.folder import make_data_folder
 from usageledger.cli.options import AsJson, with_settings
 from usageledger.cli.output import note, print_json
-from usageledger.errors import SettingsError
-from usageledger.settings import Settings
+from usageledger.settings import Settings, without_password
 
 if TYPE_CHECKING:
     from logging import LogRecord
@@ -24,6 +23,7 @@ EPILOG = """\
   usageledger serve
   usageledger serve --data /var/lib/usageledger --port 9000
   USAGELEDGER_ADMIN_KEY=$(cat key.txt) usageledger serve --host 0.0.0.0
+  usageledger serve --registry postgresql+psycopg://ledger@db/ledger
 
 Every option is also an environment variable: --max-results is
 USAGELEDGER_MAX_RESULTS. SIGTERM and Ctrl-C end the server cleanly: it answers
@@ -38,20 +38,8 @@ def serve(settings: Settings, *, as_json: AsJson = False) -> None:
     The first start makes the data folder and an admin key, and shows the key
     this once. To choose the key yourself, set USAGELEDGER_ADMIN_KEY.
     """
-    make_data_folder(settings.data)
+    make_data_folder(settings)
     run_server(settings, as_json=as_json)
-
-
-def make_data_folder(folder: Path) -> None:
-    """Makes the data folder, for its owner only, where there is none.
-
-    Raises:
-        SettingsError: it cannot be made.
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"data: the folder {folder} cannot be made: {error.strerror}") from None
 
 
 def run_server(settings: Settings, *, as_json: bool) -> None:
@@ -76,16 +64,20 @@ def run_server(settings: Settings, *, as_json: bool) -> None:
             if as_json:
                 print_json({"address": address, "data": str(settings.data.absolute()), "admin_key": key})
             else:
-                _announce(address, settings.data, key)
+                _announce(address, settings, key)
 
         run(settings, on_ready)
     if not as_json:
         note("Stopped. Every acknowledged event is on disk.")
 
 
-def _announce(address: str, data: Path, key: str | None) -> None:
+def _announce(address: str, settings: Settings, key: str | None) -> None:
     note(f"UsageLedger {__version__} is ready at {address}")
-    note(f"Data folder: {data.absolute()}")
+    if not (settings.ledger and settings.registry):
+        note(f"Data folder: {settings.data.absolute()}")
+    for name, url in (("Ledger", settings.ledger), ("Registry", settings.registry)):
+        if url:
+            note(f"{name}: {without_password(url)}")
     if key is None:
         return
     now = int(time.time())

@@ -2,14 +2,14 @@
 
 from contextlib import closing
 from itertools import chain
-from pathlib import Path
 
 import typer
 
 from usageledger.buckets import LATEST_TIME
-from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder
+from usageledger.cli.folder import is_there
+from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, LedgerUrl, RegistryUrl
 from usageledger.cli.output import CommandError, counted, note, print_data, print_json
-from usageledger.settings import Settings, load_settings
+from usageledger.settings import Settings, load_settings, without_password
 
 EPILOG = """\
 [bold]Examples[/]
@@ -22,7 +22,12 @@ where a promise is broken.
 """
 
 
-def verify(data: DataFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+def verify(
+    data: DataFolder = DEFAULT_FOLDER,
+    ledger_url: LedgerUrl = None,
+    registry_url: RegistryUrl = None,
+    as_json: AsJson = False,
+) -> None:
     """Check that a ledger's numbers add up.
 
     Reads every event: no identity is stored twice, every value is one that an
@@ -35,8 +40,8 @@ def verify(data: DataFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     from usageledger.registry import open_registry  # noqa: PLC0415 - the same
     from usageledger.server.pricing import PriceTables  # noqa: PLC0415 - the same
 
-    settings = load_settings({"data": data})
-    if not Path(settings.ledger_url.removeprefix("duckdb:///")).exists():
+    settings = load_settings({"data": data, "ledger": ledger_url, "registry": registry_url})
+    if not is_there(settings.ledger_url):
         raise CommandError(f"There is no ledger in {settings.data.absolute()}: check --data.", exit_code=2)
     with (
         closing(open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)) as ledger,
@@ -44,7 +49,8 @@ def verify(data: DataFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     ):
         events = ledger.count()
         if not as_json:
-            note(f"{counted(events, 'event')} in {settings.data.absolute()}" if events else "The ledger is empty.")
+            place = without_password(settings.ledger) if settings.ledger else settings.data.absolute()
+            note(f"{counted(events, 'event')} in {place}" if events else "The ledger is empty.")
         findings = []
         prices = PriceTables(registry.rate_cards)
         subjects = {card.card_id: card.subject for card in prices.all()}
@@ -62,7 +68,7 @@ def verify(data: DataFolder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
 
 def _existing(settings: Settings) -> str:
     """Where the registry is, which must be there: an empty one would be made, and blamed for what is missing."""
-    if not Path(settings.registry_url.removeprefix("sqlite:///")).exists():
+    if not is_there(settings.registry_url):
         raise CommandError(
             f"There is no registry in {settings.data.absolute()}: its files belong together.", exit_code=2
         )

@@ -1,7 +1,7 @@
 """The registry: admin API keys, projects, users, server secrets and prices.
 
 Small, mutable, transactional things live here, beside the ledger and not in it. SQLite by default, so
-that a server and the command line can use one file at once; PostgreSQL through the same code.
+that a server and the command line can use one file at once; PostgreSQL, for several servers, through the same code.
 """
 
 from usageledger.registry.prices import CardPrices, OwnPrice, RateCards, Revision

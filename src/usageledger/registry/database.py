@@ -22,7 +22,9 @@ BUSY_TIMEOUT_S = 5.0
 
 _WRITES = "usageledger_writes"
 _LOGGING_NAME = "usageledger_registry"
-_MIGRATION_LOCK = 0x75_6C_72_65_67  # "ulreg": PostgreSQL's advisory locks are numbers
+# PostgreSQL's advisory locks are numbers: "ulreg" and "ulprc".
+_MIGRATION_LOCK = 0x75_6C_72_65_67
+_PRICES_LOCK = 0x75_6C_70_72_63
 
 
 class Database:
@@ -68,7 +70,7 @@ class Database:
 
 
 def open_database(url: str) -> Database:
-    """Open `sqlite:///file` (made when it is not there) or `postgresql://user:password@host/name`.
+    """Open `sqlite:///file` (made when it is not there) or `postgresql+psycopg://user:password@host/name`.
 
     Raises:
         RegistryError: the URL cannot be used, or the file cannot be made.
@@ -80,14 +82,14 @@ def open_database(url: str) -> Database:
     try:
         engine = _engine(parsed, pool_pre_ping=True)
     except ImportError:
-        raise RegistryError(f'The registry {place} needs a driver: pip install "psycopg[binary]"') from None
+        raise RegistryError(f"The registry {place} needs a driver: pip install 'usageledger[postgresql]'") from None
     except (SQLAlchemyError, TypeError, ValueError) as error:
         raise registry_error(error, place) from None
     return Database(engine, place)
 
 
 def _parse(url: str) -> URL:
-    allowed = "use sqlite:///path/registry.sqlite or postgresql://user:password@host:5432/name."
+    allowed = "use sqlite:///path/registry.sqlite or postgresql+psycopg://user:password@host:5432/name."
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
@@ -164,9 +166,23 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def lock_for_migration(connection: Connection) -> None:
-    """Let one process migrate at a time, until this transaction ends; on SQLite every writer is alone already."""
+    """Let one process migrate at a time, until this transaction ends."""
+    _lock(connection, _MIGRATION_LOCK)
+
+
+def lock_prices(connection: Connection) -> None:
+    """Let one process write prices at a time, until this transaction ends.
+
+    PostgreSQL numbers a row when it is written, not when it is committed. Alone, a writer's numbers are all smaller
+    than those of whoever commits later, so that reading on from a number misses nothing.
+    """
+    _lock(connection, _PRICES_LOCK)
+
+
+def _lock(connection: Connection, number: int) -> None:
+    """On SQLite every writer is alone already."""
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        connection.execute(select(func.pg_advisory_xact_lock(number)))
 
 
 def insert_or_ignore(connection: Connection, table: Table) -> Insert:

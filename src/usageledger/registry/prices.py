@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, insert, select
 
 from usageledger.errors import RegistryError
 from usageledger.pricing import Override, Prices, Subject
-from usageledger.registry.database import Database, insert_or_ignore
+from usageledger.registry.database import Database, insert_or_ignore, lock_prices
 from usageledger.registry.tables import card_prices, price_lists, price_overrides, price_revisions, rate_cards
 
 T = TypeVar("T")
@@ -65,6 +65,7 @@ class RateCards:
         """The card of each subject; one that has none yet is given what is offered, for good."""
         texts = {_digest(text): text for text in (_encode(subject) for subject, _ in offers)}
         with self._database.write() as connection:
+            lock_prices(connection)
             known = _ids(connection, rate_cards, texts)
             fresh = [offer for offer in offers if _digest(_encode(offer[0])) not in known]
             if fresh:
@@ -103,6 +104,7 @@ class RateCards:
         if not changes:
             raise RegistryError("A repricing changes what at least one card says.")
         with self._database.write() as connection:
+            lock_prices(connection)
             made = connection.execute(insert(price_revisions).values(created_at=now, reason=reason))
             revision = Revision(_number(made), now, reason)
             _say(connection, [card for card, _ in changes], [prices for _, prices in changes], revision.id)

@@ -57,7 +57,7 @@ def create_app(
         settings=settings,
         ledger=ledger,
         ingest=Ingest(ledger, names.note, giver.cards, settings, clock),
-        authenticator=Authenticator(registry, settings.requests_per_minute, settings.wrong_keys_per_minute, clock),
+        authenticator=Authenticator(registry, settings, clock),
         cache=BucketCache(ledger, settings),
         page_secret=registry.secret("page_tokens"),
         clock=clock,

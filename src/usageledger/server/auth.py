@@ -12,8 +12,8 @@ from starlette.requests import Request
 
 from usageledger.errors import AuthenticationError, PermissionDeniedError, RateLimitError
 from usageledger.registry import AdminKey, Registry
+from usageledger.settings import Settings
 
-CACHE_SECONDS = 2  # how long a revoked key may still work
 MOST_CACHED_KEYS = 10_000
 MOST_ADDRESSES = 10_000  # remembered with their wrong keys
 
@@ -47,17 +47,13 @@ class _Entry:
 
 
 class Authenticator:
-    """Finds the key of a request; keys that were found are remembered for `CACHE_SECONDS`.
+    """Finds the key of a request; keys that were found are remembered for `key_cache_seconds`."""
 
-    A limit of 0 is none.
-    """
-
-    def __init__(
-        self, registry: Registry, requests_per_minute: int, wrong_keys_per_minute: int, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, registry: Registry, settings: Settings, clock: Callable[[], float]) -> None:
         self._registry = registry
-        self._per_minute = requests_per_minute
-        self._guesses = _Guesses(wrong_keys_per_minute)
+        self._cache_seconds = settings.key_cache_seconds
+        self._per_minute = settings.requests_per_minute
+        self._guesses = _Guesses(settings.wrong_keys_per_minute)
         self._clock = clock
         self._entries: dict[bytes, _Entry] = {}
         self._times_forgotten = 0
@@ -101,7 +97,7 @@ class Authenticator:
         now = self._clock()
         digest = sha256(value.encode()).digest()
         entry = self._entries.get(digest)
-        if entry and abs(now - entry.found_at) < CACHE_SECONDS and not _expired(entry.key, now):
+        if entry and abs(now - entry.found_at) < self._cache_seconds and not _expired(entry.key, now):
             return entry
         if entry is None:  # a value that was right before is no guess
             self._guesses.begin(client, now)

@@ -1,0 +1,39 @@
+"""Server processes of the tests: on free ports of the loopback, and never left behind."""
+
+import ctypes
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
+
+PR_SET_PDEATHSIG = 1
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def end_with_parent() -> None:
+    """Run in a child before its program starts: when its parent is killed, so is it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def wait_until(ready: Callable[[], bool], process: "subprocess.Popen[str] | None" = None, seconds: float = 60) -> None:
+    """Waits for a server to answer; fails where its process ends before, or it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if process is not None and process.poll() is not None:
+            raise AssertionError(f"{process.args!r} ended with {process.returncode}")
+        if time.monotonic() > deadline:
+            raise AssertionError("a server of the tests does not answer")
+        time.sleep(0.02)
