@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 import httpx
+import msgspec
 
-from usageledger.client.answers import page_parts, status_error
+from usageledger.client.answers import json_object, page_parts, status_error
 from usageledger.client.arguments import parameters
 from usageledger.client.errors import (
     APIConnectionError,
@@ -151,6 +152,12 @@ class Transport(Generic[H]):
         return seconds
 
 
+def json_request(method: str, path: str, query: Mapping[str, Any] | None, body: Mapping[str, Any] | None) -> Request:
+    """A request whose body, where it has one, is JSON."""
+    content = None if body is None else msgspec.json.encode(body)
+    return Request(method, path, parameters(query or {}), content, None if body is None else "application/json")
+
+
 def backoff_s(attempt: int) -> float:
     """How long to wait after the tries up to `attempt`, so that many clients do not come back at one moment."""
     return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
@@ -203,6 +210,22 @@ class SyncTransport(Transport[httpx.Client]):
             time.sleep(wait)
         raise AssertionError("unreachable")
 
+    def request(
+        self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What any other address of the API answers, as the JSON object that it is; UsageLedger has some of its own.
+
+        Args:
+            method: `GET`, `POST`, …
+            path: below the base URL, such as `/rate_cards`.
+            query: parameters; a list is sent as such.
+            body: sent as JSON.
+
+        Raises:
+            APIError: there is no answer, or it is an error.
+        """
+        return json_object(self._send(json_request(method, path, query, body)))
+
     def _page(self, path: str, kind: type[R], given: Mapping[str, Any]) -> UsagePage[R]:
         content = self._send(Request("GET", path, parameters(given)))
         return UsagePage(*page_parts(content, kind), kind, partial(self._next, path, kind, given))
@@ -250,6 +273,22 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
                 raise error
             await asyncio.sleep(wait)
         raise AssertionError("unreachable")
+
+    async def request(
+        self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What any other address of the API answers, as the JSON object that it is; UsageLedger has some of its own.
+
+        Args:
+            method: `GET`, `POST`, …
+            path: below the base URL, such as `/rate_cards`.
+            query: parameters; a list is sent as such.
+            body: sent as JSON.
+
+        Raises:
+            APIError: there is no answer, or it is an error.
+        """
+        return json_object(await self._send(json_request(method, path, query, body)))
 
     async def _page(self, path: str, kind: type[R], given: Mapping[str, Any]) -> AsyncUsagePage[R]:
         content = await self._send(Request("GET", path, parameters(given)))
