@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NODE_TESTS := tests/contract/node
 SERVERS := tests/services/.installed
+FUZZ_SECONDS ?= 60
 
 .PHONY: help run test check crash fuzz bench lock format clean
 
@@ -23,8 +24,9 @@ check: $(VENV)/.dev $(NODE_TESTS)/node_modules/.installed
 	$(BIN)/mypy
 	$(NODE_TESTS)/node_modules/.bin/pyright --pythonpath $(BIN)/python
 
-fuzz: $(VENV)/.dev  ## the long forms of the property and schema tests
-	USAGELEDGER_TEST_EFFORT=20 $(BIN)/python -m pytest -n 2 --timeout 3600 tests/property tests/contract/test_schemathesis.py
+fuzz: $(VENV)/.fuzz  ## the long forms of the property and schema tests, then each parser for FUZZ_SECONDS (60)
+	USAGELEDGER_TEST_EFFORT=20 $(BIN)/python -m pytest -n 2 --timeout 3600 tests/property tests/fuzz tests/contract/test_schemathesis.py
+	for target in $$(ls tests/fuzz/corpus); do $(BIN)/python -m tests.fuzz $$target $(FUZZ_SECONDS) || exit 1; done
 
 crash: $(VENV)/.dev  ## kill a working server 100 times, then compare its ledger event by event with what it acknowledged
 	$(BIN)/python -m tests.crash --kills 100
@@ -35,6 +37,7 @@ bench: $(VENV)/.dev  ## measure ingestion and queries; prints a table, writes be
 lock: $(VENV)/.dev  ## resolve the dependencies anew into the lock files
 	$(PIP) install uv
 	$(BIN)/uv pip compile pyproject.toml --upgrade --group build --universal --generate-hashes --no-header --no-annotate -q -o requirements.lock
+	$(BIN)/uv pip compile --upgrade --python-version 3.11 --group fuzz --universal --generate-hashes --no-header --no-annotate -q -o requirements-fuzz.lock
 	$(BIN)/uv pip compile pyproject.toml --upgrade --all-extras --group dev --universal --generate-hashes --no-header --no-annotate -q -o requirements-dev.lock
 
 format: $(VENV)/.dev  ## bring the code into the one style
@@ -60,6 +63,10 @@ $(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/python
 $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.fuzz: requirements-fuzz.lock $(VENV)/.dev
+	@$(PIP) install --require-hashes -r requirements-fuzz.lock
 	@touch $@
 
 $(NODE_TESTS)/node_modules/.installed: $(NODE_TESTS)/package-lock.json

@@ -16,9 +16,11 @@ UsageLedgerError
     ├── PermissionDeniedError        403
     ├── NotFoundError                404
     ├── MethodNotAllowedError        405
+    ├── RequestTimeoutError          408
     ├── BodyTooLargeError            413
     ├── UnsupportedMediaTypeError    415
     ├── RateLimitError               429, has retry_after
+    ├── HeadersTooLargeError         431
     ├── InternalError                500, a defect of ours
     └── OverloadedError              503, has retry_after
 """
@@ -132,6 +134,13 @@ class MethodNotAllowedError(RequestError):
     default_code = "method_not_allowed"
 
 
+class RequestTimeoutError(RequestError):
+    """408: the client took too long to send its request."""
+
+    status = 408
+    default_code = "request_timeout"
+
+
 class BodyTooLargeError(RequestError):
     """413: more bytes or more events than one request may carry."""
 
@@ -152,6 +161,13 @@ class RateLimitError(RequestError):
     status = 429
     type = "requests"
     default_code = "rate_limit_exceeded"
+
+
+class HeadersTooLargeError(RequestError):
+    """431: more headers, or larger ones, than a request may have."""
+
+    status = 431
+    default_code = "headers_too_large"
 
 
 class InternalError(RequestError):

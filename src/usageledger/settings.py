@@ -10,8 +10,8 @@ from typing import Any
 from usageledger.errors import SettingsError
 
 
-def _help(text: str, least: int = 0, most: int | None = None) -> dict[str, Any]:
-    return {"doc": text, "least": least, "most": most}
+def _help(text: str, least: int = 0, most: int | None = None, kind: type | None = None) -> dict[str, Any]:
+    return {"doc": text, "least": least, "most": most, "kind": kind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,21 @@ class Settings:
     )
     admin_key: str | None = field(
         default=None, metadata=_help("A bootstrap admin key to accept, at least 20 characters.")
+    )
+    tls_cert: Path | None = field(
+        default=None,
+        metadata=_help("File of the TLS certificate and its chain, PEM; with it the server speaks HTTPS.", kind=Path),
+    )
+    tls_key: Path | None = field(
+        default=None, metadata=_help("File of the certificate's private key, PEM, without a password.", kind=Path)
+    )
+    allow_plain_http: bool = field(
+        default=False,
+        metadata=_help("Listen on other addresses than loopback without TLS: keys cross the network in the clear."),
+    )
+    trusted_proxies: str | None = field(
+        default=None,
+        metadata=_help("Addresses and networks of proxies, separated by commas, whose X-Forwarded-For is believed."),
     )
     max_body_bytes: int = field(
         default=16 * 1024**2, metadata=_help("Largest request body, after decompression.", 1024)
@@ -58,6 +73,12 @@ class Settings:
     wrong_keys_per_minute: int = field(
         default=20, metadata=_help("Wrong keys of one client address that are looked at in a minute; 0 for no limit.")
     )
+    max_connections: int = field(default=2000, metadata=_help("Most connections at once.", 1))
+    max_request_seconds: int = field(
+        default=120,
+        metadata=_help("Longest time in which a client sends a request, or takes in a part of an answer.", 1),
+    )
+    idle_seconds: int = field(default=75, metadata=_help("How long a connection without a request is kept.", 1))
     memory_bytes: int = field(default=1024**3, metadata=_help("Memory of the embedded ledger's engine.", 128 * 1024**2))
 
     @property
@@ -95,14 +116,16 @@ def load_settings(given: Mapping[str, Any] | None = None, environ: Mapping[str, 
         if raw is None:
             raw = environ.get(f"USAGELEDGER_{name.upper()}")
         if raw is not None:
-            default: Any = setting.default
-            values[name] = _read(name, raw, type(default), setting.metadata["least"], setting.metadata["most"])
+            kind = setting.metadata["kind"] or type(setting.default)
+            values[name] = _read(name, raw, kind, setting.metadata["least"], setting.metadata["most"])
     return Settings(**values)
 
 
 def _read(name: str, raw: Any, kind: type, least: int, most: int | None) -> Any:
     if issubclass(kind, Path):
         return Path(raw)
+    if kind is bool:
+        return _read_bool(name, raw)
     if kind is not int:
         return str(raw)
     try:
@@ -113,4 +136,11 @@ def _read(name: str, raw: Any, kind: type, least: int, most: int | None) -> Any:
         raise SettingsError(f"{name}: expected at least {least}, got {value}")
     if most is not None and value > most:
         raise SettingsError(f"{name}: expected at most {most}, got {value}")
+    return value
+
+
+def _read_bool(name: str, raw: Any) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if (value := words.get(str(raw).lower())) is None:
+        raise SettingsError(f"{name}: expected one of {', '.join(words)}, got {raw!r}")
     return value

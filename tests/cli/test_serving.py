@@ -156,9 +156,17 @@ def test_a_given_key_is_accepted_and_never_shown(run: Run, start: Start, data: P
     assert len(json.loads(run("keys", "list", "--data", data, "--json").stdout)) == 1
 
 
+def test_another_address_needs_tls_or_a_flag(run: Run, data: Path) -> None:
+    error = one_error(run("serve", "--data", data, "--port", 0, "--host", "0.0.0.0"), 2)
+    assert "host: 0.0.0.0 can be reached from other machines" in error
+    assert "--tls-cert" in error
+    assert "--allow-plain-http" in error
+    assert not list(data.iterdir())
+
+
 def test_a_person_is_told_where_and_what_to_try(run: Run, environment: dict[str, str], data: Path) -> None:
     process = subprocess.Popen(
-        [*COMMAND, "serve", "--data", str(data), "--port", "0", "--host", "0.0.0.0"],
+        [*COMMAND, "serve", "--data", str(data), "--port", "0", "--host", "0.0.0.0", "--allow-plain-http"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

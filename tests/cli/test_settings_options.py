@@ -36,12 +36,13 @@ def another(field: Any) -> str:
 
 @pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
 def test_every_setting_is_an_option_and_a_variable(field: Any) -> None:
-    value = another(field)
-    expected = type(field.default)(value) if isinstance(field.default, int | Path) else value
+    value, kind = another(field), field.metadata["kind"] or type(field.default)
+    expected = kind(value) if issubclass(kind, int | Path) else value
     option, variable = f"--{field.name.replace('_', '-')}", f"USAGELEDGER_{field.name.upper()}"
-    assert getattr(settings_of([option, value]), field.name) == expected
+    arguments, others = ([option], "no") if kind is bool else ([option, value], "999")
+    assert getattr(settings_of(arguments), field.name) == expected
     assert getattr(settings_of([], **{variable: value}), field.name) == expected
-    assert getattr(settings_of([option, value], **{variable: "999"}), field.name) == expected
+    assert getattr(settings_of(arguments, **{variable: others}), field.name) == expected
 
 
 def test_defaults() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.server.process import RunningServer
 
 SINCE = 1_790_000_000 - 1_790_000_000 % 86_400
 PATIENCE_S = 60
@@ -49,6 +50,14 @@ def settle(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < until, "it never came to pass"
         time.sleep(0.02)
+
+
+def resident_bytes(server: RunningServer) -> int:
+    """The memory of its process."""
+    for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("no VmRSS")
 
 
 def verified(data: Path) -> int:

@@ -1,5 +1,6 @@
 import hashlib
 import re
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,15 @@ def test_a_key_is_got_by_its_id(registry: Registry) -> None:
     assert registry.get_key(key.id) == key
     assert registry.get_key(value) is None
     assert registry.get_key("key_unknown") is None
+
+
+def test_no_file_holds_a_value(registry: Registry, path: Path) -> None:
+    _, made = registry.create_key("made", now=NOW)
+    registry.create_key("given", value=GIVEN, now=NOW)
+    registry.find_key(made, now=NOW)
+    files = [file.read_bytes() for file in path.parent.iterdir()]
+    assert any(b"given" in data for data in files)
+    assert not any(value.encode() in data for value in (made, GIVEN) for data in files)
 
 
 def test_neither_value_nor_digest_is_shown(registry: Registry) -> None:

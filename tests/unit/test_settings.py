@@ -30,10 +30,10 @@ def test_every_setting_says_what_it_is(setting: Any) -> None:
 @pytest.mark.parametrize("setting", fields(Settings), ids=name_of)
 def test_the_environment_and_arguments_over_it(setting: Any) -> None:
     variable = f"USAGELEDGER_{setting.name.upper()}"
-    kind = type(setting.default)
+    kind = setting.metadata["kind"] or type(setting.default)
     least = max(setting.metadata["least"], 4096)
-    ours, theirs = (least, 2 * least) if kind is int else ("/ours", "/theirs")
-    expected = Path if kind is type(Path()) else (lambda value: value)
+    ours, theirs = (least, 2 * least) if kind is int else (False, True) if kind is bool else ("/ours", "/theirs")
+    expected = Path if issubclass(kind, Path) else (lambda value: value)
     read = load_settings({}, {variable: str(theirs)})
     assert getattr(read, setting.name) == expected(theirs)
     assert read == replace(Settings(), **{setting.name: expected(theirs)})
@@ -92,3 +92,16 @@ def test_the_file_at_an_address() -> None:
 )
 def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("word", "value"), [("true", True), ("YES", True), ("1", True), ("false", False), ("0", False)]
+)
+def test_words_for_yes_and_no(word: str, value: bool) -> None:
+    assert load_settings({}, {"USAGELEDGER_ALLOW_PLAIN_HTTP": word}).allow_plain_http is value
+
+
+@pytest.mark.parametrize("word", ["", "on", "2", "y"])
+def test_what_is_neither_yes_nor_no(word: str) -> None:
+    with pytest.raises(SettingsError, match=f"^allow_plain_http: expected one of true, .*, got '{word}'$"):
+        load_settings({}, {"USAGELEDGER_ALLOW_PLAIN_HTTP": word})

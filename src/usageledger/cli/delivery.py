@@ -17,7 +17,7 @@ from usageledger.cli.output import CommandError, counted
 from usageledger.cli.records import Record
 
 BATCH_BYTES = 8 * 1024**2
-RETRIED = (429, 502, 503, 504)
+RETRIED = (408, 429, 502, 503, 504)
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 LONGEST_ASKED_WAIT_S = 300.0

@@ -12,6 +12,7 @@ import typer
 from usageledger.settings import Settings, load_settings
 
 MAIN_SETTINGS = ("host", "port", "data", "ledger", "registry", "admin_key")
+NETWORK_SETTINGS = ("tls_cert", "tls_key", "allow_plain_http", "trusted_proxies")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 DataFolder = Annotated[
@@ -66,20 +67,29 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 def _parameter(field: "Field[Any]") -> inspect.Parameter:
     """One setting as an option. Its value stays text, so that `load_settings` is the one judge of it."""
+    is_flag = isinstance(field.default, bool)
     option = typer.Option(
         f"--{field.name.replace('_', '-')}",
         envvar=f"USAGELEDGER_{field.name.upper()}",
-        metavar=_metavar(field),
+        metavar=None if is_flag else _metavar(field),
         help=field.metadata["doc"],
         show_envvar=False,
-        rich_help_panel=None if field.name in MAIN_SETTINGS else "Limits",
+        rich_help_panel=_panel(field.name),
     )
-    default = None if field.default is None else str(field.default)
-    annotation = Annotated[str | None, option]
+    default = field.default if is_flag or field.default is None else str(field.default)
+    annotation = Annotated[bool, option] if is_flag else Annotated[str | None, option]
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
+def _panel(name: str) -> str | None:
+    if name in MAIN_SETTINGS:
+        return None
+    return "Network" if name in NETWORK_SETTINGS else "Limits"
+
+
 def _metavar(field: "Field[Any]") -> str:
+    if field.metadata["kind"] is Path:
+        return "<file>"
     if isinstance(field.default, Path):
         return "<folder>"
     if field.name in ("ledger", "registry"):

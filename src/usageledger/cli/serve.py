@@ -10,6 +10,7 @@ from usageledger import __version__
 from usageledger.cli.folder import make_data_folder
 from usageledger.cli.options import AsJson, with_settings
 from usageledger.cli.output import note, print_json
+from usageledger.errors import SettingsError
 from usageledger.settings import Settings, without_password
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ EPILOG = """\
 
   usageledger serve
   usageledger serve --data /var/lib/usageledger --port 9000
-  USAGELEDGER_ADMIN_KEY=$(cat key.txt) usageledger serve --host 0.0.0.0
+  usageledger serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem
   usageledger serve --registry postgresql+psycopg://ledger@db/ledger
 
 Every option is also an environment variable: --max-results is
@@ -47,13 +48,9 @@ def run_server(settings: Settings, *, as_json: bool) -> None:
     from usageledger.registry import open_registry  # noqa: PLC0415 - a server's libraries are loaded only to serve
     from usageledger.server import run  # noqa: PLC0415 - the same
 
+    _check_network(settings)
     _log_to_stderr()
     os.umask(0o077)  # whatever the ledger and the registry write is their owner's alone
-    if not _is_loopback(settings.host):
-        note(
-            f"Warning: {settings.host} can be reached from other machines, and this server has no TLS: "
-            "put a reverse proxy that has it in front."
-        )
     with open_registry(settings.registry_url) as registry:
         if settings.admin_key:
             registry.create_key("bootstrap", value=settings.admin_key, now=int(time.time()))
@@ -69,6 +66,21 @@ def run_server(settings: Settings, *, as_json: bool) -> None:
         run(settings, on_ready)
     if not as_json:
         note("Stopped. Every acknowledged event is on disk.")
+
+
+def _check_network(settings: Settings) -> None:
+    """Refuses to let keys cross a network in the clear, or warns where that is wanted."""
+    if settings.tls_cert or _is_loopback(settings.host):
+        return
+    if not settings.allow_plain_http:
+        raise SettingsError(
+            f"host: {settings.host} can be reached from other machines, and keys would cross the network in the clear. "
+            "Give --tls-cert and --tls-key, or --allow-plain-http where something in front of the server has TLS."
+        )
+    note(
+        f"Warning: {settings.host} can be reached from other machines, and this server has no TLS: "
+        "put a reverse proxy that has it in front."
+    )
 
 
 def _announce(address: str, settings: Settings, key: str | None) -> None:

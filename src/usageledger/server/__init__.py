@@ -1,7 +1,9 @@
 """The HTTP server: `run` it, or `create_app` to mount it elsewhere."""
 
+import resource
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -12,10 +14,13 @@ from usageledger.errors import SettingsError
 from usageledger.ledger import open_ledger
 from usageledger.registry import open_registry
 from usageledger.server.app import create_app
-from usageledger.server.protocol import Protocol
+from usageledger.server.protocol import protocol_of
 from usageledger.settings import Settings
 
 __all__ = ["create_app", "run"]
+
+OWN_FILES = 200  # files, sockets and pipes of the server itself, generously
+BACKLOG = 1024  # connections that wait to be taken
 
 
 def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
@@ -26,10 +31,11 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
         on_ready: called once with the address, for instance `http://127.0.0.1:8080`, when requests are answered.
 
     Raises:
-        SettingsError: the address cannot be listened on.
+        SettingsError: the address cannot be listened on, or the certificate cannot be used.
         LedgerError: the ledger cannot be opened.
         RegistryError: the registry cannot be opened.
     """
+    check_tls(settings)
     with (
         closing(_listen(settings.host, settings.port)) as listener,
         closing(open_registry(settings.registry_url)) as registry,
@@ -38,15 +44,21 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
         config = uvicorn.Config(
             create_app(settings, ledger, registry),
             loop="uvloop",
-            http=Protocol,
+            http=protocol_of(settings, _most_connections(settings)),
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,
+            proxy_headers=settings.trusted_proxies is not None,
+            forwarded_allow_ips=settings.trusted_proxies or "",
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
             lifespan="on",
+            timeout_keep_alive=settings.idle_seconds,
             timeout_graceful_shutdown=10,
+            backlog=BACKLOG,
         )
-        _Server(config, lambda: on_ready(_address(settings.host, listener))).run(sockets=[listener])
+        _Server(config, lambda: on_ready(_address(settings, listener))).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
@@ -86,6 +98,40 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _address(host: str, listener: socket.socket) -> str:
-    port = listener.getsockname()[1]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _address(settings: Settings, listener: socket.socket) -> str:
+    scheme = "https" if settings.tls_cert else "http"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{listener.getsockname()[1]}"
+
+
+def check_tls(settings: Settings) -> None:
+    """Raises SettingsError where a certificate or key is given that cannot be used."""
+    if settings.tls_cert is None and settings.tls_key is None:
+        return
+    if settings.tls_cert is None or settings.tls_key is None:
+        raise SettingsError("tls_cert and tls_key belong together: give both, or neither.")
+    for name, file in (("tls_cert", settings.tls_cert), ("tls_key", settings.tls_key)):
+        try:
+            file.read_bytes()
+        except OSError as error:
+            raise SettingsError(f"{name}: {file} cannot be read: {error.strerror}") from None
+
+    def no_password() -> str:
+        raise SettingsError(f"tls_key: {settings.tls_key} is protected by a password, which nobody could give.")
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, no_password)
+    except ssl.SSLError as error:
+        files = f"{settings.tls_cert} and {settings.tls_key}"
+        raise SettingsError(f"tls_cert, tls_key: {files} are no certificate and its key: {error.reason}") from None
+
+
+def _most_connections(settings: Settings) -> int:
+    """As many as are set, and as the process may have files open, beside its own."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.max_connections + OWN_FILES
+    if hard == resource.RLIM_INFINITY or hard >= wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+        return settings.max_connections
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return max(1, hard - OWN_FILES)

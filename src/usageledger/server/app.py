@@ -1,7 +1,7 @@
 """The one place that wires: ledger, registry and handlers to an ASGI application."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any
@@ -31,7 +31,7 @@ from usageledger.server.auth import Authenticator
 from usageledger.server.cache import BucketCache
 from usageledger.server.costs import cost_routes
 from usageledger.server.facets import facet_routes
-from usageledger.server.http import error_response
+from usageledger.server.http import SECURITY_HEADERS, STRICT_TRANSPORT, error_response
 from usageledger.server.ingest import Ingest, as_request_error
 from usageledger.server.openapi import openapi_routes
 from usageledger.server.organization import organization_routes
@@ -119,7 +119,7 @@ async def _own_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, UsageLedgerError):
         raise error
     if not isinstance(error, RequestError):
-        logger.error("%s %s: %s", request.method, request.url.path, error)
+        logger.error("%s %r: %s", request.method, request.url.path[:256], error)
     return error_response(as_request_error(error))
 
 
@@ -138,8 +138,15 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return error_response(InvalidRequestError(error.detail))
 
 
+def _missing(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The security headers that an answer does not bring itself."""
+    given = {name.lower() for name, _ in headers}
+    wanted = (*SECURITY_HEADERS, STRICT_TRANSPORT) if scope["scheme"] == "https" else SECURITY_HEADERS
+    return [header for header in wanted if header[0] not in given]
+
+
 class Envelope:
-    """What every answer has: `x-request-id`, `openai-processing-ms`, and an error body even for a defect of ours."""
+    """What every answer has: security headers, `x-request-id`, `openai-processing-ms`, a body even for our defects."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -158,8 +165,8 @@ class Envelope:
             if message["type"] == "http.response.start":
                 started = True
                 took = str(int((perf_counter() - began) * 1000))
-                extra = [(b"x-request-id", request_id.encode()), (b"openai-processing-ms", took.encode())]
-                message = {**message, "headers": [*message["headers"], *extra]}
+                own = [(b"x-request-id", request_id.encode()), (b"openai-processing-ms", took.encode())]
+                message = {**message, "headers": [*message["headers"], *_missing(message["headers"], scope), *own]}
             await send(message)
 
         try:

@@ -25,6 +25,16 @@ MOST_PARAMETERS = 5000
 LARGE_BODY_BYTES = 256 * 1024  # a larger one is decompressed off the event loop
 ZSTD_STEP_BYTES = 1024  # four bytes can stand for 128 KB, so a step is at most 32 MB
 ENCODINGS = ("identity", "gzip", "zstd")
+# On every answer that does not say otherwise: it is data of one reader, not to be kept, framed or run.
+SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 JSON_TYPES = ("application/json",)
 LINES_TYPES = ("application/x-ndjson", "application/jsonl")
 

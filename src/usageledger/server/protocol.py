@@ -1,30 +1,159 @@
-"""HTTP/1.1 as uvicorn reads it, with the API's error body for what cannot be read."""
+"""HTTP/1.1 as uvicorn reads it, with limits on what one connection may hold and how long, and the API's error body."""
 
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import ClassVar, cast
 from uuid import uuid4
 
-import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from usageledger.errors import InvalidRequestError
+from usageledger.errors import (
+    HeadersTooLargeError,
+    InvalidRequestError,
+    OverloadedError,
+    RequestError,
+    RequestTimeoutError,
+)
+from usageledger.server.http import SECURITY_HEADERS, error_response
+from usageledger.settings import Settings
 
 LONGEST_URL_BYTES = 65_535  # as the parser has it
+MOST_HEADERS = 100
+LARGEST_HEAD_BYTES = 128 * 1024  # the request line and all headers; the parser itself has no limit
+
+
+def protocol_of(settings: Settings, most_connections: int) -> type["Protocol"]:
+    """The protocol with these limits: uvicorn makes one for each connection by itself."""
+    return type("Protocol", (Protocol,), {"settings": settings, "most_connections": most_connections})
 
 
 class Protocol(HttpToolsProtocol):
-    """A connection."""
+    """A connection. It ends when nothing is asked for too long, or a request or its answer takes too long."""
+
+    settings: ClassVar[Settings]
+    most_connections: ClassVar[int]
+
+    _head_bytes = 0
+    _in_head = False
+    _receiving = False  # a request has begun and is not whole
+    _refusal: RequestError | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Refuses a connection beyond the limit."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        if len(self.connections) > self.most_connections:
+            self._refuse(OverloadedError("The server has too many connections: try again.", retry_after=1))
+            return
+        self._end_after(self.settings.idle_seconds, self._end_idle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stops the clocks."""
+        for timer in (self._timer, self._write_timer):
+            if timer:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def _end_after(self, seconds: float, end: Callable[[], None] | None) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(seconds, end) if end else None
+
+    # --- a request, from its first byte to its last --------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Counts what belongs to a head that has no end yet."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > LARGEST_HEAD_BYTES:
+                self._refuse(HeadersTooLargeError(f"The headers are larger than {LARGEST_HEAD_BYTES} bytes."))
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        self._in_head = self._receiving = True
+        self._head_bytes = 0
+        self._end_after(self.settings.max_request_seconds, self._end_slow)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; raises, through the parser, when there are too many."""
+        super().on_header(name, value)
+        if len(self.headers) > MOST_HEADERS:
+            self._refusal = HeadersTooLargeError(f"The request has more than {MOST_HEADERS} headers.")
+            raise self._refusal
+
+    def on_headers_complete(self) -> None:
+        """The end of the head."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The last byte of a request: from here on time is the server's."""
+        self._receiving = False
+        self._end_after(0, None)
+        super().on_message_complete()
+        if self.cycle and self.cycle.response_complete:
+            self._end_after(self.settings.idle_seconds, self._end_idle)
+
+    def on_response_complete(self) -> None:
+        """The end of an answer."""
+        super().on_response_complete()
+        if not self._receiving and not self.pipeline:
+            self._end_after(self.settings.idle_seconds, self._end_idle)
+
+    # --- ends ----------------------------------------------------------------------------------------------------
+
+    def _end_idle(self) -> None:
+        self.transport.close()
+
+    def _end_slow(self) -> None:
+        """Answers a request that does not come to its end, where no other answer is under way."""
+        answering = bool(self.cycle and not self.cycle.response_complete)
+        if not self._in_head and answering and not self.cycle.response_started and not self.pipeline:
+            self.cycle.disconnected = True  # what reads the body learns that no more will come
+            self.cycle.message_event.set()
+            answering = False
+        if answering:
+            self.transport.close()
+            return
+        seconds = self.settings.max_request_seconds
+        self._refuse(RequestTimeoutError(f"The request was not complete after {seconds} seconds."))
+
+    def pause_writing(self) -> None:
+        """The client does not take in what is sent: it has some time for it."""
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(self.settings.max_request_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It does."""
+        super().resume_writing()
+        if self._write_timer:
+            self._write_timer.cancel()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text says less
-        """Answers what is not a request that the application could answer, and ends the connection."""
-        error = InvalidRequestError(f"This is no HTTP request, or its URL is longer than {LONGEST_URL_BYTES} bytes.")
-        body = msgspec.json.encode(error.body())
+        """Answers what the parser refused."""
+        self._refuse(
+            self._refusal
+            or InvalidRequestError(f"This is no HTTP request, or its URL is longer than {LONGEST_URL_BYTES} bytes.")
+        )
+
+    def _refuse(self, error: RequestError) -> None:
+        """Answers what never reaches the application, and ends the connection."""
+        response = error_response(error)
         headers = [
             *self.server_state.default_headers,
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
+            *response.raw_headers,
+            *SECURITY_HEADERS,
             (b"connection", b"close"),
             (b"x-request-id", f"req_{uuid4().hex}".encode()),
             (b"openai-processing-ms", b"0"),
         ]
-        lines = [b"HTTP/1.1 400 Bad Request", *(b"%s: %s" % header for header in headers)]
-        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        status = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}".encode()
+        lines = [status, *(b"%s: %s" % header for header in headers)]
+        self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
         self.transport.close()

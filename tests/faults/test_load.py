@@ -1,0 +1,97 @@
+"""More events than the disk takes, a clock that jumps, a stop under load: whatever was acknowledged is there."""
+
+import itertools
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+from tests.faults.support import batch, events_told, post, settle, verified
+from tests.server.process import RunningServer, running
+from tests.server.test_errors import problem
+
+CLIENTS = 6
+JUMPING_CLOCK = """
+import time, pathlib
+real = time.time
+time.time = lambda: real() + float(pathlib.Path({file!r}).read_text())
+"""
+
+
+def under_load(server: RunningServer, meanwhile: Callable[[], None]) -> tuple[int, int]:
+    """How many events were acknowledged, and how many requests were refused with 503, while many clients sent."""
+    numbers, acknowledged, refused = itertools.count(), [0] * CLIENTS, [0] * CLIENTS
+    ended = threading.Event()
+
+    def send(place: int) -> None:
+        with httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as client:
+            while not ended.is_set():
+                events = batch(next(numbers))
+                try:
+                    response = post(client, events)
+                except httpx.TransportError:
+                    return
+                if response.status_code == 200:
+                    acknowledged[place] += response.json()["accepted"]
+                else:
+                    problem(response, 503, type="server_error", code="overloaded")
+                    assert response.headers["retry-after"]
+                    refused[place] += 1
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        clients = [pool.submit(send, place) for place in range(CLIENTS)]
+        meanwhile()
+        ended.set()
+        for client in clients:
+            client.result()
+    return sum(acknowledged), sum(refused)
+
+
+def test_a_full_queue(tmp_path: Path) -> None:
+    with running(tmp_path, queue_events=1000) as server:
+        acknowledged, refused = under_load(server, lambda: time.sleep(2))
+        assert acknowledged
+        assert refused
+        with httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as client:
+            assert events_told(client) == acknowledged
+            assert post(client, batch(10**6)).json()["accepted"] == 1000
+        assert server.stop() == (0, "")
+    assert verified(tmp_path) == acknowledged + 1000
+
+
+def test_sigterm_under_load(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+
+        def end() -> None:
+            time.sleep(1)
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(timeout=60) == 0
+
+        acknowledged, _ = under_load(server, end)
+    assert acknowledged
+    assert acknowledged <= verified(tmp_path) <= acknowledged + 1000 * CLIENTS
+
+
+def test_a_clock_that_jumps(tmp_path: Path) -> None:
+    """Back by a year and forth again: events, keys and answers are as before."""
+    offset = tmp_path / "offset"
+    offset.write_text("0")
+    with running(tmp_path / "data", prepare=JUMPING_CLOCK.format(file=str(offset)), requests_per_minute=600) as server:
+        with httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as client:
+            sent = 0
+            for number, seconds in enumerate((0, -3600, 3600, -86_400 * 20, 0)):
+                offset.write_text(str(seconds))
+                assert post(client, batch(number)).json()["accepted"] == 1000
+                assert post(client, batch(number)).json()["duplicates"] == 1000
+                sent += 1000
+                assert events_told(client) == sent
+            offset.write_text(str(-86_400 * 365 * 2))  # before all events: they are of the future then
+            assert post(client, batch(9)).json()["rejected"] == 1000
+            offset.write_text("0")
+            assert post(client, batch(9)).json()["accepted"] == 1000
+            settle(lambda: httpx.get(f"{server.url}/readyz").json() == {"status": "ready", "queued_events": 0})
+        assert server.stop() == (0, "")
+    assert verified(tmp_path / "data") == sent + 1000

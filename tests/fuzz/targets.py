@@ -1,0 +1,214 @@
+"""Everything that parses what a stranger sends: given any bytes, it reads them, or refuses them with an error of ours.
+
+A target takes bytes and raises where that does not hold. The same ones are run by Hypothesis in `make test`, and for
+long by atheris in `make fuzz`.
+"""
+
+import asyncio
+import atexit
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+import zstandard
+from tests.samples import NOW, SECRET
+from tests.server.support import LedgerDouble
+
+from usageledger.columns import SCHEMA, to_table
+from usageledger.errors import BodyTooLargeError, InvalidRequestError, RequestError
+from usageledger.events import decode
+from usageledger.meters import METERS
+from usageledger.query import page_token, parse
+from usageledger.registry import open_registry
+from usageledger.server import create_app
+from usageledger.server.http import _decompress
+from usageledger.settings import Settings
+
+MOST_EVENTS = 200
+MOST_BYTES = 100_000
+CORPUS = Path(__file__).parent / "corpus"
+
+
+def json_events(data: bytes) -> None:
+    """A body of one event or an array of them."""
+    _decode(data, lines=False)
+
+
+def event_lines(data: bytes) -> None:
+    """A body of NDJSON."""
+    _decode(data, lines=True)
+
+
+def _decode(data: bytes, *, lines: bool) -> None:
+    try:
+        decoded = decode(data, lines=lines, max_events=MOST_EVENTS)
+    except RequestError as error:
+        _check_error(error.status, msgspec.json.encode(error.body()))
+        return
+    assert decoded.total == len(decoded.events) + len({rejection.index for rejection in decoded.rejections})
+    rows, places, problems = to_table(decoded.events, NOW, NOW)
+    assert rows.schema == SCHEMA
+    assert len(places) + len(problems) == len(decoded.events)
+    rows.validate(full=True)
+
+
+def gzip_body(data: bytes) -> None:
+    """A body that says it is gzip."""
+    _unpack(data, "gzip")
+
+
+def zstd_body(data: bytes) -> None:
+    """A body that says it is zstd."""
+    _unpack(data, "zstd")
+
+
+def _unpack(data: bytes, encoding: str) -> None:
+    with suppress(InvalidRequestError, BodyTooLargeError):
+        assert len(_decompress(data, encoding, MOST_BYTES)) <= MOST_BYTES
+
+
+def page_tokens(data: bytes) -> None:
+    """A page token: only ours are read, and what is read can be written again."""
+    with suppress(InvalidRequestError):
+        query = parse(METERS[0], [("page", data.decode("utf-8", "replace"))], now=NOW, secret=SECRET)
+        assert query.meter is METERS[0]
+        page_token(query, now=NOW, secret=SECRET)
+
+
+def query_strings(data: bytes) -> None:
+    """The parameters of a question; the first byte chooses the kind."""
+    meter = METERS[data[0] % len(METERS)] if data else METERS[0]
+    pairs = parse_qsl(data[1:].decode("latin-1"), keep_blank_values=True)
+    with suppress(InvalidRequestError):
+        query = parse(meter, pairs, now=NOW, secret=SECRET)
+        assert len(query.buckets) <= query.width.max_limit
+        if token := page_token(query, now=NOW, secret=SECRET):
+            assert parse(meter, [("page", token)], now=NOW, secret=SECRET).start_time == query.start_time
+
+
+def requests(data: bytes) -> None:
+    """A request as the application gets it: headers, query string and body of any bytes, to each address in turn."""
+    loop, app, addresses = _server()
+    method, path = addresses[data[0] % len(addresses)] if data else addresses[0]
+    head, _, body = data[1:].partition(b"\0")
+    query_string, *lines = head.split(b"\n")
+    headers = [(name.lower(), value) for name, _, value in (line.partition(b":") for line in lines)]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": query_string,
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+    }
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    loop.run_until_complete(app(scope, receive, send))
+    assert sent[0]["type"] == "http.response.start"
+    status = sent[0]["status"]
+    assert status < 500, sent
+    if status != 200 and method != "HEAD":
+        _check_error(status, b"".join(message.get("body", b"") for message in sent[1:]))
+
+
+def _check_error(status: int, body: bytes) -> None:
+    error = msgspec.json.decode(body)["error"]
+    assert list(error) == ["message", "type", "param", "code"]
+    assert 400 <= status < 500
+    assert len(error["message"]) < 10_000
+
+
+@cache
+def _server() -> tuple[asyncio.AbstractEventLoop, Any, list[tuple[str, str]]]:
+    """An application that ends with the process, its loop, and every method and path it has."""
+    folder = tempfile.TemporaryDirectory(prefix="usageledger-fuzz-")
+    settings = Settings(data=Path(folder.name), wrong_keys_per_minute=0, max_body_bytes=MOST_BYTES)
+    registry = open_registry(settings.registry_url)
+    registry.create_key("fuzz", value="a-key-of-the-fuzz-test-01234", now=NOW)
+    app = create_app(settings, LedgerDouble(), registry, lambda: float(NOW))  # type: ignore[arg-type]  # a double
+    loop = asyncio.new_event_loop()
+    started: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    events.put_nowait({"type": "lifespan.startup"})
+    lifespan = loop.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, events.get, started.put))
+    loop.run_until_complete(started.get())
+
+    def end() -> None:
+        events.put_nowait({"type": "lifespan.shutdown"})
+        loop.run_until_complete(lifespan)
+        loop.close()
+        registry.close()
+        folder.cleanup()
+
+    atexit.register(end)
+    addresses = [
+        (method, route.path.partition("{")[0] + ("x" if "{" in route.path else ""))
+        for route in app._app.routes  # type: ignore[attr-defined]  # the application inside the envelope
+        for method in sorted(route.methods or ())
+    ]
+    return loop, app, addresses
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    target.__name__: target
+    for target in (json_events, event_lines, gzip_body, zstd_body, page_tokens, query_strings, requests)
+}
+
+
+def corpus(name: str) -> list[bytes]:
+    """The inputs kept for a target: one of each shape, and whatever once was found to break it."""
+    return [file.read_bytes() for file in sorted((CORPUS / name).iterdir())]
+
+
+def seeds() -> dict[str, list[bytes]]:
+    """What the corpus begins with: input that is right."""
+    import gzip
+
+    from tests.samples import ask, usage, wire
+
+    events = [wire(usage(meter.kind, timestamp=NOW - 60), form) for meter in METERS for form in ("parts", "totals")]
+    array = msgspec.json.encode(events)
+    lines = b"\n".join(map(msgspec.json.encode, events))
+    tokens = [
+        page_token(ask("completions", NOW - 86_400 * 9, NOW, **more), now=NOW, secret=SECRET) or ""
+        for more in ({}, {"group_by": ["model", "project_id"], "models": ["a,b", "ü"]}, {"batch": True})
+    ]
+    key = b"authorization: Bearer a-key-of-the-fuzz-test-01234"
+    questions = [
+        b"start_time=1781440000&group_by=model,project_id&models[]=a%2Cb&limit=3",
+        b"start_time=1781440000&end_time=1781526000&bucket_width=1m&project_ids=x&project_ids[]=y&batch=true",
+        b"page=" + tokens[0].encode(),
+    ]
+    paths = len(_server()[2])
+    return {
+        "json_events": [array, *map(msgspec.json.encode, events[:4])],
+        "event_lines": [lines, lines.replace(b"\n", b"\r\n\r\n")],
+        "gzip_body": [gzip.compress(array, mtime=0), gzip.compress(b"{}", mtime=0) * 2],
+        "zstd_body": [zstandard.compress(array), zstandard.compress(b"{}") * 2],
+        "page_tokens": [token.encode() for token in tokens],
+        "query_strings": [bytes([place % 12]) + text for place, text in enumerate(questions)],
+        "requests": [
+            bytes([place])
+            + b"\n".join((questions[place % 3], key, b"content-type: application/json"))
+            + b"\0"
+            + (b'{"name": "n"}' if place % 2 else array)
+            for place in range(0, paths, 2)
+        ],
+    }

@@ -1,0 +1,236 @@
+"""What one connection may hold and how long, over real sockets; and that the server answers others meanwhile."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.faults.support import resident_bytes
+from tests.server.process import RunningServer, running
+from tests.server.test_errors import problem
+
+from usageledger.server.http import SECURITY_HEADERS
+from usageledger.server.protocol import LARGEST_HEAD_BYTES, MOST_HEADERS
+
+REQUEST = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+QUICK = {"idle_seconds": 1, "max_request_seconds": 1}
+PATIENCE_S = 30
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server that waits a second and no longer."""
+    with running(tmp_path_factory.mktemp("quick"), **QUICK) as server:
+        yield server
+        assert server.stop()[0] == 0
+
+
+@contextmanager
+def connected(server: RunningServer) -> Iterator[socket.socket]:
+    url = httpx.URL(server.url)
+    with socket.create_connection((url.host, url.port or 0), timeout=PATIENCE_S) as connection:
+        yield connection
+
+
+def rest(connection: socket.socket) -> bytes:
+    """What comes until the server ends the connection."""
+    received = []
+    try:
+        while data := connection.recv(65_536):
+            received.append(data)
+    except ConnectionResetError:
+        pass
+    return b"".join(received)
+
+
+def read(answer: bytes) -> httpx.Response:
+    """One answer as it came."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+    response = httpx.Response(int(status.split()[1]), headers=headers, content=body)
+    for name, value in SECURITY_HEADERS:
+        assert response.headers.get_list(name.decode()) == [value.decode()]
+    return response
+
+
+def answers(server: RunningServer) -> bool:
+    return httpx.get(f"{server.url}/healthz", timeout=PATIENCE_S).status_code == 200
+
+
+def post(key: str, length: int, body: bytes) -> bytes:
+    head = f"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n"
+    return head.encode() + body
+
+
+@pytest.mark.parametrize("start", ["head", "body", "second head", "chunk"])
+def test_a_client_that_stalls_is_told_so(quick: RunningServer, start: str) -> None:
+    began = time.monotonic()
+    with connected(quick) as connection:
+        if start == "body":
+            connection.sendall(post(quick.key, 100, b'[{"kind":'))
+        elif start == "chunk":
+            chunked = post(quick.key, 0, b"").replace(b"content-length: 0", b"transfer-encoding: chunked")
+            connection.sendall(chunked + b"5\r\n[{")
+        elif start == "second head":
+            connection.sendall(REQUEST)
+            assert b"200 OK" in connection.recv(65_536)
+            connection.sendall(REQUEST[:20])
+        else:
+            connection.sendall(REQUEST[:20])
+        assert answers(quick)
+        response = read(rest(connection))
+    error = problem(response, 408, type="invalid_request_error", code="request_timeout", param=None)
+    assert "after 1 seconds" in error["message"]
+    assert response.headers["connection"] == "close"
+    assert time.monotonic() - began > 0.9
+
+
+def test_a_client_that_sends_a_byte_now_and_then_is_stalling(quick: RunningServer) -> None:
+    with connected(quick) as connection:
+        connection.settimeout(0.1)
+        received = b""
+        connection.sendall(REQUEST[:-2])
+        for _ in range(100):
+            try:
+                connection.sendall(b"a")
+                received += connection.recv(65_536)
+            except TimeoutError:
+                continue
+            break
+    assert received.startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("said", [b"", b"\r\n", REQUEST])
+def test_a_connection_without_a_request_is_ended(quick: RunningServer, said: bytes) -> None:
+    with connected(quick) as connection:
+        connection.sendall(said)
+        received = rest(connection)
+    assert received.startswith(b"HTTP/1.1 200") if said == REQUEST else received == b""
+
+
+def test_line_ends_keep_no_connection_alive(quick: RunningServer) -> None:
+    with connected(quick) as connection:
+        connection.settimeout(0.1)
+        connection.sendall(REQUEST)
+        ended = False
+        for _ in range(100):
+            try:
+                connection.sendall(b"\r\n")
+                ended = connection.recv(65_536) == b""
+            except TimeoutError:
+                continue
+            except (BrokenPipeError, ConnectionResetError):
+                ended = True
+            if ended:
+                break
+    assert ended
+
+
+def test_a_client_that_takes_nothing_in_is_cut_off(quick: RunningServer) -> None:
+    """Its answers do not stay in memory for ever."""
+    page = "/v1/organization/usage/completions?start_time=1790000000&end_time=1790086400&bucket_width=1m&limit=1440"
+    ask = f"GET {page} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {quick.key}\r\n\r\n".encode()
+    size = len(httpx.get(quick.url + page, headers=quick.headers).content)
+    with connected(quick) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(ask * 100)
+        time.sleep(3)
+        assert answers(quick)
+        assert len(rest(connection)) < 90 * size
+
+
+def test_who_takes_a_request_seriously_is_not_hurried(quick: RunningServer) -> None:
+    """Requests one after another, longer than either limit in all."""
+    with httpx.Client(base_url=quick.url) as client:
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            assert client.get("/healthz").status_code == 200
+            time.sleep(0.3)
+
+
+def test_headers_have_a_number_and_a_size(quick: RunningServer) -> None:
+    for count, status in ((MOST_HEADERS, 200), (MOST_HEADERS + 1, 431)):
+        with connected(quick) as connection:
+            headers = b"".join(b"h%d: x\r\n" % n for n in range(count - 1))
+            connection.sendall(
+                b"GET /healthz HTTP/1.1\r\nhost: x\r\n%sconnection: close\r\n\r\n" % headers[: -len(b"h00: x\r\n")]
+            )
+            response = read(rest(connection))
+        assert response.status_code == status
+    error = problem(response, 431, code="headers_too_large", param=None)
+    assert str(MOST_HEADERS) in error["message"]
+
+
+@pytest.mark.parametrize("piece", [b"x" * 1000, b"x: " + b"y" * 997])
+def test_a_head_without_an_end_is_refused(quick: RunningServer, piece: bytes) -> None:
+    with connected(quick) as connection:
+        connection.sendall(REQUEST[:-2] + piece[:1])
+        sent = 0
+        try:
+            while sent < 20 * LARGEST_HEAD_BYTES:
+                connection.sendall(piece)
+                sent += len(piece)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        assert sent < 20 * LARGEST_HEAD_BYTES
+    assert answers(quick)
+
+
+def test_a_head_that_is_too_large_is_told_so(quick: RunningServer) -> None:
+    with connected(quick) as connection:
+        connection.sendall(REQUEST[:-2] + b"x: " + b"y" * LARGEST_HEAD_BYTES)
+        response = read(rest(connection))
+    assert str(LARGEST_HEAD_BYTES) in problem(response, 431, code="headers_too_large")["message"]
+
+
+def test_connections_have_a_number(tmp_path: Path) -> None:
+    with running(tmp_path, max_connections=3) as server:
+        with ExitStack() as others:
+            held = [others.enter_context(connected(server)) for _ in range(3)]
+            for connection in held:  # an answer shows that it was taken
+                connection.sendall(REQUEST)
+                assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+            with connected(server) as beyond:
+                response = read(rest(beyond))
+            problem(response, 503, type="server_error", code="overloaded")
+            assert response.headers["retry-after"] == "1"
+            held[0].close()
+            with connected(server) as next_one:
+                next_one.sendall(REQUEST)
+                assert next_one.recv(65_536).startswith(b"HTTP/1.1 200")
+        assert server.stop()[0] == 0
+
+
+def test_a_thousand_idle_connections(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        assert answers(server)
+        before = resident_bytes(server)
+        with ExitStack() as held:
+            connections = [held.enter_context(connected(server)) for _ in range(1000)]
+            for connection in connections[::2]:  # half of them asked before they fell silent
+                connection.sendall(REQUEST)
+            for connection in connections[::2]:
+                assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+            event = {"kind": "embeddings", "id": "e", "timestamp": 1_790_000_000, "input_tokens": 1}
+            with httpx.Client(base_url=server.url, headers=server.headers, timeout=PATIENCE_S) as client:
+                assert client.post("/v1/events", json=event).json()["accepted"] == 1
+                assert client.get("/v1/meters").status_code == 200
+            assert resident_bytes(server) - before < 60 * MIB
+        assert answers(server)
+        assert server.stop() == (0, "")
+
+
+def test_an_answer_brings_its_security_headers_once(quick: RunningServer) -> None:
+    for path, status in (("/healthz", 200), ("/v1/meters", 401), ("/nowhere", 404), ("/openapi.json", 200)):
+        response = httpx.get(quick.url + path)
+        assert response.status_code == status
+        for name, value in SECURITY_HEADERS:
+            assert response.headers.get_list(name.decode()) == [value.decode()]
+        assert "strict-transport-security" not in response.headers
+    assert json.loads(httpx.get(f"{quick.url}/healthz").content) == {"status": "ok"}
