@@ -1,4 +1,4 @@
-"""Writes what is generated from METERS and Settings: pages of the documentation, and two modules of the client.
+"""Writes what is generated from METERS, Settings and the commands: pages of the documentation, modules of the client.
 
 `python -m tools.generate` rewrites them; `--check` prints what would change, and exits 1 where anything would.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tools import client_code
+from tools import cli_help, client_code
 from usageledger.events import FIELDS, LARGEST_COUNT, LONGEST_ID, LONGEST_NAME, Field
 from usageledger.meters import METERS, Dimension, Measure, Meter, Width
 from usageledger.query import MOST_FILTER_VALUES, TOKEN_SECONDS
@@ -70,6 +70,9 @@ def generated() -> Iterator[tuple[Path, str, str]]:
     operations = ROOT / "docs" / "operations.md"
     text = operations.read_text("utf-8")
     yield operations, text, with_region(text, "settings", settings_table())
+    cli = ROOT / "docs" / "cli.md"
+    text = cli.read_text("utf-8")
+    yield cli, text, with_region(text, "help", cli_help.help_region())
 
 
 def text_of(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Real processes of the command, with nothing of the developer's own environment, and a real server."""
 
+import io
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.cli.support import COMMAND, DEADLINE_S, Run, Server, Start
 
-import usageledger
+import usageledger.cli
 
 
 @pytest.fixture
@@ -44,6 +45,24 @@ def run(environment: dict[str, str]) -> Run:
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run_command
+
+
+@pytest.fixture
+def call(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """As `run`, but within the process of the tests, where it takes a tenth of the time."""
+
+    def call_command(*arguments: object, stdin: bytes = b"", **extra: str) -> "subprocess.CompletedProcess[str]":
+        with monkeypatch.context() as patch:
+            for name in os.environ:
+                patch.delenv(name)
+            for name, value in {**environment, **extra}.items():
+                patch.setenv(name, value)
+            patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            capsys.readouterr()
+            code = usageledger.cli.run([*map(str, arguments)])
+            return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+
+    return call_command
 
 
 @pytest.fixture

@@ -1,87 +1,105 @@
-"""Help texts are kept as files, so that a change of them is seen; and helping is quick because it loads little."""
+"""Helping is quick because it loads little, and the documentation shows what comes; the tab key helps as well."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from tests.cli.support import Run
-from typer.main import get_command
+from tools import cli_help
 
 from usageledger import __version__
-from usageledger.cli import app
+from usageledger.cli.profile_store import Profile, Profiles, save_profiles
+from usageledger.meters import METERS
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "cli_help"
-COMMANDS = (
-    (),
-    ("serve",),
-    ("ingest",),
-    ("demo",),
-    ("verify",),
-    ("keys",),
-    ("keys", "create"),
-    ("keys", "list"),
-    ("keys", "revoke"),
-    ("prices",),
-    ("prices", "set"),
-    ("prices", "import"),
-    ("prices", "list"),
-    ("prices", "show"),
-    ("prices", "revisions"),
-)
+PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
+GROUPS = ("keys", "prices", "profiles", "usage")
+HEAVY = "{'duckdb', 'pyarrow', 'numpy', 'starlette', 'sqlalchemy', 'httpx', 'msgspec', 'zstandard'}"
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "usageledger")
-def test_help_is_as_kept(run: Run, command: tuple[str, ...]) -> None:
-    done = run(*command, "--help", COLUMNS="80")
+def shown(*names: str) -> str:
+    """What the documentation shows for a command."""
+    _, _, rest = PAGE.read_text("utf-8").partition(f"\n### {' '.join(('usageledger', *names))}\n\n```text\n")
+    return rest.partition("\n```\n")[0]
+
+
+@pytest.mark.parametrize("names", [(), ("serve",), ("costs",), ("usage", "images"), ("keys", "create")], ids=" ".join)
+def test_the_documentation_shows_what_comes(run: Run, names: tuple[str, ...]) -> None:
+    done = run(*names, "--help", COLUMNS="80")
     assert (done.returncode, done.stderr) == (0, "")
-    text = "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip() + "\n"
-    kept = GOLDEN / f"{'_'.join(command) or 'usageledger'}.txt"
-    if os.environ.get("UPDATE_GOLDEN"):
-        kept.write_text(text)
-    assert text == kept.read_text(), "run the tests with UPDATE_GOLDEN=1 if this change is meant"
+    assert "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip() == shown(*names)
 
 
-def test_every_command_is_kept_and_speaks_json() -> None:
-    group = get_command(app)
-    found = {()}
-    for name, command in group.commands.items():
-        found.add((name,))
-        for inner in getattr(command, "commands", {}):
-            found.add((name, inner))
-    assert found == set(COMMANDS)
-    for command in COMMANDS:
-        text = (GOLDEN / f"{'_'.join(command) or 'usageledger'}.txt").read_text()
-        assert "--json" in text or command in {(), ("keys",), ("prices",)}
+def test_every_command_is_shown_speaks_json_and_has_an_example() -> None:
+    for names in cli_help.commands():
+        text = cli_help.help_text(names)
+        assert text == shown(*names), "run python -m tools.generate"
+        if names not in {(), *((group,) for group in GROUPS)}:
+            assert "--json" in text
+            assert f"  usageledger {' '.join(names)}" in text
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["keys", "list", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["serve", "--help"],
+        ["keys", "list", "--help"],
+        ["usage", "completions", "--help"],
+        ["costs", "--help"],
+        ["login", "--help"],
+        ["--version"],
+    ],
+    ids=" ".join,
+)
 def test_help_loads_nothing_heavy(environment: dict[str, str], arguments: list[str]) -> None:
     code = (
         "import sys\n"
         "from usageledger.cli import run\n"
         "assert 'rich' not in sys.modules\n"
         f"assert run({arguments!r}) == 0\n"
-        "heavy = {'duckdb', 'pyarrow', 'numpy', 'starlette', 'sqlalchemy', 'httpx', 'msgspec', 'zstandard'}\n"
+        f"heavy = {HEAVY}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment, check=True, capture_output=True)
 
 
-def test_completion_names_the_commands_and_loads_nothing_heavy(environment: dict[str, str]) -> None:
-    asked = {"_USAGELEDGER_COMPLETE": "complete_bash", "COMP_WORDS": "usageledger ", "COMP_CWORD": "1"}
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", {"serve", "demo", "verify", "ingest", "costs", "login", "logout", *GROUPS}),
+        ("usage ", {meter.kind for meter in METERS}),
+        ("usage images --size 10", {"1024x1024", "1024x1792"}),
+        ("usage images --group-by mo", {"model"}),
+        ("costs --group-by model,l", {"model,line_item"}),
+        ("costs --bucket ", {"1h", "1d"}),
+        ("costs --profile w", {"work", "web"}),
+        ("profiles use h", {"home"}),
+    ],
+)
+def test_the_tab_key(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, words: str, expected: set[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", environment["HOME"])
+    save_profiles(Profiles(dict.fromkeys(("work", "web", "home"), Profile("http://x/v1", "k"))))
+    typed = f"usageledger {words}"
+    asked = {
+        "_USAGELEDGER_COMPLETE": "complete_bash",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split(" ")) - 1),
+        "XDG_CONFIG_HOME": environment["HOME"],
+    }
     code = (
         "import atexit, sys\n"
         "from usageledger.cli import run\n"
-        "heavy = {'duckdb', 'pyarrow', 'numpy', 'starlette', 'sqlalchemy', 'httpx', 'msgspec', 'rich'}\n"
+        f"heavy = {HEAVY} | {{'rich'}}\n"
         "atexit.register(lambda: print('heavy:', *(heavy & set(sys.modules))))\n"
         "run([])\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], env=environment | asked, check=True, capture_output=True, text=True
     )
-    assert set(done.stdout.split()) == {"serve", "ingest", "demo", "verify", "keys", "prices", "heavy:"}
+    assert set(done.stdout.split()) == {*expected, "heavy:"}
 
 
 def test_version(run: Run) -> None:

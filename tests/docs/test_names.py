@@ -12,7 +12,7 @@ import pytest
 import typer.main
 from tests.docs.pages import PAGES, ROOT, blocks, prose, read, tables
 
-from usageledger.cli import app
+from usageledger.cli import app, connection
 from usageledger.server import openapi
 from usageledger.settings import Settings
 
@@ -66,8 +66,11 @@ def commands() -> dict[str, Any]:
 
 
 COMMANDS = commands()
-OPTIONS = {name: {o for p in command.params for o in p.opts} | {"--help", "-h"} for name, command in COMMANDS.items()}
-VARIABLES = {f"USAGELEDGER_{setting.name.upper()}" for setting in fields(Settings)}
+OPTIONS = {
+    name: {option for p in command.params for option in (*p.opts, *p.secondary_opts)} | {"--help", "-h"}
+    for name, command in COMMANDS.items()
+}
+VARIABLES = {f"USAGELEDGER_{setting.name.upper()}" for setting in fields(Settings)} | set(connection.VARIABLES)
 for _command in COMMANDS.values():
     for _parameter in _command.params:
         _named = getattr(_parameter, "envvar", None) or []
@@ -109,8 +112,8 @@ def test_options_and_settings_exist(page: str) -> None:
 
 
 def test_every_command_is_documented() -> None:
-    page = read("docs/operations.md")
-    assert not [name for name in COMMANDS if name and f"usageledger {name}" not in page]
+    headings = read("docs/cli.md").splitlines()
+    assert not [name for name in COMMANDS if f"### usageledger {name}".strip() not in headings]
 
 
 # --- addresses, errors, files ------------------------------------------------------------------------------------

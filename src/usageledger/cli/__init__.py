@@ -12,12 +12,26 @@ import typer
 from typer.exceptions import TyperException
 
 from usageledger import __version__
-from usageledger.cli import demo, ingest, keys, price_show, prices, serve, verify
+from usageledger.cli import (
+    costs,
+    demo,
+    ingest,
+    keys,
+    login,
+    logout,
+    price_show,
+    prices,
+    profiles,
+    serve,
+    usage,
+    verify,
+)
 from usageledger.cli.output import CommandError, print_error
 from usageledger.errors import SettingsError, UsageLedgerError
 
 FAILED = 1  # refused data, failed checks, a server that cannot be reached
 MISUSED = 2  # an option or a setting that cannot be used
+RUN, USE, LOG_IN = "Run a server", "Use a server", "Log in to a server"
 
 app = typer.Typer(
     name="usageledger",
@@ -26,13 +40,18 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-app.command(epilog=serve.EPILOG)(serve.serve)
-app.command(epilog=ingest.EPILOG)(ingest.ingest)
-app.add_typer(keys.app, name="keys")
+app.command(epilog=serve.EPILOG, rich_help_panel=RUN)(serve.serve)
+app.command(epilog=demo.EPILOG, rich_help_panel=RUN)(demo.demo)
+app.command(epilog=verify.EPILOG, rich_help_panel=RUN)(verify.verify)
+app.add_typer(keys.app, name="keys", rich_help_panel=RUN)
 prices.app.command(epilog=price_show.EPILOG)(price_show.show)
-app.add_typer(prices.app, name="prices")
-app.command(epilog=demo.EPILOG)(demo.demo)
-app.command(epilog=verify.EPILOG)(verify.verify)
+app.add_typer(prices.app, name="prices", rich_help_panel=RUN)
+app.command(epilog=ingest.EPILOG, rich_help_panel=USE)(ingest.ingest)
+app.command("costs", epilog=costs.EPILOG, rich_help_panel=USE)(costs.costs)
+app.add_typer(usage.app, name="usage", rich_help_panel=USE)
+app.command(epilog=login.EPILOG, rich_help_panel=LOG_IN)(login.login)
+app.command(epilog=logout.EPILOG, rich_help_panel=LOG_IN)(logout.logout)
+app.add_typer(profiles.app, name="profiles", rich_help_panel=LOG_IN)
 
 
 def _print_version(asked: bool) -> None:
@@ -45,7 +64,8 @@ def _print_version(asked: bool) -> None:
     epilog="[bold]Start here[/]\n\n"
     "  usageledger demo                   look around with made-up data\n"
     "  usageledger serve                  a ledger of your own, and its first key\n"
-    "  usageledger ingest events.ndjson   send it events\n\n"
+    "  usageledger ingest events.ndjson   send it events\n"
+    "  usageledger costs --start 30d      what they cost, as a table\n\n"
     "Each command has its own --help, with examples."
 )
 def _usageledger(

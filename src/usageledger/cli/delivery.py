@@ -13,6 +13,7 @@ import httpx
 import zstandard
 
 from usageledger import __version__
+from usageledger.cli.connection import Connection
 from usageledger.cli.output import CommandError, counted
 from usageledger.cli.records import Record
 
@@ -23,7 +24,6 @@ LONGEST_WAIT_S = 30.0
 LONGEST_ASKED_WAIT_S = 300.0
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 MOST_REFUSALS_KEPT = 1000
-LARGEST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +79,19 @@ class Delivery:
     """Sends batches to one server, one after the other.
 
     Args:
-        url: the server's address.
         retries: how often a batch is sent again when it gets no answer, or one that says later.
         say: called with a line for a person when a batch has to wait.
     """
 
-    def __init__(self, url: str, key: str, *, retries: int, say: Callable[[str], None]) -> None:
-        self._url = _events_url(url)
+    def __init__(self, server: Connection, *, retries: int, say: Callable[[str], None]) -> None:
+        self._url = f"{server.url}/events"
         self._retries = retries
         self._say = say
         self._compressor = zstandard.ZstdCompressor()
         self._client = httpx.Client(
             timeout=TIMEOUT,
             headers={
-                "authorization": f"Bearer {key}",
+                "authorization": f"Bearer {server.key}",
                 "content-type": "application/x-ndjson",
                 "content-encoding": "zstd",
                 "user-agent": f"usageledger/{__version__}",
@@ -172,17 +171,6 @@ class Delivery:
         self.tally.retries += 1
         self._say(f"{self._url} {reason}. Trying again in {seconds:.1f} s ({attempt + 1} of {self._retries}).")
         time.sleep(seconds)
-
-
-def _events_url(address: str) -> httpx.URL:
-    """Where events go, for an address with or without the `/v1` that clients of the API are given."""
-    try:
-        url = httpx.URL(address.rstrip("/").removesuffix("/v1") + "/v1/events")
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    if url.scheme not in ("http", "https") or not url.host or (url.port or 0) > LARGEST_PORT:
-        raise CommandError(f"--url: expected http://HOST:PORT or https://HOST, got {address!r}.", exit_code=2)
-    return url
 
 
 def _retry_after(response: httpx.Response) -> float | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from usageledger.cli.connection import Key, ProfileName, Url, connect_to
 from usageledger.cli.options import AsJson
 from usageledger.cli.output import CommandError, counted, note, print_data, print_json
 
@@ -19,11 +20,12 @@ EPILOG = """\
 [bold]Examples[/]
 
   usageledger ingest events.ndjson
-  usageledger ingest --url https://ledger.example.com 2026-11-*.ndjson.gz
+  usageledger ingest --profile ledger.example.com 2026-11-*.ndjson.gz
   zstdcat backup.zst | usageledger ingest --json -
 
-Sending a file again is safe: an event that is there already is counted as a
-duplicate and changes nothing. Exit code 1 where any event was refused.
+The key needs the scope api.usage.write. Sending a file again is safe: an event
+that is there already is counted as a duplicate and changes nothing. Exit code 1
+where any event was refused.
 """
 
 
@@ -35,19 +37,9 @@ def ingest(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
             help="Files of events; - for stdin. NDJSON, a JSON array or one JSON object, plain, gzip or Zstandard.",
         ),
     ],
-    url: Annotated[
-        str, typer.Option("--url", envvar="USAGELEDGER_URL", metavar="<url>", help="The server.", show_envvar=True)
-    ] = "http://127.0.0.1:8080",
-    key: Annotated[
-        str | None,
-        typer.Option(
-            "--key",
-            envvar=["USAGELEDGER_API_KEY", "USAGELEDGER_ADMIN_KEY"],
-            metavar="<key>",
-            help="A key with the scope api.usage.write. The environment keeps it out of the process list.",
-            show_envvar=True,
-        ),
-    ] = None,
+    url: Url = None,
+    key: Key = None,
+    profile: ProfileName = None,
     batch: Annotated[int, typer.Option("--batch", min=1, metavar="<int>", help="Events in one request.")] = 1000,
     retries: Annotated[
         int,
@@ -69,8 +61,9 @@ def ingest(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     from usageledger.cli.delivery import Delivery  # noqa: PLC0415 - loaded only to send
 
     _check_files(files)
+    server = connect_to(url, key, profile, openai=False)
     with _progress(files) as (advance, say):
-        delivery = Delivery(url, _checked_key(key), retries=retries, say=say)
+        delivery = Delivery(server, retries=retries, say=say)
         try:
             _send(files, delivery, batch, advance)
         except (CommandError, KeyboardInterrupt):
@@ -125,14 +118,6 @@ def _check_files(names: list[str]) -> None:
             raise CommandError(f"There is no file {name}.", exit_code=2)
         if Path(name).is_dir():
             raise CommandError(f"{name} is a folder: name the files in it.", exit_code=2)
-
-
-def _checked_key(key: str | None) -> str:
-    if not key:
-        raise CommandError("There is no API key: set USAGELEDGER_API_KEY, or give --key.", exit_code=2)
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise CommandError("--key: an API key is visible ASCII characters without spaces.", exit_code=2)
-    return key
 
 
 @contextmanager

@@ -14,7 +14,13 @@ from usageledger.settings import Settings, load_settings
 MAIN_SETTINGS = ("host", "port", "data", "ledger", "registry", "admin_key")
 NETWORK_SETTINGS = ("tls_cert", "tls_key", "allow_plain_http", "trusted_proxies")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+
+def json_option(panel: str | None = None) -> Any:
+    """`--json`, which every command has."""
+    return typer.Option("--json", help="Print JSON on stdout, for programs.", rich_help_panel=panel)
+
+
+AsJson = Annotated[bool, json_option()]
 DataFolder = Annotated[
     Path,
     typer.Option(

@@ -11,7 +11,7 @@ import typer
 from usageledger.errors import UsageLedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console, RenderableType
 
@@ -61,6 +61,11 @@ def print_error(message: str) -> None:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """`1 event`, `12,000 events`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: "Sequence[str]", conjunction: str = "or") -> str:
+    """`1m, 1h or 1d`."""
+    return ", ".join(names[:-1]) + f" {conjunction} {names[-1]}" if len(names) > 1 else names[0]
 
 
 def iso_time(seconds: int) -> str:

@@ -1,0 +1,94 @@
+"""Answers for programs: JSON, CSV and Parquet, a row for each result of each bucket, with every digit."""
+
+import csv
+import sys
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import msgspec
+
+from usageledger.buckets import iso
+from usageledger.cli.figures import digits
+from usageledger.cli.output import CommandError, print_data
+from usageledger.client.pages import UsageBucket, UsagePage
+from usageledger.meters import Meter
+
+Row = dict[str, Any]
+
+TIMES = ("start_time", "end_time")
+
+
+def flat_rows(buckets: Sequence[UsageBucket[Any]], timezone: str | None) -> list[Row]:
+    """A flat dict for each result: when it was, as Unix seconds and as text, and the fields of the result."""
+    return [
+        _times(bucket, timezone) | {name: _plain(value) for name, value in result.to_row().items()}
+        for bucket in buckets
+        for result in bucket.results
+    ]
+
+
+def columns(meter: Meter, rows: Sequence[Row]) -> list[str]:
+    """The columns of a file: those that the kind has, also where there is no row, then what else a server sent."""
+    names = [name for time in TIMES for name in (time, f"{time}_iso")]
+    for measure in meter.measures:
+        names += [measure.name, *(["currency"] if measure.unit == "usd" else [])]
+        names += [measure.unit_field] if measure.unit_field else []
+    names += [dimension.name for dimension in meter.groupings]
+    return list(dict.fromkeys([*names, *(name for row in rows for name in row)]))
+
+
+def print_rows_as_json(rows: Sequence[Row]) -> None:
+    """An array on one line of stdout; amounts are JSON numbers with all their digits."""
+    print_data(msgspec.json.Encoder(decimal_format="number").encode(rows).decode())
+
+
+def print_rows_as_csv(names: Sequence[str], rows: Sequence[Row]) -> None:
+    """CSV on stdout (RFC 4180, with the names first); what is null is empty."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(names)
+    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
+
+
+def write_parquet(path: Path, page: UsagePage[Any]) -> None:
+    """Replaces `path` in one step by the page as `UsagePage.to_arrow` has it.
+
+    Raises:
+        CommandError: a number has more digits than Arrow can hold; nothing is rounded.
+        OSError: the file cannot be written.
+    """
+    from pyarrow import parquet  # noqa: PLC0415 - loaded only to write
+
+    try:
+        table = page.to_arrow()
+    except ValueError as error:
+        raise CommandError(f"Parquet cannot hold this; --csv and --json can. {error}") from None
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
+        try:
+            parquet.write_table(table, file)
+            file.close()
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _times(bucket: UsageBucket[Any], timezone: str | None) -> Row:
+    times: Row = {}
+    for name in TIMES:
+        seconds: int = getattr(bucket, name)
+        times |= {name: seconds, f"{name}_iso": iso(seconds, timezone)}
+    return times
+
+
+def _plain(value: Any) -> Any:
+    """A Decimal without exponent and without zeros at its end, so that 0E-6176 is 0; anything else as it is."""
+    return Decimal(digits(value).replace(",", "")) if isinstance(value, Decimal) else value
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:f}" if isinstance(value, Decimal) else value
