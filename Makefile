@@ -7,7 +7,7 @@ NODE_TESTS := tests/contract/node
 SERVERS := tests/services/.installed
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run test check crash fuzz bench lock format clean
+.PHONY: help run test check docs crash fuzz bench lock format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -27,6 +27,9 @@ check: $(VENV)/.dev $(NODE_TESTS)/node_modules/.installed
 fuzz: $(VENV)/.fuzz  ## the long forms of the property and schema tests, then each parser for FUZZ_SECONDS (60)
 	USAGELEDGER_TEST_EFFORT=20 $(BIN)/python -m pytest -n 2 --timeout 3600 tests/property tests/fuzz tests/contract/test_schemathesis.py
 	for target in $$(ls tests/fuzz/corpus); do $(BIN)/python -m tests.fuzz $$target $(FUZZ_SECONDS) || exit 1; done
+
+docs: $(VENV)/.dev  ## build the site of the documentation into site/; every warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 crash: $(VENV)/.dev  ## kill a working server 100 times, then compare its ledger event by event with what it acknowledged
 	$(BIN)/python -m tests.crash --kills 100

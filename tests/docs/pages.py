@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-EXECUTED = ("README.md", "docs/events.md", "docs/queries.md", "docs/costs.md", "docs/client.md")
+EXECUTED = ("README.md", *(f"docs/{name}.md" for name in ("getting-started", "events", "queries", "costs", "client")))
 PAGES = tuple(sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))))
 ANYTHING = "…"  # stands in a shown output for what differs from run to run
 LANGUAGES = ("sh", "python", "js")
@@ -107,6 +107,7 @@ def differences(shown: str, came: str, info: str) -> str | None:
     if info == "json":
         wanted, got = _values(shown), _values(came)
         return None if _agree(wanted, got) else f"shown: {json.dumps(wanted)}\ncame:  {json.dumps(got)}"
+    came = "\n".join(line.rstrip() for line in came.splitlines())
     return None if _agree(shown.strip(), came.strip()) else f"shown:\n{shown}\ncame:\n{came}"
 
 

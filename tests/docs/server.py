@@ -77,6 +77,8 @@ def running(folder: Path) -> Iterator[Running]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("USAGELEDGER_")}
     environment |= {
         "USAGELEDGER_ADMIN_KEY": KEY,
+        "XDG_CONFIG_HOME": str(folder),
+        "COLUMNS": "80",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}",
         "no_proxy": "127.0.0.1",
         "NO_PROXY": "127.0.0.1",
@@ -90,7 +92,8 @@ def running(folder: Path) -> Iterator[Running]:
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line, (folder / "log").read_text()
-            yield Running(json.loads(line)["address"], environment, folder)
+            address = json.loads(line)["address"]
+            yield Running(address, environment | {"USAGELEDGER_URL": address}, folder)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(LONGEST_SECONDS)
