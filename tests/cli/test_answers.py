@@ -152,7 +152,7 @@ def test_nothing_was_used(call: Run, server: RunningServer, tmp_path: Any) -> No
 
 def test_what_has_no_price_is_told(call: Run, server: RunningServer) -> None:
     done = call("costs", "--start", START, "--end", END, **at(server))
-    assert "without a known price: their usage is in no amount (GET /v1/unpriced)." in done.stderr
+    assert "without a known price: their usage is in no amount, see 'usageledger prices unpriced'." in done.stderr
     assert "without a known price" not in call("usage", "images", "--start", START, "--end", END, **at(server)).stderr
 
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 from tests.cli.support import Run, one_error
 
-import usageledger.cli
 from usageledger.pricing import Prices, Subject
 from usageledger.pricing.own import FIELD_NAMES
 from usageledger.registry import Registry, open_registry
@@ -31,43 +29,29 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command in this process, which is much faster than one of its own for each."""
-    monkeypatch.setenv("COLUMNS", "100")
-
-    def run_here(*arguments: object, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin.decode("utf-8-sig")))
-        code = usageledger.cli.run([str(argument) for argument in arguments])
-        said = capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
-
-    return run_here
+def own(call: Run, data: Path) -> list[dict[str, str]]:
+    return json.loads(call("prices", "list", "--data", data, "--json").stdout)
 
 
-def own(run: Run, data: Path) -> list[dict[str, str]]:
-    return json.loads(run("prices", "list", "--data", data, "--json").stdout)
-
-
-def shown(run: Run, *arguments: object) -> list[dict[str, Any]]:
-    done = run("prices", "show", *arguments, "--json")
+def shown(call: Run, *arguments: object) -> list[dict[str, Any]]:
+    done = call("prices", "show", *arguments, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def test_a_price_that_is_set_is_listed_and_shown(run: Run, data: Path) -> None:
-    assert "no prices of your own" in run("prices", "list", "--data", data).stderr
-    done = run("prices", "set", "input=0.20", "output=0.60/1M", "--model", "in-house", "--data", data)
+def test_a_price_that_is_set_is_listed_and_shown(call: Run, data: Path) -> None:
+    assert "no prices of your own" in call("prices", "list", "--data", data).stderr
+    done = call("prices", "set", "input=0.20", "output=0.60/1M", "--model", "in-house", "--data", data)
     assert (done.returncode, done.stdout) == (0, "")
     assert f"in-house, input from {TODAY}: no price -> 0.2 USD per 1M tokens\n" in done.stderr
     assert "Set 2 prices." in done.stderr
-    assert [(price["part"], price["price"], price["from"]) for price in own(run, data)] == [
+    assert [(price["part"], price["price"], price["from"]) for price in own(call, data)] == [
         ("input", "0.2/1000000", TODAY),
         ("output", "0.6/1000000", TODAY),
     ]
-    table = run("prices", "list", "--data", data).stdout
+    table = call("prices", "list", "--data", data).stdout
     assert all(word in table for word in ("openai in-house", "input", "0.2", "1M tokens", TODAY))
-    lines = {line["part"]: line for line in shown(run, "in-house", "--data", data)}
+    lines = {line["part"]: line for line in shown(call, "in-house", "--data", data)}
     assert lines.keys() == {"input_text_tokens", "output_text_tokens"}
     assert (lines["input_text_tokens"]["usd_per_unit"], lines["input_text_tokens"]["source"]) == (
         "0.0000002",
@@ -75,16 +59,16 @@ def test_a_price_that_is_set_is_listed_and_shown(run: Run, data: Path) -> None:
     )
 
 
-def test_a_price_is_dated_and_ends(run: Run, data: Path) -> None:
+def test_a_price_is_dated_and_ends(call: Run, data: Path) -> None:
     given = ("--model", "gpt-4o", "--data", data, "--note", "contract")
-    assert run("prices", "set", "input=2", "--from", "2026-06-01", *given).returncode == 0
-    done = run("prices", "set", "input=list", "--from", "2026-07-01", *given)
+    assert call("prices", "set", "input=2", "--from", "2026-06-01", *given).returncode == 0
+    done = call("prices", "set", "input=list", "--from", "2026-07-01", *given)
     assert "2 USD per 1M tokens -> what the price list says" in done.stderr
 
     def on(day: str) -> tuple[str, str]:
         (line,) = [
             line
-            for line in shown(run, "gpt-4o", "--on", day, "--data", data)
+            for line in shown(call, "gpt-4o", "--on", day, "--data", data)
             if (line["part"], line["tier"]) == ("input_text_tokens", "standard")
         ]
         return line["usd_per_unit"], line["source"].partition(" ")[0]
@@ -96,20 +80,20 @@ def test_a_price_is_dated_and_ends(run: Run, data: Path) -> None:
 
 
 @pytest.mark.parametrize(("price", "refused"), [("25", False), ("25.1", True), ("0.25", False), ("0.24", True)])
-def test_a_price_far_off_needs_a_yes(run: Run, data: Path, price: str, refused: bool) -> None:
+def test_a_price_far_off_needs_a_yes(call: Run, data: Path, price: str, refused: bool) -> None:
     command = ("prices", "set", f"input={price}", "output=10", "--model", "gpt-4o", "--data", data)
-    done = run(*command)
+    done = call(*command)
     if refused:
         message = one_error(done, 1)
         assert f"More than 10 times off: gpt-4o, input from {TODAY}: 2.5 -> {price} USD per 1M tokens." in message
-        assert own(run, data) == []
-        done = run(*command, "--yes")
+        assert own(call, data) == []
+        done = call(*command, "--yes")
     assert done.returncode == 0
-    assert len(own(run, data)) == 2
+    assert len(own(call, data)) == 2
 
 
-def test_prices_of_one_command_are_compared_with_each_other(run: Run, data: Path) -> None:
-    done = run("prices", "set", "input=1", "input=20", "--model", "new", "--data", data)
+def test_prices_of_one_command_are_compared_with_each_other(call: Run, data: Path) -> None:
+    done = call("prices", "set", "input=1", "input=20", "--model", "new", "--data", data)
     assert "1 -> 20 USD per 1M tokens" in one_error(done, 1)
 
 
@@ -123,9 +107,9 @@ def test_prices_of_one_command_are_compared_with_each_other(run: Run, data: Path
         (["images=1", "--kind", "image"], "kind: there is no kind 'image'. Kinds are:"),
     ],
 )
-def test_what_set_refuses(run: Run, data: Path, arguments: list[str], words: str) -> None:
-    assert words in one_error(run("prices", "set", *arguments, "--data", data), 2)
-    assert own(run, data) == []
+def test_what_set_refuses(call: Run, data: Path, arguments: list[str], words: str) -> None:
+    assert words in one_error(call("prices", "set", *arguments, "--data", data), 2)
+    assert own(call, data) == []
 
 
 def table_of(rows: list[dict[str, str]]) -> bytes:
@@ -142,24 +126,24 @@ PRICES = [
 ]
 
 
-def test_a_csv_file_is_imported(run: Run, data: Path, tmp_path: Path) -> None:
+def test_a_csv_file_is_imported(call: Run, data: Path, tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_bytes(b"\xef\xbb\xbf" + table_of(PRICES))  # as spreadsheets write it
-    assert "Set 2 prices." in run("prices", "import", file, "--data", data).stderr
-    assert [(p["kind"], p["note"]) for p in own(run, data)] == [
+    assert "Set 2 prices." in call("prices", "import", file, "--data", data).stderr
+    assert [(p["kind"], p["note"]) for p in own(call, data)] == [
         ("completions", 'a "note", with commas'),
         ("vector_stores", ""),
     ]
 
 
-def test_what_list_prints_can_be_imported(run: Run, data: Path, tmp_path: Path) -> None:
-    run("prices", "import", "-", "--data", data, stdin=table_of(PRICES))
-    printed = run("prices", "list", "--data", data, "--json").stdout
+def test_what_list_prints_can_be_imported(call: Run, data: Path, tmp_path: Path) -> None:
+    call("prices", "import", "-", "--data", data, stdin=table_of(PRICES))
+    printed = call("prices", "list", "--data", data, "--json").stdout
     other = tmp_path / "other"
     opened(other).close()
-    assert run("prices", "import", "-", "--data", other, stdin=printed.encode()).returncode == 0
-    assert own(run, other) == own(run, data)
-    assert list(own(run, data)[0]) == list(FIELD_NAMES)
+    assert call("prices", "import", "-", "--data", other, stdin=printed.encode()).returncode == 0
+    assert own(call, other) == own(call, data)
+    assert list(own(call, data)[0]) == list(FIELD_NAMES)
 
 
 @pytest.mark.parametrize(
@@ -175,35 +159,35 @@ def test_what_list_prints_can_be_imported(run: Run, data: Path, tmp_path: Path) 
         ('model,part\n"a,input\n', "The file is not CSV"),
     ],
 )
-def test_a_file_with_an_error_sets_nothing(run: Run, data: Path, text: str, words: str) -> None:
-    assert words in one_error(run("prices", "import", "-", "--data", data, stdin=text.encode()), 2)
-    assert own(run, data) == []
+def test_a_file_with_an_error_sets_nothing(call: Run, data: Path, text: str, words: str) -> None:
+    assert words in one_error(call("prices", "import", "-", "--data", data, stdin=text.encode()), 2)
+    assert own(call, data) == []
 
 
-def test_a_file_that_is_not_there(run: Run, data: Path) -> None:
-    assert "No such file" in one_error(run("prices", "import", "nowhere.csv", "--data", data), 1)
+def test_a_file_that_is_not_there(call: Run, data: Path) -> None:
+    assert "No such file" in one_error(call("prices", "import", "nowhere.csv", "--data", data), 1)
 
 
-def test_what_usage_has_already_is_marked(run: Run, data: Path) -> None:
+def test_what_usage_has_already_is_marked(call: Run, data: Path) -> None:
     """A card that was given keeps its prices: `show` says so, and what they are."""
     day = int(datetime.now(UTC).timestamp()) // DAY * DAY
     old = Prices({"input_text_tokens": 3 * 10**12, "output_text_tokens": 10**13})
     with opened(data) as registry:
         registry.rate_cards.give([(Subject(day, "completions", "openai", "in-house"), old)])
-    run("prices", "set", "input=2", "--model", "in-house", "--data", data)
-    lines = {line["part"]: line for line in shown(run, "in-house", "--data", data)}
+    call("prices", "set", "input=2", "--model", "in-house", "--data", data)
+    lines = {line["part"]: line for line in shown(call, "in-house", "--data", data)}
     assert lines["input_text_tokens"]["usd_per_unit"] == "0.000002"
     assert lines["input_text_tokens"]["usd_per_unit_of_usage"] == "0.000003"
     assert lines["output_text_tokens"]["usd_per_unit"] is None
-    done = run("prices", "show", "in-house", "--data", data)
+    done = call("prices", "show", "in-house", "--data", data)
     assert "2*" in done.stdout
     assert "none*" in done.stdout
     assert "* standard, input: usage of this day has 3\n" in done.stderr
     assert "until 'usageledger prices reprice'" in done.stderr
 
 
-def test_parts_with_the_same_price_share_a_column(run: Run, data: Path) -> None:
-    done = run("prices", "show", "gpt-4o-2024-08-06", "--on", "2026-06-01", "--data", data)
+def test_parts_with_the_same_price_share_a_column(call: Run, data: Path) -> None:
+    done = call("prices", "show", "gpt-4o-2024-08-06", "--on", "2026-06-01", "--data", data)
     assert done.stdout.split()[:7] == ["input", "cached-input", "output", "USD", "per", "1M", "tokens"]
     row = next(line.split() for line in done.stdout.splitlines() if line.startswith("standard"))
     assert row == ["standard", "2.5", "1.25", "10"]
@@ -220,34 +204,34 @@ def test_parts_with_the_same_price_share_a_column(run: Run, data: Path) -> None:
         (["gpt-4o", "--on", "soon"], 2, "--on: expected a day such as 2026-11-01, got 'soon'."),
     ],
 )
-def test_what_show_cannot_show(run: Run, data: Path, arguments: list[str], code: int, words: str) -> None:
-    assert words in one_error(run("prices", "show", *arguments, "--data", data), code)
+def test_what_show_cannot_show(call: Run, data: Path, arguments: list[str], code: int, words: str) -> None:
+    assert words in one_error(call("prices", "show", *arguments, "--data", data), code)
 
 
-def test_a_price_can_be_shown_before_there_is_a_ledger(run: Run, tmp_path: Path) -> None:
-    done = run("prices", "show", "whisper-1", "--data", tmp_path / "nothing")
+def test_a_price_can_be_shown_before_there_is_a_ledger(call: Run, tmp_path: Path) -> None:
+    done = call("prices", "show", "whisper-1", "--data", tmp_path / "nothing")
     assert done.returncode == 0
     assert "There is no registry" in done.stderr
     assert "0.006" in done.stdout
     assert not (tmp_path / "nothing").exists()
 
 
-def test_revisions_are_listed(run: Run, data: Path) -> None:
-    assert "never given other prices" in run("prices", "revisions", "--data", data).stderr
+def test_revisions_are_listed(call: Run, data: Path) -> None:
+    assert "never given other prices" in call("prices", "revisions", "--data", data).stderr
     with opened(data) as registry:
         (card,) = registry.rate_cards.give([(Subject(0, "completions", "openai", "m"), Prices({}))])
         registry.rate_cards.revise(
             [(card, Prices({"input_text_tokens": 1}))], "the contract of June", now=1_781_526_896
         )
-    assert json.loads(run("prices", "revisions", "--data", data, "--json").stdout) == [
+    assert json.loads(call("prices", "revisions", "--data", data, "--json").stdout) == [
         {"id": 1, "created_at": 1_781_526_896, "reason": "the contract of June"}
     ]
-    table = run("prices", "revisions", "--data", data).stdout
+    table = call("prices", "revisions", "--data", data).stdout
     assert "2026-06-15 12:34Z" in table
     assert "the contract of June" in table
 
 
-def test_a_mistyped_folder_is_not_made(run: Run, tmp_path: Path) -> None:
+def test_a_mistyped_folder_is_not_made(call: Run, tmp_path: Path) -> None:
     for command in (["set", "input=1", "--model", "m"], ["list"], ["revisions"]):
-        assert "There is no registry" in one_error(run("prices", *command, "--data", tmp_path / "no"), 2)
+        assert "There is no registry" in one_error(call("prices", *command, "--data", tmp_path / "no"), 2)
     assert not (tmp_path / "no").exists()

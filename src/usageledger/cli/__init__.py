@@ -15,6 +15,7 @@ from usageledger import __version__
 from usageledger.cli import (
     costs,
     demo,
+    explain,
     ingest,
     keys,
     login,
@@ -22,7 +23,9 @@ from usageledger.cli import (
     price_show,
     prices,
     profiles,
+    reprice,
     serve,
+    unpriced,
     usage,
     verify,
 )
@@ -45,10 +48,14 @@ app.command(epilog=demo.EPILOG, rich_help_panel=RUN)(demo.demo)
 app.command(epilog=verify.EPILOG, rich_help_panel=RUN)(verify.verify)
 app.add_typer(keys.app, name="keys", rich_help_panel=RUN)
 prices.app.command(epilog=price_show.EPILOG)(price_show.show)
+prices.app.command(epilog=unpriced.EPILOG, rich_help_panel=USE)(unpriced.unpriced)
+prices.app.command(epilog=reprice.DIFF_EPILOG, rich_help_panel=USE)(reprice.diff)
+prices.app.command(epilog=reprice.REPRICE_EPILOG, rich_help_panel=USE)(reprice.reprice)
 app.add_typer(prices.app, name="prices", rich_help_panel=RUN)
 app.command(epilog=ingest.EPILOG, rich_help_panel=USE)(ingest.ingest)
 app.command("costs", epilog=costs.EPILOG, rich_help_panel=USE)(costs.costs)
 app.add_typer(usage.app, name="usage", rich_help_panel=USE)
+app.command(epilog=explain.EPILOG, rich_help_panel=USE)(explain.explain)
 app.command(epilog=login.EPILOG, rich_help_panel=LOG_IN)(login.login)
 app.command(epilog=logout.EPILOG, rich_help_panel=LOG_IN)(logout.logout)
 app.add_typer(profiles.app, name="profiles", rich_help_panel=LOG_IN)

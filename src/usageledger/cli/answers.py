@@ -159,7 +159,7 @@ def _remark(question: Question, answered: Answer) -> None:
         note(f"Warning: {counted(unknown, 'result')} of an unknown sort left out: a newer usageledger may know it.")
     if answered.unpriced:
         cards = counted(answered.unpriced, "rate card")
-        note(f"Warning: {cards} without a known price: their usage is in no amount (GET /v1/unpriced).")
+        note(f"Warning: {cards} without a known price: their usage is in no amount, see 'usageledger prices unpriced'.")
     buckets = answered.page.data
     last = buckets[-1].end_time if buckets else question.end
     if len(buckets) == question.limit and last < question.end:

@@ -45,6 +45,19 @@ def print_rows_as_json(rows: Sequence[Row]) -> None:
     print_data(msgspec.json.Encoder(decimal_format="number").encode(rows).decode())
 
 
+def print_as_json(value: Any) -> None:
+    """What a server answered, on one line of stdout; numbers with all their digits and no exponent."""
+    print_data(msgspec.json.encode(_written_out(value)).decode())
+
+
+def _written_out(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _written_out(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_written_out(each) for each in value]
+    return msgspec.Raw(f"{value:f}".encode()) if isinstance(value, Decimal) else value
+
+
 def print_rows_as_csv(names: Sequence[str], rows: Sequence[Row]) -> None:
     """CSV on stdout (RFC 4180, with the names first); what is null is empty."""
     writer = csv.writer(sys.stdout)

@@ -32,7 +32,8 @@ KINDS = "completions, embeddings, images, …"
 
 app = typer.Typer(
     help="See what usage costs, set prices of your own, and let them hold for the past.\n\n"
-    "They work on the data folder directly, while a server runs on it or not.",
+    "unpriced, diff and reprice ask a server. The others work on the data folder\n"
+    "directly, while a server runs on it or not.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -299,5 +300,8 @@ def plain_table(*titles: str) -> "Table":
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for title in titles:
-        table.add_column(title.removeprefix(">"), justify="right" if title.startswith(">") else "left", overflow="fold")
+        number = title.startswith(">")
+        table.add_column(
+            title.removeprefix(">"), justify="right" if number else "left", overflow="fold", no_wrap=number
+        )
     return table
