@@ -17,7 +17,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.generation.meta import TestPhase
 from tests.server.process import RunningServer, running
 
-from usageledger.buckets import LATEST_LOCAL_TIME
+from usageledger.buckets import LATEST_LOCAL_TIME, LATEST_TIME
 from usageledger.server.http import LINES_TYPES
 from usageledger.server.openapi import document
 from usageledger.settings import Settings
@@ -26,7 +26,10 @@ EFFORT = int(os.environ.get("USAGELEDGER_TEST_EFFORT", "1"))
 EXAMPLES = 20 * EFFORT
 SHARE_OF_EVENTS = 0.15
 KEY = "sk-admin-of-generated-requests"
-LIMITS = {"max_batch_events": 8}  # small, since requests at the limit and just beyond it are generated
+# Batches are small, since requests at the limit and just beyond it are generated; wrong keys are tried on every one.
+LIMITS = {"max_batch_events": 8, "wrong_keys_per_minute": 0}
+DAY = 86_400
+LATEST_DAY = LATEST_TIME - LATEST_TIME % DAY
 LONGEST_LIST = 20  # an address with a thousand values may be longer than any server reads
 
 # An event that is wrong is refused by itself, in a 200 that tells of the others of the request.
@@ -93,9 +96,7 @@ def make_sound(case: Case) -> None:
             name: min(int(query[name]), LATEST_LOCAL_TIME) for name in ("start_time", "end_time") if name in query
         }
     if "end_time" in query:
-        start, end = sorted((int(query.get("start_time", 0)), int(query["end_time"])))
-        # The latest time has no later one, and the first one no earlier one.
-        query |= {"start_time": max(start - (start == end), 0), "end_time": max(end, 1)}
+        query |= in_order(query.get("start_time"), query["end_time"], 1)
     if "limit" in query and "start_time" in query:
         query["limit"] = min(int(query["limit"]), 31)  # the most at the widest buckets
     if "kind" in query and "dimension" in query:
@@ -104,3 +105,14 @@ def make_sound(case: Case) -> None:
         case.body = '{"kind":"images"}\n'
     if isinstance(case.body, dict):  # to a schema, 5.0 is an integer
         case.body = {n: int(v) if isinstance(v, float) and v.is_integer() else v for n, v in case.body.items()}
+        if case.operation.definition.raw["operationId"] == "reprice":
+            # Without an end it ends today, when a start may lie ahead; and what is applied has a reason.
+            end = case.body.get("end_time")
+            case.body |= in_order(case.body.get("start_time"), LATEST_DAY if end is None else end, DAY)
+            case.body["reason"] = (case.body.get("reason") or "").strip() or "a reason"
+
+
+def in_order(start: Any, end: Any, step: int) -> dict[str, int]:
+    """A window whose end is after its start; the latest time has no later one, and the first one no earlier one."""
+    start, end = sorted((int(start or 0), int(end)))
+    return {"start_time": max(start - step * (start == end), 0), "end_time": max(end, step)}

@@ -1,5 +1,6 @@
 """The OpenAPI document's part about prices: what is unpriced, rate cards, explanations, repricing."""
 
+from usageledger.buckets import LATEST_TIME
 from usageledger.meters import COSTS
 from usageledger.server.http import JSON_TYPES
 from usageledger.server.operations import (
@@ -40,7 +41,7 @@ REPRICE_DOCS = {
 
 def price_paths() -> dict[str, Schema]:
     """The addresses of prices."""
-    as_of = {"type": "integer", "minimum": 0}
+    time: Schema = {"type": "integer", "minimum": 0, "maximum": LATEST_TIME}
     return {
         "/v1/unpriced": {
             "get": make_operation(
@@ -61,7 +62,7 @@ def price_paths() -> dict[str, Schema]:
                 scopes=READ,
                 parameters=[
                     *window_parameters(required=True),
-                    query_parameter("as_of", as_of, "By the prices of this time, Unix seconds."),
+                    query_parameter("as_of", time, "By the prices of this time, Unix seconds."),
                     *filter_parameters(COSTS),
                 ],
             )
@@ -75,7 +76,7 @@ def price_paths() -> dict[str, Schema]:
                 scopes=READ,
                 parameters=[
                     query_parameter("id", {"type": "string", "minLength": 1}, "The event's id.", required=True),
-                    query_parameter("timestamp", SECONDS, "The event's timestamp, Unix seconds.", required=True),
+                    query_parameter("timestamp", time, "The event's timestamp, Unix seconds.", required=True),
                 ],
                 errors=FIND_ERRORS,
             )

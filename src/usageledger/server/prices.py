@@ -30,12 +30,12 @@ from usageledger.server.routes import Handler, Services, in_slot
 DAY_SECONDS = 86_400
 LONGEST_REASON = 1_000
 
-_Time = Annotated[int, Meta(ge=0, le=LATEST_TIME)]
+_Day = Annotated[int, Meta(ge=0, le=LATEST_TIME, extra_json_schema={"multipleOf": DAY_SECONDS})]
 _Reason = Annotated[str, Meta(min_length=1, max_length=LONGEST_REASON)]
 _DAY_RULE = "Unix seconds at which a UTC day begins"
 REPRICE = (
-    Field("start_time", _Time | None, (int,), "an integer", _DAY_RULE, None),
-    Field("end_time", _Time | None, (int,), "an integer", _DAY_RULE, None),
+    Field("start_time", _Day | None, (int,), "an integer", _DAY_RULE, None),
+    Field("end_time", _Day | None, (int,), "an integer", _DAY_RULE, None),
     Field("model", Name | None, (str,), "a string", f"1 to {LONGEST_NAME} characters", None),
     Field("apply", bool, (bool,), "true or false", "true or false", False),
     Field(
