@@ -6,6 +6,7 @@ from usageledger.buckets import LATEST_TIME
 from usageledger.errors import (
     AuthenticationError,
     BodyTooLargeError,
+    HeadersTooLargeError,
     InternalError,
     InvalidRequestError,
     NotFoundError,
@@ -31,6 +32,7 @@ ERRORS = (
     AuthenticationError,
     PermissionDeniedError,
     RateLimitError,
+    HeadersTooLargeError,
     InternalError,
     OverloadedError,
 )
