@@ -82,6 +82,7 @@ def test_every_form_has_the_numbers_of_the_answer(
     ]
 
     done = call(*asked, "--csv", **at(server))
+    assert "\r" not in done.stdout
     read = list(csv.DictReader(io.StringIO(done.stdout)))
     assert read == [{name: cell(value) for name, value in row.items()} for row in expected]
 

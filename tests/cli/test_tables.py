@@ -143,6 +143,17 @@ def test_quantities_in_several_units_have_no_sum() -> None:
     assert [unit in text for unit in ("1,111 tokens", "2,222 calls", "6,666")] == [True, True, False]
 
 
+def test_groups_that_look_alike_stay_apart() -> None:
+    alike = [bucket(0, [cost("1", None), cost("2", "(none)"), cost("4", "a\x1b"), cost("8", "a\x07")])]
+    text = drawn(COSTS, ("line_item",), "1d", alike, 80)
+    assert [line.split()[1] for line in text.splitlines() if line.startswith(("(none)", "a�"))] == [
+        "8.00",
+        "4.00",
+        "2.00",
+        "1.00",
+    ]
+
+
 def test_one_line_is_its_own_total() -> None:
     assert "Total" not in drawn(COMPLETIONS, (), "1d", by_model(1), 80)
 

@@ -1,11 +1,11 @@
 """Answers for programs: JSON, CSV and Parquet, a row for each result of each bucket, with every digit."""
 
 import csv
+import os
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import msgspec
@@ -59,8 +59,8 @@ def _written_out(value: Any) -> Any:
 
 
 def print_rows_as_csv(names: Sequence[str], rows: Sequence[Row]) -> None:
-    """CSV on stdout (RFC 4180, with the names first); what is null is empty."""
-    writer = csv.writer(sys.stdout)
+    """CSV on stdout, the names first, quoted as in RFC 4180, lines ended as Unix does; what is null is empty."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(names)
     writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
 
@@ -78,14 +78,13 @@ def write_parquet(path: Path, page: UsagePage[Any]) -> None:
         table = page.to_arrow()
     except ValueError as error:
         raise CommandError(f"Parquet cannot hold this; --csv and --json can. {error}") from None
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-        try:
-            parquet.write_table(table, file)
-            file.close()
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        parquet.write_table(table, partial)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _times(bucket: UsageBucket[Any], timezone: str | None) -> Row:

@@ -137,12 +137,18 @@ def _bucket_lines(drawing: Drawing, buckets: Sequence[UsageBucket[Any]], rows: R
 
 def _group_lines(drawing: Drawing, rows: Rows) -> list[Line]:
     """A line for each group, the largest first."""
-    groups: dict[tuple[str, ...], dict[int, list[Row]]] = {}
+    groups: dict[tuple[Any, ...], dict[int, list[Row]]] = {}
     for number, results in enumerate(rows):
         for row in results:
-            labels = tuple(_label(row.get(name), plain=drawing.plain) for name in drawing.group_by)
-            groups.setdefault(labels, {}).setdefault(number, []).append(row)
-    lines = [Line(labels, [found.get(number, []) for number in range(len(rows))]) for labels, found in groups.items()]
+            values = tuple(row.get(name) for name in drawing.group_by)
+            groups.setdefault(values, {}).setdefault(number, []).append(row)
+    lines = [
+        Line(
+            tuple(_label(value, plain=drawing.plain) for value in values),
+            [found.get(number, []) for number in range(len(rows))],
+        )
+        for values, found in groups.items()
+    ]
     return sorted(lines, key=lambda line: (-(total(drawing.first, line.rows) or 0), line.labels))
 
 
