@@ -15,7 +15,7 @@ import msgspec
 
 from tools import cli_help, client_code
 from usageledger.events import FIELDS, LARGEST_COUNT, LONGEST_ID, LONGEST_NAME, Field
-from usageledger.meters import METERS, Dimension, Measure, Meter, Width
+from usageledger.meters import COSTS, METERS, Dimension, Measure, Meter, Width
 from usageledger.query import MOST_FILTER_VALUES, TOKEN_SECONDS
 from usageledger.server.http import MOST_PARAMETERS
 from usageledger.server.ingest import MOST_ERRORS_LISTED
@@ -124,7 +124,7 @@ def setting_row(setting: "SettingField[Any]") -> tuple[str, str, str, str]:
 
 def reference_page() -> str:
     """`docs/reference.md`."""
-    parts = (INTRODUCTION, kinds(), every_event(), every_query(), limits(), *map(kind_section, METERS))
+    parts = (INTRODUCTION, kinds(), every_event(), every_query(), limits(), *map(kind_section, METERS), costs_section())
     return "\n".join(parts)
 
 
@@ -159,18 +159,18 @@ def every_event() -> str:
 def every_query() -> str:
     """The widths of buckets and their limits, by the kinds that share them."""
     sharing: dict[tuple[Width, ...], list[str]] = {}
-    for meter in METERS:
+    for meter in (*METERS, COSTS):
         sharing.setdefault(meter.widths, []).append(code(meter.kind))
     text = (
         "## Every query\n\nParameters: `start_time` (required), `end_time`, `bucket_width`, `timezone` (ours, for "
-        "`1d`), `group_by`, `limit`, `page`, and the filters of the kind.\n\n"
+        "`1d`), `group_by`, `limit`, `page`, and the filters of the kind; of costs also `as_of` (ours).\n\n"
     )
     for widths, names in sharing.items():
         rows = ((code(w.name), f"{w.seconds:,}", f"{w.default_limit:,}", f"{w.max_limit:,}") for w in widths)
         titles = ("`bucket_width`", "seconds", "`limit` when absent", "`limit` at most")
-        text += "" if len(sharing) == 1 else f"{', '.join(names)}:\n\n"
-        text += table(titles, rows)
-    return text
+        of = "Of every kind of usage" if len(names) == len(METERS) else f"Of {', '.join(names)}"
+        text += f"{of}:\n\n{table(titles, rows)}\n"
+    return text.removesuffix("\n")
 
 
 def limits() -> str:
@@ -198,10 +198,7 @@ def limits() -> str:
 
 def kind_section(meter: Meter) -> str:
     """Everything about one kind."""
-    head = (
-        f"## {meter.kind}\n\n`GET /v1{meter.path}` answers results of {code(meter.object)}; in Python "
-        f"[`UsageAPI.usage_{meter.kind}`](client.md) answers {code(client_code.class_name(meter))}.\n\n"
-    )
+    head = section_head(meter, f"usage {meter.kind}")
     measures = table(
         ("measure", "unit", "in an event", "what it is"),
         ((code(m.name), m.unit, in_event(meter, m), measure_words(m)) for m in meter.measures),
@@ -220,6 +217,37 @@ def kind_section(meter: Meter) -> str:
         ),
     )
     return f"{head}{measures}\n{dimensions}"
+
+
+def section_head(meter: Meter, command: str) -> str:
+    """Where a kind is asked for: over HTTP, in Python and in a terminal."""
+    return (
+        f"## {meter.kind}\n\n`GET /v1{meter.path}` answers results of {code(meter.object)}; in Python "
+        f"[`UsageAPI.usage_{meter.kind}`](client.md) answers {code(client_code.class_name(meter))}; in a terminal "
+        f"[`usageledger {command}`](cli.md#usageledger-{command.replace(' ', '-')}) shows them.\n\n"
+    )
+
+
+def costs_section() -> str:
+    """Everything about costs, which are asked for like a kind of usage; no event is of them."""
+    measures = table(
+        ("measure", "unit", "what it is"),
+        ((code(m.name), code(m.unit_field) if m.unit_field else m.unit, m.doc) for m in COSTS.measures),
+    )
+    dimensions = table(
+        ("dimension", "`group_by`", "filter", "what it is"),
+        (
+            (
+                code(d.name),
+                "ours" if d.extension else "yes",
+                code(d.filter) if d.filter else "no",
+                d.doc,
+            )
+            for d in COSTS.dimensions
+        ),
+    )
+    foot = "What they mean, and what of this is not the official API's: [Costs](costs.md).\n"
+    return f"{section_head(COSTS, 'costs')}{measures}\n{dimensions}\n{foot}"
 
 
 def in_event(meter: Meter, measure: Measure) -> str:

@@ -7,7 +7,7 @@ import pytest
 from tests.docs.pages import ROOT
 from tools import generate
 
-from usageledger.meters import METERS
+from usageledger.meters import COSTS, METERS
 from usageledger.settings import Settings
 
 CODE = ("src/usageledger/client/api.py", "src/usageledger/client/results.py")
@@ -64,7 +64,8 @@ def test_other_arguments_are_refused() -> None:
 
 def test_the_reference_has_every_kind_with_all_its_names() -> None:
     page = generate.reference_page()
-    sections = dict(zip(page.split("\n## ")[-len(METERS) :], METERS, strict=True))
+    meters = (*METERS, COSTS)
+    sections = dict(zip(page.split("\n## ")[-len(meters) :], meters, strict=True))
     for section, meter in sections.items():
         names = [meter.kind, f"/v1{meter.path}", meter.object]
         names += [measure.name for measure in meter.measures]
