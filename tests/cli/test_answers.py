@@ -151,6 +151,21 @@ def test_nothing_was_used(call: Run, server: RunningServer, tmp_path: Any) -> No
     assert (table.num_rows, table.column_names) == (0, [n for n in names if not n.endswith("_iso")])
 
 
+def test_days_of_a_zone(call: Run, server: RunningServer) -> None:
+    asked = ["usage", "completions", "--start", "2026-11-12", "--end", "2026-11-14", "--timezone", "asia/tokyo"]
+    rows = json.loads(call(*asked, "--json", **at(server)).stdout)
+    assert [(row["start_time_iso"], row["end_time_iso"]) for row in rows] == [
+        ("2026-11-12T00:00:00+09:00", "2026-11-13T00:00:00+09:00"),
+        ("2026-11-13T00:00:00+09:00", "2026-11-14T00:00:00+09:00"),
+    ]
+    hours = ["usage", "completions", "--start", rows[0]["start_time"], "--end", rows[1]["end_time"], "--bucket", "1h"]
+    by_hour = json.loads(call(*hours, "--json", **at(server)).stdout)
+    for day in rows:
+        within = [row for row in by_hour if day["start_time"] <= row["start_time"] < day["end_time"]]
+        assert day["input_tokens"] == sum(row["input_tokens"] for row in within)
+    assert "\n2026-11-13 Fri " in call(*asked, **at(server)).stdout
+
+
 def test_what_has_no_price_is_told(call: Run, server: RunningServer) -> None:
     done = call("costs", "--start", START, "--end", END, **at(server))
     assert "without a known price: their usage is in no amount, see 'usageledger prices unpriced'." in done.stderr

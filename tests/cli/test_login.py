@@ -149,7 +149,9 @@ def test_a_person_is_asked_and_the_key_not_shown(
         shown = read_until(terminal, "Server [http://127.0.0.1:8080]")
         os.write(terminal, f"{server.url}\n".encode())
         shown += read_until(terminal, "API key for")
+        deadline = time.monotonic() + DEADLINE_S
         while termios.tcgetattr(terminal)[3] & termios.ECHO:  # what is typed before is thrown away
+            assert time.monotonic() < deadline
             time.sleep(0.01)
         os.write(terminal, f"{KEY}\n".encode())
         shown += read_until(terminal, "Logged in")
