@@ -129,8 +129,8 @@ def api_module() -> str:
         "from typing import Literal, TypeAlias\n\n"
         "from usageledger.client import results\n"
         "from usageledger.client.arguments import Listing, Time\n"
+        "from usageledger.client.base import AsyncClient, SyncClient\n"
         "from usageledger.client.pages import AsyncUsagePage, UsagePage\n"
-        "from usageledger.client.transport import AsyncTransport, SyncTransport\n"
     )
     widths = {width_alias(meter): [width.name for width in meter.widths] for meter in ENDPOINTS}
     aliases = {name: literal(values) for name, values in widths.items()} | {
@@ -144,7 +144,7 @@ def api_module() -> str:
 
 def client_class(*, is_async: bool) -> str:
     """One of the two clients."""
-    name, base = ("AsyncUsageAPI", "AsyncTransport") if is_async else ("UsageAPI", "SyncTransport")
+    name, base = ("AsyncUsageAPI", "AsyncClient") if is_async else ("UsageAPI", "SyncClient")
     about = (
         "As `UsageAPI`, with methods to `await`."
         if is_async

@@ -15,11 +15,17 @@ import pyarrow as pa
 
 from usageledger import AsyncUsageAPI, UsageAPI
 from usageledger.client import (
+    AsyncEventSender,
     AsyncUsagePage,
     CompletionsGrouping,
     CompletionsResult,
     CostsResult,
+    DropReason,
+    EventError,
+    EventReport,
+    EventSender,
     RateLimitError,
+    SenderCounts,
     UsageBucket,
     UsagePage,
     VectorStoresResult,
@@ -87,6 +93,25 @@ def results_are_frozen(client: UsageAPI) -> None:
     page = client.usage_completions(start_time=1)
     page.has_more = False  # type: ignore[misc]  # frozen
     page.data[0].results[0].input_tokens = 1  # type: ignore[misc]  # frozen
+
+
+def reports(client: UsageAPI, sender: EventSender) -> None:
+    report = client.send_events({"kind": "images", "images": n} for n in range(3))
+    assert_type(report, EventReport)
+    assert_type(report.errors, tuple[EventError, ...])
+    client.send_events([["kind"]])  # type: ignore[list-item]  # an event is a dict
+    assert_type(sender.send({"kind": "images"}), bool)
+    assert_type(sender.flush(1.5), bool)
+    assert_type(sender.counts, SenderCounts)
+    EventSender(on_drop=lambda drop: assert_type(drop.reason, DropReason))
+
+
+async def reports_too(client: AsyncUsageAPI, sender: AsyncEventSender, events: AsyncIterator[dict[str, int]]) -> None:
+    assert_type(await client.send_events(events), EventReport)
+    assert_type(sender.send({"kind": "images"}), bool)
+    assert_type(await sender.flush(), bool)
+    async with AsyncEventSender() as other:
+        assert_type(other, AsyncEventSender)
 
 
 def clients(error: RateLimitError) -> None:

@@ -21,7 +21,13 @@ def server() -> Iterator[Faulty]:
 
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_ADMIN_KEY", "OPENAI_BASE_URL", "USAGELEDGER_URL", "USAGELEDGER_API_KEY"):
+    for name in (
+        "OPENAI_ADMIN_KEY",
+        "OPENAI_BASE_URL",
+        "USAGELEDGER_URL",
+        "USAGELEDGER_API_KEY",
+        "USAGELEDGER_ADMIN_KEY",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
@@ -41,16 +47,21 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture(params=["sync", "async"])
 def ask(request: pytest.FixtureRequest, server: Faulty) -> Ask:
-    """`ask("usage_costs", start_time=0)`: every bucket over all pages, as one page, by either client."""
+    """`ask("usage_costs", start_time=0)`: every bucket over all pages, as one page, by either client.
 
-    def with_sync(method: str, *, client: dict[str, Any] | None = None, **given: Any) -> Any:
+    `ask("send_events", events)` is the report.
+    """
+
+    def with_sync(method: str, *events: Any, client: dict[str, Any] | None = None, **given: Any) -> Any:
         with UsageAPI(KEY, server.url, **client or {}) as api:
-            return getattr(api, method)(**given).collect()
+            found = getattr(api, method)(*events, **given)
+            return found if events else found.collect()
 
-    def with_async(method: str, *, client: dict[str, Any] | None = None, **given: Any) -> Any:
+    def with_async(method: str, *events: Any, client: dict[str, Any] | None = None, **given: Any) -> Any:
         async def run() -> Any:
             async with AsyncUsageAPI(KEY, server.url, **client or {}) as api:
-                return await (await getattr(api, method)(**given)).collect()
+                found = await getattr(api, method)(*events, **given)
+                return found if events else await found.collect()
 
         return asyncio.run(run())
 

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +11,7 @@ from typing import Any
 KEY = "sk-admin-of-the-client-tests-0123456789"
 EMPTY_PAGE = {"object": "page", "data": [], "has_more": False, "next_page": None}
 
-Step = Callable[[BaseHTTPRequestHandler], None]
+Step = Callable[[BaseHTTPRequestHandler], object]
 
 
 @dataclass
@@ -29,12 +29,17 @@ class Faulty:
     """Where it listens, what it does next, and what it was asked.
 
     Attributes:
-        steps: one for each request to come; a request without one is answered with an empty page.
+        steps: one for each request to come; without one, events are accepted and questions get an empty page.
     """
 
     url: str = ""
     steps: list[Step] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Every event that arrived, as often as it did."""
+        return [json.loads(line) for asked in self.asked for line in asked.body.splitlines()]
 
 
 def answer(status: int, body: Any = EMPTY_PAGE, **headers: str) -> Step:
@@ -66,6 +71,13 @@ def cut_body(handler: BaseHTTPRequestHandler) -> None:
     handler.close_connection = True
 
 
+def batch(lines: int, rejected: int = 0, errors: Sequence[dict[str, Any]] = (), **more: Any) -> dict[str, Any]:
+    """A UsageLedger's answer to so many events."""
+    accepted = lines - rejected
+    counts = {"accepted": accepted, "duplicates": 0, "rejected": rejected, "errors": list(errors)}
+    return {"object": "event.batch", **counts, **more}
+
+
 @contextmanager
 def faulty() -> Iterator[Faulty]:
     """A server on a free port of this machine."""
@@ -78,7 +90,9 @@ def faulty() -> Iterator[Faulty]:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
             state.asked.append(Asked(self.command, self.path, headers, body))
-            (state.steps.pop(0) if state.steps else answer(200))(self)
+            self.lines = len(body.splitlines())
+            usual = answer(200, batch(self.lines) if body else EMPTY_PAGE)
+            (state.steps.pop(0) if state.steps else usual)(self)
 
         do_GET = do_POST = do  # noqa: N815 - the names that http.server calls
 

@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.client.server import KEY, Faulty, answer
+from tests.client.server import EMPTY_PAGE, KEY, Faulty, answer, cut, cut_body
 
 from usageledger import AsyncUsageAPI, UsageAPI
-from usageledger.client import APIResponseValidationError, NotFoundError
+from usageledger.client import APIError, APIResponseValidationError, NotFoundError
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -44,6 +44,22 @@ def test_a_body_is_json_and_the_same_on_every_try(send, server, waits):
     assert [json.loads(asked.body) for asked in server.asked] == [{"model": "é"}] * 2
     assert {asked.headers["content-type"] for asked in server.asked} == {"application/json"}
     assert len(waits) == 1
+
+
+@pytest.mark.parametrize("step", [cut, cut_body, answer(500), answer(502), answer(504), answer(409)])
+def test_what_may_have_had_its_effect_is_not_done_twice(send, server, waits, step):
+    server.steps = [step]
+    with pytest.raises(APIError):
+        send("POST", "/reprice", None, {"model": "a"})
+    assert len(server.asked) == 1
+    server.steps = [step]
+    assert send("GET", "/rate_cards") == EMPTY_PAGE
+    assert len(server.asked) == 3
+
+
+def test_a_list_of_any_name(send, server):
+    send("GET", "/organization/users", {"emails": ["a@x", "b@x"], "limit": 5})
+    assert server.asked[0].path == "/v1/organization/users?emails%5B%5D=a%40x&emails%5B%5D=b%40x&limit=5"
 
 
 def test_errors_are_those_of_every_method(send, server):

@@ -16,10 +16,14 @@ from usageledger.client import api, errors, results
 from usageledger.client.api import *  # noqa: F403 - what each of them has in its own __all__
 from usageledger.client.arguments import Listing, Time
 from usageledger.client.errors import *  # noqa: F403
+from usageledger.client.events import EventError, EventReport
+from usageledger.client.outbox import SenderCounts
 from usageledger.client.pages import Amount, AsyncUsagePage, Result, UsageBucket, UsagePage
 from usageledger.client.results import *  # noqa: F403
+from usageledger.client.sender import AsyncEventSender, Drop, DropReason, EventSender
 
 __all__ = ["Amount", "AsyncUsagePage", "Listing", "Result", "Time", "UsageBucket", "UsagePage"]
+__all__ += ["AsyncEventSender", "Drop", "DropReason", "EventError", "EventReport", "EventSender", "SenderCounts"]
 __all__ += api.__all__
 __all__ += errors.__all__
 __all__ += results.__all__

@@ -6,8 +6,8 @@ from typing import Literal, TypeAlias
 
 from usageledger.client import results
 from usageledger.client.arguments import Listing, Time
+from usageledger.client.base import AsyncClient, SyncClient
 from usageledger.client.pages import AsyncUsagePage, UsagePage
-from usageledger.client.transport import AsyncTransport, SyncTransport
 
 __all__ = [
     "AsyncUsageAPI",
@@ -50,7 +50,7 @@ DecisionsGrouping: TypeAlias = Literal[
 CostsGrouping: TypeAlias = Literal["project_id", "user_id", "line_item", "api_key_id", "api_source", "model", "kind"]
 
 
-class UsageAPI(SyncTransport):
+class UsageAPI(SyncClient):
     """Asks a server of OpenAI's Organization Usage & Costs API: UsageLedger, or OpenAI itself.
 
     `with UsageAPI() as client: …` closes its connections at the end. Its arguments are those of
@@ -723,7 +723,7 @@ class UsageAPI(SyncTransport):
         )
 
 
-class AsyncUsageAPI(AsyncTransport):
+class AsyncUsageAPI(AsyncClient):
     """As `UsageAPI`, with methods to `await`.
 
     `async with AsyncUsageAPI() as client: …` closes its connections at the end. Its arguments are those of

@@ -52,7 +52,7 @@ def parameters(given: Mapping[str, Any]) -> list[tuple[str, str]]:
             continue
         if name in TIMES:
             pairs.append((name, str(_seconds(name, value, given.get("timezone")))))
-        elif name in LISTS:
+        elif name in LISTS or isinstance(value, (list, tuple)):
             pairs += [(f"{name}[]", each) for each in _values(name, value)]
         else:
             pairs.append((name, _text(name, value)))

@@ -4,19 +4,17 @@ import asyncio
 import logging
 import os
 import random
+import ssl
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache
 from itertools import count
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 import httpx
-import msgspec
 
-from usageledger.client.answers import json_object, page_parts, status_error
-from usageledger.client.arguments import parameters
+from usageledger.client.answers import status_error
 from usageledger.client.errors import (
     APIConnectionError,
     APIError,
@@ -24,31 +22,40 @@ from usageledger.client.errors import (
     APITimeoutError,
     SettingsError,
 )
-from usageledger.client.pages import AsyncUsagePage, R, UsagePage
 from usageledger.version import __version__
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 DEFAULT_MAX_RETRIES = 2
-RETRIED = (408, 409, 429)  # and every status from 500 on
+RETRIED = (408, 409, 429)
+FIRST_OF_SERVER = 500  # from here on it is the server that failed, which may pass
+UNTOUCHED = (429, 503)  # the request was turned away before it had any effect
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 8.0
 LONGEST_ASKED_WAIT_S = 60.0
 
 logger = logging.getLogger("usageledger.client")
 
+# Of a parent process: not closed, since one of their locks may have been held at the fork, and is for ever.
+_inherited: list[object] = []
+
 H = TypeVar("H", bound=httpx.Client | httpx.AsyncClient)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request, the same bytes on every try."""
+    """A request, the same bytes on every try.
+
+    Attributes:
+        repeatable: whether it may arrive twice and have its effect once.
+    """
 
     method: str
     path: str
     query: list[tuple[str, str]] = field(default_factory=list)
     body: bytes | None = None
     content_type: str | None = None
+    repeatable: bool = True
 
 
 class Transport(Generic[H]):
@@ -80,6 +87,7 @@ class Transport(Generic[H]):
         self._timeout = timeout
         self._given_http = http_client
         self._own_http: tuple[int, H] | None = None
+        self._http()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r})"
@@ -89,6 +97,8 @@ class Transport(Generic[H]):
         if self._given_http is not None:
             return self._given_http
         if self._own_http is None or self._own_http[0] != os.getpid():
+            if self._own_http is not None:
+                _inherited.append(self._own_http)
             self._own_http = os.getpid(), self._new_http()
         return self._own_http[1]
 
@@ -134,7 +144,7 @@ class Transport(Generic[H]):
         Never less than the server asked for: where that is more than a minute, the caller is told at once.
         """
         status = error.status_code if isinstance(error, APIStatusError) else None
-        if attempt >= self.max_retries or not worth_a_retry(error):
+        if attempt >= self.max_retries or not worth_a_retry(error, repeatable=request.repeatable):
             return None
         asked = error.retry_after if isinstance(error, APIStatusError) else None
         if asked is not None and asked > LONGEST_ASKED_WAIT_S:
@@ -152,29 +162,24 @@ class Transport(Generic[H]):
         return seconds
 
 
-def json_request(method: str, path: str, query: Mapping[str, Any] | None, body: Mapping[str, Any] | None) -> Request:
-    """A request whose body, where it has one, is JSON."""
-    content = None if body is None else msgspec.json.encode(body)
-    return Request(method, path, parameters(query or {}), content, None if body is None else "application/json")
-
-
-def backoff_s(attempt: int) -> float:
+def backoff_s(attempt: int, longest: float = LONGEST_WAIT_S) -> float:
     """How long to wait after the tries up to `attempt`, so that many clients do not come back at one moment."""
-    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+    return min(longest, FIRST_WAIT_S * 2.0 ** min(attempt, 30)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
 
-def worth_a_retry(error: APIError) -> bool:
-    """Whether the same request may be answered another time."""
-    if isinstance(error, APIStatusError):
-        return error.status_code in RETRIED or error.status_code >= 500  # noqa: PLR2004 - where server errors begin
-    return isinstance(error, APIConnectionError)
+def worth_a_retry(error: APIError, *, repeatable: bool) -> bool:
+    """Whether the same request may be answered another time, without the harm of its arriving twice."""
+    status = error.status_code if isinstance(error, APIStatusError) else None
+    if not repeatable:
+        return status in UNTOUCHED
+    return isinstance(error, APIConnectionError) if status is None else status in RETRIED or status >= FIRST_OF_SERVER
 
 
 class SyncTransport(Transport[httpx.Client]):
-    """The part of `UsageAPI` that is not generated."""
+    """Requests that wait for their answers."""
 
     def _new_http(self) -> httpx.Client:
-        return httpx.Client(timeout=DEFAULT_TIMEOUT)
+        return httpx.Client(timeout=DEFAULT_TIMEOUT, verify=_tls())
 
     def __enter__(self) -> Self:
         return self
@@ -210,35 +215,12 @@ class SyncTransport(Transport[httpx.Client]):
             time.sleep(wait)
         raise AssertionError("unreachable")
 
-    def request(
-        self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """What any other address of the API answers, as the JSON object that it is; UsageLedger has some of its own.
-
-        Args:
-            method: `GET`, `POST`, …
-            path: below the base URL, such as `/rate_cards`.
-            query: parameters; a list is sent as such.
-            body: sent as JSON.
-
-        Raises:
-            APIError: there is no answer, or it is an error.
-        """
-        return json_object(self._send(json_request(method, path, query, body)))
-
-    def _page(self, path: str, kind: type[R], given: Mapping[str, Any]) -> UsagePage[R]:
-        content = self._send(Request("GET", path, parameters(given)))
-        return UsagePage(*page_parts(content, kind), kind, partial(self._next, path, kind, given))
-
-    def _next(self, path: str, kind: type[R], given: Mapping[str, Any], page: str) -> UsagePage[R]:
-        return self._page(path, kind, {**given, "page": page})
-
 
 class AsyncTransport(Transport[httpx.AsyncClient]):
-    """The part of `AsyncUsageAPI` that is not generated."""
+    """Requests whose answers are awaited."""
 
     def _new_http(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(timeout=DEFAULT_TIMEOUT)
+        return httpx.AsyncClient(timeout=DEFAULT_TIMEOUT, verify=_tls())
 
     async def __aenter__(self) -> Self:
         return self
@@ -274,28 +256,11 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
             await asyncio.sleep(wait)
         raise AssertionError("unreachable")
 
-    async def request(
-        self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """What any other address of the API answers, as the JSON object that it is; UsageLedger has some of its own.
 
-        Args:
-            method: `GET`, `POST`, …
-            path: below the base URL, such as `/rate_cards`.
-            query: parameters; a list is sent as such.
-            body: sent as JSON.
-
-        Raises:
-            APIError: there is no answer, or it is an error.
-        """
-        return json_object(await self._send(json_request(method, path, query, body)))
-
-    async def _page(self, path: str, kind: type[R], given: Mapping[str, Any]) -> AsyncUsagePage[R]:
-        content = await self._send(Request("GET", path, parameters(given)))
-        return AsyncUsagePage(*page_parts(content, kind), kind, partial(self._next, path, kind, given))
-
-    async def _next(self, path: str, kind: type[R], given: Mapping[str, Any], page: str) -> AsyncUsagePage[R]:
-        return await self._page(path, kind, {**given, "page": page})
+@cache
+def _tls() -> ssl.SSLContext:
+    """The context that httpx makes, read once: the certificates take it longer than a request takes."""
+    return httpx.create_ssl_context()
 
 
 def _checked_retries(retries: Any) -> int:

@@ -1,0 +1,202 @@
+"""What the generated clients do over their transports: ask for pages, and send events."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import httpx
+import msgspec
+
+from usageledger.client.answers import json_object, page_parts
+from usageledger.client.arguments import parameters
+from usageledger.client.errors import APIError, RequestTooLargeError, SettingsError
+from usageledger.client.events import (
+    BATCH_EVENTS,
+    CONTENT_TYPE,
+    PATH,
+    Answer,
+    Event,
+    EventReport,
+    batches,
+    delivery,
+    encode,
+    read_answer,
+)
+from usageledger.client.pages import AsyncUsagePage, R, UsagePage
+from usageledger.client.transport import DEFAULT_BASE_URL, AsyncTransport, Request, SyncTransport
+
+OPENAI = httpx.URL(DEFAULT_BASE_URL).host
+
+
+def post(lines: Sequence[bytes]) -> Request:
+    """The request that sends lines of events."""
+    return Request("POST", PATH, body=b"\n".join(lines), content_type=CONTENT_TYPE)
+
+
+class SyncClient(SyncTransport):
+    """The part of `UsageAPI` that is not generated."""
+
+    def send_events(self, events: Iterable[Event], *, batch_size: int = BATCH_EVENTS) -> EventReport:
+        """Sends events to a UsageLedger in batches, each until it is answered, and reports what became of them.
+
+        An event without an `id` gets one before its first try. To be able to call this again after an error, give ids
+        of your own: then what was kept counts as a duplicate.
+
+        Args:
+            events: dicts as `POST /v1/events` takes them; a generator of any length is sent as it comes.
+            batch_size: events in one request; fewer where they are large.
+
+        Raises:
+            APIError: a batch was not answered, or with an error that is about no single event; those before are kept.
+            SettingsError: the address is OpenAI's, which takes no events.
+            TypeError: an event is no dict, or holds what JSON cannot say.
+        """
+        _check(self.base_url, batch_size)
+        report, sent = EventReport(), 0
+        for lines in batches(map(encode, events), batch_size):
+            try:
+                report += self._deliver(lines, sent)
+            except APIError as error:
+                error.add_note(f"Of the events given, the first {sent} were answered before.")
+                raise
+            sent += len(lines)
+        return report
+
+    def request(
+        self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What any other address of the API answers, as the JSON object that it is; UsageLedger has some of its own.
+
+        What is no `GET` is sent again only where the server had turned it away, as it might have its effect twice.
+
+        Args:
+            method: `GET`, `POST`, …
+            path: below the base URL, such as `/rate_cards`.
+            query: parameters; a list is sent as such.
+            body: sent as JSON.
+
+        Raises:
+            APIError: there is no answer, or it is an error.
+        """
+        return json_object(self._send(_json_request(method, path, query, body)))
+
+    def _deliver(self, lines: list[bytes], first: int) -> EventReport:
+        steps = delivery(lines, first)
+        part = next(steps)
+        while True:
+            try:
+                answer: Answer | RequestTooLargeError = read_answer(self._send(post(part)), len(part))
+            except RequestTooLargeError as error:
+                answer = error
+            try:
+                part = steps.send(answer)
+            except StopIteration as end:
+                report: EventReport = end.value
+                return report
+
+    def _page(self, path: str, kind: type[R], given: Mapping[str, Any]) -> UsagePage[R]:
+        content = self._send(Request("GET", path, parameters(given)))
+        return UsagePage(*page_parts(content, kind), kind, partial(self._next, path, kind, given))
+
+    def _next(self, path: str, kind: type[R], given: Mapping[str, Any], page: str) -> UsagePage[R]:
+        return self._page(path, kind, {**given, "page": page})
+
+
+class AsyncClient(AsyncTransport):
+    """The part of `AsyncUsageAPI` that is not generated."""
+
+    async def send_events(
+        self, events: Iterable[Event] | AsyncIterable[Event], *, batch_size: int = BATCH_EVENTS
+    ) -> EventReport:
+        """Sends events to a UsageLedger in batches, each until it is answered, and reports what became of them.
+
+        An event without an `id` gets one before its first try. To be able to call this again after an error, give ids
+        of your own: then what was kept counts as a duplicate.
+
+        Args:
+            events: dicts as `POST /v1/events` takes them; a generator of any length is sent as it comes.
+            batch_size: events in one request; fewer where they are large.
+
+        Raises:
+            APIError: a batch was not answered, or with an error that is about no single event; those before are kept.
+            SettingsError: the address is OpenAI's, which takes no events.
+            TypeError: an event is no dict, or holds what JSON cannot say.
+        """
+        _check(self.base_url, batch_size)
+        report, sent = EventReport(), 0
+        async for lines in _batches(events, batch_size):
+            try:
+                report += await self._deliver(lines, sent)
+            except APIError as error:
+                error.add_note(f"Of the events given, the first {sent} were answered before.")
+                raise
+            sent += len(lines)
+        return report
+
+    async def request(
+        self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What any other address of the API answers, as the JSON object that it is; UsageLedger has some of its own.
+
+        What is no `GET` is sent again only where the server had turned it away, as it might have its effect twice.
+
+        Args:
+            method: `GET`, `POST`, …
+            path: below the base URL, such as `/rate_cards`.
+            query: parameters; a list is sent as such.
+            body: sent as JSON.
+
+        Raises:
+            APIError: there is no answer, or it is an error.
+        """
+        return json_object(await self._send(_json_request(method, path, query, body)))
+
+    async def _deliver(self, lines: list[bytes], first: int) -> EventReport:
+        steps = delivery(lines, first)
+        part = next(steps)
+        while True:
+            try:
+                answer: Answer | RequestTooLargeError = read_answer(await self._send(post(part)), len(part))
+            except RequestTooLargeError as error:
+                answer = error
+            try:
+                part = steps.send(answer)
+            except StopIteration as end:
+                report: EventReport = end.value
+                return report
+
+    async def _page(self, path: str, kind: type[R], given: Mapping[str, Any]) -> AsyncUsagePage[R]:
+        content = await self._send(Request("GET", path, parameters(given)))
+        return AsyncUsagePage(*page_parts(content, kind), kind, partial(self._next, path, kind, given))
+
+    async def _next(self, path: str, kind: type[R], given: Mapping[str, Any], page: str) -> AsyncUsagePage[R]:
+        return await self._page(path, kind, {**given, "page": page})
+
+
+def _json_request(method: str, path: str, query: Mapping[str, Any] | None, body: Mapping[str, Any] | None) -> Request:
+    content = None if body is None else msgspec.json.encode(body)
+    content_type = None if body is None else "application/json"
+    return Request(method, path, parameters(query or {}), content, content_type, repeatable=method == "GET")
+
+
+def _check(base_url: str, batch_size: int) -> None:
+    if httpx.URL(base_url).host == OPENAI:
+        raise SettingsError(f"base_url: {base_url} takes no events: give the address of a UsageLedger.")
+    if batch_size < 1:
+        raise ValueError(f"batch_size: expected 1 or more, got {batch_size!r}.")
+
+
+async def _batches(events: Iterable[Event] | AsyncIterable[Event], size: int) -> AsyncIterator[list[bytes]]:
+    if not isinstance(events, AsyncIterable):
+        for lines in batches(map(encode, events), size):
+            yield lines
+        return
+    held: list[bytes] = []
+    async for event in events:
+        held.append(encode(event))
+        if len(held) == size:
+            for lines in batches(held, size):
+                yield lines
+            held = []
+    for lines in batches(held, size):
+        yield lines

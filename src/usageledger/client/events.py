@@ -1,0 +1,174 @@
+"""Events → batches for `POST /v1/events`, and what became of them.
+
+An event's identity is (`id`, `timestamp`), so an event gets its `id` before the first try: the same bytes sent again
+count once. Source: docs/events.md.
+"""
+
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+from uuid import uuid4
+
+import msgspec
+
+from usageledger.client.errors import APIResponseValidationError, RequestTooLargeError
+
+PATH = "/events"
+CONTENT_TYPE = "application/x-ndjson"
+BATCH_EVENTS = 1000
+BATCH_BYTES = 4 * 1024**2
+MOST_ERRORS_KEPT = 1000
+
+Event: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventError:
+    """One reason why one event was refused.
+
+    Attributes:
+        index: the place of the event among those sent, from 0.
+        id: the event's `id`.
+        code: the server's machine-readable reason.
+        param: the field at fault.
+        message: names what came and what is allowed.
+    """
+
+    index: int
+    id: str | None
+    code: str | None
+    param: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventReport:
+    """What became of the events sent; the three numbers add up to them.
+
+    Attributes:
+        accepted: kept now.
+        duplicates: there before.
+        rejected: not kept; `errors` says why.
+        errors: an event may have several; at most `MOST_ERRORS_KEPT` are kept, the first ones.
+    """
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    errors: tuple[EventError, ...] = ()
+
+    def __add__(self, other: "EventReport") -> "EventReport":
+        return EventReport(
+            self.accepted + other.accepted,
+            self.duplicates + other.duplicates,
+            self.rejected + other.rejected,
+            (self.errors + other.errors)[:MOST_ERRORS_KEPT],
+        )
+
+
+class _Error(msgspec.Struct):
+    index: int
+    message: str
+    id: str | None = None
+    code: str | None = None
+    param: str | None = None
+
+
+class Answer(msgspec.Struct):
+    """What the server answers to a batch."""
+
+    object: Literal["event.batch"]
+    accepted: int
+    duplicates: int
+    rejected: int
+    errors: list[_Error]
+    errors_omitted: int = 0
+
+    def report(self, first: int = 0) -> EventReport:
+        """The same as a report, of a batch whose first event has the place `first`."""
+        errors = (EventError(first + e.index, e.id, e.code, e.param, e.message) for e in self.errors)
+        return EventReport(self.accepted, self.duplicates, self.rejected, tuple(errors))
+
+
+# Made here and not at the first answer: a fork amid its making, by another thread, would leave the child half of it.
+_ANSWERS = msgspec.json.Decoder(Answer)
+
+
+def encode(event: Any) -> bytes:
+    """An event as one line of JSON, with an `id` where it has none.
+
+    Raises:
+        TypeError: it is no mapping, or holds what JSON cannot say.
+    """
+    if not isinstance(event, Mapping):
+        raise TypeError(f"expected an event as a dict, got {event!r}.")
+    return msgspec.json.encode(dict(event) if event.get("id") is not None else {**event, "id": f"evt_{uuid4().hex}"})
+
+
+def batches(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    """`lines` in lists of `size`, and of at most `BATCH_BYTES` unless one alone is larger."""
+    batch: list[bytes] = []
+    held = 0
+    for line in lines:
+        if batch and (len(batch) == size or held + len(line) > BATCH_BYTES):
+            yield batch
+            batch, held = [], 0
+        batch.append(line)
+        held += len(line) + 1
+    if batch:
+        yield batch
+
+
+def read_answer(content: bytes, events: int) -> Answer:
+    """The answer to a batch of so many events.
+
+    Raises:
+        APIResponseValidationError: it is none, or not about as many.
+    """
+    try:
+        answer = _ANSWERS.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise APIResponseValidationError(
+            f"The answer is no event.batch: {error}. Is the address that of a UsageLedger?"
+        ) from None
+    counts = (answer.accepted, answer.duplicates, answer.rejected)
+    if min(counts) < 0 or sum(counts) != events or not all(0 <= error.index < events for error in answer.errors):
+        raise APIResponseValidationError(f"{events} events were sent, and the answer is about {sum(counts)}.")
+    return answer
+
+
+def must_split(lines: Sequence[bytes], answer: Answer | RequestTooLargeError) -> bool:
+    """Whether a batch is to be sent again in halves: it is too large, or not all of its refusals were named.
+
+    What the server has kept by then counts as a duplicate and is not doubled.
+    """
+    return len(lines) > 1 and (isinstance(answer, RequestTooLargeError) or answer.errors_omitted > 0)
+
+
+def delivery(
+    lines: Sequence[bytes], first: int = 0
+) -> Generator[Sequence[bytes], Answer | RequestTooLargeError, EventReport]:
+    """The steps of sending one batch: yields the lines to send, is given their answer, and returns the report."""
+    answer = yield lines
+    if must_split(lines, answer):
+        middle = len(lines) // 2
+        left = yield from delivery(lines[:middle], first)
+        right = yield from delivery(lines[middle:], first + middle)
+        kept = 0 if isinstance(answer, RequestTooLargeError) else answer.accepted
+        return left + right + EventReport(accepted=kept, duplicates=-kept)
+    if isinstance(answer, RequestTooLargeError):
+        refused = EventError(first, identity(lines[0]), answer.code, answer.param, answer.message)
+        return EventReport(rejected=1, errors=(refused,))
+    return answer.report(first)
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """The event of a line."""
+    event: dict[str, Any] = msgspec.json.decode(line)
+    return event
+
+
+def identity(line: bytes) -> str | None:
+    """The `id` of the event of a line, where it is text."""
+    value = decode(line)["id"]
+    return value if isinstance(value, str) else None
