@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from usageledger import __version__
 from usageledger.cli import (
+    audit,
     costs,
     demo,
     explain,
@@ -47,6 +48,7 @@ app.command(epilog=serve.EPILOG, rich_help_panel=RUN)(serve.serve)
 app.command(epilog=demo.EPILOG, rich_help_panel=RUN)(demo.demo)
 app.command(epilog=verify.EPILOG, rich_help_panel=RUN)(verify.verify)
 app.add_typer(keys.app, name="keys", rich_help_panel=RUN)
+app.command(epilog=audit.EPILOG, rich_help_panel=RUN)(audit.audit)
 prices.app.command(epilog=price_show.EPILOG)(price_show.show)
 prices.app.command(epilog=unpriced.EPILOG, rich_help_panel=USE)(unpriced.unpriced)
 prices.app.command(epilog=reprice.DIFF_EPILOG, rich_help_panel=USE)(reprice.diff)

@@ -4,13 +4,17 @@ Small, mutable, transactional things live here, beside the ledger and not in it.
 that a server and the command line can use one file at once; PostgreSQL, for several servers, through the same code.
 """
 
+from usageledger.registry.audit import AUDIT_TYPES, AuditEntry, AuditLog
 from usageledger.registry.prices import CardPrices, OwnPrice, RateCards, Revision
 from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Project, Scope, User
 from usageledger.registry.registry import Registry, open_registry
 
 __all__ = [
+    "AUDIT_TYPES",
     "SCOPES",
     "AdminKey",
+    "AuditEntry",
+    "AuditLog",
     "CardPrices",
     "Listing",
     "Order",

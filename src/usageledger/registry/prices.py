@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, insert, select
 
 from usageledger.errors import RegistryError
 from usageledger.pricing import Override, Prices, Subject
+from usageledger.registry.audit import note
 from usageledger.registry.database import Database, insert_or_ignore, lock_prices
 from usageledger.registry.tables import card_prices, price_lists, price_overrides, price_revisions, rate_cards
 
@@ -93,8 +94,12 @@ class RateCards:
         with self._database.read() as connection:
             return connection.execute(select(func.max(card_prices.c.id))).scalar() or 0
 
-    def revise(self, changes: Sequence[tuple[int, Prices]], reason: str, *, now: int) -> Revision:
+    def revise(
+        self, changes: Sequence[tuple[int, Prices]], reason: str, *, actor: str | None = None, now: int
+    ) -> Revision:
         """Cards (by id) say something else from here on; what they said stays readable.
+
+        `actor` is the id of the key that does it, or None for the machine's user.
 
         Raises:
             RegistryError: no reason is given, or nothing changes.
@@ -108,6 +113,8 @@ class RateCards:
             made = connection.execute(insert(price_revisions).values(created_at=now, reason=reason))
             revision = Revision(_number(made), now, reason)
             _say(connection, [card for card, _ in changes], [prices for _, prices in changes], revision.id)
+            details = {"id": revision.id, "reason": reason, "rate_cards": len(changes)}
+            note(connection, "price.revised", actor, details, now=now)
         return revision
 
     def revisions(self) -> list[Revision]:
@@ -122,11 +129,16 @@ class RateCards:
         with self._database.read() as connection:
             return connection.execute(query).scalar() or GIVEN
 
-    def set_prices(self, prices: Iterable[Override], *, now: int) -> None:
-        """Adds prices of the operator's. Cards that were given already stay as they are."""
-        rows = [{"created_at": now, "price": _encode(price)} for price in prices]
+    def set_prices(self, prices: Iterable[Override], *, actor: str | None = None, now: int) -> None:
+        """Adds prices of the operator's. Cards that were given already stay as they are.
+
+        `actor` is the id of the key that does it, or None for the machine's user.
+        """
+        texts = [_encode(price) for price in prices]
         with self._database.write() as connection:
-            connection.execute(insert(price_overrides), rows)
+            connection.execute(insert(price_overrides), [{"created_at": now, "price": text} for text in texts])
+            details = {"prices": [msgspec.Raw(text.encode()) for text in texts]}
+            note(connection, "price.set", actor, details, now=now)
 
     def own_prices(self) -> list[OwnPrice]:
         """The operator's prices, in the order in which they were set."""

@@ -10,7 +10,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Row, Table, or_, select, update
 
 from usageledger.errors import RegistryError
-from usageledger.registry import records
+from usageledger.registry import audit, records
 from usageledger.registry.database import Database, insert_or_ignore, open_database
 from usageledger.registry.migrations import migrate
 from usageledger.registry.paging import fetch_page
@@ -50,11 +50,13 @@ class Registry:
 
     Attributes:
         rate_cards: prices, in the same database.
+        audit_log: who changed keys and prices.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.rate_cards = RateCards(database)
+        self.audit_log = audit.AuditLog(database)
 
     def __enter__(self) -> Self:
         return self
@@ -70,13 +72,14 @@ class Registry:
 
     # Keys
 
-    def create_key(
+    def create_key(  # noqa: PLR0913  (a key has this many parts)
         self,
         name: str,
         scopes: Iterable[str] = SCOPES,
         *,
         expires_at: int | None = None,
         value: str | None = None,
+        actor: str | None = None,
         now: int,
     ) -> tuple[AdminKey, str]:
         """Make a key; only the SHA-256 digest of its value is kept.
@@ -87,6 +90,7 @@ class Registry:
             expires_at: the first second in which the key is no longer valid, or None for never.
             value: the value to give it, 20 to 512 visible ASCII characters. A key that has this value already is
                 returned as it is: its name, scopes and expiry do not change.
+            actor: the id of the key that makes it, or None for the machine's user.
             now: Unix seconds.
 
         Returns:
@@ -111,6 +115,9 @@ class Registry:
         with self._database.write() as connection:
             connection.execute(insert_or_ignore(connection, admin_keys), row)
             key = records.admin_key(connection.execute(select(admin_keys).where(admin_keys.c.digest == digest)).one())
+            if key.id == row["id"]:  # else it was there before
+                shown = {"scopes": key.scopes, "name": key.name, "expires_at": key.expires_at}
+                audit.note(connection, "api_key.created", actor, {"id": key.id, "data": shown}, now=now)
         if key.revoked_at is not None:
             raise RegistryError(f"The key {key.id} ({key.redacted_value}) was revoked: choose another value.")
         return key, value
@@ -148,11 +155,17 @@ class Registry:
             listed = admin_keys.c.created_at
             return fetch_page(connection, listed, records.admin_key, where=kept, after=after, limit=limit, order=order)
 
-    def revoke_key(self, key_id: str, *, now: int) -> bool:
-        """Make a key invalid for good; False when there is none, or when it was revoked before."""
+    def revoke_key(self, key_id: str, *, actor: str | None = None, now: int) -> bool:
+        """Make a key invalid for good; False when there is none, or when it was revoked before.
+
+        `actor` is the id of the key that does it, or None for the machine's user.
+        """
         statement = update(admin_keys).where(admin_keys.c.id == key_id, admin_keys.c.revoked_at.is_(None))
         with self._database.write() as connection:
-            return connection.execute(statement.values(revoked_at=now)).rowcount == 1
+            revoked = connection.execute(statement.values(revoked_at=now)).rowcount == 1
+            if revoked:
+                audit.note(connection, "api_key.deleted", actor, {"id": key_id}, now=now)
+        return revoked
 
     def touch_key(self, key_id: str, *, now: int) -> None:
         """Note that a key was used; written at most once per 60 s, so that it may be called for every request."""

@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBina
 from sqlalchemy import UniqueConstraint as Unique
 
 # The newest revision in migrations/versions. A registry that says the same opens without Alembic.
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 
 # Our own name, so that a PostgreSQL database may hold another application's Alembic version too.
 VERSION_TABLE = "usageledger_registry_version"
@@ -109,4 +109,14 @@ price_overrides = Table(
     Column("id", NUMBER, primary_key=True),
     Column("created_at", BigInteger, nullable=False),
     Column("price", Text, nullable=False),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", NUMBER, primary_key=True),
+    Column("effective_at", BigInteger, nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("actor", String(TEXT_LENGTH_MAX), nullable=False),
+    Column("details", Text, nullable=False),
 )

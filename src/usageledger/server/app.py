@@ -27,6 +27,7 @@ from usageledger.errors import (
 from usageledger.ledger import Ledger
 from usageledger.pricing.book import PriceBook
 from usageledger.registry import Registry
+from usageledger.server.audit import audit_routes
 from usageledger.server.auth import Authenticator
 from usageledger.server.cache import BucketCache
 from usageledger.server.costs import cost_routes
@@ -82,6 +83,7 @@ def create_app(
             *price_routes(services, prices),
             *facet_routes(services, registry),
             *organization_routes(services, registry),
+            *audit_routes(services, registry),
             *openapi_routes(settings),
         ],
         lifespan=lifespan,

@@ -15,6 +15,7 @@ from usageledger.buckets import LATEST_TIME
 from usageledger.errors import NotFoundError, RequestError
 from usageledger.events import LONGEST_NAME
 from usageledger.meters import COSTS, FACETS, METERS, Meter
+from usageledger.server.audit import audit_components, audit_paths
 from usageledger.server.costs import UNPRICED_HEADER
 from usageledger.server.facets import DEFAULT_FACETS, MOST_FACETS
 from usageledger.server.http import JSON_TYPES, LINES_TYPES
@@ -43,6 +44,7 @@ TAGS = {
     "Projects": "Projects, made here or first seen in an event.",
     "Users": "Users, first seen in events.",
     "Admin API keys": "The keys of this API.",
+    "Audit": "Who changed keys and prices.",
     "Server": "The server itself.",
 }
 
@@ -79,10 +81,11 @@ def document(settings: Settings) -> dict[str, Any]:
             **_projects(),
             **_users(),
             **_keys(),
+            **audit_paths(_paged()),
             **_server(),
         },
         "components": {
-            "schemas": components() | price_components(),
+            "schemas": components() | price_components() | audit_components(),
             "headers": answer_headers(),
             "responses": {error.__name__: error_answer(error) for error in (*BODY_ERRORS, NotFoundError)},
             "securitySchemes": {
@@ -271,13 +274,13 @@ def _change(
     )
 
 
-def _paged(extra: Schema) -> list[Schema]:
+def _paged(*extra: Schema) -> list[Schema]:
     limit: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": DEFAULT_LIMIT}
     after: Schema = {"type": "string", "pattern": NO_NUL}
     return [
         query_parameter("limit", limit, "Most entries on a page."),
         query_parameter("after", after, "`last_id` of the page before."),
-        extra,
+        *extra,
     ]
 
 

@@ -190,14 +190,14 @@ class Organization:
 
     async def create_key(self, request: Request) -> Response:
         """`POST /v1/organization/admin_api_keys`; the only answer that shows the key's value."""
-        await self._services.authenticator.require(request, MANAGE)
+        by = await self._services.authenticator.require(request, MANAGE)
         take(request)
         body = await read_object(request, NEW_KEY, self._limit)
         now = int(self._services.clock())
         lifetime = body["expires_in_seconds"]
         expires_at = None if lifetime is None else now + lifetime
         made, value = await run_sync(
-            lambda: self._registry.create_key(body["name"], body["scopes"], expires_at=expires_at, now=now)
+            lambda: self._registry.create_key(body["name"], body["scopes"], expires_at=expires_at, actor=by.id, now=now)
         )
         return json_response({**_key(made), "value": value})
 
@@ -210,10 +210,10 @@ class Organization:
 
     async def delete_key(self, request: Request) -> Response:
         """`DELETE /v1/organization/admin_api_keys/{key_id}`; when it is answered, the key no longer works."""
-        await self._services.authenticator.require(request, MANAGE)
+        by = await self._services.authenticator.require(request, MANAGE)
         take(request)
         key_id, now = _id(request, "key_id"), int(self._services.clock())
-        revoked = await run_sync(lambda: self._registry.revoke_key(key_id, now=now))
+        revoked = await run_sync(lambda: self._registry.revoke_key(key_id, actor=by.id, now=now))
         _found(revoked or None, request, "key_id")
         self._services.authenticator.forget(key_id)
         return json_response({"object": "organization.admin_api_key.deleted", "id": key_id, "deleted": True})

@@ -237,7 +237,7 @@ def repricing(services: Services, prices: PriceServices) -> Handler:
     """`POST /v1/reprice`: the difference that today's prices make to past usage; with `apply` they hold for it."""
 
     async def handle(request: Request) -> Response:
-        await services.authenticator.require(request, MANAGE)
+        by = (await services.authenticator.require(request, MANAGE)).id
         given = await read_object(request, REPRICE, services.settings.max_body_bytes)
         now = int(services.clock())
         query = window(*_days(given, now + services.settings.max_future_seconds), given["model"])
@@ -245,7 +245,7 @@ def repricing(services: Services, prices: PriceServices) -> Handler:
             raise InvalidRequestError(
                 "Missing required field: 'reason', why past costs change.", param="reason", code="missing_field"
             )
-        return json_response(await in_slot(services, lambda: _reprice(services, prices, query, given, now)))
+        return json_response(await in_slot(services, lambda: _reprice(services, prices, query, given, now, by)))
 
     return handle
 
@@ -268,8 +268,8 @@ def _days(given: Mapping[str, Any], latest: int) -> tuple[int, int]:
     return start, end
 
 
-def _reprice(
-    services: Services, prices: PriceServices, query: Query, given: Mapping[str, Any], now: int
+def _reprice(  # noqa: PLR0913, PLR0917 - what is asked, when, and by which key
+    services: Services, prices: PriceServices, query: Query, given: Mapping[str, Any], now: int, by: str
 ) -> dict[str, Any]:
     cards = [
         card
@@ -282,7 +282,7 @@ def _reprice(
     revision = None
     if given["apply"] and made.changes:
         changes = [(change.card.card_id, change.prices) for change in made.changes]
-        revision = prices.rate_cards.revise(changes, given["reason"], now=now)
+        revision = prices.rate_cards.revise(changes, given["reason"], actor=by, now=now)
     return _difference(made, before, after, revision)
 
 

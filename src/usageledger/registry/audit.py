@@ -1,0 +1,89 @@
+"""The trail of who changed keys and prices: appended in the transaction of the change itself, never changed."""
+
+import getpass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import msgspec
+from sqlalchemy import Connection, Row, insert, select
+
+from usageledger.errors import RegistryError, UnknownCursorError
+from usageledger.registry.database import Database
+from usageledger.registry.records import Listing
+from usageledger.registry.tables import TEXT_LENGTH_MAX, audit_log
+
+# The first two are called as the official API calls them.
+AuditType: TypeAlias = Literal["api_key.created", "api_key.deleted", "price.set", "price.revised"]
+AUDIT_TYPES: tuple[AuditType, ...] = get_args(AuditType)
+LOCAL = "local:"  # before the name of the machine's user who ran a command
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change.
+
+    Attributes:
+        number: grows with every entry.
+        effective_at: Unix seconds.
+        actor: the id of the key that made it, or `local:` and the machine's user who ran a command.
+        details: what was changed; never a key's value or digest.
+    """
+
+    number: int
+    effective_at: int
+    type: str
+    actor: str
+    details: Mapping[str, Any]
+
+
+def local_actor() -> str:
+    """The machine's user, for what a command or the server itself does."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        name = "?"
+    return f"{LOCAL}{name}"[:TEXT_LENGTH_MAX]
+
+
+def note(connection: Connection, kind: AuditType, actor: str | None, details: Mapping[str, Any], *, now: int) -> None:
+    """Adds an entry, as part of the transaction that makes the change; without an actor it is the machine's user."""
+    text = msgspec.json.encode(details).decode()
+    row = {"effective_at": now, "type": kind, "actor": actor or local_actor(), "details": text}
+    connection.execute(insert(audit_log), row)
+
+
+class AuditLog:
+    """What was noted. Every method may raise RegistryError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def list(self, *, after: int | None = None, limit: int = 20, types: Sequence[str] = ()) -> Listing[AuditEntry]:
+        """The entries, the newest first.
+
+        Args:
+            after: the number of the last entry of the page before, or None for the first page.
+            limit: entries on the page, 1 or more.
+            types: only entries of these `AUDIT_TYPES`; empty for all.
+
+        Raises:
+            UnknownCursorError: there is no entry `after`.
+            RegistryError: `limit` is below 1.
+        """
+        if limit < 1:
+            raise RegistryError(f"limit must be 1 or more, not {limit}.")
+        query = select(audit_log).order_by(audit_log.c.id.desc()).limit(limit + 1)
+        if types:
+            query = query.where(audit_log.c.type.in_(types))
+        with self._database.read() as connection:
+            if after is not None:
+                if connection.execute(select(audit_log.c.id).where(audit_log.c.id == after)).first() is None:
+                    raise UnknownCursorError("after must be the id of the last entry of the page before.")
+                query = query.where(audit_log.c.id < after)
+            rows = connection.execute(query).all()
+        return Listing(tuple(map(_entry, rows[:limit])), has_more=len(rows) > limit)
+
+
+def _entry(row: Row[Any]) -> AuditEntry:
+    return AuditEntry(row.id, row.effective_at, row.type, row.actor, msgspec.json.decode(row.details))

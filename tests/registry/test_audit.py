@@ -1,0 +1,114 @@
+"""The trail of changes: with each change, in its transaction, and nothing that a key could be made of."""
+
+import getpass
+
+import msgspec
+import pytest
+from sqlalchemy import select
+
+from usageledger.errors import RegistryError, UnknownCursorError
+from usageledger.pricing import Override, Prices, Subject
+from usageledger.registry import AUDIT_TYPES, AuditEntry, Registry
+from usageledger.registry.tables import admin_keys, audit_log, price_overrides, price_revisions
+
+NOW = 1_750_000_000
+SUBJECT = Subject(day=NOW - NOW % 86_400, kind="embeddings", provider="openai", model="m")
+
+
+def entries(registry: Registry) -> list[AuditEntry]:
+    """All of them, oldest first."""
+    return list(reversed(registry.audit_log.list(limit=1000).data))
+
+
+def card(registry: Registry) -> int:
+    return registry.rate_cards.give([(SUBJECT, Prices({}, {}))])[0]
+
+
+def test_each_change_is_noted_with_who_and_what(registry: Registry) -> None:
+    made, value = registry.create_key("ci", ["api.usage.read"], expires_at=NOW + 9, actor="key_a", now=NOW)
+    assert registry.revoke_key(made.id, now=NOW + 1)
+    price = Override("embeddings", "openai", "m", "input_text_tokens", "standard", NOW - NOW % 86_400, 5)
+    registry.rate_cards.set_prices([price, price], now=NOW + 2)
+    revision = registry.rate_cards.revise([(card(registry), Prices({}, {}))], "why", actor="key_b", now=NOW + 3)
+    here = f"local:{getpass.getuser()}"
+    found = entries(registry)
+    assert [(e.effective_at, e.type, e.actor) for e in found] == [
+        (NOW, "api_key.created", "key_a"),
+        (NOW + 1, "api_key.deleted", here),
+        (NOW + 2, "price.set", here),
+        (NOW + 3, "price.revised", "key_b"),
+    ]
+    assert {e.type for e in found} == set(AUDIT_TYPES)
+    shown = {"scopes": ["api.usage.read"], "name": "ci", "expires_at": NOW + 9}
+    assert found[0].details == {"id": made.id, "data": shown}
+    assert found[1].details == {"id": made.id}
+    assert [each["rate"] for each in found[2].details["prices"]] == ["5", "5"]
+    assert found[3].details == {"id": revision.id, "reason": "why", "rate_cards": 1}
+    assert value not in str(found)
+
+
+def test_what_changes_nothing_is_not_noted(registry: Registry) -> None:
+    made, value = registry.create_key("ci", now=NOW)
+    registry.create_key("again", value=value, now=NOW)
+    registry.find_key(value, now=NOW)
+    registry.touch_key(made.id, now=NOW)
+    registry.revoke_key("key_of_nobody", now=NOW)
+    registry.revoke_key(made.id, now=NOW)
+    registry.revoke_key(made.id, now=NOW)
+    with pytest.raises(RegistryError):
+        registry.create_key("again", value=value, now=NOW)
+    card(registry)
+    assert [entry.type for entry in entries(registry)] == ["api_key.created", "api_key.deleted"]
+
+
+def test_a_change_that_cannot_be_noted_does_not_happen(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = registry.create_key("kept", now=NOW)
+    number = card(registry)
+
+    def fail(*_: object, **__: object) -> None:
+        raise RegistryError("no space")
+
+    monkeypatch.setattr("usageledger.registry.audit.note", fail)
+    monkeypatch.setattr("usageledger.registry.prices.note", fail)
+    price = Override("embeddings", "openai", "m", "input_text_tokens", "standard", NOW - NOW % 86_400, 5)
+    for change in (
+        lambda: registry.create_key("lost", now=NOW),
+        lambda: registry.revoke_key(made.id, now=NOW),
+        lambda: registry.rate_cards.set_prices([price], now=NOW),
+        lambda: registry.rate_cards.revise([(number, Prices({}, {}))], "why", now=NOW),
+    ):
+        with pytest.raises(RegistryError, match="no space"):
+            change()
+    with registry._database.read() as connection:
+        assert [row.revoked_at for row in connection.execute(select(admin_keys))] == [None]
+        for table in (price_overrides, price_revisions):
+            assert connection.execute(select(table)).all() == []
+
+
+def test_pages_have_each_entry_once(registry: Registry) -> None:
+    for number in range(7):
+        made, _ = registry.create_key(str(number), now=NOW)
+        if number % 2:
+            registry.revoke_key(made.id, now=NOW)
+    for types, count in (((), 10), (("api_key.deleted",), 3), (("price.set",), 0)):
+        found: list[AuditEntry] = []
+        while True:
+            page = registry.audit_log.list(after=found[-1].number if found else None, limit=3, types=types)
+            found += page.data
+            if not page.has_more:
+                break
+            assert len(page.data) == 3
+        assert len(found) == count
+        assert [entry.number for entry in found] == sorted((entry.number for entry in found), reverse=True)
+        assert not types or {entry.type for entry in found} <= set(types)
+    with pytest.raises(UnknownCursorError):
+        registry.audit_log.list(after=999)
+    with pytest.raises(RegistryError, match="limit must be 1 or more"):
+        registry.audit_log.list(limit=0)
+
+
+def test_details_are_kept_as_json(registry: Registry) -> None:
+    registry.create_key("ü", now=NOW)
+    with registry._database.read() as connection:
+        (row,) = connection.execute(select(audit_log)).all()
+    assert msgspec.json.decode(row.details)["data"]["name"] == "ü"

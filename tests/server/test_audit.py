@@ -1,0 +1,92 @@
+"""`GET /v1/organization/audit_logs`: every change over HTTP names the key that made it."""
+
+import getpass
+
+import pytest
+from openai import OpenAI
+from tests.server.process import running
+from tests.server.support import NOW
+from tests.server.test_auth import bearer
+from tests.server.test_errors import problem
+
+from usageledger.registry import Registry
+
+pytestmark = pytest.mark.anyio
+
+URL = "/v1/organization/audit_logs"
+KEYS = "/v1/organization/admin_api_keys"
+
+
+async def test_changes_over_http_name_their_key(serve, double, registry: Registry, clock):
+    boss, value = registry.create_key("boss", now=NOW - 10)
+    async with serve(double) as server:
+        made = (await server.post(KEYS, json={"name": "ci"}, headers=bearer(value))).json()
+        clock.now += 5
+        await server.request("DELETE", f"{KEYS}/{made['id']}", headers=bearer(value))
+        answer = (await server.get(URL, params={"limit": 2})).json()
+    assert [answer[key] for key in ("object", "has_more")] == ["list", True]
+    deleted, created = answer["data"]
+    assert (answer["first_id"], answer["last_id"]) == (deleted["id"], created["id"])
+    assert created == {
+        "object": "organization.audit_log",
+        "id": created["id"],
+        "type": "api_key.created",
+        "effective_at": NOW,
+        "actor": {"type": "api_key", "api_key": {"id": boss.id}},
+        "api_key.created": {
+            "id": made["id"],
+            "data": {"scopes": made["scopes"], "name": "ci", "expires_at": None},
+        },
+    }
+    assert deleted["type"] == "api_key.deleted"
+    assert deleted["effective_at"] == NOW + 5
+    assert deleted["api_key.deleted"] == {"id": made["id"]}
+    assert made["value"] not in str(answer)
+
+
+async def test_pages_and_types(serve, double, registry: Registry):
+    for number in range(5):
+        registry.revoke_key(registry.create_key(str(number), now=NOW)[0].id, now=NOW)
+    async with serve(double) as server:
+        found: list[str] = []
+        after: dict[str, str] = {}
+        while True:
+            page = (await server.get(URL, params={"limit": 2, "event_types[]": "api_key.deleted"} | after)).json()
+            found += [entry["id"] for entry in page["data"]]
+            if not page["has_more"]:
+                break
+            after = {"after": page["last_id"]}
+        everything = (await server.get(URL, params={"event_types": "api_key.deleted,api_key.created"})).json()
+        nothing = (await server.get(URL, params={"event_types": "price.set"})).json()
+    assert len(found) == len(set(found)) == 5
+    assert len(everything["data"]) == 11  # the server's own key too
+    assert everything["data"][-1]["actor"] == {"type": "local", "local": {"user": getpass.getuser()}}
+    assert (nothing["data"], nothing["first_id"], nothing["has_more"]) == ([], None, False)
+
+
+@pytest.mark.parametrize(
+    ("params", "param"),
+    [
+        ({"event_types": "api_key.made"}, "event_types"),
+        ({"after": "audit_log-99999"}, "after"),
+        ({"after": "key_1"}, "after"),
+        ({"limit": "0"}, "limit"),
+        ({"before": "audit_log-1"}, "before"),
+    ],
+)
+async def test_what_is_refused(serve, double, params, param):
+    async with serve(double) as server:
+        problem(await server.get(URL, params=params), 400, param=param)
+
+
+def test_the_official_client_reads_it(tmp_path):
+    with running(tmp_path) as server:
+        client = OpenAI(base_url=f"{server.url}/v1", admin_api_key=server.key, api_key="unused")
+        made = client.admin.organization.admin_api_keys.create(name="ci")
+        listed = list(client.admin.organization.audit_logs.list(limit=1))
+        client.close()
+    assert [entry.type for entry in listed] == ["api_key.created"] * 2
+    assert listed[0].actor is not None
+    assert listed[0].actor.type == "api_key"
+    assert listed[0].api_key_created is not None
+    assert listed[0].api_key_created.id == made.id
