@@ -67,7 +67,23 @@ def test_help_loads_nothing_heavy(environment: dict[str, str], arguments: list[s
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("", {"audit", "costs", "demo", "explain", "ingest", "login", "logout", "serve", "verify", *GROUPS}),
+        (
+            "",
+            {
+                "audit",
+                "backup",
+                "costs",
+                "demo",
+                "explain",
+                "ingest",
+                "login",
+                "logout",
+                "restore",
+                "serve",
+                "verify",
+                *GROUPS,
+            },
+        ),
         ("usage ", {meter.kind for meter in METERS}),
         ("usage images --size 10", {"1024x1024", "1024x1792"}),
         ("usage images --group-by mo", {"model"}),

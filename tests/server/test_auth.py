@@ -24,6 +24,7 @@ NEEDS = {
     "/v1/reprice": {"POST": {"api.management"}},
     "/v1/facets": {"GET": {"api.usage.read"}},
     "/v1/organization/projects": {"GET": {"api.usage.read", "api.management"}, "POST": {"api.management"}},
+    "/v1/backup": {"POST": {"api.management"}},
     "/v1/organization/audit_logs": {"GET": {"api.management"}},
     "/v1/organization/users": {"GET": {"api.usage.read", "api.management"}},
     "/v1/organization/admin_api_keys": {m: {"api.management"} for m in ("GET", "POST", "DELETE")},
@@ -51,7 +52,7 @@ def bearer(value: str) -> dict[str, str]:
 async def test_the_walk_finds_every_kind_of_route(serve, double):
     async with serve(double) as server:
         found = set(addresses(server))
-    assert len({path for _, path in found}) == 29
+    assert len({path for _, path in found}) == 30
     assert ("DELETE", "/v1/organization/admin_api_keys/x") in found
     assert ("POST", "/v1/organization/projects/x") in found
 

@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from usageledger import __version__
 from usageledger.cli import (
     audit,
+    backup,
     costs,
     demo,
     explain,
@@ -25,6 +26,7 @@ from usageledger.cli import (
     prices,
     profiles,
     reprice,
+    restore,
     serve,
     unpriced,
     usage,
@@ -49,6 +51,8 @@ app.command(epilog=demo.EPILOG, rich_help_panel=RUN)(demo.demo)
 app.command(epilog=verify.EPILOG, rich_help_panel=RUN)(verify.verify)
 app.add_typer(keys.app, name="keys", rich_help_panel=RUN)
 app.command(epilog=audit.EPILOG, rich_help_panel=RUN)(audit.audit)
+app.command(epilog=backup.EPILOG, rich_help_panel=RUN)(backup.backup)
+app.command(epilog=restore.EPILOG, rich_help_panel=RUN)(restore.restore)
 prices.app.command(epilog=price_show.EPILOG)(price_show.show)
 prices.app.command(epilog=unpriced.EPILOG, rich_help_panel=USE)(unpriced.unpriced)
 prices.app.command(epilog=reprice.DIFF_EPILOG, rich_help_panel=USE)(reprice.diff)

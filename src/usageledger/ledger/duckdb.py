@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from usageledger.errors import InvalidRequestError, LedgerUnavailableError, LedgerVersionError
 from usageledger.ledger import answers, checks, costs, deltas, duplicates, facets, journal, sql, upkeep
+from usageledger.ledger.backup import copy_database
 from usageledger.ledger.connection import cannot_open, deadline, first_line, refuse_another
 from usageledger.ledger.engine import Engine
 from usageledger.ledger.protocol import CardUse, Facet, Outcome, StoredEvent, Unpriced
@@ -363,6 +364,15 @@ class DuckDBLedger:
     def quantities(self, start: int, end: int) -> list[tuple[int, str, int]]:
         """See `Ledger.quantities`."""
         return checks.quantities(self._read, start, end)
+
+    def backup(self, file: Path) -> None:
+        """See `Ledger.backup`."""
+        try:
+            with self._engine.cursor() as cursor:
+                copy_database(cursor, file)
+        except duckdb.Error as error:
+            self._engine.note(error)
+            raise LedgerUnavailableError(f"The ledger could not be backed up: {first_line(error)}") from error
 
     def ready(self) -> bool:
         """See `Ledger.ready`."""

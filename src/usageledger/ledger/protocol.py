@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -185,6 +186,14 @@ class Ledger(Protocol):
 
     def quantities(self, start: int, end: int) -> list[tuple[int, str, int]]:
         """(`rate_id`, part, quantity) of the events themselves between these times; a size is a row for each hour."""
+        ...
+
+    def backup(self, file: Path) -> None:
+        """Copies everything, as it is at one moment, to a new file, while others read and write.
+
+        Raises:
+            LedgerUnavailableError: it could not be read, or the file not be written.
+        """
         ...
 
     def ready(self) -> bool:

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,21 @@ class Database:
                 yield connection
         except (SQLAlchemyError, sqlite3.Error, UnicodeError, OverflowError) as error:
             # Without the cause: a driver's message may hold the values of the row.
+            raise registry_error(error, self.place) from None
+
+    def backup(self, file: Path) -> None:
+        """Copy a SQLite database to a new file, readable by its owner only. Raises RegistryError."""
+        if self._engine.dialect.name != "sqlite":
+            raise RegistryError(f"The registry {self.place} is no file: back it up with pg_dump.")
+        _make_file(file)
+        try:
+            source = self._engine.raw_connection()
+            try:
+                with closing(sqlite3.connect(file)) as target:
+                    source.driver_connection.backup(target)  # type: ignore[union-attr]  # it is open
+            finally:
+                source.close()
+        except (SQLAlchemyError, sqlite3.Error) as error:
             raise registry_error(error, self.place) from None
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets as randomness
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -69,6 +70,10 @@ class Registry:
     def close(self) -> None:
         """Close the database; closing again does nothing."""
         self._database.close()
+
+    def backup(self, file: Path) -> None:
+        """Copy the whole registry, as it is at one moment, to a new file; only a registry in a file can be."""
+        self._database.backup(file)
 
     # Keys
 

@@ -29,6 +29,7 @@ from usageledger.pricing.book import PriceBook
 from usageledger.registry import Registry
 from usageledger.server.audit import audit_routes
 from usageledger.server.auth import Authenticator
+from usageledger.server.backup import backup_routes, remove_left_backups
 from usageledger.server.cache import BucketCache
 from usageledger.server.costs import cost_routes
 from usageledger.server.facets import facet_routes
@@ -69,6 +70,7 @@ def create_app(
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         if given := await anyio.to_thread.run_sync(ledger.give_cards, giver.cards):
             logger.info("gave rate cards to %d events that were kept before there were any", given)
+        await anyio.to_thread.run_sync(remove_left_backups, settings)
         services.ingest.start()
         try:
             yield
@@ -84,6 +86,7 @@ def create_app(
             *facet_routes(services, registry),
             *organization_routes(services, registry),
             *audit_routes(services, registry),
+            *backup_routes(services, registry),
             *openapi_routes(settings),
         ],
         lifespan=lifespan,

@@ -16,6 +16,7 @@ from usageledger.errors import NotFoundError, RequestError
 from usageledger.events import LONGEST_NAME
 from usageledger.meters import COSTS, FACETS, METERS, Meter
 from usageledger.server.audit import audit_components, audit_paths
+from usageledger.server.backup import backup_paths
 from usageledger.server.costs import UNPRICED_HEADER
 from usageledger.server.facets import DEFAULT_FACETS, MOST_FACETS
 from usageledger.server.http import JSON_TYPES, LINES_TYPES
@@ -82,6 +83,7 @@ def document(settings: Settings) -> dict[str, Any]:
             **_users(),
             **_keys(),
             **audit_paths(_paged()),
+            **backup_paths(),
             **_server(),
         },
         "components": {
