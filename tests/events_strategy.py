@@ -98,10 +98,19 @@ def wires(usage: Usage) -> st.SearchStrategy[dict[str, Any]]:
     return st.sampled_from(FORMS).map(lambda form: wire(usage, form))
 
 
+def limits(width: str) -> st.SearchStrategy[int]:
+    """How many buckets a page may have."""
+    return st.integers(1, most_buckets(width))
+
+
+def most_buckets(width: str) -> int:
+    return 1 if width == "all" else 31
+
+
 @st.composite
 def windows(draw: st.DrawFn, width: str, buckets: int = 40, near: Sequence[Usage] = ()) -> tuple[int, int]:
     """A window that touches few buckets; its ends are aligned or not, and close to events or not."""
-    seconds = WIDTHS[width]
+    seconds = min(WIDTHS[width], DAY)
     edges = [usage.timestamp + off for usage in near for off in (0, 1, -60, -1800, -3 * 3600)]
     start = draw(st.sampled_from(edges)) if edges and draw(st.booleans()) else draw(st.integers(START - DAY, END + DAY))
     if draw(st.booleans()):

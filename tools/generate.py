@@ -15,7 +15,7 @@ import msgspec
 
 from tools import cli_help, client_code
 from usageledger.events import FIELDS, LARGEST_COUNT, LONGEST_ID, LONGEST_NAME, Field
-from usageledger.meters import COSTS, METERS, Dimension, Measure, Meter, Width
+from usageledger.meters import COSTS, METERS, WHOLE, Dimension, Measure, Meter, Width
 from usageledger.query import MOST_FILTER_VALUES, TOKEN_SECONDS
 from usageledger.server.http import MOST_PARAMETERS
 from usageledger.server.ingest import MOST_ERRORS_LISTED
@@ -166,7 +166,15 @@ def every_query() -> str:
         "`1d`), `group_by`, `limit`, `page`, and the filters of the kind; of costs also `as_of` (ours).\n\n"
     )
     for widths, names in sharing.items():
-        rows = ((code(w.name), f"{w.seconds:,}", f"{w.default_limit:,}", f"{w.max_limit:,}") for w in widths)
+        rows = (
+            (
+                code(w.name),
+                "the whole window" if w is WHOLE else f"{w.seconds:,}",
+                f"{w.default_limit:,}",
+                f"{w.max_limit:,}",
+            )
+            for w in widths
+        )
         titles = ("`bucket_width`", "seconds", "`limit` when absent", "`limit` at most")
         of = "Of every kind of usage" if len(names) == len(METERS) else f"Of {', '.join(names)}"
         text += f"{of}:\n\n{table(titles, rows)}\n"

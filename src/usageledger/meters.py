@@ -19,6 +19,11 @@ class Width:
     default_limit: int
     max_limit: int
 
+    @property
+    def snap_seconds(self) -> int:
+        """What the windows of costs are widened to: whole buckets, and whole days where one bucket is everything."""
+        return min(self.seconds, DAY_SECONDS)
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -114,7 +119,10 @@ def _unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-USAGE_WIDTHS = (Width("1m", 60, 60, 1440), Width("1h", 3600, 24, 168), Width("1d", 86400, 7, 31))
+DAY_SECONDS = 86_400
+# Ours: the whole window is one bucket. As a width it is longer than time is, and a whole number of days.
+WHOLE = Width("all", 10_000_000 * DAY_SECONDS, 1, 1)
+USAGE_WIDTHS = (Width("1m", 60, 60, 1440), Width("1h", 3600, 24, 168), Width("1d", DAY_SECONDS, 7, 31), WHOLE)
 
 PROJECT = Dimension("project_id", "The project that the usage belongs to.", filter="project_ids")
 USER = Dimension("user_id", "The user who caused the usage.", filter="user_ids")
@@ -281,7 +289,7 @@ COSTS = Meter(
         replace(MODEL, extension=True),
         Dimension("kind", "The kind of usage that was paid for.", extension=True),
     ),
-    widths=(Width("1h", 3600, 24, 168), Width("1d", 86400, 7, 180)),
+    widths=(Width("1h", 3600, 24, 168), Width("1d", DAY_SECONDS, 7, 180), WHOLE),
     priced=True,
 )
 

@@ -33,7 +33,7 @@ from usageledger.buckets import (
 )
 from usageledger.errors import InvalidRequestError, PageTokenError
 from usageledger.events import did_you_mean
-from usageledger.meters import Dimension, Meter, Width
+from usageledger.meters import WHOLE, Dimension, Meter, Width
 
 TOKEN_SECONDS = 24 * 3600
 MOST_FILTER_VALUES = 1000
@@ -178,7 +178,7 @@ def _single(given: dict[str, list[str]], name: str) -> str | None:
 
 def _query(meter: Meter, given: dict[str, list[str]], now: int, limit: str | None) -> Query:
     width = _width(meter, _single(given, "bucket_width"))
-    timezone = _timezone(_single(given, "timezone"), width)
+    timezone = _timezone(meter, _single(given, "timezone"), width)
     latest = LATEST_LOCAL_TIME if timezone else LATEST_TIME
     start = read_time("start_time", _single(given, "start_time"), latest)
     if start is None:
@@ -193,7 +193,7 @@ def _query(meter: Meter, given: dict[str, list[str]], now: int, limit: str | Non
     open_ended = end is None
     end = max(start, now) if end is None else end
     if meter.priced:
-        start, end = widen(start, end, width.seconds, timezone)
+        start, end = widen(start, end, width.snap_seconds, timezone)
     return Query(
         meter=meter,
         start_time=start,
@@ -205,7 +205,7 @@ def _query(meter: Meter, given: dict[str, list[str]], now: int, limit: str | Non
         limit=_limit(limit, width),
         page_start=start,
         as_of=read_time("as_of", _single(given, "as_of")),
-        timezone=timezone,
+        timezone=None if width is WHOLE else timezone,
     )
 
 
@@ -241,7 +241,7 @@ def _width(meter: Meter, text: str | None) -> Width:
     return meter.width(text)
 
 
-def _timezone(text: str | None, width: Width) -> str | None:
+def _timezone(meter: Meter, text: str | None, width: Width) -> str | None:
     if text is None:
         return None
     name = zones().get(text.lower())
@@ -252,7 +252,8 @@ def _timezone(text: str | None, width: Width) -> str | None:
             param="timezone",
             code="invalid_value",
         )
-    if width.name != "1d":
+    # Costs of a whole window are those of whole days, so there a zone has a meaning too.
+    if width.name != "1d" and not (meter.priced and width is WHOLE):
         raise InvalidRequestError(
             f"Invalid 'timezone': '{name}' with a 'bucket_width' of '{width.name}'. Only buckets of '1d' are cut by a "
             "time zone: leave one of the two out.",

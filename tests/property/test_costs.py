@@ -235,6 +235,26 @@ def test_costs_by_days_of_a_time_zone(
 
 @settings(max_examples=25)
 @given(history=histories(), seed=st.integers(0, 10**6), data=st.data())
+def test_days_add_up_to_the_whole(engine: Engine, history: list[Usage], seed: int, data: st.DataObject) -> None:
+    model, book = Model(), RandomBook(seed)
+    with priced(engine, book) as ledger:
+        fill(data, ledger, model, history)
+        question = data.draw(questions(model, book), label="question")
+        days = ask(ledger, question | {"width": "1d"}, limit=180)
+        (whole,) = ask(ledger, question | {"width": "all"})
+        assert (whole["start_time"], whole["end_time"]) == (days[0]["start_time"], days[-1]["end_time"])
+        for result in whole["results"]:
+            same = [
+                day for bucket in days for day in bucket["results"] if all(day[n] == result[n] for n in question["by"])
+            ]
+            assert total(same) == Decimal(result["amount"]["value"])
+            if "line_item" in question["by"]:
+                assert sum(Decimal(day["quantity"]) for day in same) == Decimal(result["quantity"])
+        assert total(whole["results"]) == total([result for bucket in days for result in bucket["results"]])
+
+
+@settings(max_examples=25)
+@given(history=histories(), seed=st.integers(0, 10**6), data=st.data())
 def test_what_is_not_in_costs_is_unpriced(engine: Engine, history: list[Usage], seed: int, data: st.DataObject) -> None:
     model, book = Model(), RandomBook(seed)
     with priced(engine, book) as ledger:

@@ -8,6 +8,7 @@ import pytest
 from tests.server.support import NOW, LedgerDouble, event
 from tests.server.test_errors import problem
 
+from usageledger.meters import COSTS, METERS
 from usageledger.pages import Aggregate
 
 pytestmark = pytest.mark.anyio
@@ -94,7 +95,10 @@ async def test_the_meters_are_the_table(serve, double):
         answer = (await server.get("/v1/meters")).json()
     assert answer["object"] == "list"
     by_kind = {meter["kind"]: meter for meter in answer["data"]}
-    assert len(by_kind) == 11
+    assert list(by_kind) == [meter.kind for meter in (*METERS, COSTS)]
+    assert [kind for kind, meter in by_kind.items() if meter["priced"]] == ["costs"]
+    assert by_kind["costs"]["measures"][1]["unit_field"] == "quantity_unit"
+    assert [m["name"] for m in by_kind["images"]["measures"] if m["required"]] == ["images"]
     calls = by_kind["web_search_calls"]
     assert calls["path"] == "/v1/organization/usage/web_search_calls"
     assert calls["result_object"] == "organization.usage.web_searches.result"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from usageledger.buckets import LATEST_TIME
 from usageledger.meters import (
     COSTS,
     DIMENSIONS,
@@ -29,9 +30,10 @@ RECORDED_COMPLETIONS = [
 ]
 
 ALL = (*METERS, COSTS)
-# What costs have beyond the official API.
-OUR_COSTS = {"filters": {"user_ids", "models"}, "widths": {"1h"}, "groupings": {"model", "kind"}}
-NOTHING: dict[str, set[str]] = {"filters": set(), "widths": set(), "groupings": set()}
+# What we have beyond the official API.
+OUR_COSTS = {"filters": {"user_ids", "models"}, "widths": {"1h", "all"}, "groupings": {"model", "kind"}}
+OUR_USAGE: dict[str, set[str]] = {"filters": set(), "widths": {"all"}, "groupings": set()}
+WHOLE = ("all", 864_000_000_000, 1, 1)
 SINGLE_PARAMETERS = {"start_time": "int", "end_time": "int", "limit": "int", "page": "str"}
 
 
@@ -75,7 +77,7 @@ def parameter_differences(meter: Meter) -> Iterator[str]:
     endpoint = CONTRACT["endpoints"][meter.kind]
     if meter.path != endpoint["path"]:
         yield f"path: {meter.path} instead of {endpoint['path']}"
-    extra = OUR_COSTS if meter is COSTS else NOTHING
+    extra = OUR_COSTS if meter is COSTS else OUR_USAGE
     assert extra["groupings"] == {d.name for d in meter.dimensions if d.extension}
     filters = {d.filter: d for d in meter.dimensions if d.filter and d.filter not in extra["filters"]}
     ours = {*SINGLE_PARAMETERS, "bucket_width", "group_by", *filters}
@@ -176,12 +178,21 @@ def test_usage_widths_and_limits(meter: Meter) -> None:
         ("1m", 60, 60, 1440),
         ("1h", 3600, 24, 168),
         ("1d", 86400, 7, 31),
+        WHOLE,
     ]
 
 
 def test_costs_have_days_and_our_hours() -> None:
     widths = [(w.name, w.seconds, w.default_limit, w.max_limit) for w in COSTS.widths]
-    assert widths == [("1h", 3600, 24, 168), ("1d", 86400, 7, 180)]
+    assert widths == [("1h", 3600, 24, 168), ("1d", 86400, 7, 180), WHOLE]
+
+
+def test_the_widest_bucket_holds_every_time() -> None:
+    """It begins at 0 and ends after the last second that there is, and days fit into it: sums by day answer it."""
+    _, seconds, default, most = WHOLE
+    assert seconds > LATEST_TIME
+    assert seconds % 86400 == 0
+    assert (default, most) == (1, 1)
 
 
 # --- the rules that the rows keep --------------------------------------------------------------------------------

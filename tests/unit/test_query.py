@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.events_strategy import Place, filters, groupings, local_windows, meters, parameters, places, windows
+from tests.events_strategy import Place, filters, groupings, limits, local_windows, meters, parameters, places, windows
 from tests.model import WIDTHS
 from tests.samples import DAY, NOW, SECRET, TODAY, ask
 
-from usageledger.buckets import LATEST_TIME, split, split_days
+from usageledger.buckets import LATEST_TIME, Bucket, split, split_days
 from usageledger.errors import InvalidRequestError, PageTokenError
 from usageledger.meters import COSTS, METER_BY_KIND, METERS, Dimension, Meter, Width
 from usageledger.query import MOST_FILTER_VALUES, TOKEN_SECONDS, Query, page_token, parse
@@ -219,13 +219,24 @@ def test_costs_do_not_come_by_the_minute() -> None:
     assert refused(COSTS, START, ("bucket_width", "1m"))[:2] == ("invalid_value", "bucket_width")
 
 
-@pytest.mark.parametrize(("width", "seconds"), [("1d", DAY), ("1h", 3600)])
+@pytest.mark.parametrize(("width", "seconds"), [("1d", DAY), ("1h", 3600), ("all", DAY)])
 def test_windows_of_costs_snap_outward(width: str, seconds: int) -> None:
     base = ("bucket_width", width)
     query = read(COSTS, ("start_time", str(TODAY + 1)), ("end_time", str(TODAY + seconds + 1)), base)
     assert (query.start_time, query.page_start, query.end_time) == (TODAY, TODAY, TODAY + 2 * seconds)
     query = read(COSTS, ("start_time", str(TODAY)), ("end_time", str(TODAY + seconds)), base)
     assert (query.start_time, query.end_time) == (TODAY, TODAY + seconds)
+
+
+@pytest.mark.parametrize("meter", ALL, ids=name_of)
+def test_a_whole_window_is_one_bucket(meter: Meter) -> None:
+    """Days of costs are whole ones; usage begins and ends where the window does."""
+    query = read(
+        meter, ("start_time", str(TODAY - 400 * DAY + 1)), ("end_time", str(TODAY - 1)), ("bucket_width", "all")
+    )
+    ends = (TODAY - 400 * DAY, TODAY) if meter.priced else (TODAY - 400 * DAY + 1, TODAY - 1)
+    assert query.buckets == (Bucket(*ends),)
+    assert query.next_start is None
 
 
 def test_commas_of_line_items_have_a_space_behind() -> None:
@@ -608,7 +619,7 @@ def test_pages_concatenate_to_one_larger_query(meter: Meter, data: st.DataObject
     start, end = data.draw(windows(width, buckets=60))
     chosen = parameters(data.draw(filters(meter)))
     group_by = data.draw(groupings(meter))
-    limit = data.draw(st.integers(1, 31))
+    limit = data.draw(limits(width))
     query = ask(meter.kind, start, end, width, limit=limit, group_by=group_by, **chosen)
     whole = split(start, end, WIDTHS[width], 10**9)
     found: list[Any] = []

@@ -14,6 +14,7 @@ from tests.events_strategy import (
     groupings,
     local_windows,
     meters,
+    most_buckets,
     parameters,
     places,
     windows,
@@ -32,7 +33,7 @@ SECONDS = {rollup.table: rollup.seconds for rollup in (*ROLLUPS, DELTAS)} | {"ev
 
 
 def read(width: str, start: int, end: int, **parameters: object) -> list[Source]:
-    return sources_of(ask("completions", START + start, START + end, width, limit=31, **parameters))
+    return sources_of(ask("completions", START + start, START + end, width, limit=most_buckets(width), **parameters))
 
 
 def sources_of(query: Query) -> list[Source]:
@@ -128,7 +129,7 @@ def test_sources_cover_the_window_once(meter: Meter, data: st.DataObject) -> Non
     window = data.draw(windows(width, buckets=31))
     chosen = data.draw(filters(meter))
     group_by = data.draw(groupings(meter))
-    query = ask(meter.kind, *window, width, group_by=group_by, limit=31, **parameters(chosen))
+    query = ask(meter.kind, *window, width, group_by=group_by, limit=most_buckets(width), **parameters(chosen))
     covered_once(query, {*group_by, *chosen})
 
 
@@ -178,7 +179,7 @@ def test_every_value_of_a_request_is_bound(meter: Meter, data: st.DataObject) ->
     chosen = {
         d.name: ["it's; DROP TABLE events --"] for d in meter.filters if not d.values and not d.flag and d.on_wire
     }
-    query = ask(meter.kind, *window, width, limit=31, **parameters(chosen))
+    query = ask(meter.kind, *window, width, limit=most_buckets(width), **parameters(chosen))
     found = aggregate(query, 10)
     assert found
     statement, arguments = found

@@ -28,8 +28,8 @@ __all__ = [
     "WebSearchCallsGrouping",
 ]
 
-BucketWidth: TypeAlias = Literal["1m", "1h", "1d"]
-CostsBucketWidth: TypeAlias = Literal["1h", "1d"]
+BucketWidth: TypeAlias = Literal["1m", "1h", "1d", "all"]
+CostsBucketWidth: TypeAlias = Literal["1h", "1d", "all"]
 CompletionsGrouping: TypeAlias = Literal[
     "project_id", "user_id", "api_key_id", "model", "batch", "service_tier", "api_source"
 ]
@@ -77,14 +77,14 @@ class UsageAPI(SyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
             models: Only usage of these models.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -132,14 +132,14 @@ class UsageAPI(SyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
             models: Only usage of these models.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -184,11 +184,11 @@ class UsageAPI(SyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -234,7 +234,7 @@ class UsageAPI(SyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
@@ -242,7 +242,7 @@ class UsageAPI(SyncClient):
             batch: Only usage of batch jobs, or with False only other usage.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -293,8 +293,8 @@ class UsageAPI(SyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1h` or `1d`; `1d` by default. `1h` is UsageLedger's own; OpenAI's server
-                does not know it.
+            bucket_width: Width of a bucket: `1h`, `1d` or `all`; `1d` by default. `1h` and `all` is UsageLedger's own;
+                OpenAI's server does not know it.
             project_ids: Only costs of these projects.
             user_ids: Only costs of these users. UsageLedger's own; OpenAI's server does not know it.
             line_items: Only costs of these line items.
@@ -302,7 +302,8 @@ class UsageAPI(SyncClient):
             models: Only costs of these models. UsageLedger's own; OpenAI's server does not know it.
             group_by: What results are told apart by; one result for all, where it is not given. `model` and `kind` are
                 UsageLedger's own; OpenAI's server does not know it.
-            limit: Most buckets on a page: by default 24 of `1h` (at most 168), 7 of `1d` (at most 180).
+            limit: Most buckets on a page: by default 24 of `1h` (at most 168), 7 of `1d` (at most 180), 1 of `all` (at
+                most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             as_of: Answer by the prices that held at this time. UsageLedger's own; OpenAI's server does not know it.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
@@ -354,7 +355,7 @@ class UsageAPI(SyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
@@ -362,7 +363,7 @@ class UsageAPI(SyncClient):
             batch: Only usage of batch jobs, or with False only other usage.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -411,14 +412,14 @@ class UsageAPI(SyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
             models: Only usage of these models.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -466,14 +467,14 @@ class UsageAPI(SyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
             vector_store_ids: Only usage of these vector stores.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -523,7 +524,7 @@ class UsageAPI(SyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
@@ -533,7 +534,7 @@ class UsageAPI(SyncClient):
             sources: Only usage of these sources.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -583,14 +584,14 @@ class UsageAPI(SyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
             models: Only usage of these models.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -635,11 +636,11 @@ class UsageAPI(SyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -685,7 +686,7 @@ class UsageAPI(SyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
@@ -693,7 +694,7 @@ class UsageAPI(SyncClient):
             context_levels: Only usage of these context levels.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -750,14 +751,14 @@ class AsyncUsageAPI(AsyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
             models: Only usage of these models.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -805,14 +806,14 @@ class AsyncUsageAPI(AsyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
             models: Only usage of these models.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -857,11 +858,11 @@ class AsyncUsageAPI(AsyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -907,7 +908,7 @@ class AsyncUsageAPI(AsyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
@@ -915,7 +916,7 @@ class AsyncUsageAPI(AsyncClient):
             batch: Only usage of batch jobs, or with False only other usage.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -966,8 +967,8 @@ class AsyncUsageAPI(AsyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1h` or `1d`; `1d` by default. `1h` is UsageLedger's own; OpenAI's server
-                does not know it.
+            bucket_width: Width of a bucket: `1h`, `1d` or `all`; `1d` by default. `1h` and `all` is UsageLedger's own;
+                OpenAI's server does not know it.
             project_ids: Only costs of these projects.
             user_ids: Only costs of these users. UsageLedger's own; OpenAI's server does not know it.
             line_items: Only costs of these line items.
@@ -975,7 +976,8 @@ class AsyncUsageAPI(AsyncClient):
             models: Only costs of these models. UsageLedger's own; OpenAI's server does not know it.
             group_by: What results are told apart by; one result for all, where it is not given. `model` and `kind` are
                 UsageLedger's own; OpenAI's server does not know it.
-            limit: Most buckets on a page: by default 24 of `1h` (at most 168), 7 of `1d` (at most 180).
+            limit: Most buckets on a page: by default 24 of `1h` (at most 168), 7 of `1d` (at most 180), 1 of `all` (at
+                most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             as_of: Answer by the prices that held at this time. UsageLedger's own; OpenAI's server does not know it.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
@@ -1027,7 +1029,7 @@ class AsyncUsageAPI(AsyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
@@ -1035,7 +1037,7 @@ class AsyncUsageAPI(AsyncClient):
             batch: Only usage of batch jobs, or with False only other usage.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -1084,14 +1086,14 @@ class AsyncUsageAPI(AsyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
             models: Only usage of these models.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -1139,14 +1141,14 @@ class AsyncUsageAPI(AsyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
             vector_store_ids: Only usage of these vector stores.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -1196,7 +1198,7 @@ class AsyncUsageAPI(AsyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
@@ -1206,7 +1208,7 @@ class AsyncUsageAPI(AsyncClient):
             sources: Only usage of these sources.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -1256,14 +1258,14 @@ class AsyncUsageAPI(AsyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
             models: Only usage of these models.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -1308,11 +1310,11 @@ class AsyncUsageAPI(AsyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.
@@ -1358,7 +1360,7 @@ class AsyncUsageAPI(AsyncClient):
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
             end_time: End of the window, exclusive; now, where it is not given.
-            bucket_width: Width of a bucket: `1m`, `1h` or `1d`; `1d` by default.
+            bucket_width: Width of a bucket: `1m`, `1h`, `1d` or `all`; `1d` by default.
             project_ids: Only usage of these projects.
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
@@ -1366,7 +1368,7 @@ class AsyncUsageAPI(AsyncClient):
             context_levels: Only usage of these context levels.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
-                most 31).
+                most 31), 1 of `all` (at most 1).
             page: `next_page` of the page before, with all other arguments as they were.
             timezone: IANA name of the time zone that days begin in, such as `Europe/Berlin`; UTC by default.
                 UsageLedger's own; OpenAI's server does not know it.

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from usageledger.errors import OverloadedError
 from usageledger.events import decode
 from usageledger.ledger import Ledger
-from usageledger.meters import METERS, Meter
+from usageledger.meters import COSTS, METERS, Meter
 from usageledger.pages import render, results_json
 from usageledger.query import Query, page_token, parse
 from usageledger.server.auth import Authenticator
@@ -132,7 +132,7 @@ def events(services: Services) -> Handler:
 
 def meters(services: Services) -> Handler:
     """`GET /v1/meters`: the table of meters, for dashboards and tools that build themselves from it."""
-    body: dict[str, Any] = {"object": "list", "data": [_meter(meter) for meter in METERS]}
+    body: dict[str, Any] = {"object": "list", "data": [_meter(meter) for meter in (*METERS, COSTS)]}
 
     async def handle(request: Request) -> Response:
         await services.authenticator.require(request, "api.usage.read")
@@ -148,12 +148,16 @@ def _meter(meter: Meter) -> dict[str, Any]:
         "title": meter.title,
         "path": f"/v1{meter.path}",
         "result_object": meter.object,
-        "measures": [{key: getattr(m, key) for key in ("name", "unit", "doc", "adds")} for m in meter.measures],
+        "measures": [
+            {key: getattr(m, key) for key in ("name", "unit", "doc", "adds", "required", "unit_field")}
+            for m in meter.measures
+        ],
         "dimensions": [
             {"name": d.name, "doc": d.doc, "filter": d.filter, "values": d.values or None, "flag": d.flag}
             for d in meter.groupings
         ],
         "bucket_widths": [asdict(width) for width in meter.widths],
+        "priced": meter.priced,
     }
 
 

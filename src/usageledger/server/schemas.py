@@ -266,7 +266,17 @@ def _error() -> Schema:
 
 
 def _meter_list() -> dict[str, Schema]:
-    measure = answer({"name": TEXT, "unit": TEXT, "doc": TEXT, "adds": {"type": "string", "enum": ["sum", "gauge"]}})
+    unit_field = described(TEXT_OR_NULL, "The result field that names the unit, where it differs between results.")
+    measure = answer(
+        {
+            "name": TEXT,
+            "unit": TEXT,
+            "doc": TEXT,
+            "adds": {"type": "string", "enum": ["sum", "gauge"]},
+            "required": described(FLAG, "Whether every event carries it, or numbers that it follows from."),
+            "unit_field": unit_field,
+        }
+    )
     values: Schema = {"type": ["array", "null"], "items": TEXT, "description": "The documented values, if any."}
     dimension = answer({"name": TEXT, "doc": TEXT, "filter": TEXT_OR_NULL, "values": values, "flag": FLAG})
     width = answer({"name": TEXT, "seconds": COUNT, "default_limit": COUNT, "max_limit": COUNT})
@@ -280,8 +290,9 @@ def _meter_list() -> dict[str, Schema]:
             "measures": {"type": "array", "items": measure},
             "dimensions": {"type": "array", "items": dimension},
             "bucket_widths": {"type": "array", "items": width},
+            "priced": described(FLAG, "Whether it reports amounts: costs do."),
         },
-        "One kind of usage: what it measures and by what it is told apart.",
+        "One kind of usage, or costs: what it measures and by what it is told apart.",
     )
     several = answer({"object": const("list"), "data": {"type": "array", "items": ref("Meter")}})
     return {"Meter": meter, "MeterList": several}
