@@ -15,7 +15,7 @@ help:  ## list the targets
 run: $(VENV)/.run  ## start the server on the embedded ledger; prints its address and, once, an admin key
 	@$(BIN)/usageledger serve
 
-test: check $(NODE_TESTS)/node_modules/.installed $(SERVERS)  ## the whole suite: style, types, tests
+test: check $(NODE_TESTS)/node_modules/.installed $(SERVERS) $(VENV)/.chromium  ## the whole suite: style, types, tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/.dev $(NODE_TESTS)/node_modules/.installed

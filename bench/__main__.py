@@ -22,6 +22,7 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
+from bench.dashboard import dashboard
 from bench.data import DAY, START, Generator, wire_events
 from bench.load import Connection, request_bytes, run
 from usageledger.ledger import open_ledger
@@ -124,6 +125,7 @@ def queries(events: int) -> Iterator[dict[str, Any]]:
                 latencies, length = _query(port, address)
                 yield figure(f"{name}, p50", p(latencies, 50), target, floor, "ms")
                 yield figure(f"  p99, page of {length / 1e6:.1f} MB", p(latencies, 99), None, None, "ms")
+            yield from dashboard(port, KEY, START, START + DAYS * DAY)
             yield figure("disk", size / events, None, None, "bytes/event")
             yield figure("resident memory while serving", _resident_bytes(process.pid) / 2**20, None, None, "MiB")
 

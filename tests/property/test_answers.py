@@ -15,8 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engines import Engine
 from tests.events_strategy import (
-    limits,
-    most_buckets,
     DAY,
     END,
     START,
@@ -26,8 +24,10 @@ from tests.events_strategy import (
     filters,
     groupings,
     histories,
+    limits,
     local_windows,
     meters,
+    most_buckets,
     parameters,
     places,
     usages,

@@ -71,7 +71,7 @@ def tables(url: str) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("version", ["0004", "1000", "ae1027a6acf", "", "0000"])
+@pytest.mark.parametrize("version", ["0005", "1000", "ae1027a6acf", "", "0000"])
 def test_a_version_that_is_not_ours_is_refused(url: str, version: str) -> None:
     open_registry(url).close()
     execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '{version}'")

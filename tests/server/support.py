@@ -142,3 +142,8 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(60):  # so that a defect fails the test and does not hang it
         while not await condition():
             await asyncio.to_thread(lambda: None)
+
+
+def is_of_the_dashboard(route: Route) -> bool:
+    """Whether it is for browsers: its pages, files and sessions are not of the API, and not in its document."""
+    return not route.path.startswith(("/v1/", "/healthz", "/readyz", "/openapi.json", "/metrics"))

@@ -83,7 +83,7 @@ async def test_400_for_a_body_that_is_not_of_its_encoding(serve, double, encodin
 
 async def test_404_for_an_unknown_address(serve, double):
     async with serve(double) as server:
-        for path in ("/v1/organization/usage/completion", "/v1/organization/projects/", "/", "/v1/events/"):
+        for path in ("/v1/organization/usage/completion", "/v1/organization/projects/", "/nowhere", "/v1/events/"):
             response = await server.get(path)
             error = problem(response, 404, type="invalid_request_error", param=None, code="unknown_url")
             assert f"GET {path}" in error["message"]

@@ -296,9 +296,20 @@ def test_only_days_are_cut_by_a_time_zone(meter: Meter, width: Width) -> None:
     if width.name == "1d":
         assert read(meter, *pairs).timezone == "Europe/Berlin"
         return
+    if meter.priced and width.name == "all":
+        return  # below
     code, param, message = refused(meter, *pairs)
     assert (code, param) == ("invalid_value", "timezone")
     assert message.startswith(f"Invalid 'timezone': 'Europe/Berlin' with a 'bucket_width' of '{width.name}'. Only ")
+
+
+def test_a_whole_window_of_costs_is_widened_to_days_of_a_time_zone() -> None:
+    zone, whole = ("timezone", "Asia/Kolkata"), ("bucket_width", "all")
+    midnight = TODAY - 5 * 3600 - 1800  # half past six in the evening, UTC
+    query = read(COSTS, ("start_time", str(midnight)), ("end_time", str(midnight + 2 * DAY)), whole, zone)
+    assert query.buckets == (Bucket(midnight, midnight + 2 * DAY),)
+    query = read(COSTS, ("start_time", str(midnight + 1)), ("end_time", str(midnight + DAY + 1)), whole, zone)
+    assert query.buckets == (Bucket(midnight, midnight + 2 * DAY),)
 
 
 def test_times_in_a_time_zone_at_their_limits() -> None:

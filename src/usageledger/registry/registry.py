@@ -17,6 +17,7 @@ from usageledger.registry.migrations import migrate
 from usageledger.registry.paging import fetch_page
 from usageledger.registry.prices import RateCards
 from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Project, User
+from usageledger.registry.sessions import Sessions
 from usageledger.registry.tables import SECRET_BYTES, TEXT_LENGTH_MAX, admin_keys, projects, secrets, users
 
 KEY_PREFIX = "sk-admin-"
@@ -52,12 +53,14 @@ class Registry:
     Attributes:
         rate_cards: prices, in the same database.
         audit_log: who changed keys and prices.
+        sessions: sign-ins of the dashboard, in the same database.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.rate_cards = RateCards(database)
         self.audit_log = audit.AuditLog(database)
+        self.sessions = Sessions(database)
 
     def __enter__(self) -> Self:
         return self

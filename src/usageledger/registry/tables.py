@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBina
 from sqlalchemy import UniqueConstraint as Unique
 
 # The newest revision in migrations/versions. A registry that says the same opens without Alembic.
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 
 # Our own name, so that a PostgreSQL database may hold another application's Alembic version too.
 VERSION_TABLE = "usageledger_registry_version"
@@ -119,4 +119,13 @@ audit_log = Table(
     Column("type", String(64), nullable=False),
     Column("actor", String(TEXT_LENGTH_MAX), nullable=False),
     Column("details", Text, nullable=False),
+)
+
+# A sign-in of the dashboard; the row is removed when it is signed out.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", LargeBinary(DIGEST_BYTES), primary_key=True),
+    Column("key_id", String(64), ForeignKey("admin_keys.id"), nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
 )

@@ -32,6 +32,7 @@ from usageledger.server.auth import Authenticator
 from usageledger.server.backup import backup_routes, remove_left_backups
 from usageledger.server.cache import BucketCache
 from usageledger.server.costs import cost_routes
+from usageledger.server.dashboard import dashboard_routes
 from usageledger.server.facets import facet_routes
 from usageledger.server.http import SECURITY_HEADERS, STRICT_TRANSPORT, error_response
 from usageledger.server.ingest import Ingest, as_request_error
@@ -88,6 +89,7 @@ def create_app(
             *audit_routes(services, registry),
             *backup_routes(services, registry),
             *openapi_routes(settings),
+            *dashboard_routes(services, registry),
         ],
         lifespan=lifespan,
         exception_handlers=handlers,

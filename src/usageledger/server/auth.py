@@ -1,4 +1,8 @@
-"""Who may do what: `Authorization: Bearer` keys, their scopes, how often each may ask, and who guesses keys."""
+"""Who may do what: `Authorization: Bearer` keys, or sessions of the dashboard, their scopes, how often, who guesses.
+
+A browser adds the session's cookie to whatever request a page makes, so a request by cookie must also show that it was
+made by our own page: it has `PAGE_HEADER`, which no other origin may set, and its origin is ours.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -6,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 from math import ceil
+from urllib.parse import urlsplit
 
 import anyio.to_thread
 from starlette.requests import Request
@@ -16,6 +21,8 @@ from usageledger.settings import Settings
 
 MOST_CACHED_KEYS = 10_000
 MOST_ADDRESSES = 10_000  # remembered with their wrong keys
+SESSION_COOKIE = "usageledger_session"
+PAGE_HEADER = "x-usageledger-dashboard"
 
 
 @dataclass(slots=True)
@@ -35,6 +42,28 @@ class _Bucket:
             return max(1, ceil((1 - self.left) / rate))
         self.left -= 1
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Credential:
+    """What a request shows: the value of a key, or of a session that stands for one; `client` is its address."""
+
+    value: str
+    client: str
+    is_session: bool = False
+
+    @property
+    def digest(self) -> bytes:
+        """By which it is remembered; a session is never taken for a key."""
+        return sha256(f"{self.is_session}:{self.value}".encode()).digest()
+
+    def refusal(self) -> AuthenticationError:
+        """The error where it is unknown, expired, revoked or signed out."""
+        if self.is_session:
+            return AuthenticationError("Your session has ended: sign in again.", code="session_ended")
+        return AuthenticationError(
+            f"Incorrect API key provided: {_masked(self.value)}. You can make a key with `usageledger keys create`."
+        )
 
 
 @dataclass(slots=True)
@@ -63,15 +92,37 @@ class Authenticator:
         self._times_forgotten += 1
         self._entries = {digest: entry for digest, entry in self._entries.items() if entry.key.id != key_id}
 
+    def forget_session(self, value: str) -> None:
+        """Drops a session that was signed out, so that it does not work a moment longer in this process."""
+        self._times_forgotten += 1
+        self._entries.pop(_Credential(value, "", is_session=True).digest, None)
+
     async def require(self, request: Request, *scopes: str) -> AdminKey:
-        """The request's key, which has one of `scopes`.
+        """The request's key, by header or by session, which has one of `scopes`.
 
         Raises:
-            AuthenticationError: no key, or one that is unknown, expired or revoked.
-            PermissionDeniedError: the key has none of the scopes.
+            AuthenticationError: no key, or one that is unknown, expired or revoked; a session that has ended.
+            PermissionDeniedError: the key has none of the scopes, or a page that is not ours asks by cookie.
             RateLimitError: the key has used up its requests for now, or the client too many wrong keys.
         """
-        entry = await self._entry(_bearer(request), client_of(request))
+        session = request.cookies.get(SESSION_COOKIE)
+        if session is None or "authorization" in request.headers:
+            return await self.admit(_bearer(request), client_of(request), *scopes)
+        require_own_page(request)
+        return await self._granted(_Credential(session, client_of(request), is_session=True), scopes)
+
+    async def admit(self, value: str, client: str, *scopes: str) -> AdminKey:
+        """The key with this value, as someone at the address `client` gives it, which has one of `scopes`.
+
+        Raises:
+            AuthenticationError: it is unknown, expired or revoked.
+            PermissionDeniedError: it has none of the scopes.
+            RateLimitError: it has used up its requests, or too many wrong keys came from there.
+        """
+        return await self._granted(_Credential(value, client), scopes)
+
+    async def _granted(self, credential: _Credential, scopes: tuple[str, ...]) -> AdminKey:
+        entry = await self._entry(credential)
         if not set(scopes) & set(entry.key.scopes):
             raise PermissionDeniedError(
                 f"You have insufficient permissions for this operation. Missing scopes: {' or '.join(scopes)}. "
@@ -84,32 +135,21 @@ class Authenticator:
             )
         return entry.key
 
-    async def find(self, value: str, client: str) -> AdminKey:
-        """The key with this value, as someone at the address `client` gives it.
-
-        Raises:
-            AuthenticationError: it is unknown, expired or revoked.
-            RateLimitError: too many wrong keys came from there; this one was not looked at.
-        """
-        return (await self._entry(value, client)).key
-
-    async def _entry(self, value: str, client: str) -> _Entry:
-        now = self._clock()
-        digest = sha256(value.encode()).digest()
+    async def _entry(self, credential: _Credential) -> _Entry:
+        now, digest = self._clock(), credential.digest
         entry = self._entries.get(digest)
         if entry and abs(now - entry.found_at) < self._cache_seconds and not _expired(entry.key, now):
             return entry
-        if entry is None:  # a value that was right before is no guess
-            self._guesses.begin(client, now)
+        guessed = entry is None and not credential.is_session  # a value that was right before is no guess
+        if guessed:
+            self._guesses.begin(credential.client, now)
         forgotten = self._times_forgotten
-        key = await anyio.to_thread.run_sync(self._find, value, int(now))
+        key = await anyio.to_thread.run_sync(self._find, credential, int(now))
         if key is None:
             self._entries.pop(digest, None)
-            raise AuthenticationError(
-                f"Incorrect API key provided: {_masked(value)}. You can make a key with `usageledger keys create`."
-            )
-        if entry is None:
-            self._guesses.was_right(client)
+            raise credential.refusal()
+        if guessed:
+            self._guesses.was_right(credential.client)
         # Another request with this key may have been faster; they share what is left of its requests.
         entry = self._entries.get(digest) or _Entry(key, now, _Bucket(self._per_minute, float(self._per_minute), now))
         if forgotten == self._times_forgotten:  # else it may have been found just before it was revoked
@@ -122,8 +162,9 @@ class Authenticator:
             self._entries.clear()
         self._entries[digest] = entry
 
-    def _find(self, value: str, now: int) -> AdminKey | None:
-        key = self._registry.find_key(value, now=now)
+    def _find(self, credential: _Credential, now: int) -> AdminKey | None:
+        find = self._registry.sessions.find_key if credential.is_session else self._registry.find_key
+        key = find(credential.value, now=now)
         if key:
             self._registry.touch_key(key.id, now=now)
         return key
@@ -170,6 +211,22 @@ def client_of(request: Request) -> str:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
         return str(IPv6Address(int(address) >> 64 << 64))
     return host
+
+
+def require_own_page(request: Request) -> None:
+    """Refuses a request that a page of another origin may have made.
+
+    Raises:
+        PermissionDeniedError: it lacks `PAGE_HEADER`, or its origin is not ours.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    # `Sec-Fetch-Site` is not sent over plain HTTP from elsewhere than this machine; `Host` may be a proxy's own.
+    foreign = site != "same-origin" if site else bool(origin) and urlsplit(origin).netloc != request.headers.get("host")
+    if foreign or PAGE_HEADER not in request.headers:
+        raise PermissionDeniedError(
+            "A session is for the dashboard's own pages. Other programs send a key: Authorization: Bearer YOUR_KEY.",
+            code="foreign_page",
+        )
 
 
 def _bearer(request: Request) -> str:

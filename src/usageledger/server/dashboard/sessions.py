@@ -1,0 +1,82 @@
+"""Signing in and out: a key is exchanged for a session in a cookie that scripts cannot read."""
+
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from usageledger.events import Field
+from usageledger.registry import AdminKey, Registry
+from usageledger.server.auth import SESSION_COOKIE, client_of, require_own_page
+from usageledger.server.http import json_response, read_object
+from usageledger.server.routes import Handler, Services
+
+SESSION_SECONDS = 12 * 3600
+LONGEST_BODY_BYTES = 4096
+SCOPE = "api.usage.read"
+SIGN_IN = (Field("key", Annotated[str, Meta(min_length=1, max_length=512)], (str,), "a string", "the value of a key"),)
+NOT_KEPT = {"cache-control": "no-store"}
+
+
+def session_routes(services: Services, registry: Registry) -> list[Route]:
+    """`/dashboard/session`: who is signed in, sign in, sign out."""
+    handlers: dict[str, Handler] = {
+        "GET": _current(services),
+        "POST": _sign_in(services, registry),
+        "DELETE": _sign_out(services, registry),
+    }
+
+    async def handle(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return [Route("/dashboard/session", handle, methods=list(handlers))]
+
+
+def _current(services: Services) -> Handler:
+    async def handle(request: Request) -> Response:
+        signed_in = SESSION_COOKIE in request.cookies
+        key = await services.authenticator.require(request, SCOPE) if signed_in else None
+        return json_response(_shown(key), headers=NOT_KEPT)
+
+    return handle
+
+
+def _sign_in(services: Services, registry: Registry) -> Handler:
+    async def handle(request: Request) -> Response:
+        require_own_page(request)
+        value = (await read_object(request, SIGN_IN, LONGEST_BODY_BYTES))["key"].strip()
+        key = await services.authenticator.admit(value, client_of(request), SCOPE)
+        now = int(services.clock())
+        expires_at = min(now + SESSION_SECONDS, key.expires_at or now + SESSION_SECONDS)
+        session = await run_sync(lambda: registry.sessions.start(key.id, expires_at=expires_at, now=now))
+        response = json_response(_shown(key), headers=NOT_KEPT)
+        # The browser says by which scheme it came, also where a proxy in front ends TLS.
+        secure = request.headers.get("origin", str(request.url)).startswith("https:")
+        response.set_cookie(
+            SESSION_COOKIE, session, max_age=expires_at - now, secure=secure, httponly=True, samesite="strict"
+        )
+        return response
+
+    return handle
+
+
+def _sign_out(services: Services, registry: Registry) -> Handler:
+    async def handle(request: Request) -> Response:
+        require_own_page(request)
+        value = request.cookies.get(SESSION_COOKIE)
+        if value is not None:
+            await run_sync(registry.sessions.end, value)
+            services.authenticator.forget_session(value)
+        response = json_response({"object": "session.deleted", "deleted": value is not None}, headers=NOT_KEPT)
+        response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
+        return response
+
+    return handle
+
+
+def _shown(key: AdminKey | None) -> dict[str, Any]:
+    fields = ("id", "name", "redacted_value", "scopes", "expires_at")
+    return {"object": "session", "key": None if key is None else {field: getattr(key, field) for field in fields}}
