@@ -3,11 +3,12 @@
 import { approximate, sum } from "./exact.js";
 import { h, replace } from "./dom.js";
 import { inUnit, tick } from "./format.js";
-import { bucketText, bucketTick } from "./time.js";
+import { bucketText, bucketTick, startOfDay } from "./time.js";
 
 const MOST_IN_TOOLTIP = 10;
 const LEAST_DRAG_PIXELS = 8;
 const AXIS_FONT_SIZE = 11;
+const HOURS_WITH_NAMES = 72;
 const LONGEST_WAIT_MS = 20_000; // for the library
 
 /** The colours of the theme that is on. */
@@ -67,6 +68,8 @@ export class Chart {
     const colours = palette();
     const still = this.drawn || matchMedia("(prefers-reduced-motion: reduce)").matches;
     const text = { color: colours.text, fontSize: AXIS_FONT_SIZE, fontFamily: "inherit" };
+    // Hours of several days are told apart by their days.
+    const severalDays = width === "1h" && buckets.length > HOURS_WITH_NAMES;
     const step = unit === "bytes" ? binaryStep(series) : 1;
     return {
       animation: !still,
@@ -89,7 +92,7 @@ export class Chart {
         data: buckets.map(({ start }) => bucketTick(start, width, zone)),
         axisTick: { show: false },
         axisLine: { lineStyle: { color: colours.line } },
-        axisLabel: { ...text, hideOverlap: true },
+        axisLabel: { ...text, hideOverlap: true, ...(severalDays ? { interval: (place) => startOfDay(buckets[place].start, zone) === buckets[place].start } : {}) },
       },
       yAxis: {
         type: "value",
