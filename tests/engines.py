@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from usageledger.ledger import Ledger, duckdb, facets, journal, open_ledger
+from usageledger.ledger import Ledger, duckdb, facets, journal, open_ledger, upkeep
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,7 @@ class Engine:
 def _eager_duckdb(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(duckdb, "SMALL_ROWS", 3)
     patch.setattr(duckdb, "JOURNAL_ROWS", 4)
-    patch.setattr(duckdb, "FLUSH_ROWS", 2)
-    patch.setattr(duckdb, "MERGE_ROWS", 2)
-    patch.setattr(duckdb, "MERGE_SPANS", 2)
+    patch.setattr(upkeep, "WORTH", {"models": upkeep.Worth(2, 2, 2), "keys": upkeep.Worth(5, 3, 1)})
     patch.setattr(journal, "MOST_KNOWN", 7)
     patch.setattr(facets, "MOST_KNOWN", 9)
 

@@ -66,6 +66,10 @@ class Settings:
     cache_bytes: int = field(
         default=64 * 1024**2, metadata=_help("Memory for buckets answered before and unchanged since; 0 for none.")
     )
+    retention_days: int = field(
+        default=0,
+        metadata=_help("Days for which events are kept one by one; their sums stay. 0 keeps them for ever."),
+    )
     requests_per_minute: int = field(default=0, metadata=_help("Requests a key may make in a minute; 0 for no limit."))
     key_cache_seconds: int = field(
         default=2, metadata=_help("How long a key that was revoked elsewhere may still work on this server.")

@@ -240,3 +240,21 @@ def test_verify_of_an_empty_and_of_no_ledger(run: Run, start: Start, data: Path)
     start("serve", "--data", data, "--port", 0).stop()
     done = run("verify", "--data", data)
     assert (done.returncode, done.stderr) == (0, "The ledger is empty.\n")
+
+
+def test_rollups_are_made_anew(run: Run, start: Start, data: Path) -> None:
+    assert one_error(run("rebuild-rollups", "--data", data), 2) == f"Error: There is no ledger in {data}: check --data."
+    server = start("serve", "--data", data, "--port", 0, USAGELEDGER_ADMIN_KEY=KEY)
+    here = {"USAGELEDGER_URL": server.address, "USAGELEDGER_API_KEY": KEY}
+    assert run("ingest", "-", stdin=b"".join(lines(wire_events(300))), **here).returncode == 0
+    server.stop()
+    with duckdb.connect(str(data / "ledger.duckdb")) as connection:
+        (days,) = connection.execute("SELECT COUNT(DISTINCT ts // 86400) FROM events").fetchall()[0]
+        connection.execute("UPDATE rollup_state SET covered = 1000")  # of rollups that hold nothing
+    assert run("verify", "--data", data).returncode == 1
+    done = run("rebuild-rollups", "--data", data)
+    assert (done.returncode, done.stdout) == (0, f"{2 * days} days of sums made anew.\n")
+    assert done.stderr.count(" is done\n") == 2 * days
+    assert run("verify", "--data", data).returncode == 0
+    told = json.loads(run("rebuild-rollups", "--data", data, "--json").stdout)
+    assert (told["days"], set(told)) == (2 * days, {"days", "seconds"})

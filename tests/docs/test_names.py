@@ -19,7 +19,9 @@ from usageledger.settings import Settings
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"(?<![\w/-])usageledger((?: +[^|&;`'\n#]+)?)")
 SOURCES = ("*.py", "server/*.py", "ledger/*.py")
-CODE = re.compile(r'code="(\w+)"|default_code\b.*= "(\w+)"|"((?:missing|unknown|invalid|contradictory)_\w+|conflict)"')
+CODE = re.compile(
+    r'code="(\w+)"|default_code\b.*= "(\w+)"|"((?:missing|unknown|invalid|contradictory)_\w+|conflict|too_old)"'
+)
 OTHER_OPTIONS = {"--check", "--data-binary"}  # of tools/generate.py and of curl
 NO_ERROR_CODES = {"invalid_request_error"}  # also the type of errors
 

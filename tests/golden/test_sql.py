@@ -9,14 +9,15 @@ import pytest
 from tests.samples import DAY, NOW, SECRET, TODAY, ask
 
 from usageledger.ledger.costs import costs, unpriced
-from usageledger.ledger.schema import create_tables
-from usageledger.ledger.sql import aggregate
+from usageledger.ledger.schema import EVER, create_tables
+from usageledger.ledger.sql import Coverage, Held, aggregate
 from usageledger.meters import COSTS
 from usageledger.query import Query, parse
 
 GOLDEN = Path(__file__).parent / "sql"
 WEEK = (TODAY - 7 * DAY, TODAY)
 BERLIN = 1_774_738_800  # 2026-03-29T00:00:00+01:00, the start of a day of 23 hours
+HELD = Coverage({"models": Held(7, EVER), "keys": Held(5, EVER)})
 
 
 def costs_of(width: str = "1d", window: tuple[int, int] = WEEK, zone: str = "", **given: Any) -> Query:
@@ -65,20 +66,20 @@ def readable(statement: str) -> str:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_question(name: str) -> None:
-    found = aggregate(QUESTIONS[name], 1000)
+    found = aggregate(QUESTIONS[name], HELD, 1000)
     assert found
     written(name, *found)
 
 
 @pytest.mark.parametrize("name", COSTS_QUESTIONS)
 def test_a_question_for_costs(name: str) -> None:
-    found = costs(COSTS_QUESTIONS[name], 1000)
+    found = costs(COSTS_QUESTIONS[name], HELD, 1000)
     assert found
     written(name, *found)
 
 
 def test_the_question_for_what_is_unpriced() -> None:
-    found = unpriced(COSTS_QUESTIONS["costs_by_day_and_line_item"], 1000)
+    found = unpriced(COSTS_QUESTIONS["costs_by_day_and_line_item"], HELD, 1000)
     assert found
     written("unpriced", *found)
 

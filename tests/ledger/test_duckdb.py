@@ -19,7 +19,7 @@ from usageledger.errors import (
     LedgerUnavailableError,
     LedgerVersionError,
 )
-from usageledger.ledger import Ledger, deltas, sql, upkeep
+from usageledger.ledger import Ledger, facets, sql, upkeep
 from usageledger.ledger.duckdb import DuckDBLedger
 from usageledger.ledger.journal import to_bytes
 from usageledger.ledger.protocol import Facet
@@ -63,9 +63,15 @@ def change(path: Path, *statements: str) -> None:
 
 def older(path: Path, *, journal: bool) -> None:
     """The file as version 1 of the schema left it, its last two events in the journal where asked for."""
-    changes = ["DROP TABLE facets"]
-    changes += [f"ALTER TABLE {t} DROP COLUMN rate_id" for t in ("events", "rollup_1d", "rollup_1h", "deltas")]
-    change(path, *changes, "UPDATE ledger_version SET version = 1")
+    gone = ("facets", "rollup_state", "retention", "rollup_15m", "rollup_keys_1d")
+    change(
+        path,
+        *(f"DROP TABLE {table}" for table in gone),
+        "CREATE TABLE deltas AS SELECT * FROM rollup_1h",
+        "ALTER TABLE events DROP COLUMN commit_number",
+        *(f"ALTER TABLE {table} DROP COLUMN rate_id" for table in ("events", "rollup_1d", "rollup_1h", "deltas")),
+        "UPDATE ledger_version SET version = 1",
+    )
     if journal:
         rows = table([wire(usage("images", f"late {n}", TODAY - 1 - n, images=1)) for n in range(2)])[0]
         with closing(engine_module.connect(str(path))) as connection:
@@ -88,12 +94,11 @@ def test_a_ledger_of_the_first_version(path: Path, journal: bool) -> None:
         assert ledger.count() == len(EVENTS) + 2 * journal + 1
 
 
-@pytest.mark.parametrize("flushed", [False, True])
-def test_events_without_a_card_are_given_one(path: Path, flushed: bool) -> None:
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 9])
+def test_events_without_a_card_are_given_one(path: Path, steps: int) -> None:
     older(path, journal=True)
     with closing(DuckDBLedger(path)) as ledger:
-        if flushed:
-            upkeep.flush(ledger._writer)
+        assert [ledger.compact() for _ in range(steps)] == [*[True] * 6, *[False] * 9][:steps]
         before = [answer(ledger, ask(kind, TODAY - DAY, TODAY + DAY)) for kind in ("completions", "images")]
         seen: list[int] = []
 
@@ -229,13 +234,13 @@ BATCHES = {
 def test_a_commit_that_fails_half_way_leaves_nothing(
     opened: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
 ) -> None:
-    """Whatever goes wrong between the events and their sums, neither is kept; the next commit is whole again."""
+    """Whatever goes wrong between the events and their facets, neither is kept; the next commit is whole again."""
 
     def fail(*_: object) -> NoReturn:
         raise kind
 
     with monkeypatch.context() as patch:
-        patch.setattr(deltas, "sums_of", fail)
+        patch.setattr(facets, "found_in", fail)
         with pytest.raises(kind):
             append(opened, BATCHES["large"])
     assert append(opened, BATCHES["small"]) == ["accepted"]
@@ -251,7 +256,7 @@ def test_a_commit_that_fails_half_way_leaves_nothing(
 @pytest.mark.parametrize("batch", BATCHES)
 def test_a_table_that_is_gone_keeps_nothing(opened: Ledger, batch: str) -> None:
     writer: Any = cast("DuckDBLedger", opened)._writer
-    for name in ("journal", "deltas"):
+    for name in ("journal", "facets"):
         writer.execute(f"ALTER TABLE {name} RENAME TO hidden")
         table_is_used = (batch == "small") == (name == "journal")
         if table_is_used:
@@ -267,7 +272,7 @@ def test_a_table_that_is_gone_keeps_nothing(opened: Ledger, batch: str) -> None:
 
 def test_upkeep_that_fails_changes_nothing(opened: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     writer: Any = cast("DuckDBLedger", opened)._writer
-    monkeypatch.setattr("usageledger.ledger.duckdb.FLUSH_ROWS", 1)
+    monkeypatch.setattr(upkeep, "WORTH", dict.fromkeys(upkeep.WORTH, upkeep.Worth(1, 1, 1)))
     writer.execute("ALTER TABLE rollup_1h RENAME TO hidden")
     with pytest.raises(LedgerUnavailableError, match=r"^The rollups could not be written: "):
         opened.compact()

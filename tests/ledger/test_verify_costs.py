@@ -67,25 +67,28 @@ def test_a_card_that_the_registry_lacks(priced: Priced) -> None:
     assert f"card {used}, which the registry lacks" in found["every event has its rate card"]
 
 
-@pytest.mark.parametrize(
-    ("change", "fails"),
-    [
-        # The card of another model, tier or day.
-        ("UPDATE {table} SET rate_id = rate_id + 7 WHERE kind = 'completions'", "every event has its rate card"),
-        ("UPDATE deltas SET input_text_tokens = input_text_tokens + 1", "costs equal quantity times rate"),
-    ],
-)
-def test_what_was_tampered_with_is_found(priced: Priced, change: str, fails: str) -> None:
-    for table in ("events", "deltas") if "{table}" in change else ("",):
-        priced.ledger._writer.execute(change.format(table=table))
-    assert fails in failed(priced)
+def test_the_card_of_another_model_tier_or_day_is_found(priced: Priced) -> None:
+    priced.ledger._writer.execute("UPDATE events SET rate_id = rate_id + 7 WHERE kind = 'completions'")
+    assert "every event has its rate card" in failed(priced)
 
 
-def test_hours_and_days_that_disagree(priced: Priced) -> None:
-    # Sums that are in the rollups already: of days and of hours by themselves.
-    upkeep.flush(priced.ledger._writer)
-    priced.ledger._writer.execute("UPDATE rollup_1h SET num_requests = num_requests + 1 WHERE num_requests > 0")
-    assert list(failed(priced)) == ["hours of costs sum to days"]
-    priced.ledger._writer.execute("UPDATE rollup_1d SET seconds = seconds + 1 WHERE seconds > 0")
-    # By user the answer comes from the events, so that it differs from the whole as well.
-    assert list(failed(priced)) == NAMES[1:]
+@pytest.fixture
+def compacted(priced: Priced, monkeypatch: pytest.MonkeyPatch) -> Priced:
+    """The same with all of it in the rollups."""
+    monkeypatch.setattr(upkeep, "WORTH", dict.fromkeys(upkeep.WORTH, upkeep.Worth(1, 10**9, 1)))
+    while priced.ledger.compact():
+        pass
+    return priced
+
+
+def test_a_quantity_that_was_changed_is_found(compacted: Priced) -> None:
+    compacted.ledger._writer.execute("UPDATE rollup_1d SET input_text_tokens = input_text_tokens + 1")
+    assert "costs equal quantity times rate" in failed(compacted)
+
+
+def test_hours_and_days_that_disagree(compacted: Priced) -> None:
+    compacted.ledger._writer.execute("UPDATE rollup_1h SET num_requests = num_requests + 1 WHERE num_requests > 0")
+    assert list(failed(compacted)) == ["hours of costs sum to days"]
+    compacted.ledger._writer.execute("UPDATE rollup_1d SET seconds = seconds + 1 WHERE seconds > 0")
+    # By user the answer comes from other sums, so that it differs from the whole as well.
+    assert list(failed(compacted)) == NAMES[1:]

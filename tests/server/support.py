@@ -40,6 +40,7 @@ class LedgerDouble:
         self._open = threading.Event()
         self._open.set()
         self.is_ready = True
+        self.dropped: list[int] = []
 
     @property
     def ids(self) -> list[str]:
@@ -62,6 +63,10 @@ class LedgerDouble:
 
     def compact(self) -> bool:
         return False
+
+    def drop_events(self, before: int) -> bool:
+        self.dropped.append(before)
+        return len(self.dropped) < 3
 
     def aggregate(self, query: Any, *, max_seconds: float, max_results: int) -> Aggregate:
         if self.read_failure:

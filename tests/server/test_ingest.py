@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from functools import partial
 from typing import Any
 
 import httpx
@@ -315,3 +316,26 @@ async def test_upkeep_that_fails_stops_nothing(serve, double, monkeypatch, caplo
         for number in range(3):
             assert (await send(server, number)).json()["accepted"] == 1
     assert str(failure) in caplog.text
+
+
+async def test_events_are_dropped_after_their_time(serve, double, clock):
+    async def dropped(times: int) -> bool:
+        return len(double.dropped) >= times
+
+    async with serve(double, retention_days=30):
+        await until(partial(dropped, 3))
+        before = NOW - NOW % 86_400 - 30 * 86_400
+        assert double.dropped == [before] * 3  # until there are no more of that day
+        clock.now += 86_400
+        await until(partial(dropped, 4))
+        assert double.dropped[3] == before + 86_400
+
+
+async def test_an_event_of_a_dropped_day_is_refused_by_itself(serve, ledger):
+    async with serve(ledger) as server:
+        ledger.drop_events(NOW - 86_400)
+        answer = (await server.post("/v1/events", json=[event(1), event(2, timestamp=NOW - 3 * 86_400)])).json()
+    assert (answer["accepted"], answer["rejected"]) == (1, 1)
+    (error,) = answer["errors"]
+    assert (error["index"], error["id"], error["code"], error["param"]) == (1, "e2", "too_old", "timestamp")
+    assert "were dropped after their time" in error["message"]

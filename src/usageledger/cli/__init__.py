@@ -25,6 +25,7 @@ from usageledger.cli import (
     price_show,
     prices,
     profiles,
+    rebuild,
     reprice,
     restore,
     serve,
@@ -49,6 +50,7 @@ app = typer.Typer(
 app.command(epilog=serve.EPILOG, rich_help_panel=RUN)(serve.serve)
 app.command(epilog=demo.EPILOG, rich_help_panel=RUN)(demo.demo)
 app.command(epilog=verify.EPILOG, rich_help_panel=RUN)(verify.verify)
+app.command(epilog=rebuild.EPILOG, rich_help_panel=RUN)(rebuild.rebuild_rollups)
 app.add_typer(keys.app, name="keys", rich_help_panel=RUN)
 app.command(epilog=audit.EPILOG, rich_help_panel=RUN)(audit.audit)
 app.command(epilog=backup.EPILOG, rich_help_panel=RUN)(backup.backup)

@@ -10,7 +10,8 @@ from usageledger.buckets import LATEST_TIME
 from usageledger.events import LARGEST_COUNT, LONGEST_ID
 from usageledger.ledger.costs import FLOWS
 from usageledger.ledger.protocol import CardUse
-from usageledger.ledger.schema import DELTAS, FACET_COLUMNS, ROLLUP_KEYS, ROLLUPS, Rollup, facets_of_events
+from usageledger.ledger.schema import FACET_COLUMNS, FAMILIES, Family, Rollup, facets_of_events
+from usageledger.ledger.sql import Held
 from usageledger.meters import CACHE_WRITE, CACHED, FACETS, GAUGES, MEASURE_COLUMNS, METER_BY_KIND, METERS, UNCACHED
 from usageledger.pricing import Subject
 from usageledger.pricing.cards import STORED_PART
@@ -49,11 +50,15 @@ def doubled(read: Read, limit: int) -> list[str]:
 
 
 def rollup_differences(read: Read, limit: int) -> list[str]:
-    """Groups whose sums differ between a rollup (with the deltas still to come) and the events, either way round."""
+    """Groups whose sums differ between a rollup and the events that it holds, either way round."""
+    states = read("SELECT family, covered, until FROM rollup_state")
+    rows = zip(*(values.tolist() for values in states.values()), strict=True)
+    held = {family: Held(covered, until) for family, covered, until in rows}
     found: list[str] = []
     for where in _stretches(read):
-        for rollup in ROLLUPS:
-            found += _words(read(_differences(rollup, where, limit)))
+        for family in FAMILIES:
+            for rollup in family.rollups:
+                found += _words(read(_differences(family, rollup, where, held[family.name]) + f" LIMIT {limit}"))
         if len(found) >= limit:
             break
     return found[:limit]
@@ -80,7 +85,8 @@ def facet_differences(read: Read, limit: int) -> list[str]:
 def _stretches(read: Read) -> Iterator[str]:
     """Conditions that cut all of time into stretches of whole days with so many events each."""
     days = read(f"SELECT ts - ts % {DAY_SECONDS} AS day, COUNT(*) AS times FROM events GROUP BY 1 ORDER BY 1")
-    condition, events = "TRUE", 0
+    condition = f"ts >= {read('SELECT events_from FROM retention')['events_from'][0]}"
+    events = 0
     for day, times in zip(days["day"].tolist(), days["times"].tolist(), strict=True):
         if events and events + times > STRETCH_EVENTS:
             yield f"{condition} AND ts < {day}"
@@ -89,12 +95,15 @@ def _stretches(read: Read) -> Iterator[str]:
     yield condition
 
 
-def _differences(rollup: Rollup, where: str, limit: int) -> str:
+def _differences(family: Family, rollup: Rollup, where: str, held: Held) -> str:
     span = f"ts - ts % {rollup.seconds} AS span"
-    keys = ", ".join(ROLLUP_KEYS[1:])
+    keys = ", ".join(family.keys)
     columns = ", ".join((span, keys, *MEASURE_COLUMNS))
-    sides = {"events": 1, rollup.table: -1, DELTAS.table: -1}
-    both = " UNION ALL ".join(f"SELECT {side} AS side, {columns} FROM {t} WHERE {where}" for t, side in sides.items())
+    inside = f"{where} AND ts < {held.until}"
+    both = (
+        f"SELECT 1 AS side, {columns} FROM events WHERE {inside} AND commit_number <= {held.covered} UNION ALL "
+        f"SELECT -1 AS side, {columns} FROM {rollup.table} WHERE {inside}"
+    )
     # Sums are not cast to 64 bits: what is too large to be answered can still be compared.
     differ = [
         f"MAX(CASE side WHEN 1 THEN {c} END) <> MAX(CASE side WHEN -1 THEN {c} END)"
@@ -104,7 +113,7 @@ def _differences(rollup: Rollup, where: str, limit: int) -> str:
     ]
     return (
         f"SELECT '{rollup.table}' AS rollup, span, {keys} FROM ({both}) AS sides GROUP BY span, {keys} "
-        f"HAVING MAX(side) < 1 OR MIN(side) > -1 OR {' OR '.join(differ)} ORDER BY span, {keys} LIMIT {limit}"
+        f"HAVING MAX(side) < 1 OR MIN(side) > -1 OR {' OR '.join(differ)} ORDER BY span, {keys}"
     )
 
 

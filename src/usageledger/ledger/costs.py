@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from usageledger.buckets import Run, floor
 from usageledger.ledger import answers
-from usageledger.ledger.schema import DELTAS, ROLLUPS, summed
-from usageledger.ledger.sql import Source, bucket, conditions, sources
+from usageledger.ledger.schema import FAMILIES, summed
+from usageledger.ledger.sql import Coverage, Source, bucket, conditions, cover, sources
 from usageledger.meters import METER_BY_KIND
 from usageledger.pages import Aggregate
 from usageledger.pricing.cards import BYTES_PER_GIB, PARTS, STORED_PART
@@ -30,7 +30,8 @@ _FIELDS: "list[pa.Field[Any]]" = [
     pa.field("quantity_unit", pa.string()),
 ]
 PRICES = pa.schema(_FIELDS)
-HOUR_SECONDS = 3_600
+BY_STORE = FAMILIES[0]
+HOURS = BY_STORE.rollups[1]
 FLOWS: tuple[str, ...] = tuple(part for part in PARTS if part != STORED_PART)
 STORES = METER_BY_KIND["vector_stores"]
 _STORE_DIMENSIONS = {dimension.name for dimension in STORES.dimensions}
@@ -42,7 +43,7 @@ _AMOUNT = (
 )
 
 
-def costs(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
+def costs(query: Query, coverage: Coverage, max_results: int) -> tuple[str, list[Any]] | None:
     """The statement for one page of costs; None where its window is empty.
 
     Columns: `bucket`, what is grouped by, `amount` as text, and by line item `quantity` as text and `quantity_unit`.
@@ -50,7 +51,7 @@ def costs(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
     """
     arguments: list[Any] = []
     names = tuple(name for name in query.group_by if name not in ("line_item", "kind", "rate_id"))
-    parts = _parts(query, names, arguments)
+    parts = _parts(query, coverage, names, arguments)
     if parts is None:
         return None
     keys = ", ".join(("bucket", *query.group_by))
@@ -67,13 +68,13 @@ def costs(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
     ), arguments
 
 
-def unpriced(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
+def unpriced(query: Query, coverage: Coverage, max_results: int) -> tuple[str, list[Any]] | None:
     """The statement for usage of a window that has no price, by card and part; None where the window is empty."""
     arguments: list[Any] = []
     page = replace(query, start_time=query.page_start, end_time=query.page_end, group_by=())
     if page.start_time >= page.end_time:
         return None
-    parts = _parts(page.whole, (), arguments)
+    parts = _parts(page.whole, coverage, (), arguments)
     if parts is None:
         return None
     return (
@@ -83,11 +84,11 @@ def unpriced(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
     ), arguments
 
 
-def _parts(query: Query, names: tuple[str, ...], arguments: list[Any]) -> str | None:
+def _parts(query: Query, coverage: Coverage, names: tuple[str, ...], arguments: list[Any]) -> str | None:
     """`WITH … parts (bucket, kind, names, rate_id, part, quantity)`: what a window holds of every part."""
     stored = {name for name, _ in query.filters if name != "line_item"} <= _STORE_DIMENSIONS
-    flows = _flows(query, names, arguments)
-    sizes = _sizes(query, names, arguments) if stored else None
+    flows = _flows(query, coverage, names, arguments)
+    sizes = _sizes(query, coverage, names, arguments) if stored else None
     keys = ", ".join(("bucket", "kind", *names, "rate_id"))
     tables = [f"flows AS ({flows})"] if flows else []
     selects = [f"SELECT {keys}, '{p}' AS part, sum_{p} AS quantity FROM flows WHERE sum_{p} > 0" for p in FLOWS]
@@ -100,14 +101,14 @@ def _parts(query: Query, names: tuple[str, ...], arguments: list[Any]) -> str | 
     return f"WITH {', '.join(tables)}, parts AS ({' UNION ALL '.join(selects)})"
 
 
-def _flows(query: Query, names: tuple[str, ...], arguments: list[Any]) -> str | None:
+def _flows(query: Query, coverage: Coverage, names: tuple[str, ...], arguments: list[Any]) -> str | None:
     """Sums of what adds up, by bucket, kind, rate card and `names`."""
     filters = tuple(f for f in query.filters if f[0] != "line_item")
     read = replace(query, group_by=names, filters=filters)
     keys = ", ".join(("kind", *names, "rate_id"))
     selects = []
     for run in query.runs:
-        for source in sources(read, run):
+        for source in sources(read, run, coverage):
             where = conditions(source, filters, arguments)
             selects.append(f"SELECT {bucket(run)}, {keys}, {', '.join(FLOWS)} FROM {source.table} WHERE {where}")
     if not selects:
@@ -116,37 +117,38 @@ def _flows(query: Query, names: tuple[str, ...], arguments: list[Any]) -> str | 
     return f"SELECT bucket, {keys}, {sums} FROM ({' UNION ALL '.join(selects)}) AS picked GROUP BY bucket, {keys}"
 
 
-def _sizes(query: Query, names: tuple[str, ...], arguments: list[Any]) -> str | None:
+def _sizes(query: Query, coverage: Coverage, names: tuple[str, ...], arguments: list[Any]) -> str | None:
     """The largest size of each store in each hour that begins in the window; the bucket is where it begins."""
     hours = (
-        replace(run, start=-floor(-run.start, HOUR_SECONDS), end=-floor(-run.end, HOUR_SECONDS)) for run in query.runs
+        replace(run, start=-floor(-run.start, HOURS.seconds), end=-floor(-run.end, HOURS.seconds)) for run in query.runs
     )
-    selects = [_sizes_of(query, run, names, arguments) for run in hours if run.start < run.end]
+    selects = [_sizes_of(query, run, coverage, names, arguments) for run in hours if run.start < run.end]
     return " UNION ALL ".join(selects) or None
 
 
-def _sizes_of(query: Query, run: Run, names: tuple[str, ...], arguments: list[Any]) -> str:
+def _sizes_of(query: Query, run: Run, coverage: Coverage, names: tuple[str, ...], arguments: list[Any]) -> str:
     filters = (("kind", (STORES.kind,)), *(f for f in query.filters if f[0] != "line_item"))
     dimensions = ", ".join(d.name for d in STORES.dimensions)
+    hour = f"ts - ts % {HOURS.seconds} AS hour"
     selects = []
-    for table in (ROLLUPS[-1].table, DELTAS.table):
-        where = conditions(Source(table, run.start, run.end), filters, arguments)
-        selects.append(f"SELECT ts, {dimensions}, rate_id, {STORED_PART} AS size FROM {table} WHERE {where}")
+    for source in cover(run.start, run.end, [(HOURS, coverage.held[BY_STORE.name])], coverage.events_from):
+        where = conditions(source, filters, arguments)
+        selects.append(f"SELECT {hour}, {dimensions}, rate_id, {STORED_PART} AS size FROM {source.table} WHERE {where}")
     keys = ", ".join(name if name in _STORE_DIMENSIONS else f"CAST(NULL AS VARCHAR) AS {name}" for name in names)
     return (
-        f"SELECT {bucket(run)}, '{STORES.kind}' AS kind, {keys}{', ' if keys else ''}"
+        f"SELECT {bucket(run, 'hour')}, '{STORES.kind}' AS kind, {keys}{', ' if keys else ''}"
         f"rate_id, MAX(size) AS quantity FROM ({' UNION ALL '.join(selects)}) AS seen "
-        f"GROUP BY ts, {dimensions}, rate_id"
+        f"GROUP BY hour, {dimensions}, rate_id"
     )
 
 
 def largest_size(columns: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """The statement for the largest size that an event's store had in its UTC hour, by the same rate card."""
-    hour = floor(columns["ts"], HOUR_SECONDS)
+    hour = floor(columns["ts"], HOURS.seconds)
     same = [d.name for d in STORES.dimensions if columns[d.name] is not None]
     filters = [(name, (columns[name],)) for name in ("kind", "rate_id", *same)]
     arguments: list[Any] = []
-    where = conditions(Source("events", hour, hour + HOUR_SECONDS), filters, arguments)
+    where = conditions(Source("events", hour, hour + HOURS.seconds), filters, arguments)
     nothing = "".join(f" AND {d.name} IS NULL" for d in STORES.dimensions if d.name not in same)
     return f"SELECT MAX({STORED_PART}) AS largest FROM events WHERE {where}{nothing}", arguments
 

@@ -1,6 +1,6 @@
 """What every engine does, and the words for what came of an event."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -20,6 +20,7 @@ class Outcome(IntEnum):
     ACCEPTED = 0
     DUPLICATE = 1  # the same identity and the same payload: kept before, counted once
     CONFLICT = 2  # the same identity and another payload: nothing changed
+    TOO_OLD = 3  # events of its time were dropped, so that nobody can tell whether it is new: nothing changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,20 @@ class Ledger(Protocol):
 
     def compact(self) -> bool:
         """Does one bounded step of upkeep; whether there is more to do."""
+        ...
+
+    def rebuild_rollups(self) -> Iterator[int]:
+        """Makes all rollups anew from the events, or goes on where that was begun; the start of each day that is done.
+
+        Queries stay right meanwhile. It can be left at any day: `compact`, or the next call, takes it up again.
+        """
+        ...
+
+    def drop_events(self, before: int) -> bool:
+        """Drops events of times before this one, Unix seconds, at most a UTC day of them; whether there are others.
+
+        Their sums and facets stay. Events of dropped days are refused from then on.
+        """
         ...
 
     def aggregate(self, query: Query, *, max_seconds: float, max_results: int) -> Aggregate:

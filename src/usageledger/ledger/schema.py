@@ -1,32 +1,25 @@
 """The tables, made from METERS.
 
-`events` keeps every event, in disjoint parts. A rollup keeps sums of them by span of time, by rate card (so that costs
-are sums of a rollup too) and by every dimension but the two of highest cardinality. `deltas` has the same columns as a
-rollup: the transaction that writes events writes their sums to it, and another one moves them on to the rollups. So
-deltas and rollup together never disagree with the events, at any commit. A key may stand in a rollup more than once;
-whoever reads it adds up. `facets` has every value that a dimension has on a day. `journal` holds small commits as they
-came, until they are moved to the events.
+`events` keeps every event, in disjoint parts, and the number of the commit that brought it. A rollup keeps sums of
+events by span of time, by rate card (so that costs are sums of a rollup too) and by dimensions. `rollup_state` says
+which events that are: those of the commits up to `covered` whose time is before `until`. Whoever reads a rollup adds
+the events of later commits, so that it never disagrees with the events, at any commit; and a key may stand in it more
+than once. `facets` has every value that a dimension has on a day. `journal` holds small commits as they came, until
+they are moved to the events. `retention` says from when on events are kept; what was before is in rollups only.
 """
 
 from dataclasses import dataclass
 
+from usageledger.buckets import LATEST_TIME
 from usageledger.columns import COLUMNS, NO_CARD
 from usageledger.meters import DIMENSIONS, FACETS, GAUGES, MEASURE_COLUMNS
 
-VERSION = 3
+VERSION = 4
 DAY_SECONDS = 86_400
+EVER = LATEST_TIME + 1  # `until` of a rollup that holds all days
 _SQL_TYPES: dict[type, str] = {str: "VARCHAR", int: "BIGINT", bool: "BOOLEAN"}
 EVENT_COLUMNS: tuple[str, ...] = tuple(COLUMNS)
-ROLLUP_DIMENSIONS: tuple[str, ...] = tuple(name for name in DIMENSIONS if name not in ("user_id", "api_key_id"))
-ROLLUP_KEYS: tuple[str, ...] = ("ts", "kind", *ROLLUP_DIMENSIONS, "rate_id")
-ROLLUP_COLUMNS: tuple[str, ...] = (*ROLLUP_KEYS, *MEASURE_COLUMNS)
-
-
 FACET_COLUMNS: tuple[str, ...] = ("ts", "kind", "dimension", "value")
-_CREATE_FACETS = (
-    "CREATE TABLE IF NOT EXISTS facets "
-    "(ts BIGINT NOT NULL, kind VARCHAR NOT NULL, dimension VARCHAR NOT NULL, value VARCHAR NOT NULL)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +30,73 @@ class Rollup:
     seconds: int
 
 
-# The coarsest first: a query reads the first one whose spans fit its buckets.
-ROLLUPS: tuple[Rollup, ...] = (Rollup("rollup_1d", 86400), Rollup("rollup_1h", 3600))
-DELTAS = Rollup("deltas", ROLLUPS[-1].seconds)
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Rollups by the same dimensions, the coarsest first; at any time they hold the same events."""
+
+    name: str
+    dimensions: tuple[str, ...]
+    rollups: tuple[Rollup, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What a row is the sum of, beside its span."""
+        return ("kind", *self.dimensions, "rate_id")
+
+
+# By user and key most hours are as many rows as events, so that finer spans than days would not pay.
+FAMILIES: tuple[Family, ...] = (
+    Family(
+        "models",
+        tuple(name for name in DIMENSIONS if name not in ("user_id", "api_key_id")),
+        (Rollup("rollup_1d", DAY_SECONDS), Rollup("rollup_1h", 3600), Rollup("rollup_15m", 900)),
+    ),
+    Family("keys", tuple(DIMENSIONS), (Rollup("rollup_keys_1d", DAY_SECONDS),)),
+)
+
+_CREATE_FACETS = (
+    "CREATE TABLE IF NOT EXISTS facets "
+    "(ts BIGINT NOT NULL, kind VARCHAR NOT NULL, dimension VARCHAR NOT NULL, value VARCHAR NOT NULL)"
+)
+
+
+_CREATE_STATE = (
+    "CREATE TABLE IF NOT EXISTS rollup_state (family VARCHAR NOT NULL, covered BIGINT NOT NULL, until BIGINT NOT NULL)"
+)
 
 
 def create_tables() -> list[str]:
     """The statements that make the tables where there are none."""
     return [
-        _create("events", EVENT_COLUMNS),
-        *(_create(rollup.table, ROLLUP_COLUMNS) for rollup in (*ROLLUPS, DELTAS)),
+        f"{_create('events', EVENT_COLUMNS)[:-1]}, commit_number BIGINT NOT NULL)",
+        *_create_rollups(EVER),
         _CREATE_FACETS,
         "CREATE TABLE IF NOT EXISTS journal (position BIGINT NOT NULL, rows BLOB NOT NULL)",
     ]
 
 
+def _create_rollups(until: int) -> list[str]:
+    """Empty rollups: of all events if there are none yet, else of none, to be filled day by day."""
+    return [
+        *(_create(r.table, ("ts", *f.keys, *MEASURE_COLUMNS)) for f in FAMILIES for r in f.rollups),
+        _CREATE_STATE,
+        *(f"INSERT INTO rollup_state VALUES ('{family.name}', 0, {until})" for family in FAMILIES),
+        "CREATE TABLE IF NOT EXISTS retention (events_from BIGINT NOT NULL)",
+        "INSERT INTO retention VALUES (0)",
+    ]
+
+
 def migrate(stored: int) -> list[str]:
     """The statements that bring tables of version `stored` to the next one."""
-    tables = ("events", *(rollup.table for rollup in (*ROLLUPS, DELTAS)))
+    old_rollups = ("rollup_1d", "rollup_1h", "deltas")
     steps = {
-        1: [f"ALTER TABLE {table} ADD COLUMN rate_id BIGINT DEFAULT {NO_CARD}" for table in tables],
+        1: [f"ALTER TABLE {t} ADD COLUMN rate_id BIGINT DEFAULT {NO_CARD}" for t in ("events", *old_rollups)],
         2: [_CREATE_FACETS, *(f"INSERT INTO facets {facets_of_events(name)}" for name in FACETS)],
+        3: [
+            "ALTER TABLE events ADD COLUMN commit_number BIGINT DEFAULT 0",
+            *(f"DROP TABLE {table}" for table in old_rollups),
+            *_create_rollups(0),
+        ],
     }
     return steps[stored]
 

@@ -3,57 +3,117 @@
 Names come from METERS and are never a request's; every value of a request is bound.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from usageledger.buckets import Run, floor
+from usageledger.buckets import Run, floor, iso
+from usageledger.errors import InvalidRequestError
 from usageledger.ledger.protocol import Facet
-from usageledger.ledger.schema import DELTAS, ROLLUP_DIMENSIONS, ROLLUPS, summed
+from usageledger.ledger.schema import FAMILIES, Rollup, summed
 from usageledger.meters import Meter
 from usageledger.query import Filter, Query
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Which events a family of rollups holds: those of the commits up to `covered`, of times before `until`."""
+
+    covered: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What rollups hold, by the name of their family, and the time from which on events are kept."""
+
+    held: Mapping[str, Held]
+    events_from: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """A table, and the span of it (Unix seconds, end exclusive) that a query reads."""
+    """A table, and the span of it (Unix seconds, end exclusive) that a query reads.
+
+    Attributes:
+        after: of `events`: only those of commits with a greater number.
+    """
 
     table: str
     start: int
     end: int
+    after: int | None = None
 
 
-def sources(query: Query, run: Run) -> list[Source]:
-    """What to read for a run of buckets: the coarsest rollup that fits, and finer tables at its unaligned edges."""
-    start, end = run.start, run.end
-    if start >= end:
-        return []
+Level = tuple[Rollup, Held]
+
+
+def sources(query: Query, run: Run, coverage: Coverage) -> list[Source]:
+    """What to read for a run of buckets: the coarsest rollups that fit, finer ones at its edges, and the rest raw.
+
+    Raises:
+        InvalidRequestError: some of it is in dropped events only.
+    """
     read = {*query.group_by, *(name for name, _ in query.filters)}
-    fitting = [(r.table, r.seconds) for r in ROLLUPS if run.width % r.seconds == run.origin % r.seconds == 0]
-    if not fitting or not read <= set(ROLLUP_DIMENSIONS):
-        return [Source("events", start, end)]
-    deltas = Source(DELTAS.table, _ceil(start, DELTAS.seconds), floor(end, DELTAS.seconds))
-    return [s for s in (*_cover(start, end, [*fitting, ("events", 1)]), deltas) if s.start < s.end]
+    levels = [
+        (rollup, coverage.held[family.name])
+        for family in FAMILIES
+        if read <= set(family.dimensions)
+        for rollup in family.rollups
+        if run.width % rollup.seconds == run.origin % rollup.seconds == 0
+    ]
+    return cover(run.start, run.end, levels, coverage.events_from)
 
 
-def _ceil(seconds: int, width: int) -> int:
-    return -floor(-seconds, width)
+def cover(start: int, end: int, levels: Sequence[Level], events_from: int) -> list[Source]:
+    """A window by the tables of these levels, and by the events where they have nothing; raises as `sources` does."""
+    found = list(_cover(start, end, sorted(levels, key=lambda level: -level[0].seconds)))
+    for source in found:
+        if source.table == "events" and source.after is None and source.start < events_from:
+            raise InvalidRequestError(
+                f"The events before {events_from} ({iso(events_from)}) were dropped after their time, and sums of them "
+                f"are kept by {_spans(levels)}: ask for wider buckets, a window of whole ones, or fewer groupings.",
+                code="events_dropped",
+            )
+    return _joined(found)
 
 
-def _cover(start: int, end: int, levels: list[tuple[str, int]]) -> Iterator[Source]:
-    (table, width), *finer = levels
-    left, right = _ceil(start, width), floor(end, width)
-    if left >= right:
-        if finer:
-            yield from _cover(start, end, finer)
+def _spans(levels: Sequence[Level]) -> str:
+    seconds = min((rollup.seconds for rollup, _ in levels), default=0)
+    return f"spans of {seconds} seconds" if seconds else "other dimensions or longer spans"
+
+
+def _cover(start: int, end: int, levels: Sequence[Level]) -> Iterator[Source]:
+    if start >= end:
         return
-    yield Source(table, left, right)
-    if finer:
-        yield from _cover(start, left, finer)
-        yield from _cover(right, end, finer)
+    if not levels:
+        yield Source("events", start, end)
+        return
+    (rollup, held), *finer = levels
+    left, right = -floor(-start, rollup.seconds), min(floor(end, rollup.seconds), held.until)
+    if left >= right:
+        yield from _cover(start, end, finer)
+        return
+    yield Source(rollup.table, left, right)
+    yield Source("events", left, right, held.covered)
+    yield from _cover(start, left, finer)
+    yield from _cover(right, end, finer)
 
 
-def aggregate(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
+def _joined(sources: Sequence[Source]) -> list[Source]:
+    """The same with what later commits brought read at once where its spans touch."""
+    found = [source for source in sources if source.after is None]
+    tails = sorted((s for s in sources if s.after is not None), key=lambda s: (s.after or 0, s.start))
+    for tail in tails:
+        last = found[-1] if found else tail
+        if last.after == tail.after and last.end == tail.start:
+            found[-1] = replace(last, end=tail.end)
+        else:
+            found.append(tail)
+    return found
+
+
+def aggregate(query: Query, coverage: Coverage, max_results: int) -> tuple[str, list[Any]] | None:
     """The statement for one page of `query`; None where its window is empty.
 
     Columns: `bucket`, the dimensions grouped by, and `sum_` with each of the meter's stored columns; in no order. One
@@ -63,7 +123,9 @@ def aggregate(query: Query, max_results: int) -> tuple[str, list[Any]] | None:
     # A gauge's largest size is taken for each store by itself, so its rows are first grouped by every dimension.
     names = tuple(d.name for d in meter.dimensions) if _has_gauge(meter) else query.group_by
     arguments: list[Any] = []
-    selects = [_select(query, run, source, names, arguments) for run in query.runs for source in sources(query, run)]
+    selects = [
+        _select(query, run, source, names, arguments) for run in query.runs for source in sources(query, run, coverage)
+    ]
     if not selects:
         return None
     keys = ", ".join(("bucket", *names))
@@ -98,16 +160,18 @@ def _select(query: Query, run: Run, source: Source, names: tuple[str, ...], argu
     return f"SELECT {columns} FROM {source.table} WHERE {where}"
 
 
-def bucket(run: Run) -> str:
-    """The start of a row's bucket, as a column; plain where buckets are aligned to UTC."""
-    since = f"(ts - {run.origin})" if run.origin % run.width else "ts"
-    return f"ts - {since} % {run.width} AS bucket"
+def bucket(run: Run, time: str = "ts") -> str:
+    """The start of the bucket that `time` falls in, as a column; plain where buckets are aligned to UTC."""
+    since = f"({time} - {run.origin})" if run.origin % run.width else time
+    return f"{time} - {since} % {run.width} AS bucket"
 
 
 def conditions(source: Source, filters: Iterable[Filter], arguments: list[Any]) -> str:
     """What holds of the rows of a span that `filters` select; their values are added to `arguments`."""
     parts = ["ts >= ?", "ts < ?"]
     arguments += [source.start, source.end]
+    if source.after is not None:
+        parts.append(f"commit_number > {source.after}")
     for name, values in filters:
         parts.append(f"{name} IN ({', '.join('?' * len(values))})" if len(values) > 1 else f"{name} = ?")
         arguments += values

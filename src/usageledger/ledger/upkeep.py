@@ -1,75 +1,121 @@
-"""What the embedded ledger does between commits: sums moved on and merged, rate cards given to events without one."""
+"""When the embedded ledger's rollups are worth a step of upkeep, and which one."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import duckdb
-import numpy as np
-import pyarrow as pa
 
-from usageledger.columns import NO_CARD
-from usageledger.ledger.schema import DELTAS, EVENT_COLUMNS, ROLLUP_COLUMNS, ROLLUP_KEYS, ROLLUPS, Rollup, sums
-from usageledger.meters import MEASURE_COLUMNS
-
-DAY_SECONDS = 86_400
-LARGE_COUNT = 2**43  # a million counts below it add up to less than 2^63
-
-_EVENT, _SUMS = ", ".join(EVENT_COLUMNS), ", ".join(ROLLUP_COLUMNS)
+from usageledger.ledger import rollups
+from usageledger.ledger.schema import EVER, FAMILIES, Family
 
 
-def flush(writer: duckdb.DuckDBPyConnection) -> dict[str, Counter[int]]:
-    """Moves the deltas on to the rollups; rollup table → span → rows added to it."""
-    added: dict[str, Counter[int]] = {}
-    writer.execute("BEGIN")
-    for rollup in ROLLUPS:
-        moved = _summed(writer, DELTAS.table, rollup.seconds)
-        writer.execute(f"INSERT INTO {rollup.table} ({_SUMS}) SELECT * FROM moved")
-        added[rollup.table] = Counter(moved["span"].to_numpy().tolist())
-    writer.execute(f"DELETE FROM {DELTAS.table}; COMMIT")
-    return added
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """When a step of a family is worth a transaction.
+
+    Attributes:
+        events: of later commits, which queries read one by one until they are added to the rollups.
+        rows: added to one rollup since its fullest spans were merged.
+        spans: merged in one step, so that a step stays short.
+    """
+
+    events: int
+    rows: int
+    spans: int
 
 
-def merge(writer: duckdb.DuckDBPyConnection, rollup: Rollup, spans: Sequence[int]) -> None:
-    """Makes one row of the rows that a rollup has for each key of these spans."""
-    chosen = f"WHERE ts IN ({', '.join(str(span) for span in spans)})"
-    writer.execute("BEGIN")
-    _merged = _summed(writer, rollup.table, rollup.seconds, chosen)
-    writer.execute(f"DELETE FROM {rollup.table} {chosen}")
-    writer.execute(f"INSERT INTO {rollup.table} ({_SUMS}) SELECT * FROM _merged")
-    writer.execute("COMMIT")
+WORTH = {"models": Worth(100_000, 60_000, 64), "keys": Worth(400_000, 300_000, 1)}
 
 
-def days_without_cards(writer: duckdb.DuckDBPyConnection) -> list[int]:
-    """The days (their starts) that have events without a rate card."""
-    statement = f"SELECT DISTINCT ts - ts % {DAY_SECONDS} FROM events WHERE rate_id = {NO_CARD} ORDER BY 1"
-    return [day for (day,) in writer.execute(statement).fetchall()]
+class Upkeep:
+    """What is to be done to the rollups of one open ledger."""
 
+    def __init__(self) -> None:
+        # Rollup table → span → rows added to it since it was last merged.
+        self._added: rollups.Added = {rollup.table: Counter() for family in FAMILIES for rollup in family.rollups}
+        self._later: dict[int, int] = {}  # commit → its events, of those that some family does not hold yet
 
-def give_cards(
-    writer: duckdb.DuckDBPyConnection, day: int, cards: Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]
-) -> int:
-    """Gives the events of a day that have no rate card one, and makes the day's rollups anew; how many there were."""
-    where = f"WHERE ts >= {day} AND ts < {day + DAY_SECONDS}"
-    without: pa.Table = writer.sql(f"SELECT {_EVENT} FROM events {where} AND rate_id = {NO_CARD}").to_arrow_table()
-    _carded = without.set_column(without.column_names.index("rate_id"), "rate_id", pa.array(cards(without)))
-    writer.execute(
-        f"BEGIN; DELETE FROM events {where} AND rate_id = {NO_CARD}; "
-        f"INSERT INTO events ({_EVENT}) SELECT {_EVENT} FROM _carded; DELETE FROM {DELTAS.table} {where}"
-    )
-    for rollup in ROLLUPS:
-        writer.execute(f"DELETE FROM {rollup.table} {where}")
-        _made = _summed(writer, "events", rollup.seconds, where)
-        writer.execute(f"INSERT INTO {rollup.table} ({_SUMS}) SELECT * FROM _made")
-    writer.execute("COMMIT")
-    return without.num_rows
+    def learn(self, writer: duckdb.DuckDBPyConnection) -> int:
+        """Takes up what is in a file that was just opened; the number of its last commit."""
+        self._coverage = rollups.coverage(writer)
+        later = (
+            f"SELECT commit_number, COUNT(*) FROM events WHERE commit_number > {self._least()} GROUP BY 1 ORDER BY 1"
+        )
+        self._later = dict(writer.execute(later).fetchall())
+        ((last,),) = writer.execute("SELECT COALESCE(MAX(commit_number), 0) FROM events").fetchall()
+        return int(last)
 
+    def note(self, commit_number: int, events: int) -> None:
+        """Called after each commit."""
+        self._later[commit_number] = events
 
-def _summed(writer: duckdb.DuckDBPyConnection, table: str, seconds: int, where: str = "") -> pa.Table:
-    """Sums by key and span; rows with counts so large that many of them overflow stay by themselves."""
-    keys = ", ".join(ROLLUP_KEYS[1:])
-    summed: pa.Table = writer.sql(
-        f"SELECT ts - ts % {seconds} AS span, {keys}, {sums('sum_')} FROM {table} {where} GROUP BY span, {keys}, "
-        f"CASE WHEN GREATEST({', '.join(MEASURE_COLUMNS)}) > {LARGE_COUNT} THEN rowid END ORDER BY span, {keys}"
-    ).to_arrow_table()
-    return summed
+    def _least(self) -> int:
+        return min(held.covered for held in self._coverage.held.values())
+
+    def step(self, writer: duckdb.DuckDBPyConnection) -> bool:
+        """Does one step that is worth it; whether there was one."""
+        return any(self._step(writer, family) for family in FAMILIES)
+
+    def _step(self, writer: duckdb.DuckDBPyConnection, family: Family) -> bool:
+        held, worth = self._coverage.held[family.name], WORTH[family.name]
+        if held.until < EVER:
+            self._make_next_day(writer, family)
+            return True
+        later = [number for number in self._later if number > held.covered]
+        if sum(self._later[number] for number in later) >= worth.events:
+            self._add(writer, family, later[-1])
+            return True
+        for rollup in family.rollups:
+            added = self._added[rollup.table]
+            if added.total() >= worth.rows:
+                spans = [span for span, _ in added.most_common(worth.spans)]
+                rollups.merge(writer, family, rollup, spans)
+                for span in spans:
+                    del added[span]
+                return True
+        return False
+
+    def _add(self, writer: duckdb.DuckDBPyConnection, family: Family, last: int) -> None:
+        for table, counts in rollups.add(writer, family, self._coverage.held[family.name], last).items():
+            self._added[table].update(counts)
+        self._coverage = rollups.coverage(writer)
+        self._later = {number: events for number, events in self._later.items() if number > self._least()}
+
+    @property
+    def events_from(self) -> int:
+        """The time before which events were dropped, Unix seconds."""
+        return self._coverage.events_from
+
+    def drop_day(self, writer: duckdb.DuckDBPyConnection, before: int, last: int) -> bool:
+        """Drops the events of a day before this time, once the rollups hold them; whether there are others."""
+        for family in FAMILIES:
+            held = self._coverage.held[family.name]
+            if held.until < EVER:
+                self._make_next_day(writer, family)
+                return True
+            if held.covered < last:
+                self._add(writer, family, last)
+        more = rollups.drop_day(writer, before)
+        self._coverage = rollups.coverage(writer)
+        return more is not None
+
+    def make_anew(self, writer: duckdb.DuckDBPyConnection, last: int) -> None:
+        """Begins to make all rollups anew, of the commits up to `last`, unless that was begun before."""
+        if all(held.until == EVER for held in self._coverage.held.values()):
+            rollups.make_anew(writer, last)
+            self._coverage = rollups.coverage(writer)
+            self._later.clear()
+
+    def next_day(self, writer: duckdb.DuckDBPyConnection) -> int | None:
+        """Makes the next day of rollups that do not hold all days yet; its start, or None when all is done."""
+        for family in FAMILIES:
+            if self._coverage.held[family.name].until < EVER:
+                day = self._make_next_day(writer, family)
+                if day is not None:
+                    return day
+        return None
+
+    def _make_next_day(self, writer: duckdb.DuckDBPyConnection, family: Family) -> int | None:
+        day = rollups.make_next_day(writer, family, self._coverage.held[family.name])
+        self._coverage = rollups.coverage(writer)
+        return day

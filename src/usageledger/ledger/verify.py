@@ -46,7 +46,7 @@ def verify(ledger: Ledger) -> Iterator[Finding]:
     events = counted(ledger.count(), "event")
     yield finding("events are well formed", ledger.malformed(MOST_SHOWN), events)
     yield finding("every event counts once", ledger.doubled(MOST_SHOWN), events)
-    yield finding("rollups equal the events", ledger.rollup_differences(MOST_SHOWN), "every day and hour")
+    yield finding("rollups equal the events", ledger.rollup_differences(MOST_SHOWN), "every day, hour and quarter")
     yield finding("facets equal the events", ledger.facet_differences(MOST_SHOWN), "every day, kind and dimension")
     kinds = list(_kinds_used(ledger))
     days = counted(len({day for kind in kinds for day in kind.days}), "day")

@@ -18,6 +18,7 @@ from usageledger.server.http import check_parameters, json_response, parameters
 from usageledger.server.pricing import PriceTable, PriceTables
 from usageledger.server.routes import Handler, Services, in_slot, paged, pieces_of
 
+DAY_SECONDS = 86_400
 UNPRICED_HEADER = "x-usageledger-unpriced"
 MOST_UNPRICED = 10_000
 MOST_COUNTS = 1_000  # pages whose counts are remembered
@@ -121,8 +122,11 @@ def _window(given: list[tuple[str, str]], now: int) -> Query:
 def _list(services: Services, prices: PriceTables, query: Query) -> list[dict[str, Any]]:
     found = _unpriced(services, query, prices.window(query.start_time, query.end_time))
     rate_ids = [each.rate_id for each in found]
-    times = services.ledger.times_of_cards(sorted(set(rate_ids)), query.start_time, query.end_time)
     cards = prices.cards(rate_ids)
+    # Of events that were dropped the day is known, from their cards.
+    days = {rate_id: card.subject.day for rate_id, card in cards.items()}
+    times = {rate_id: (day, day + DAY_SECONDS - 1) for rate_id, day in days.items()}
+    times |= services.ledger.times_of_cards(sorted(times), query.start_time, query.end_time)
     groups: dict[Subject, list[Unpriced]] = {}
     for each in found:
         # The same but for the time and the band, which its price depends on as well.

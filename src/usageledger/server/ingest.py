@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from usageledger.buckets import floor
 from usageledger.columns import Problem, to_table, unix_seconds
 from usageledger.errors import LedgerUnavailableError, OverloadedError, RequestError, UsageLedgerError
 from usageledger.events import Decoded, Rejection
@@ -25,6 +26,7 @@ from usageledger.ledger import Ledger, Outcome
 from usageledger.settings import Settings
 
 MOST_ERRORS_LISTED = 100
+DAY_SECONDS = 86_400
 IDLE_SECONDS = 0.2  # without work for so long, the writer does upkeep
 
 logger = logging.getLogger("usageledger.ingest")
@@ -75,6 +77,7 @@ class Ingest:
         self._arrived = threading.Condition()
         self._queued_events = 0  # waiting or being committed; guarded by _arrived
         self._closing = False
+        self._dropped = 0  # the time before which there are no events any more, as far as is known
         self._thread = threading.Thread(target=self._write_forever, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -176,7 +179,10 @@ class Ingest:
 
     def _keep_up(self) -> None:
         try:
-            self._ledger.compact()
+            if not self._ledger.compact() and self._settings.retention_days:
+                before = floor(int(self._clock()) - self._settings.retention_days * DAY_SECONDS, DAY_SECONDS)
+                if before > self._dropped and not self._ledger.drop_events(before):
+                    self._dropped = before
         except UsageLedgerError as error:
             logger.warning("upkeep failed: %s", error)
         except Exception:
@@ -220,26 +226,36 @@ def _answers(group: Group, outcomes: np.ndarray[Any, Any]) -> Iterator[dict[str,
         duplicates = int((mine == Outcome.DUPLICATE).sum())
         rejections = decoded.rejections
         if accepted + duplicates < len(mine):
-            refused = np.nonzero((mine == Outcome.CONFLICT) | (mine < 0))[0].tolist()
+            refused = np.nonzero((mine != Outcome.ACCEPTED) & (mine != Outcome.DUPLICATE))[0].tolist()
             rejections = [
                 *rejections,
-                *(_rejection(decoded, row, problems.get(start + row)) for row in refused),
+                *(_rejection(decoded, row, problems.get(start + row), int(mine[row])) for row in refused),
             ]
         yield _answer(decoded, accepted, duplicates, rejections)
         start += len(decoded.events)
 
 
-def _rejection(decoded: Decoded, row: int, problem: Problem | None) -> Rejection:
+def _rejection(decoded: Decoded, row: int, problem: Problem | None, outcome: int) -> Rejection:
     event = decoded.events[row]
+    index, seconds = decoded.indexes[row], unix_seconds(event.timestamp)
     if problem:
-        return Rejection(decoded.indexes[row], event.id, problem.code, problem.param, problem.message)
+        return Rejection(index, event.id, problem.code, problem.param, problem.message)
+    if outcome == Outcome.TOO_OLD:
+        return Rejection(
+            index,
+            event.id,
+            "too_old",
+            "timestamp",
+            f"Invalid 'timestamp': the events of the day of {seconds} were dropped after their time, and nobody can "
+            "tell whether this one was among them. Nothing was changed.",
+        )
     return Rejection(
-        decoded.indexes[row],
+        index,
         event.id,
         "conflict",
         "id",
-        f"An event with id '{event.id}' and timestamp {unix_seconds(event.timestamp)} was kept before with another "
-        "payload. Nothing was changed.",
+        f"An event with id '{event.id}' and timestamp {seconds} was kept before with another payload. "
+        "Nothing was changed.",
     )
 
 

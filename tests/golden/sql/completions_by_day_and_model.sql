@@ -3,8 +3,8 @@ FROM (SELECT ts - ts % 86400 AS bucket, model, batch, input_text_tokens, input_a
 FROM rollup_1d
 WHERE ts >= ? AND ts < ? AND kind = ?
 UNION ALL SELECT ts - ts % 86400 AS bucket, model, batch, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests
-FROM deltas
-WHERE ts >= ? AND ts < ? AND kind = ?) AS picked
+FROM events
+WHERE ts >= ? AND ts < ? AND commit_number > 7 AND kind = ?) AS picked
 GROUP BY bucket, model, batch
 LIMIT 1001
 

@@ -3,20 +3,20 @@ FROM (SELECT ts - (ts - 1774652400) % 86400 AS bucket, input_text_tokens, input_
 FROM rollup_1h
 WHERE ts >= ? AND ts < ? AND kind = ?
 UNION ALL SELECT ts - (ts - 1774652400) % 86400 AS bucket, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests
-FROM deltas
-WHERE ts >= ? AND ts < ? AND kind = ?
+FROM events
+WHERE ts >= ? AND ts < ? AND commit_number > 7 AND kind = ?
 UNION ALL SELECT ts - (ts - 1774738800) % 82800 AS bucket, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests
 FROM rollup_1h
 WHERE ts >= ? AND ts < ? AND kind = ?
 UNION ALL SELECT ts - (ts - 1774738800) % 82800 AS bucket, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests
-FROM deltas
-WHERE ts >= ? AND ts < ? AND kind = ?
+FROM events
+WHERE ts >= ? AND ts < ? AND commit_number > 7 AND kind = ?
 UNION ALL SELECT ts - (ts - 1774821600) % 86400 AS bucket, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests
 FROM rollup_1h
 WHERE ts >= ? AND ts < ? AND kind = ?
 UNION ALL SELECT ts - (ts - 1774821600) % 86400 AS bucket, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests
-FROM deltas
-WHERE ts >= ? AND ts < ? AND kind = ?) AS picked
+FROM events
+WHERE ts >= ? AND ts < ? AND commit_number > 7 AND kind = ?) AS picked
 GROUP BY bucket
 LIMIT 1001
 

@@ -3,16 +3,16 @@ FROM (SELECT ts - ts % 86400 AS bucket, kind, rate_id, input_text_tokens, input_
 FROM rollup_1d
 WHERE ts >= ? AND ts < ?
 UNION ALL SELECT ts - ts % 86400 AS bucket, kind, rate_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests, images, characters, seconds, num_sessions, num_requests
-FROM deltas
-WHERE ts >= ? AND ts < ?) AS picked
-GROUP BY bucket, kind, rate_id), sizes AS (SELECT ts - ts % 86400 AS bucket, 'vector_stores' AS kind, rate_id, MAX(size) AS quantity
-FROM (SELECT ts, project_id, vector_store_id, rate_id, usage_bytes AS size
+FROM events
+WHERE ts >= ? AND ts < ? AND commit_number > 7) AS picked
+GROUP BY bucket, kind, rate_id), sizes AS (SELECT hour - hour % 86400 AS bucket, 'vector_stores' AS kind, rate_id, MAX(size) AS quantity
+FROM (SELECT ts - ts % 3600 AS hour, project_id, vector_store_id, rate_id, usage_bytes AS size
 FROM rollup_1h
 WHERE ts >= ? AND ts < ? AND kind = ?
-UNION ALL SELECT ts, project_id, vector_store_id, rate_id, usage_bytes AS size
-FROM deltas
-WHERE ts >= ? AND ts < ? AND kind = ?) AS seen
-GROUP BY ts, project_id, vector_store_id, rate_id), parts AS (SELECT bucket, kind, rate_id, 'input_text_tokens' AS part, sum_input_text_tokens AS quantity
+UNION ALL SELECT ts - ts % 3600 AS hour, project_id, vector_store_id, rate_id, usage_bytes AS size
+FROM events
+WHERE ts >= ? AND ts < ? AND commit_number > 7 AND kind = ?) AS seen
+GROUP BY hour, project_id, vector_store_id, rate_id), parts AS (SELECT bucket, kind, rate_id, 'input_text_tokens' AS part, sum_input_text_tokens AS quantity
 FROM flows
 WHERE sum_input_text_tokens > 0
 UNION ALL SELECT bucket, kind, rate_id, 'input_audio_tokens' AS part, sum_input_audio_tokens AS quantity

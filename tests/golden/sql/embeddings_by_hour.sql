@@ -3,8 +3,8 @@ FROM (SELECT ts - ts % 3600 AS bucket, input_text_tokens, num_model_requests
 FROM rollup_1h
 WHERE ts >= ? AND ts < ? AND kind = ?
 UNION ALL SELECT ts - ts % 3600 AS bucket, input_text_tokens, num_model_requests
-FROM deltas
-WHERE ts >= ? AND ts < ? AND kind = ?) AS picked
+FROM events
+WHERE ts >= ? AND ts < ? AND commit_number > 7 AND kind = ?) AS picked
 GROUP BY bucket
 LIMIT 1001
 

@@ -5,8 +5,8 @@ FROM (SELECT ts - ts % 86400 AS bucket, project_id, vector_store_id, usage_bytes
 FROM rollup_1d
 WHERE ts >= ? AND ts < ? AND kind = ?
 UNION ALL SELECT ts - ts % 86400 AS bucket, project_id, vector_store_id, usage_bytes
-FROM deltas
-WHERE ts >= ? AND ts < ? AND kind = ?) AS picked
+FROM events
+WHERE ts >= ? AND ts < ? AND commit_number > 7 AND kind = ?) AS picked
 GROUP BY bucket, project_id, vector_store_id) AS stores) AS largest
 GROUP BY bucket
 LIMIT 1001

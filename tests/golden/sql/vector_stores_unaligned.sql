@@ -8,11 +8,14 @@ UNION ALL SELECT ts - ts % 86400 AS bucket, project_id, vector_store_id, usage_b
 FROM rollup_1h
 WHERE ts >= ? AND ts < ? AND kind = ? AND project_id = ?
 UNION ALL SELECT ts - ts % 86400 AS bucket, project_id, vector_store_id, usage_bytes
+FROM rollup_15m
+WHERE ts >= ? AND ts < ? AND kind = ? AND project_id = ?
+UNION ALL SELECT ts - ts % 86400 AS bucket, project_id, vector_store_id, usage_bytes
 FROM events
 WHERE ts >= ? AND ts < ? AND kind = ? AND project_id = ?
 UNION ALL SELECT ts - ts % 86400 AS bucket, project_id, vector_store_id, usage_bytes
-FROM deltas
-WHERE ts >= ? AND ts < ? AND kind = ? AND project_id = ?) AS picked
+FROM events
+WHERE ts >= ? AND ts < ? AND commit_number > 7 AND kind = ? AND project_id = ?) AS picked
 GROUP BY bucket, project_id, vector_store_id) AS stores) AS largest
 GROUP BY bucket, project_id
 LIMIT 1001
@@ -25,11 +28,15 @@ LIMIT 1001
 -- 6: 1780963200
 -- 7: 'vector_stores'
 -- 8: 'a'
--- 9: 1780876801
+-- 9: 1780877700
 -- 10: 1780880400
 -- 11: 'vector_stores'
 -- 12: 'a'
--- 13: 1780880400
--- 14: 1781481600
+-- 13: 1780876801
+-- 14: 1780877700
 -- 15: 'vector_stores'
 -- 16: 'a'
+-- 17: 1780877700
+-- 18: 1781481600
+-- 19: 'vector_stores'
+-- 20: 'a'

@@ -1,0 +1,36 @@
+"""Rate cards for events of the embedded ledger that were kept before there were any."""
+
+from collections.abc import Callable
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from usageledger.columns import NO_CARD
+from usageledger.ledger.rollups import coverage, make_days
+from usageledger.ledger.schema import DAY_SECONDS, EVENT_COLUMNS, FAMILIES
+
+
+def days_without_cards(writer: duckdb.DuckDBPyConnection) -> list[int]:
+    """The days (their starts) that have events without a rate card."""
+    statement = f"SELECT DISTINCT ts - ts % {DAY_SECONDS} FROM events WHERE rate_id = {NO_CARD} ORDER BY 1"
+    return [day for (day,) in writer.execute(statement).fetchall()]
+
+
+def give_cards(
+    writer: duckdb.DuckDBPyConnection, day: int, cards: Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]
+) -> int:
+    """Gives the events of a day that have no rate card one, and makes the day's rollups anew; how many there were."""
+    end = day + DAY_SECONDS
+    where = f"WHERE ts >= {day} AND ts < {end} AND rate_id = {NO_CARD}"
+    names = ", ".join((*EVENT_COLUMNS, "commit_number"))
+    without: pa.Table = writer.sql(f"SELECT {names} FROM events {where}").to_arrow_table()
+    _carded = without.set_column(without.column_names.index("rate_id"), "rate_id", pa.array(cards(without)))
+    writer.execute(f"BEGIN; DELETE FROM events {where}; INSERT INTO events ({names}) SELECT {names} FROM _carded")
+    for family in FAMILIES:
+        held = coverage(writer).held[family.name]
+        if day < held.until:
+            make_days(writer, family, held.covered, day, end)
+    writer.execute("COMMIT")
+    return without.num_rows

@@ -1,0 +1,107 @@
+"""Rollups made anew: they can be left and taken up at any day, and no answer changes meanwhile."""
+
+import random
+from itertools import islice
+
+import pytest
+from tests.conftest import OpenLedger
+from tests.model import Model, Usage
+from tests.samples import DAY, TODAY, answer, append, ask, counted, keep
+
+from usageledger.ledger import Ledger
+from usageledger.meters import METER_BY_KIND, METERS
+
+KINDS = ("completions", "vector_stores", "file_search_calls")
+START = TODAY - 4 * DAY
+
+
+def some_usage(count: int, seed: int, first: int = 0) -> list[Usage]:
+    """Events of three kinds on four days, one of them without any."""
+    rng = random.Random(seed)
+    return [
+        Usage(
+            kind=(kind := rng.choice(KINDS)),
+            id=f"{seed} {number}",
+            timestamp=START + rng.choice([0, 1, 3]) * DAY + rng.randrange(DAY),
+            dimensions={
+                d.name: rng.choice([None, True, False] if d.flag else [None, "a", "b"])
+                for d in METER_BY_KIND[kind].dimensions
+                if not d.values
+            }
+            | {d.name: None for d in METER_BY_KIND[kind].dimensions if d.values},
+            counts={name: rng.randrange(1000) for name in counted(kind)},
+        )
+        for number in range(first, first + count)
+    ]
+
+
+def agree(ledger: Ledger, model: Model) -> None:
+    """Whatever is asked is answered as by the model."""
+    assert ledger.rollup_differences(9) == []
+    for kind in KINDS:
+        by = [[], ["project_id"]] + [["user_id", "model"]] * (kind == "completions")
+        windows = (("1d", (START, TODAY)), ("1h", (START, START + DAY)), ("1d", (START + 999, TODAY - 999)))
+        for group_by in by:
+            for width, window in windows:
+                found = answer(ledger, ask(kind, *window, width, group_by=group_by))
+                assert found == model.buckets(kind, window, width, group_by=group_by)
+
+
+@pytest.fixture
+def kept(open_again: OpenLedger) -> tuple[OpenLedger, Model]:
+    """How to open a ledger with some events, some of them in rollups, and what is in it."""
+    model = Model()
+    ledger = open_again()
+    for seed in range(4):
+        usages = some_usage(40, seed)
+        assert append(ledger, usages) == keep(model, usages)
+        ledger.compact()
+    ledger.close()
+    return open_again, model
+
+
+@pytest.mark.usefixtures("eager")
+def test_made_anew_at_once(kept: tuple[OpenLedger, Model]) -> None:
+    open_again, model = kept
+    ledger = open_again()
+    days = list(ledger.rebuild_rollups())
+    assert days == 2 * [START, START + DAY, START + 3 * DAY]
+    agree(ledger, model)
+    assert list(ledger.rebuild_rollups()) == days
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("goes_on", ["rebuild", "upkeep"])
+@pytest.mark.parametrize("left_after", range(6))
+def test_left_and_taken_up_again(kept: tuple[OpenLedger, Model], left_after: int, goes_on: str) -> None:
+    """Events that come meanwhile count too, on days that are done and on others."""
+    open_again, model = kept
+    ledger = open_again()
+    first = list(islice(ledger.rebuild_rollups(), left_after + 1))
+    late = some_usage(20, 9)
+    assert append(ledger, late) == keep(model, late)
+    agree(ledger, model)
+    ledger.close()
+    ledger = open_again()
+    agree(ledger, model)
+    if goes_on == "rebuild":
+        assert first + list(ledger.rebuild_rollups()) == 2 * [START, START + DAY, START + 3 * DAY]
+    while ledger.compact():
+        agree(ledger, model)
+    agree(ledger, model)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_wrong_rollup_is_mended(kept: tuple[OpenLedger, Model]) -> None:
+    open_again, model = kept
+    ledger = open_again()
+    while ledger.compact():
+        pass
+    writer = getattr(ledger, "_writer")  # noqa: B009 - only a look behind the protocol can break what it promises
+    for table in ("rollup_1d", "rollup_1h", "rollup_15m", "rollup_keys_1d"):
+        writer.execute(f"UPDATE {table} SET ts = ts + 86400 WHERE kind = 'completions'")
+        writer.execute(f"INSERT INTO {table} SELECT * FROM {table} LIMIT 3")
+    assert len(ledger.rollup_differences(99)) > 4
+    list(ledger.rebuild_rollups())
+    agree(ledger, model)
+    assert {meter.kind for meter in METERS} > set(KINDS)
