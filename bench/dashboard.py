@@ -8,6 +8,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
+from bench.measure import KEY, figure
 from usageledger.server.dashboard.assets import files
 
 FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -25,7 +26,7 @@ REGROUP = """value => new Promise((resolve) => {
 GROUPINGS = ("project_id", "model", "user_id", "api_key_id", "line_item")
 
 
-def dashboard(port: int, key: str, start: int, end: int) -> Iterator[dict[str, Any]]:
+def dashboard(port: int, start: int, end: int) -> Iterator[dict[str, Any]]:
     """Figures of the overview of a window; the server's caches are filled first, the browser's are empty."""
     url = f"http://127.0.0.1:{port}/?start={start}&end={end}"
     with sync_playwright() as playwright:
@@ -35,23 +36,23 @@ def dashboard(port: int, key: str, start: int, end: int) -> Iterator[dict[str, A
         signed_in.set_default_timeout(WAIT_MS)
         page = signed_in.new_page()
         page.goto(url)
-        page.get_by_label("Key", exact=True).fill(key)
+        page.get_by_label("Key", exact=True).fill(KEY)
         page.keyboard.press("Enter")
         _shown(page)
         state = signed_in.storage_state()
         paints, wholes = zip(*(_load(browser.new_context(storage_state=state), url) for _ in range(TIMES)), strict=True)
-        yield _figure("dashboard, first paint, p50", statistics.median(paints), 500, "ms")
-        yield _figure("  whole overview, p50", statistics.median(wholes), None, "ms")
+        yield figure("dashboard, first paint, p50", statistics.median(paints), "ms", 500)
+        yield figure("  whole overview, p50", statistics.median(wholes), "ms")
         for name in GROUPINGS:
             other = "model" if name == "project_id" else "project_id"
             took = []
             for _ in range(TIMES):
                 page.evaluate(REGROUP, other)
                 took.append(page.evaluate(REGROUP, name))
-            yield _figure(f"  cost by {name}, p50", statistics.median(took), 150, "ms")
+            yield figure(f"  cost by {name}, p50", statistics.median(took), "ms", 150)
         browser.close()
     weight = sum(len(asset.zipped or asset.body) for name, asset in files().items() if name.endswith(".js"))
-    yield _figure("  scripts, compressed", weight / 1000, 500, "KB")
+    yield figure("  scripts, compressed", weight / 1000, "KB", 500)
 
 
 def _load(context: BrowserContext, url: str) -> tuple[float, float]:
@@ -67,7 +68,3 @@ def _load(context: BrowserContext, url: str) -> tuple[float, float]:
 def _shown(page: Page) -> None:
     expect(page.locator(".top-lists article")).to_have_count(5, timeout=WAIT_MS)
     expect(page.locator("[aria-busy], .skeleton")).to_have_count(0, timeout=WAIT_MS)
-
-
-def _figure(name: str, ours: float, target: float | None, unit: str) -> dict[str, Any]:
-    return {"name": name, "ours": ours, "target": target, "floor": None, "unit": unit}

@@ -20,7 +20,6 @@ MODELS = (
     *("o3-mini", "o4-mini", "gpt-4-turbo", "gpt-4", "gpt-3.5-turbo", "gpt-audio", "gpt-realtime", "gpt-image-1"),
     *("text-embedding-3-small", "text-embedding-3-large", "gpt-5-pro", "gpt-5.3-codex", "gpt-4o-search-preview"),
 )
-START = 1_792_108_800  # 2026-10-16T00:00:00Z, since when the price book knows batch and tier prices
 DAY = 86_400
 # What share of the events is of each kind.
 KINDS = {
@@ -87,11 +86,11 @@ class Generator:
             schema=SCHEMA,
         )
 
-    def tables(self, events: int, days: int, rows: int) -> Iterator[pa.Table]:
-        """`events` events spread over `days` days from `START`, `rows` to a table."""
+    def tables(self, events: int, start: int, end: int, rows: int) -> Iterator[pa.Table]:
+        """`events` events spread evenly from `start` to `end` (Unix seconds), `rows` to a table."""
         for first in range(0, events, rows):
             numbers = np.arange(first, min(first + rows, events))
-            yield self.table(START + numbers * days * DAY // events)
+            yield self.table(start + numbers * (end - start) // events)
 
 
 def wire_events(table: pa.Table) -> list[dict[str, Any]]:
