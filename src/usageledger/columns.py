@@ -65,7 +65,7 @@ def to_table(events: Sequence[Any], latest: int, now: int) -> tuple[pa.Table, np
     problems: dict[int, Problem] = {}
     for kind, at in places.items():
         fields = _columns(METER_BY_KIND[kind], [events[place] for place in at])
-        for problem in _refusals(kind, fields, latest, now):
+        for problem in complaints_of(kind, fields, latest, now):
             problems.setdefault(at[problem.position], replace(problem, position=at[problem.position]))
         if len(places) == 1:
             columns = _stored(kind, fields)
@@ -78,7 +78,7 @@ def to_table(events: Sequence[Any], latest: int, now: int) -> tuple[pa.Table, np
             column = columns.setdefault(name, [None] * len(events))
             for place, value in zip(at, values, strict=True):  # as fast as it gets: numpy would make copies of text
                 column[place] = value
-    table = _table(columns, len(events))
+    table = make_table(columns, len(events))
     kept = np.setdiff1d(np.arange(len(events)), np.fromiter(problems, np.int64))
     return (table.take(kept) if problems else table), kept, list(problems.values())
 
@@ -98,7 +98,7 @@ def _columns(meter: Meter, events: Sequence[Any]) -> dict[str, Any]:
     return columns
 
 
-def _refusals(kind: str, columns: dict[str, Any], latest: int, now: int) -> Iterator[Problem]:
+def complaints_of(kind: str, columns: dict[str, Any], latest: int, now: int) -> Iterator[Problem]:
     """The rows whose values are allowed one by one but not together, or not at this time."""
     timestamps = columns["timestamp"]
     if has_parts(METER_BY_KIND[kind]):
@@ -148,13 +148,14 @@ def _stored(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
     return {name: fields[name] for name in names}
 
 
-def _table(columns: dict[str, Any], rows: int) -> pa.Table:
+def make_table(columns: dict[str, Any], rows: int) -> pa.Table:
     """One Arrow table; what a kind has in the columns of others is no dimension, and a count of 0."""
     arrays: list[Any] = []
     for name, kind in COLUMNS.items():
         array: Any
         if name in columns:
-            array = pa.array(columns[name], _ARROW[kind])
+            given = columns[name]
+            array = given if isinstance(given, pa.Array) else pa.array(given, _ARROW[kind])
         elif name in DIMENSIONS:
             array = pa.nulls(rows, _ARROW[kind])
         else:

@@ -138,7 +138,7 @@ _raws: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgsp
 class Decoded:
     """The events of one request that are well formed, their places in it, and the refusals so far."""
 
-    events: list[Any]
+    events: Sequence[Any]
     indexes: Sequence[int]
     rejections: list[Rejection]
     total: int
@@ -153,11 +153,11 @@ def decode(body: bytes, *, lines: bool, max_events: int) -> Decoded:
     """
     try:
         if _NUL in body:
-            return _decode_slowly(_split(body, lines=lines), max_events)
+            return decode_slowly(_split(body, lines=lines), max_events)
         events = _fast(body, lines=lines)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _decode_slowly(_split(body, lines=lines), max_events)
-    _check_size(len(events), max_events)
+        return decode_slowly(_split(body, lines=lines), max_events)
+    check_size(len(events), max_events)
     return Decoded(events, range(len(events)), [], len(events))
 
 
@@ -170,7 +170,8 @@ def _fast(body: bytes, *, lines: bool) -> list[Any]:
     return _many.decode(body) if body.lstrip()[:1] == b"[" else [_one.decode(body)]
 
 
-def _check_size(count: int, max_events: int) -> None:
+def check_size(count: int, max_events: int) -> None:
+    """Raises BodyTooLargeError for more than `max_events` events."""
     if count > max_events:
         raise BodyTooLargeError(f"Too many events: {count}. A request carries at most {max_events}.")
 
@@ -203,10 +204,16 @@ def _reason(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _decode_slowly(raws: list[bytes], max_events: int) -> Decoded:
-    _check_size(len(raws), max_events)
-    decoded = Decoded([], [], [], len(raws))
+def decode_slowly(raws: list[bytes], max_events: int) -> Decoded:
+    """The events of these texts, each read by itself, and every reason why others are refused.
+
+    Raises:
+        BodyTooLargeError: more than `max_events`.
+    """
+    check_size(len(raws), max_events)
+    events: list[Any] = []
     indexes: list[int] = []
+    decoded = Decoded(events, indexes, [], len(raws))
     for index, raw in enumerate(raws):
         try:
             event = _one.decode(raw)
@@ -216,9 +223,8 @@ def _decode_slowly(raws: list[bytes], max_events: int) -> Decoded:
         if _NUL in raw and (rejections := list(_explain(index, raw, None))):
             decoded.rejections.extend(rejections)
             continue
-        decoded.events.append(event)
+        events.append(event)
         indexes.append(index)
-    decoded.indexes = indexes
     return decoded
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from random import random
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -21,6 +23,7 @@ from usageledger.buckets import LATEST_LOCAL_TIME, LATEST_TIME
 from usageledger.server.http import LINES_TYPES
 from usageledger.server.openapi import document
 from usageledger.settings import Settings
+from usageledger.tables import ARROW_TYPES, PARQUET_TYPES
 
 EFFORT = int(os.environ.get("USAGELEDGER_TEST_EFFORT", "1"))
 EXAMPLES = 20 * EFFORT
@@ -46,7 +49,7 @@ CONFIG = SchemathesisConfig.from_dict({"generation": {"mode": "all"}, "checks": 
 api = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG)
 
 
-@schemathesis.serializer(*LINES_TYPES)
+@schemathesis.serializer(*LINES_TYPES, *ARROW_TYPES, *PARQUET_TYPES)
 def as_text(_: Any, value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
@@ -82,6 +85,17 @@ def test_every_operation(case: Case, server: RunningServer) -> None:
     case.call_and_validate(base_url=server.url, excluded_checks=[CHECKS.get_one(name) for name in excluded])
 
 
+def as_table(media_type: str) -> bytes:
+    """An event in columns."""
+    table, sink = pa.table({"kind": ["images"]}), pa.BufferOutputStream()
+    if media_type in PARQUET_TYPES:
+        pq.write_table(table, sink)
+    else:
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
 def not_now() -> bool:
     """Whether to leave one out: every field of every kind of event in every wrong way makes thousands of requests."""
     return random() >= EFFORT * SHARE_OF_EVENTS
@@ -105,8 +119,14 @@ def make_sound(case: Case) -> None:
         query["limit"] = min(int(query["limit"]), 31)  # the most at the widest buckets
     if "kind" in query and "dimension" in query:
         query["dimension"] = "project_id"  # the one that every kind has
+    make_body_sound(case)
+
+
+def make_body_sound(case: Case) -> None:
     if case.media_type in LINES_TYPES:
         case.body = '{"kind":"images"}\n'
+    if case.media_type in (*ARROW_TYPES, *PARQUET_TYPES):
+        case.body = as_table(case.media_type)
     if isinstance(case.body, dict):  # to a schema, 5.0 is an integer
         case.body = {n: int(v) if isinstance(v, float) and v.is_integer() else v for n, v in case.body.items()}
         if case.operation.definition.raw["operationId"] == "reprice":

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from usageledger.errors import LedgerUnavailableError, OverloadedError, RequestE
 from usageledger.events import Decoded, Rejection
 from usageledger.ledger import Ledger, Outcome
 from usageledger.settings import Settings
+from usageledger.tables import TableEvents
 
 MOST_ERRORS_LISTED = 100
 DAY_SECONDS = 86_400
@@ -154,9 +155,26 @@ class Ingest:
 
     def _assemble(self, submissions: list[Submission]) -> Group:
         now = int(self._clock())
-        events = [event for submission in submissions for event in submission.decoded.events]
-        rows, places, problems = to_table(events, now + self._settings.max_future_seconds, now)
-        return Group(submissions, rows, places, problems)
+        events: list[Any] = []
+        at: list[int] = []  # the place of each of them among all events of the group
+        tables: list[tuple[pa.Table, np.ndarray[Any, Any]]] = []
+        problems: list[Problem] = []
+        first = 0
+        for submission in submissions:
+            sent = submission.decoded.events
+            if isinstance(sent, TableEvents):
+                tables.append((sent.rows, sent.places + first))
+                problems += [replace(problem, position=problem.position + first) for problem in sent.problems]
+                events += sent.others
+                at += (sent.other_places + first).tolist()
+            else:
+                events += sent
+                at += range(first, first + len(sent))
+            first += len(sent)
+        rows, kept, wrong = to_table(events, now + self._settings.max_future_seconds, now)
+        places = np.array(at, np.int64)
+        problems += [replace(problem, position=at[problem.position]) for problem in wrong]
+        return Group(submissions, *_in_order([*tables, (rows, places[kept])]), problems)
 
     def _write(self, submissions: list[Submission]) -> list[dict[str, Any] | UsageLedgerError]:
         """The answer to each submission, once its events are on disk, or why nothing of it was kept."""
@@ -206,6 +224,18 @@ def _resolve(settled: list[tuple[asyncio.Future[dict[str, Any]], Any]]) -> None:
             future.set_exception(answer)
         else:
             future.set_result(answer)
+
+
+def _in_order(
+    tables: list[tuple[pa.Table, np.ndarray[Any, Any]]],
+) -> tuple[pa.Table, np.ndarray[Any, Any]]:
+    """Tables and the places of their rows as one, in the order of places: of two of one identity the first counts."""
+    filled = [(rows, places) for rows, places in tables if rows.num_rows] or tables[-1:]
+    if len(filled) == 1:
+        return filled[0]
+    places = np.concatenate([places for _, places in filled])
+    order = np.argsort(places, kind="stable")
+    return pa.concat_tables([rows for rows, _ in filled]).take(order).combine_chunks(), places[order]
 
 
 def _names(rows: pa.Table, column: str) -> set[str]:

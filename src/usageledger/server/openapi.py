@@ -37,6 +37,7 @@ from usageledger.server.organization import DEFAULT_LIMIT, MANAGE, MOST_EMAILS, 
 from usageledger.server.price_schemas import price_components, price_paths
 from usageledger.server.schemas import NO_NUL, Schema, components, event_example, ref, title
 from usageledger.settings import Settings
+from usageledger.tables import ARROW_TYPES, PARQUET_TYPES
 
 TAGS = {
     "Usage": "How much was used, by buckets of time. The same as OpenAI's Organization Usage API.",
@@ -184,6 +185,7 @@ def _events(settings: Settings) -> Schema:
     several: Schema = {"type": "array", "items": ref("Event"), "maxItems": settings.max_batch_events}
     one_or_many = {"oneOf": [ref("Event"), several]}
     text = {"type": "string", "description": "One event a line, as JSON.", "examples": [lines]}
+    table = {"type": "string", "format": "binary", "description": "Fields as columns; null where there is none."}
     operation = make_operation(
         "Events",
         "ingest-events",
@@ -193,6 +195,7 @@ def _events(settings: Settings) -> Schema:
         body={
             **{name: {"schema": one_or_many, "examples": examples} for name in JSON_TYPES},
             **{name: {"schema": text} for name in LINES_TYPES},
+            **{name: {"schema": table} for name in (*ARROW_TYPES, *PARQUET_TYPES)},
         },
         errors=BODY_ERRORS,
         example={"object": "event.batch", "accepted": 1, "duplicates": 0, "rejected": 0, "errors": []},

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from usageledger.errors import OverloadedError
-from usageledger.events import decode
+from usageledger.events import Decoded, decode
 from usageledger.ledger import Ledger
 from usageledger.meters import COSTS, METERS, Meter
 from usageledger.pages import render, results_json
@@ -22,11 +22,13 @@ from usageledger.server.cache import BucketCache
 from usageledger.server.http import JSON_TYPES, LINES_TYPES, json_response, media_type, parameters, read_body
 from usageledger.server.ingest import Ingest
 from usageledger.settings import Settings
+from usageledger.tables import ARROW_TYPES, PARQUET_TYPES, decode_table, read_arrow, read_parquet
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
 
 PIECE_BYTES = 256 * 1024
+EVENT_TYPES = (*JSON_TYPES, *LINES_TYPES, *ARROW_TYPES, *PARQUET_TYPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +124,21 @@ def events(services: Services) -> Handler:
 
     async def handle(request: Request) -> Response:
         await services.authenticator.require(request, "api.usage.write")
-        lines = media_type(request, (*JSON_TYPES, *LINES_TYPES)) in LINES_TYPES
+        kind = media_type(request, EVENT_TYPES)
         body = await read_body(request, services.settings.max_body_bytes)
-        decoded = decode(body, lines=lines, max_events=services.settings.max_batch_events)
+        decoded = _decode(body, kind, services.settings, int(services.clock()))
         return json_response(await services.ingest.submit(decoded))
 
     return handle
+
+
+def _decode(body: bytes, kind: str, settings: Settings, now: int) -> Decoded:
+    """The events of a body of this media type."""
+    most = settings.max_batch_events
+    if kind in ARROW_TYPES or kind in PARQUET_TYPES:
+        table = read_arrow(body, most) if kind in ARROW_TYPES else read_parquet(body, most, settings.max_body_bytes)
+        return decode_table(table, latest=now + settings.max_future_seconds, now=now)
+    return decode(body, lines=kind in LINES_TYPES, max_events=most)
 
 
 def meters(services: Services) -> Handler:

@@ -1,0 +1,207 @@
+"""Events as Arrow IPC streams and Parquet files: every answer and every stored event is the same as by JSON."""
+
+import io
+import json
+import math
+import tempfile
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.events_strategy import histories, wires
+from tests.samples import NOW as LATEST
+from tests.server.support import NOW, event
+from tests.server.test_errors import problem
+
+from usageledger.columns import PAYLOAD_COLUMNS, to_table
+from usageledger.events import FIELDS, decode
+from usageledger.ledger import open_ledger
+from usageledger.server.ingest import Ingest, Submission
+from usageledger.settings import Settings
+from usageledger.tables import decode_table, read_arrow, read_parquet
+
+pytestmark = pytest.mark.anyio
+
+ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
+URL = "/v1/events"
+MANY = 10**6
+
+
+def arrow(table: pa.Table, **options: Any) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(table, max_chunksize=7)
+    return sink.getvalue()
+
+
+def parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+BODIES = {ARROW: arrow, PARQUET: parquet}
+
+
+def answers(tmp: Path, body: bytes, kind: str) -> tuple[list[Any], list[tuple[Any, ...]]]:
+    """What a fresh ledger answers to a body, sent twice, and what is stored then."""
+    if kind == ARROW:
+        decodeds = [decode_table(read_arrow(body, MANY), latest=LATEST + 600, now=LATEST) for _ in range(2)]
+    elif kind == PARQUET:
+        decodeds = [decode_table(read_parquet(body, MANY, MANY), latest=LATEST + 600, now=LATEST) for _ in range(2)]
+    else:
+        decodeds = [decode(body, lines=False, max_events=MANY) for _ in range(2)]
+    with closing(open_ledger(f"duckdb:///{tmp}/ledger.duckdb")) as ledger:
+        ingest = Ingest(ledger, lambda *_: None, lambda rows: rows["ts"].to_numpy(), Settings(), lambda: LATEST)
+        told = [ingest._write([Submission(decoded, None, None)]) for decoded in decodeds]
+        stored = ledger._read(f"SELECT {', '.join(PAYLOAD_COLUMNS)} FROM events ORDER BY ALL")
+    return told, list(zip(*(values.tolist() for values in stored.values()), strict=True))
+
+
+# What a field may have that is wrong, and that a column can hold beside what is right.
+WRONG_TEXT = ["", "x" * 129, "x" * 257, "a\0b", "512x512", "agents_api", "2026-06-14T00:00:00Z", "2026-06-14", "auto"]
+WRONG_NUMBERS = [-1, 2**53, 2**53 - 1, 2**63 - 1, 253_402_300_800, LATEST + 601, LATEST, 0]
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Events, some of them with one or two fields that are missing, foreign or wrong."""
+    sent = [draw(wires(usage)) for usage in draw(histories(most=8))]
+    names = sorted({name for fields in FIELDS.values() for name in fields} | {"kind", "modle"})
+    for one in sent:
+        for name in draw(st.lists(st.sampled_from(names), max_size=2)) if draw(st.booleans()) else []:
+            is_number = any(int in fields[name].python for fields in FIELDS.values() if name in fields)
+            is_flag = name == "batch"
+            values = [True, False] if is_flag else WRONG_NUMBERS if is_number else WRONG_TEXT
+            one[name] = draw(st.sampled_from([None, *values]))
+            if one[name] is None:
+                del one[name]
+    return sent
+
+
+def as_table(events: list[dict[str, Any]]) -> pa.Table:
+    names = dict.fromkeys(name for one in events for name in one)
+    return pa.table({name: pa.array([one.get(name) for one in events]) for name in names})
+
+
+@settings(max_examples=40)
+@given(events=bodies(), kind=st.sampled_from([ARROW, PARQUET]))
+def test_the_same_events_have_the_same_answers(events: list[dict[str, Any]], kind: str) -> None:
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        by_json = answers(Path(one), json.dumps(events).encode(), "json")
+        assert answers(Path(other), BODIES[kind](as_table(events)), kind) == by_json
+
+
+GOOD = {"kind": "completions", "id": "e", "timestamp": NOW - 60, "input_tokens": 5, "output_tokens": 3, "model": "m"}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+async def test_over_http(serve, ledger, kind):
+    wrong = {**GOOD, "id": "w", "input_tokens": -5}
+    embedding = event(7, model="e")
+    body = BODIES[kind](as_table([GOOD, embedding, GOOD, wrong]))
+    async with serve(ledger) as server:
+        answer = (await server.post(URL, content=body, headers={"content-type": kind})).json()
+        assert (answer["accepted"], answer["duplicates"], answer["rejected"]) == (2, 1, 1)
+        (error,) = answer["errors"]
+        assert (error["index"], error["id"], error["param"]) == (3, "w", "input_tokens")
+        json_answer = (await server.post(URL, json=[GOOD, embedding, GOOD, wrong])).json()
+        assert (json_answer["duplicates"], json_answer["errors"]) == (3, answer["errors"])
+
+
+def column(values: list[Any], kind: Any = None) -> list[dict[str, Any]]:
+    """What comes of a column of timestamps."""
+    table = pa.table({**{n: [v] * len(values) for n, v in GOOD.items()}, "timestamp": pa.array(values, kind)})
+    decoded = decode_table(table, latest=NOW, now=NOW)
+    rows = to_table(decoded.events.others, NOW, NOW)[0]
+    return [*decoded.events.rows["ts"].to_pylist(), *rows["ts"].to_pylist(), *(r.code for r in decoded.rejections)]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_times_of_arrow(unit):
+    at = datetime(2025, 6, 1, 12, tzinfo=UTC)
+    seconds = int(at.timestamp())
+    moments = [at, at + timedelta(seconds=1)]
+    for zone in ("UTC", "Europe/Berlin", "+05:30"):
+        assert column(moments, pa.timestamp(unit, zone)) == [seconds, seconds + 1]
+    assert column([m.replace(tzinfo=None) for m in moments], pa.timestamp(unit)) == ["invalid_value"] * 2
+    if unit != "s":
+        assert column([at + timedelta(milliseconds=999)], pa.timestamp(unit, "UTC")) == [seconds]
+    assert column([at - timedelta(days=365 * 80)], pa.timestamp(unit, "UTC")) == ["invalid_value"]
+
+
+INTEGERS = [pa.int8(), pa.uint8(), pa.int32(), pa.uint64()]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [*INTEGERS, pa.dictionary(pa.int8(), pa.string()), pa.large_string(), pa.string_view()],
+    ids=str,
+)
+def test_other_types_of_the_same(kind):
+    name, values = ("input_tokens", [1, 2]) if pa.types.is_integer(kind) else ("model", ["a", "b"])
+    table = pa.table({**{n: [v] * 2 for n, v in GOOD.items()}, "id": ["1", "2"], name: pa.array(values, kind)})
+    decoded = decode_table(read_arrow(arrow(table), 9), latest=NOW, now=NOW)
+    stored = "input_text_tokens" if name == "input_tokens" else name
+    assert decoded.events.rows[stored].to_pylist() == values
+    assert not decoded.events.others
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"), [([1.5], "1.5"), ([1.0], "1.0"), (["1"], "'1'"), ([True], "true"), ([math.nan], "null")]
+)
+def test_other_types_are_refused_value_by_value(values, shown):
+    table = pa.table({**{n: [v] for n, v in GOOD.items()}, "input_tokens": values})
+    (rejection,) = decode_table(table, latest=NOW, now=NOW).rejections
+    assert rejection.message == f"Invalid 'input_tokens': expected an integer, got {shown}"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "code"),
+    [
+        (b"", ARROW, "invalid_arrow"),
+        (b"no table", ARROW, "invalid_arrow"),
+        (arrow(as_table([GOOD] * 20))[:-100], ARROW, "invalid_arrow"),
+        (arrow(as_table([GOOD] * 20), compression="zstd"), ARROW, "invalid_arrow"),
+        (arrow(as_table([GOOD] * 20), compression="lz4"), ARROW, "invalid_arrow"),
+        (parquet(as_table([GOOD])), ARROW, "invalid_arrow"),
+        (b"", PARQUET, "invalid_parquet"),
+        (b"PAR1 no table PAR1", PARQUET, "invalid_parquet"),
+        (parquet(as_table([GOOD] * 20))[:-9], PARQUET, "invalid_parquet"),
+        (arrow(as_table([GOOD])), PARQUET, "invalid_parquet"),
+        (arrow(pa.table([["a"], ["b"]], ["id", "id"])), ARROW, "invalid_value"),
+        (arrow(pa.table({"id": [b"a"]})), ARROW, "invalid_type"),
+        (arrow(pa.table({"id": [["a"]]})), ARROW, "invalid_type"),
+    ],
+)
+async def test_bodies_that_cannot_be_read(serve, double, body, kind, code):
+    async with serve(double) as server:
+        problem(await server.post(URL, content=body, headers={"content-type": kind}), 400, code=code)
+        assert (await server.post(URL, json=event())).status_code == 200
+
+
+@pytest.mark.parametrize("kind", BODIES)
+async def test_too_many_rows(serve, double, kind):
+    async with serve(double, max_batch_events=5) as server:
+        for rows, status in ((5, 200), (6, 413)):
+            body = BODIES[kind](as_table([GOOD] * rows))
+            assert (await server.post(URL, content=body, headers={"content-type": kind})).status_code == status
+
+
+async def test_a_small_file_of_many_bytes(serve, double):
+    body = parquet(pa.table({"id": ["x" * 200_000] * 9, "model": ["y" * 200_000] * 9}))
+    assert len(body) < 50_000
+    async with serve(double, max_body_bytes=50_000) as server:
+        problem(await server.post(URL, content=body, headers={"content-type": PARQUET}), 413)
+
+
+def test_no_columns_and_no_rows():
+    for table in (pa.table({}), as_table([GOOD]).slice(0, 0)):
+        decoded = decode_table(table, latest=NOW, now=NOW)
+        assert (len(decoded.events), decoded.rejections, decoded.total) == (0, [], 0)
