@@ -31,6 +31,7 @@ from usageledger.server.audit import audit_routes
 from usageledger.server.auth import Authenticator
 from usageledger.server.backup import backup_routes, remove_left_backups
 from usageledger.server.cache import BucketCache
+from usageledger.server.compression import Compression
 from usageledger.server.costs import cost_routes
 from usageledger.server.dashboard import dashboard_routes
 from usageledger.server.facets import facet_routes
@@ -102,7 +103,7 @@ class _Application(Starlette):
     """Starlette without its outermost layer, which answers a defect in plain text: that is the envelope's."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        return ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        return Compression(ExceptionMiddleware(self.router, handlers=self.exception_handlers))
 
 
 class SeenNames:
