@@ -37,7 +37,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server with the usage of `ledger.fill`."""
     folder = tmp_path_factory.mktemp("site")
