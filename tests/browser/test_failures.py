@@ -48,7 +48,13 @@ def test_new_usage_comes_in_without_a_flicker(visit, site):
     page.evaluate(
         "window.canvas = document.querySelector('.chart canvas'); window.row = document.activeElement.closest('tr')"
     )
-    event = {"kind": "completions", "id": "new", "timestamp": int(time.time()) - 90, "model": "gpt-4.1"}
+    event = {
+        "kind": "completions",
+        "id": "new",
+        "timestamp": int(time.time()) - 90,
+        "model": "gpt-4.1",
+        "project_id": "proj_lab",
+    }
     answer = page.request.post(
         f"{site.url}/v1/events", data=event | {"input_tokens": 5, "output_tokens": 1}, headers=site.headers
     )
