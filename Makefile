@@ -72,6 +72,11 @@ $(VENV)/.fuzz: requirements-fuzz.lock $(VENV)/.dev
 	@$(PIP) install --require-hashes -r requirements-fuzz.lock
 	@touch $@
 
+$(VENV)/.chromium: | $(BIN)/python
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+	  { echo "The tests need a browser: install Debian's package chromium, or set CHROMIUM=/path/to/chromium"; exit 1; }
+	@touch $@
+
 $(NODE_TESTS)/node_modules/.installed: $(NODE_TESTS)/package-lock.json
 	@{ command -v npm && command -v curl; } >/dev/null || { apt-get update -qq && apt-get install -y -qq nodejs npm curl; } || \
 	  { echo "The tests need Node.js, npm and curl: install Debian's packages nodejs, npm and curl"; exit 1; }
