@@ -101,7 +101,7 @@ async def test_files_are_sent_compressed_to_who_takes_that(serve, double):
         plain = await client.get(address, headers={"accept-encoding": "identity"})
     assert zipped.headers["content-encoding"] == "gzip"
     assert "content-encoding" not in plain.headers
-    assert zipped.headers["vary"] == plain.headers["vary"] == "accept-encoding"
+    assert zipped.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
     assert gzip.decompress(raw) == plain.content
 
 

@@ -49,7 +49,7 @@ class Asset:
 
     def response(self, request: Request, headers: dict[str, str]) -> Response:
         """It, as the browser takes it."""
-        headers = {**SECURITY_HEADERS, **headers, "vary": "accept-encoding"}
+        headers = {**SECURITY_HEADERS, **headers}
         if "gzip" in request.headers.get("accept-encoding", "") and self.zipped is not None:
             return Response(self.zipped, headers=headers | {"content-encoding": "gzip"}, media_type=self.media_type)
         return Response(self.body, headers=headers, media_type=self.media_type)
