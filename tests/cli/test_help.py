@@ -79,6 +79,7 @@ def test_help_loads_nothing_heavy(environment: dict[str, str], arguments: list[s
                 "login",
                 "logout",
                 "restore",
+                "rebuild-rollups",
                 "serve",
                 "verify",
                 *GROUPS,
