@@ -7,7 +7,7 @@ they add up. An event is known here by its truth, disjoint counts, not by the nu
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -95,8 +95,8 @@ class Model:
                     "object": "bucket",
                     "start_time": left,
                     "end_time": right,
-                    "start_time_iso": datetime.fromtimestamp(left, clock).isoformat(),
-                    "end_time_iso": datetime.fromtimestamp(right, clock).isoformat(),
+                    "start_time_iso": iso(left, clock),
+                    "end_time_iso": iso(right, clock),
                     "results": results(METER_BY_KIND[kind], inside, group_by),
                 }
             )
@@ -114,6 +114,12 @@ def next_day(at: int, zone: str) -> int:
     """The first second that is on a later date than `at`."""
     ahead = range(at, at + 3 * 86400)
     return ahead[bisect(ahead, local_date(at, zone), key=lambda seconds: local_date(seconds, zone))]
+
+
+def iso(seconds: int, clock: tzinfo) -> str:
+    """The time as a clock shows it; RFC 3339 has no seconds in offsets, so that the nearest minute stands for them."""
+    offset = datetime.fromtimestamp(seconds, clock).utcoffset() or timedelta()
+    return datetime.fromtimestamp(seconds, timezone(timedelta(minutes=round(offset.total_seconds() / 60)))).isoformat()
 
 
 def results(meter: Meter, usages: Sequence[Usage], group_by: Sequence[str]) -> list[dict[str, Any]]:

@@ -89,7 +89,7 @@ def test_help_loads_nothing_heavy(environment: dict[str, str], arguments: list[s
         ("usage images --size 10", {"1024x1024", "1024x1792"}),
         ("usage images --group-by mo", {"model"}),
         ("costs --group-by model,l", {"model,line_item"}),
-        ("costs --bucket ", {"1h", "1d"}),
+        ("costs --bucket ", {"1h", "1d", "all"}),
         ("costs --profile w", {"work", "web"}),
         ("profiles use h", {"home"}),
     ],

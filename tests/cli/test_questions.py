@@ -135,7 +135,7 @@ def test_times_and_zones(ask: Ask) -> None:
         ),
         (("--group-by", "modell"), "got 'modell'. Did you mean model?"),
         (("--group-by", "model,"), "got ''."),
-        (("--bucket", "1m"), "--bucket: expected 1h or 1d, got '1m'."),
+        (("--bucket", "1m"), "--bucket: expected 1h, 1d or all, got '1m'."),
         (("--start", "soon"), "--start: expected a time such as 7d"),
         (("--end", "soon"), "--end: expected a time such as 7d"),
         (("--as-of", "soon"), "--as-of: expected a time such as 7d"),

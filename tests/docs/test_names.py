@@ -22,7 +22,7 @@ SOURCES = ("*.py", "server/*.py", "ledger/*.py")
 CODE = re.compile(
     r'code="(\w+)"|default_code\b.*= "(\w+)"|"((?:missing|unknown|invalid|contradictory)_\w+|conflict|too_old)"'
 )
-OTHER_OPTIONS = {"--check", "--data-binary"}  # of tools/generate.py and of curl
+OTHER_OPTIONS = {"--check", "--data-binary", "--compressed"}  # of tools/generate.py and of curl
 NO_ERROR_CODES = {"invalid_request_error"}  # also the type of errors
 
 

@@ -85,16 +85,22 @@ def bodies(draw: st.DrawFn) -> list[dict[str, Any]]:
     return sent
 
 
+def columns(events: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for one in events for name in one))
+
+
 def as_table(events: list[dict[str, Any]]) -> pa.Table:
-    names = dict.fromkeys(name for one in events for name in one)
+    names = columns(events)
     return pa.table({name: pa.array([one.get(name) for one in events]) for name in names})
 
 
 @settings(max_examples=40)
 @given(events=bodies(), kind=st.sampled_from([ARROW, PARQUET]))
 def test_the_same_events_have_the_same_answers(events: list[dict[str, Any]], kind: str) -> None:
+    # Errors of an event come in the order of its fields, which in a table is that of the columns.
+    ordered = [{name: each[name] for name in columns(events) if name in each} for each in events]
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        by_json = answers(Path(one), json.dumps(events).encode(), "json")
+        by_json = answers(Path(one), json.dumps(ordered).encode(), "json")
         assert answers(Path(other), BODIES[kind](as_table(events)), kind) == by_json
 
 

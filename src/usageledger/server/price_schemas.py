@@ -1,6 +1,7 @@
 """The OpenAPI document's part about prices: what is unpriced, rate cards, explanations, repricing."""
 
 from usageledger.buckets import LATEST_TIME
+from usageledger.events import LONGEST_ID
 from usageledger.meters import COSTS
 from usageledger.server.http import JSON_TYPES
 from usageledger.server.operations import (
@@ -16,6 +17,7 @@ from usageledger.server.prices import REPRICE
 from usageledger.server.schemas import (
     COUNT,
     FLAG,
+    NO_NUL,
     NUMBER,
     SECONDS,
     SECONDS_OR_NULL,
@@ -30,6 +32,7 @@ from usageledger.server.schemas import (
 )
 
 READ = ("api.usage.read",)
+EVENT_ID: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID, "pattern": NO_NUL}
 REPRICE_DOCS = {
     "start_time": "The first UTC day, inclusive; without it, from the first event on.",
     "end_time": "The UTC day before which to stop; without it, today is the last one.",
@@ -75,7 +78,7 @@ def price_paths() -> dict[str, Schema]:
                 "Explanation",
                 scopes=READ,
                 parameters=[
-                    query_parameter("id", {"type": "string", "minLength": 1}, "The event's id.", required=True),
+                    query_parameter("id", EVENT_ID, "The event's id.", required=True),
                     query_parameter("timestamp", time, "The event's timestamp, Unix seconds.", required=True),
                 ],
                 errors=FIND_ERRORS,
