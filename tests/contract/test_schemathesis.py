@@ -116,7 +116,8 @@ def make_sound(case: Case) -> None:
     if "end_time" in query:
         query |= in_order(query.get("start_time"), query["end_time"], 1)
     if "limit" in query and "start_time" in query:
-        query["limit"] = min(int(query["limit"]), 31)  # the most at the widest buckets
+        most = 1 if query.get("bucket_width") == "all" else 31  # the most at the widest buckets of days
+        query["limit"] = min(int(query["limit"]), most)
     if "kind" in query and "dimension" in query:
         query["dimension"] = "project_id"  # the one that every kind has
     make_body_sound(case)

@@ -268,3 +268,15 @@ async def test_every_answer_has_an_id_of_its_own(serve, double):
         answers = [await server.get(path) for path in ("/healthz", "/healthz", "/nowhere", "/openapi.json", USAGE)]
     assert len({answer.headers["x-request-id"] for answer in answers}) == len(answers)
     assert all(answer.headers["openai-processing-ms"].isdigit() for answer in answers)
+
+
+async def test_a_query_string_of_an_unknown_address_that_is_not_utf_8(serve, double):
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/v1/nowhere", "query_string": b"\xce", "headers": []}
+    async with serve(double) as server:
+        await server.app({**scope, "scheme": "http", "server": None, "root_path": ""}, None, send)
+    assert sent[0]["status"] == 404

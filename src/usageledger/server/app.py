@@ -127,7 +127,7 @@ async def _own_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, UsageLedgerError):
         raise error
     if not isinstance(error, RequestError):
-        logger.error("%s %r: %s", request.method, request.url.path[:256], error)
+        logger.error("%s %r: %s", request.method, request.scope["path"][:256], error)
     return error_response(as_request_error(error))
 
 
@@ -135,7 +135,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
     """Starlette's own refusals, in the API's shape."""
     if not isinstance(error, HTTPException):
         raise error
-    where = f"{request.method} {request.url.path[:256]}"
+    # Not `request.url`, which fails where the query string is not UTF-8.
+    path: str = request.scope["path"]
+    where = f"{request.method} {path[:256]}"
     if error.status_code == 405:  # noqa: PLR2004 - the status as it is written
         allowed = (error.headers or {}).get("Allow", "")
         response = error_response(MethodNotAllowedError(f"Method not allowed: {where}. Allowed are: {allowed}."))

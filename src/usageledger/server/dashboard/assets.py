@@ -74,7 +74,7 @@ async def _page(request: Request) -> Response:
 async def _file(request: Request) -> Response:
     asset = files().get(request.path_params["name"])
     if asset is None or request.path_params["digest"] != digest():
-        raise NotFoundError(f"Unknown request URL: GET {request.url.path[:256]}.", code="unknown_url")
+        raise NotFoundError(f"Unknown request URL: GET {request.scope['path'][:256]}.", code="unknown_url")
     return asset.response(request, {"cache-control": f"public, max-age={YEAR_SECONDS}, immutable"})
 
 

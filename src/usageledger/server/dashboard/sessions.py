@@ -54,7 +54,7 @@ def _sign_in(services: Services, registry: Registry) -> Handler:
         session = await run_sync(lambda: registry.sessions.start(key.id, expires_at=expires_at, now=now))
         response = json_response(_shown(key), headers=NOT_KEPT)
         # The browser says by which scheme it came, also where a proxy in front ends TLS.
-        secure = request.headers.get("origin", str(request.url)).startswith("https:")
+        secure = request.headers.get("origin", f"{request.scope['scheme']}:").startswith("https:")
         response.set_cookie(
             SESSION_COOKIE, session, max_age=expires_at - now, secure=secure, httponly=True, samesite="strict"
         )
