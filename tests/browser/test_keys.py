@@ -28,6 +28,7 @@ def test_a_key_is_made_shown_once_and_revoked(visit, site):
     header = {"authorization": f"Bearer {value}"}
     assert httpx.post(f"{site.url}/v1/events", json=[], headers=header).status_code == 200
     shown.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
     row = page.get_by_role("row").filter(has_text="grafana <b>")
     expect(row).to_contain_text("usage.write")
     assert value not in page.content()
