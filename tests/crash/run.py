@@ -21,7 +21,7 @@ from tests.crash.events import DAYS, SUMMED_KINDS, tally_of
 from tests.samples import DAY
 
 COMMAND = (sys.executable, "-W", "error", "-m", "usageledger")
-START_S = 60
+START_S = 300  # no start or stop takes longer
 VERIFY_EVERY = 25  # kills; the last time is at the end
 
 # When the kill comes, and how often: while requests are under way, before the server is ready, when the clients fall

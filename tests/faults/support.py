@@ -12,7 +12,7 @@ import httpx
 from tests.server.process import RunningServer
 
 SINCE = 1_790_000_000 - 1_790_000_000 % 86_400
-PATIENCE_S = 60
+PATIENCE_S = 300
 
 
 def batch(number: int, size: int = 1000) -> list[dict[str, Any]]:
