@@ -72,7 +72,7 @@ def test_made_anew_at_once(kept: tuple[OpenLedger, Model]) -> None:
 
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("goes_on", ["rebuild", "upkeep"])
-@pytest.mark.parametrize("left_after", range(6))
+@pytest.mark.parametrize("left_after", [0, 2, 5])
 def test_left_and_taken_up_again(kept: tuple[OpenLedger, Model], left_after: int, goes_on: str) -> None:
     """Events that come meanwhile count too, on days that are done and on others."""
     open_again, model = kept
