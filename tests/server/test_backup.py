@@ -6,7 +6,9 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import httpx
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 from tests.server.support import NO_SPACE
 from tests.server.test_errors import problem
 
@@ -46,6 +48,29 @@ async def test_one_at_a_time(serve, double, monkeypatch):
         ended.set()
         assert (await first).status_code == 200
         assert (await server.post(URL)).status_code == 200
+
+
+async def test_whoever_has_the_last_byte_may_ask_for_the_next_one(serve, double):
+    """A client knows the length: it can be back before the server has seen the end of the answer."""
+    taken, again = 0, []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def watch(message: Message) -> None:
+            nonlocal taken
+            await send(message)
+            taken += len(message.get("body", b""))
+            length.extend(int(value) for name, value in message.get("headers", []) if name == b"content-length")
+            if not again and taken == length[0]:
+                again.append(await server.post(URL))
+
+        length: list[int] = []
+        await server.app(scope, receive, watch)
+
+    async with serve(double) as server:
+        headers = {"accept-encoding": "identity", "authorization": server.client.headers["authorization"]}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ledger.test") as client:
+            assert (await client.post(URL, headers=headers)).status_code == 200
+    assert [response.status_code for response in again] == [200]
 
 
 async def test_a_backup_that_fails_leaves_nothing(serve, double, monkeypatch, settings):

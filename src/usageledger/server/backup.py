@@ -4,6 +4,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +52,15 @@ def backup(services: Services, registry: Registry) -> Handler:
             one_at_a_time.acquire_nowait()
         except anyio.WouldBlock:
             raise OverloadedError("A backup is being made: ask again when it is done.", retry_after=30) from None
-        folder: Path | None = None
-        try:
+        with ExitStack() as stack:
+            stack.callback(one_at_a_time.release)
             _check_room(services.settings.data, files)
             folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=services.settings.data))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
             ledger_copy, registry_copy = (folder / file.name for file in files)
             await run_sync(services.ledger.backup, ledger_copy)
             await run_sync(registry.backup, registry_copy)
-        except BaseException:
-            _clean_up(folder, one_at_a_time)
-            raise
-        return _Archive((ledger_copy, registry_copy), folder, one_at_a_time)
+            return _Archive((ledger_copy, registry_copy), stack.pop_all())
 
     return handle
 
@@ -86,21 +85,15 @@ def _check_room(folder: Path, files: Sequence[Path]) -> None:
         )
 
 
-def _clean_up(folder: Path | None, one_at_a_time: anyio.Semaphore) -> None:
-    if folder:
-        shutil.rmtree(folder, ignore_errors=True)
-    one_at_a_time.release()
-
-
 class _Archive(StreamingResponse):
     """Sends files as one archive, and removes them whether they were taken or not."""
 
-    def __init__(self, files: Sequence[Path], folder: Path, one_at_a_time: anyio.Semaphore) -> None:
-        self._folder, self._one_at_a_time = folder, one_at_a_time
+    def __init__(self, files: Sequence[Path], stack: ExitStack) -> None:
+        self._stack = stack
         heads = [_head(file) for file in files]
         length = sum(len(head) + _padded(file.stat().st_size) for file, head in zip(files, heads, strict=True))
         headers = {"content-length": str(length + len(_END))}
-        super().__init__(_pieces(files, heads), headers=headers, media_type=MEDIA_TYPE)
+        super().__init__(_pieces(files, heads, stack), headers=headers, media_type=MEDIA_TYPE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -108,7 +101,7 @@ class _Archive(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             with anyio.CancelScope(shield=True):
-                await run_sync(_clean_up, self._folder, self._one_at_a_time)
+                await run_sync(self._stack.close)
 
 
 _END = bytes(2 * tarfile.BLOCKSIZE)
@@ -124,7 +117,7 @@ def _padded(size: int) -> int:
     return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
-async def _pieces(files: Sequence[Path], heads: Sequence[bytes]) -> AsyncIterator[bytes]:
+async def _pieces(files: Sequence[Path], heads: Sequence[bytes], stack: ExitStack) -> AsyncIterator[bytes]:
     for file, head in zip(files, heads, strict=True):
         yield head
         size = 0
@@ -133,6 +126,7 @@ async def _pieces(files: Sequence[Path], heads: Sequence[bytes]) -> AsyncIterato
                 size += len(piece)
                 yield piece
         yield bytes(_padded(size) - size)
+    await run_sync(stack.close)  # before the end: whoever has it may ask for the next one
     yield _END
 
 
