@@ -4,7 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from usageledger.cli.figures import LEVELS, PLAIN_LEVELS, Number, add, aligned, bar, digits, share, sparkline
@@ -79,6 +79,7 @@ def test_shares_of_nothing() -> None:
 
 
 @given(SIZES, SIZES, st.integers(1, 60), st.booleans())
+@example(Decimal("2618754918.225119351767302141"), 0, 3, False)  # 24 times it needs 30 digits
 def test_bars(number: Number, other: Number, width: int, plain: bool) -> None:
     largest = max(number, other)
     drawn = bar(number, largest, width, plain=plain)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact
+from fractions import Fraction
 
 Number = int | Decimal
 
@@ -56,7 +57,7 @@ def bar(number: Number, largest: Number, width: int, *, plain: bool) -> str:
     """A bar as long as `number` is of `largest`; whatever is not nothing can be seen."""
     if number <= 0 or largest <= 0:
         return ""
-    eighths = max(1, int(number * width * 8 // largest))
+    eighths = max(1, int(Fraction(number) / Fraction(largest) * width * 8))
     if plain:
         return "#" * max(1, eighths // 8)
     return (BLOCKS[8] * (eighths // 8) + BLOCKS[eighths % 8]).rstrip()
