@@ -125,7 +125,7 @@ class DuckDBLedger(Reader):
             else:
                 outcomes = self._commit(rows, identities)
             self._engine.ready = True
-            self._newcomers.note(identities, max(timestamp for _, timestamp in identities))
+            self._newcomers.note(identities, int(rows["ts"].to_numpy().max()))
             self._commits += 1
             days = np.unique(rows["ts"].to_numpy() // DAY_SECONDS)
             self._touched.update(dict.fromkeys(days.tolist(), self._commits))

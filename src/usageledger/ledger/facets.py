@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from usageledger.ledger.schema import DAY_SECONDS, FACET_COLUMNS
 from usageledger.meters import FACETS
@@ -62,7 +63,7 @@ def _values(groups: np.ndarray[Any, Any], column: Any) -> Iterator[tuple[int, se
     encoded = column.dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy()
     size = len(encoded.dictionary)
-    pairs = np.unique((groups * size + codes)[codes >= 0])
+    pairs = np.sort(pc.unique(pa.array((groups * size + codes)[codes >= 0])).to_numpy())
     places, first = np.unique(pairs // size, return_index=True)
     values: list[Any] = encoded.dictionary.to_pylist()
     for group, chosen in zip(places.tolist(), np.split(pairs % size, first[1:]), strict=True):

@@ -67,17 +67,17 @@ _LEAST_SECONDS = frozenset({"groq"})
 
 
 class PriceBook:
-    """Resolves subjects to prices; the same book and overrides always give the same answer."""
+    """Resolves subjects to prices; the same book and overrides always give the same answer.
+
+    Attributes:
+        name: the book's package and version.
+    """
 
     def __init__(self, snapshot: DataSnapshot | None = None, overlay: Iterable[Entry] = OVERLAY) -> None:
         self._snapshot = snapshot or get_snapshot()
         self._overlay = tuple(overlay)
         self._model = lru_cache(maxsize=10_000)(self._find_model)
-
-    @property
-    def name(self) -> str:
-        """The book's package and version."""
-        return f"genai-prices {version('genai-prices')}"
+        self.name = f"genai-prices {version('genai-prices')}"
 
     def offers(self, subject: Subject, overrides: Iterable[Override] = ()) -> list[tuple[Subject, Prices]]:
         """The prices of `subject` in each of its context bands and times of day, the lowest ones first.

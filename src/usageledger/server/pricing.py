@@ -19,7 +19,7 @@ from usageledger.registry import CardPrices, RateCards
 
 DAY_SECONDS = 86_400
 MOST_WARNINGS = 200  # names that are made up anew each time must not fill the log
-MOST_OFFERS = 100_000  # subjects remembered with their cards
+MOST_OFFERS = 100_000  # combinations remembered with their cards
 LARGEST_KEY = 2**40
 INPUT = (*UNCACHED, *CACHED, *CACHE_WRITE)
 
@@ -29,6 +29,7 @@ logger = logging.getLogger("usageledger.pricing")
 KEYS = ("kind", "provider", "model", "service_tier", "batch", "size", "quality", "context_level")
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
+Combination = tuple[Any, ...]  # the start of a day, then the values of `KEYS`
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class CardGiver:
     def __init__(self, rate_cards: RateCards, book: PriceBook) -> None:
         self._rate_cards = rate_cards
         self._book = book
-        self._offers: dict[Subject, Offer] = {}
+        self._offers: dict[Combination, Offer] = {}
         self._unpriced: set[tuple[str, str, str | None]] = set()
 
     def cards(self, rows: pa.Table) -> Ids:
@@ -62,8 +63,7 @@ class CardGiver:
             RegistryError: a new card could not be stored.
         """
         first, inverse = _distinct(rows)
-        subjects = list(_subjects(rows, first))
-        offers = self._known(subjects)
+        offers = self._known(_combinations(rows, first))
         rate_ids: Ids = np.array([offer.rate_ids[0, 0] for offer in offers], np.int64)[inverse]
         several = np.array([offer.rate_ids.size > 1 for offer in offers])
         if several.any():
@@ -76,23 +76,24 @@ class CardGiver:
                 rate_ids[places] = offer.rate_ids[at, band]
         return rate_ids
 
-    def _known(self, subjects: list[Subject]) -> list[Offer]:
-        missing = [subject for subject in subjects if subject not in self._offers]
+    def _known(self, combinations: list[Combination]) -> list[Offer]:
+        missing = [combination for combination in combinations if combination not in self._offers]
         if missing:
             if len(self._offers) > MOST_OFFERS:
                 self._offers.clear()
-                missing = subjects
+                missing = combinations
+            subjects = [_subject(*combination) for combination in missing]
             overrides = self._rate_cards.overrides()
-            offered = [self._book.offers(subject, overrides) for subject in missing]
+            offered = [self._book.offers(subject, overrides) for subject in subjects]
             rate_ids = iter(self._rate_cards.give([each for offers in offered for each in offers]))
-            for subject, offers in zip(missing, offered, strict=True):
+            for combination, subject, offers in zip(missing, subjects, offered, strict=True):
                 seconds = tuple(dict.fromkeys(at.second for at, _ in offers))
                 bands = tuple(dict.fromkeys(at.band for at, _ in offers))
                 ids = np.array([next(rate_ids) for _ in offers], np.int64)
-                self._offers[subject] = Offer(seconds, bands, ids.reshape(len(seconds), len(bands)))
+                self._offers[combination] = Offer(seconds, bands, ids.reshape(len(seconds), len(bands)))
                 if not any(prices.rates for _, prices in offers):
                     self._warn(subject)
-        return [self._offers[subject] for subject in subjects]
+        return [self._offers[combination] for combination in combinations]
 
     def _warn(self, subject: Subject) -> None:
         """Logs once that there is no price for a model, or for the tier of it that came first."""
@@ -124,11 +125,17 @@ def _distinct(rows: pa.Table) -> tuple[Ids, Ids]:
     return first, inverse
 
 
-def _subjects(rows: pa.Table, places: Ids) -> Iterable[Subject]:
+def _combinations(rows: pa.Table, places: Ids) -> list[Combination]:
+    """The day, then the values of `KEYS`, of the rows at these places."""
     chosen = rows.select(["ts", *KEYS]).take(places)
-    for row in chosen.to_pylist():
-        ts: int = row.pop("ts")
-        yield Subject(day=ts - ts % DAY_SECONDS, batch=bool(row.pop("batch")), **row)
+    seconds = chosen["ts"].to_numpy()
+    columns: list[list[Any]] = [chosen[name].to_pylist() for name in KEYS]
+    return list(zip((seconds - seconds % DAY_SECONDS).tolist(), *columns, strict=True))
+
+
+def _subject(day: int, *values: Any) -> Subject:
+    given = dict(zip(KEYS, values, strict=True))
+    return Subject(day, batch=bool(given.pop("batch")), **given)
 
 
 @dataclass(frozen=True, slots=True)
