@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NODE_TESTS := tests/contract/node
 SERVERS := tests/services/.installed
+CLICKHOUSE := tests/services/clickhouse/node_modules/.installed
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run test check docs crash fuzz bench lock format clean
+.PHONY: help run test test-engines check docs crash crash-cluster fuzz bench bench-clickhouse lock format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -15,8 +16,11 @@ help:  ## list the targets
 run: $(VENV)/.run  ## start the server on the embedded ledger; prints its address and, once, an admin key
 	@$(BIN)/usageledger serve
 
-test: check $(NODE_TESTS)/node_modules/.installed $(SERVERS) $(VENV)/.chromium  ## the whole suite: style, types, tests
+test: check $(NODE_TESTS)/node_modules/.installed $(SERVERS) $(CLICKHOUSE) $(VENV)/.chromium  ## the whole suite: style, types, tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-engines: $(VENV)/.dev $(SERVERS) $(CLICKHOUSE)  ## every test of the ledger on every engine, those included that take long on ClickHouse
+	$(BIN)/python -m pytest -n 2 --dist worksteal --whole tests/ledger tests/property/test_engines.py
 
 check: $(VENV)/.dev $(NODE_TESTS)/node_modules/.installed
 	$(BIN)/ruff format --check .
@@ -34,6 +38,12 @@ docs: $(VENV)/.dev  ## build the site of the documentation into site/; every war
 crash: $(VENV)/.dev  ## kill a working server 100 times, then compare its ledger event by event with what it acknowledged
 	$(BIN)/python -m tests.crash --kills 100
 
+crash-cluster: $(VENV)/.dev $(SERVERS) $(CLICKHOUSE)  ## kill servers and shards of a cluster under load, 36 faults, then compare event by event
+	$(BIN)/python -m tests.cluster --faults 36
+
+bench-clickhouse: $(VENV)/.dev $(CLICKHOUSE)  ## measure the server on ClickHouse, beside what ClickHouse alone does
+	$(BIN)/python -m bench.clickhouse
+
 bench: $(VENV)/.dev  ## measure ingestion and queries; prints a table, writes bench/results.json
 	$(BIN)/python -m bench
 
@@ -48,7 +58,7 @@ format: $(VENV)/.dev  ## bring the code into the one style
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove everything that these targets made
-	rm -rf $(VENV) .cache $(NODE_TESTS)/node_modules $(SERVERS)
+	rm -rf $(VENV) .cache $(NODE_TESTS)/node_modules $(SERVERS) $(dir $(CLICKHOUSE))
 
 # Debian has Python without its venv module: virtualenv, unpacked beside the project, then does the same.
 $(BIN)/python:
@@ -84,6 +94,12 @@ $(NODE_TESTS)/node_modules/.installed: $(NODE_TESTS)/package-lock.json
 	@touch $@
 
 $(SERVERS):
-	@ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq postgresql; } || \
-	  { echo "The tests need PostgreSQL: install Debian's package postgresql"; exit 1; }
+	@{ ls -d /usr/lib/postgresql/*/bin && ls /usr/sbin/nginx; } >/dev/null 2>&1 || \
+	  { apt-get update -qq && apt-get install -y -qq postgresql nginx-light; } || \
+	  { echo "The tests need PostgreSQL and nginx: install Debian's packages postgresql and nginx-light"; exit 1; }
+	@touch $@
+
+$(CLICKHOUSE): tests/services/clickhouse/package-lock.json $(NODE_TESTS)/node_modules/.installed
+	@npm ci --prefix tests/services/clickhouse --no-audit --no-fund --silent || \
+	  { echo "The tests need ClickHouse: the npm package @chdb/lib-linux-x64-gnu, on x86-64 Linux with glibc"; exit 1; }
 	@touch $@

@@ -41,7 +41,7 @@ class Served:
 
 
 @contextmanager
-def served(data: Path, *, priced: bool = True, **settings: int) -> Iterator[Served]:
+def served(data: Path, *, priced: bool = True, **settings: int | str) -> Iterator[Served]:
     """A real server on `data`."""
     start = ["-m", "usageledger"] if priced else ["-c", WITHOUT_PRICES]
     command = [sys.executable, *start, "serve", "--port", "0", "--data", str(data), "--json"]

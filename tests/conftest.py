@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests.engines import ENGINES, Engine
+from tests.engines import EMBEDDED, ENGINES, Engine
 from tests.samples import NOW
 
 from usageledger.ledger import Ledger
@@ -30,7 +30,20 @@ def now() -> int:
     return NOW
 
 
-@pytest.fixture(scope="session", params=ENGINES, ids=lambda engine: engine.name)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--whole", action="store_true", help="ask every engine every question: make test-engines")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test of a ledger runs on every engine, but for those of the embedded one's own."""
+    if "engine" in metafunc.fixturenames:
+        marked = metafunc.definition.get_closest_marker
+        long = marked("many_questions") and not metafunc.config.getoption("whole")
+        engines = (EMBEDDED,) if marked("embedded") or long else ENGINES
+        metafunc.parametrize("engine", engines, ids=lambda engine: engine.name, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def engine(request: pytest.FixtureRequest) -> Engine:
     return cast("Engine", request.param)
 

@@ -2,13 +2,18 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.samples import DAY, NOW, SECRET, TODAY, ask
 
+from usageledger.ledger.clickhouse import tables as clickhouse_tables
+from usageledger.ledger.clickhouse.address import parse_address
+from usageledger.ledger.clickhouse.ledger import NO_ROLLUPS
 from usageledger.ledger.costs import costs, unpriced
+from usageledger.ledger.dialect import CLICKHOUSE, DUCKDB
 from usageledger.ledger.schema import EVER, create_tables
 from usageledger.ledger.sql import Coverage, Held, aggregate
 from usageledger.meters import COSTS
@@ -52,8 +57,8 @@ COSTS_QUESTIONS = {
 }
 
 
-def same(name: str, text: str) -> None:
-    kept = GOLDEN / f"{name}.sql"
+def same(name: str, text: str, folder: Path = GOLDEN) -> None:
+    kept = folder / f"{name}.sql"
     if os.environ.get("UPDATE_GOLDEN"):
         kept.write_text(text)
     assert text == kept.read_text(), "run the tests with UPDATE_GOLDEN=1 if this change is meant"
@@ -64,34 +69,54 @@ def readable(statement: str) -> str:
     return re.sub(r" (FROM|WHERE|GROUP BY|UNION ALL|LIMIT) ?", r"\n\1 ", statement)
 
 
+ENGINES = {"duckdb": (DUCKDB, HELD, GOLDEN), "clickhouse": (CLICKHOUSE, NO_ROLLUPS, GOLDEN / "clickhouse")}
+in_each = pytest.mark.parametrize("named", ENGINES)
+
+
+@in_each
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_question(name: str) -> None:
-    found = aggregate(QUESTIONS[name], HELD, 1000)
-    assert found
-    written(name, *found)
+def test_a_question(name: str, named: str) -> None:
+    dialect, held, folder = ENGINES[named]
+    written(name, aggregate(QUESTIONS[name], held, 1000, dialect), folder)
 
 
+@in_each
 @pytest.mark.parametrize("name", COSTS_QUESTIONS)
-def test_a_question_for_costs(name: str) -> None:
-    found = costs(COSTS_QUESTIONS[name], HELD, 1000)
+def test_a_question_for_costs(name: str, named: str) -> None:
+    dialect, held, folder = ENGINES[named]
+    written(name, costs(COSTS_QUESTIONS[name], held, 1000, dialect), folder)
+
+
+@in_each
+def test_the_question_for_what_is_unpriced(named: str) -> None:
+    dialect, held, folder = ENGINES[named]
+    written("unpriced", unpriced(COSTS_QUESTIONS["costs_by_day_and_line_item"], held, 1000, dialect), folder)
+
+
+def written(name: str, found: tuple[str, list[Any]] | None, folder: Path) -> None:
     assert found
-    written(name, *found)
-
-
-def test_the_question_for_what_is_unpriced() -> None:
-    found = unpriced(COSTS_QUESTIONS["costs_by_day_and_line_item"], HELD, 1000)
-    assert found
-    written("unpriced", *found)
-
-
-def written(name: str, statement: str, arguments: list[Any]) -> None:
-    listed = "".join(f"-- {number}: {argument!r}\n" for number, argument in enumerate(arguments, 1))
-    same(name, f"{readable(statement)}\n\n{listed}")
+    listed = "".join(f"-- {number}: {argument!r}\n" for number, argument in enumerate(found[1], 1))
+    same(name, f"{readable(found[0])}\n\n{listed}", folder)
 
 
 def test_the_tables() -> None:
-    same("tables", "".join(f"{statement.replace(', ', f',{chr(10)}  ')};\n" for statement in create_tables()))
+    same("tables", spread(create_tables()))
+
+
+def spread(statements: Sequence[str]) -> str:
+    """A line for each column."""
+    return "".join(f"{statement.replace(', ', f',{chr(10)}  ')};\n" for statement in statements)
+
+
+@pytest.mark.parametrize("layout", ["", "?cluster=ledger&replicated=false", "?cluster=ledger"])
+def test_the_tables_of_clickhouse(layout: str) -> None:
+    address = parse_address(f"clickhouse://db.example.com/usage{layout}")
+    name = {"": "one_node", "?cluster=ledger": "replicated"}.get(layout, "sharded")
+    same(f"tables_{name}", spread(clickhouse_tables.create(address)), GOLDEN / "clickhouse")
 
 
 def test_every_file_is_of_a_question() -> None:
-    assert {path.stem for path in GOLDEN.iterdir()} == {*QUESTIONS, *COSTS_QUESTIONS, "tables", "unpriced"}
+    asked = {*QUESTIONS, *COSTS_QUESTIONS, "unpriced"}
+    assert {path.stem for path in GOLDEN.glob("*.sql")} == {*asked, "tables"}
+    tables = {"tables_one_node", "tables_sharded", "tables_replicated"}
+    assert {path.stem for path in (GOLDEN / "clickhouse").iterdir()} == {*asked, *tables}

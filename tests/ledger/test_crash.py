@@ -7,6 +7,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from tests.engines import Engine
 from tests.samples import DAY, TODAY, ask, page, usage
 
@@ -42,6 +43,7 @@ def size(number: int) -> int:
     return (1, 3, 700, 12)[number % 4]
 
 
+@pytest.mark.embedded
 def test_nothing_acknowledged_is_lost_or_doubled(engine: Engine, tmp_path: Path) -> None:
     acknowledged = -1
     rng = random.Random()

@@ -25,6 +25,8 @@ from usageledger.ledger.journal import to_bytes
 from usageledger.ledger.protocol import Facet
 from usageledger.ledger.schema import VERSION
 
+pytestmark = pytest.mark.embedded
+
 EVENTS = [usage("completions", f"e{n}", TODAY + n, model=f"m{n}", output_text_tokens=n) for n in range(50)]
 
 

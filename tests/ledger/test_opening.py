@@ -43,6 +43,7 @@ def test_everything_is_there_when_opened_again(open_again: OpenLedger, upkeep: i
             assert answer(ledger, ask(meter.kind, *window, width)) == model.buckets(meter.kind, window, width)
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("folder", ["new/and/deep", "with space", "ünï", "locked", "quote's", "per%20cent"])
 def test_a_folder_is_made_where_there_is_none(open_again: OpenLedger, tmp_path: Path, folder: str) -> None:
     ledger = open_again(tmp_path / folder)
@@ -73,6 +74,7 @@ def held_by_another_process(url: str) -> Iterator[None]:
         assert process.returncode == 0
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("name", ["data", "unlocked block"])
 def test_one_process_holds_it_at_a_time(engine: Engine, open_again: OpenLedger, tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
@@ -98,10 +100,11 @@ def test_one_process_holds_it_at_a_time(engine: Engine, open_again: OpenLedger, 
     ],
 )
 def test_an_address_that_no_engine_has(url: str) -> None:
-    with pytest.raises(SettingsError, match=r"^ledger: expected duckdb:///PATH, got "):
+    with pytest.raises(SettingsError, match=r"^ledger: expected duckdb:///PATH or clickhouse://HOST/DATABASE, got "):
         open_ledger(url)
 
 
+@pytest.mark.embedded
 def test_a_folder_that_cannot_be_made(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(LedgerError, match=r"The ledger's folder .*/file/data cannot be made: ") as caught:

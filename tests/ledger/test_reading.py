@@ -73,6 +73,7 @@ WINDOWS = {
 }
 
 
+@pytest.mark.many_questions
 @pytest.mark.parametrize("width", WINDOWS)
 @pytest.mark.parametrize("meter", METERS, ids=name_of)
 def test_every_grouping(filled: tuple[Ledger, Model], meter: Meter, width: str) -> None:
@@ -99,6 +100,7 @@ def filter_cases(meter: Meter) -> Iterator[dict[str, list[Any]]]:
         yield {d.name: carried[d.name][: 1 if d.flag else 2] for d in (first, second)}
 
 
+@pytest.mark.many_questions
 @pytest.mark.parametrize("width", WINDOWS)
 @pytest.mark.parametrize("meter", METERS, ids=name_of)
 def test_every_filter(filled: tuple[Ledger, Model], meter: Meter, width: str) -> None:
@@ -230,6 +232,7 @@ def test_a_version_grows_with_what_it_covers(ledger: Ledger) -> None:
 # --- upkeep and writers beside readers ---------------------------------------------------------------------------
 
 
+@pytest.mark.embedded
 @pytest.mark.usefixtures("eager")
 def test_upkeep_changes_no_answer_and_comes_to_an_end(ledger: Ledger) -> None:
     meter = METER_BY_KIND["completions"]
@@ -252,6 +255,7 @@ def test_upkeep_changes_no_answer_and_comes_to_an_end(ledger: Ledger) -> None:
     assert ledger.count() == 60
 
 
+@pytest.mark.embedded
 @pytest.mark.usefixtures("eager")
 def test_readers_beside_a_writer_see_whole_commits(ledger: Ledger) -> None:
     """A question that reads rollups, deltas and events at once sees one state of all of them."""

@@ -12,6 +12,8 @@ from usageledger.ledger import Ledger
 from usageledger.ledger.protocol import Facet
 from usageledger.ledger.verify import verify
 
+pytestmark = pytest.mark.embedded
+
 DAYS = 5
 START = TODAY - DAYS * DAY
 KEPT_FROM = START + 3 * DAY

@@ -11,6 +11,8 @@ from tests.samples import DAY, TODAY, answer, append, ask, counted, keep
 from usageledger.ledger import Ledger
 from usageledger.meters import METER_BY_KIND, METERS
 
+pytestmark = pytest.mark.embedded
+
 KINDS = ("completions", "vector_stores", "file_search_calls")
 START = TODAY - 4 * DAY
 

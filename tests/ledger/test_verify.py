@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from tests.conftest import OpenLedger
+from tests.engines import Engine
 from tests.events_strategy import histories
 from tests.model import Usage
 from tests.samples import DAY, TODAY, append, counted, usage
@@ -70,6 +71,7 @@ def test_an_empty_ledger_is_sound(ledger: Ledger) -> None:
     assert failed(ledger) == {}
 
 
+@pytest.mark.many_questions
 @pytest.mark.usefixtures("eager")
 def test_a_sound_ledger_passes(ledger: Ledger) -> None:
     events = some_events([meter.kind for meter in METERS])
@@ -90,21 +92,23 @@ def test_a_sound_ledger_passes(ledger: Ledger) -> None:
     }
 
 
+@pytest.mark.many_questions
 @pytest.mark.parametrize("kind", [meter.kind for meter in METERS])
 def test_events_far_apart_are_sound(ledger: Ledger, kind: str) -> None:
     append(ledger, [usage(kind, f"e{n}", at) for n, at in enumerate([0, 1, DAY - 1, 10**9, TODAY])])
     assert failed(ledger) == {}
 
 
+@pytest.mark.embedded
 @settings(max_examples=10)
 @given(history=histories())
-def test_any_ledger_is_sound(tmp_path_factory: pytest.TempPathFactory, history: list[Usage]) -> None:
-    folder = tmp_path_factory.mktemp("sound")
-    with closing(open_ledger(f"duckdb:///{folder}/ledger.duckdb")) as ledger:
+def test_any_ledger_is_sound(engine: Engine, tmp_path_factory: pytest.TempPathFactory, history: list[Usage]) -> None:
+    with closing(engine.open(tmp_path_factory.mktemp("sound"))) as ledger:
         append(ledger, history)
         assert failed(ledger) == {}
 
 
+@pytest.mark.many_questions
 def test_what_is_too_large_to_add_up_is_left_out_and_said(ledger: Ledger) -> None:
     append(ledger, [usage("images", f"e{n}", START, images=LARGEST_COUNT) for n in range(1030)])
     append(ledger, [usage("images", f"f{n}", START + n * DAY, images=n) for n in range(5)])
@@ -115,6 +119,7 @@ def test_what_is_too_large_to_add_up_is_left_out_and_said(ledger: Ledger) -> Non
             assert finding.detail.endswith(f"; left out: images on {day} (too_large_sum)")
 
 
+@pytest.mark.many_questions
 def test_many_results_are_compared_in_parts(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     append(ledger, [usage("images", f"e{n}", START + n % 5 * DAY, user_id=f"u{n // 5}", images=n) for n in range(100)])
     monkeypatch.setattr(verify_module, "MOST_RESULTS", 1440)
@@ -316,6 +321,7 @@ def more(aggregate: Aggregate, name: str = "num_sessions") -> Aggregate:
     return replace(aggregate, columns=columns)
 
 
+@pytest.mark.many_questions
 @pytest.mark.parametrize(
     ("names", "lies_about"),
     [

@@ -67,6 +67,7 @@ def test_a_card_that_the_registry_lacks(priced: Priced) -> None:
     assert f"card {used}, which the registry lacks" in found["every event has its rate card"]
 
 
+@pytest.mark.embedded
 def test_the_card_of_another_model_tier_or_day_is_found(priced: Priced) -> None:
     priced.ledger._writer.execute("UPDATE events SET rate_id = rate_id + 7 WHERE kind = 'completions'")
     assert "every event has its rate card" in failed(priced)
@@ -81,11 +82,13 @@ def compacted(priced: Priced, monkeypatch: pytest.MonkeyPatch) -> Priced:
     return priced
 
 
+@pytest.mark.embedded
 def test_a_quantity_that_was_changed_is_found(compacted: Priced) -> None:
     compacted.ledger._writer.execute("UPDATE rollup_1d SET input_text_tokens = input_text_tokens + 1")
     assert "costs equal quantity times rate" in failed(compacted)
 
 
+@pytest.mark.embedded
 def test_hours_and_days_that_disagree(compacted: Priced) -> None:
     compacted.ledger._writer.execute("UPDATE rollup_1h SET num_requests = num_requests + 1 WHERE num_requests > 0")
     assert list(failed(compacted)) == ["hours of costs sum to days"]

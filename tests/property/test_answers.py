@@ -41,7 +41,7 @@ from usageledger.ledger import Ledger
 from usageledger.meters import METER_BY_KIND, METERS, Meter
 
 # A failure takes minutes to be made small; until then it would only be a large one.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]
 
 SUMS = [meter for meter in METERS if all(measure.adds == "sum" for measure in meter.measures)]
 

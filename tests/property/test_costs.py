@@ -23,7 +23,7 @@ from usageledger.meters import COSTS, METER_BY_KIND
 from usageledger.pricing import Prices, Subject
 from usageledger.pricing.cards import PARTS
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]
 
 HOUR = 3600
 GIB = 2**30

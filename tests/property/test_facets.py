@@ -17,6 +17,8 @@ from usageledger.ledger import Ledger
 from usageledger.ledger.protocol import Facet
 from usageledger.meters import FACETS, METERS
 
+pytestmark = pytest.mark.embedded
+
 KINDS = (None, *(meter.kind for meter in METERS))
 
 

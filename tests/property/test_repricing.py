@@ -22,7 +22,7 @@ from usageledger.pricing.book import PriceBook
 from usageledger.registry import CardPrices
 from usageledger.server.repricing import reprice
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]
 
 START = TODAY - 3 * DAY
 PARTS = ("input_text_tokens", "input_cached_text_tokens", "output_text_tokens")

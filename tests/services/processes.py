@@ -4,8 +4,11 @@ import ctypes
 import signal
 import socket
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +29,15 @@ def free_ports(count: int) -> list[int]:
 def end_with_parent() -> None:
     """Run in a child before its program starts: when its parent is killed, so is it."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def answers(url: str) -> bool:
+    """Whether a server answers with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == HTTPStatus.OK)
+    except (OSError, urllib.error.URLError):
+        return False
 
 
 def wait_until(ready: Callable[[], bool], process: "subprocess.Popen[str] | None" = None, seconds: float = 60) -> None:

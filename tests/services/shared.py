@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
+RUN = "USAGELEDGER_TEST_RUN"
 START_SECONDS = 60
 ROOT = Path(__file__).parent.parent.parent
 _joined: dict[str, tuple[dict[str, Any], TextIO]] = {}
@@ -24,7 +25,8 @@ _joined: dict[str, tuple[dict[str, Any], TextIO]] = {}
 def shared(name: str) -> dict[str, Any]:
     """What `tests.services.NAME.start` said of its servers, which run from now on until this test run ends."""
     if name not in _joined:
-        run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"alone-{os.getpid()}"
+        # The processes that a test starts belong to its run.
+        run = os.environ.setdefault(RUN, os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"alone-{os.getpid()}")
         folder = Path(tempfile.gettempdir()) / f"usageledger-tests-{run[:24]}-{name}"
         folder.mkdir(mode=0o711, exist_ok=True)
         users = (folder / "users").open("a")

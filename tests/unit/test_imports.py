@@ -30,6 +30,7 @@ CLIENT_MAY = {"client", "meters", "errors", "buckets", "version"}
 # What reads, writes or serves; pure modules work without.
 WITH_EFFECTS = {
     "duckdb",
+    "clickhouse_connect",
     "starlette",
     "uvicorn",
     "sqlalchemy",
@@ -134,3 +135,23 @@ def test_the_walk_sees_every_way_to_import(tmp_path: Path) -> None:
         "usageledger.meters",
         "usageledger.query",
     }
+
+
+def test_engines_are_known_to_the_ledger_alone() -> None:
+    """No branch on an engine anywhere else: neither by import nor by name, but where addresses are written down."""
+    for module, path in MODULES.items():
+        if room(module) == "ledger":
+            continue
+        engines = {"duckdb", "clickhouse_connect", "usageledger.ledger.duckdb", "usageledger.ledger.clickhouse"}
+        assert not engines & set(GRAPH[module]), module
+        words = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+        named = {word for word in words if isinstance(word, str) and word in ("duckdb", "clickhouse", "clickhouses")}
+        assert named <= ({"duckdb"} if module == "usageledger.settings" else set()), module
+
+
+def test_dialects_are_data() -> None:
+    """What makes statements asks a dialect, and never which one it is."""
+    for name in ("sql", "costs", "checks", "reading", "answers"):
+        tree = ast.parse(MODULES[f"usageledger.ledger.{name}"].read_text())
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        assert not names & {"DUCKDB", "CLICKHOUSE"}, name

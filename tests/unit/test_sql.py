@@ -25,6 +25,7 @@ from tests.samples import DAY, ask
 
 from usageledger.buckets import Run
 from usageledger.errors import InvalidRequestError
+from usageledger.ledger.dialect import DUCKDB
 from usageledger.ledger.schema import EVER, FAMILIES
 from usageledger.ledger.sql import Coverage, Held, Source, aggregate, sources
 from usageledger.meters import METERS, Meter
@@ -176,7 +177,9 @@ def test_days_of_a_time_zone_come_from_sums_whose_spans_fit(
 
 def test_utc_by_its_name_is_asked_as_utc_is() -> None:
     window = (START + 61, END - 61)
-    assert aggregate(ask("images", *window, timezone="UTC"), ALL, 9) == aggregate(ask("images", *window), ALL, 9)
+    assert aggregate(ask("images", *window, timezone="UTC"), ALL, 9, DUCKDB) == aggregate(
+        ask("images", *window), ALL, 9, DUCKDB
+    )
 
 
 # --- any question ------------------------------------------------------------------------------------------------
@@ -264,7 +267,7 @@ def test_every_value_of_a_request_is_bound(meter: Meter, data: st.DataObject) ->
         d.name: ["it's; DROP TABLE events --"] for d in meter.filters if not d.values and not d.flag and d.on_wire
     }
     query = ask(meter.kind, *window, width, limit=most_buckets(width), **parameters(chosen))
-    found = aggregate(query, ALL, 10)
+    found = aggregate(query, ALL, 10, DUCKDB)
     assert found
     statement, arguments = found
     assert "DROP" not in statement
@@ -276,7 +279,7 @@ def test_every_value_of_a_request_is_bound(meter: Meter, data: st.DataObject) ->
 def test_an_empty_window_reads_nothing() -> None:
     query = ask("completions", END, END + 1)
     empty = Query(**{name: getattr(query, name) for name in query.__slots__} | {"page_start": END + 1})
-    assert (sources_of(empty), aggregate(empty, ALL, 10)) == ([], None)
+    assert (sources_of(empty), aggregate(empty, ALL, 10, DUCKDB)) == ([], None)
 
 
 def test_the_families_tell_apart_what_they_should() -> None:

@@ -15,6 +15,7 @@ from usageledger import __version__
 from usageledger.cli import (
     audit,
     backup,
+    copy,
     costs,
     demo,
     explain,
@@ -22,6 +23,7 @@ from usageledger.cli import (
     keys,
     login,
     logout,
+    migrate,
     price_show,
     prices,
     profiles,
@@ -50,6 +52,8 @@ app = typer.Typer(
 app.command(epilog=serve.EPILOG, rich_help_panel=RUN)(serve.serve)
 app.command(epilog=demo.EPILOG, rich_help_panel=RUN)(demo.demo)
 app.command(epilog=verify.EPILOG, rich_help_panel=RUN)(verify.verify)
+app.command(epilog=migrate.EPILOG, rich_help_panel=RUN)(migrate.migrate)
+app.command(epilog=copy.EPILOG, rich_help_panel=RUN)(copy.copy)
 app.command(epilog=rebuild.EPILOG, rich_help_panel=RUN)(rebuild.rebuild_rollups)
 app.add_typer(keys.app, name="keys", rich_help_panel=RUN)
 app.command(epilog=audit.EPILOG, rich_help_panel=RUN)(audit.audit)

@@ -1,12 +1,12 @@
 """Where events live: one narrow protocol, and the engines behind it.
 
-`open_ledger("duckdb:///path/ledger.duckdb")` is the embedded default.
+`open_ledger("duckdb:///path/ledger.duckdb")` is the embedded default; `clickhouse://host/database` is for many servers.
 """
 
 from usageledger.errors import SettingsError
 from usageledger.ledger.protocol import Ledger, Outcome
 
-__all__ = ["Ledger", "Outcome", "open_ledger"]
+__all__ = ["Ledger", "Outcome", "migrate_ledger", "open_ledger"]
 
 
 def open_ledger(url: str, *, memory_bytes: int = 1024**3) -> Ledger:
@@ -18,9 +18,33 @@ def open_ledger(url: str, *, memory_bytes: int = 1024**3) -> Ledger:
         LedgerVersionError: a newer version of UsageLedger wrote it.
         LedgerError: it cannot be opened.
     """
-    scheme, _, path = url.partition(":///")
-    if scheme != "duckdb" or not path:
-        raise SettingsError(f"ledger: expected duckdb:///PATH, got {url!r}")
+    if _on_clickhouse(url):
+        from usageledger.ledger.clickhouse import ClickHouseLedger, parse_address  # noqa: PLC0415 - the same
+
+        return ClickHouseLedger(parse_address(url))
+    path = url.removeprefix("duckdb:///")
+    if not path or path == url:
+        raise SettingsError(f"ledger: expected duckdb:///PATH or clickhouse://HOST/DATABASE, got {url!r}")
     from usageledger.ledger.duckdb import DuckDBLedger  # noqa: PLC0415 - an engine is loaded only where it is used
 
     return DuckDBLedger(path, memory_bytes=memory_bytes)
+
+
+def migrate_ledger(url: str, *, apply: bool = True) -> list[str]:
+    """The statements that bring the tables at `url` to this version, run unless `apply` is false.
+
+    None for an embedded ledger, which is brought to it when it is opened.
+
+    Raises:
+        SettingsError: the address cannot be used.
+        LedgerError: the server cannot be reached, or refused a statement.
+    """
+    if not _on_clickhouse(url):
+        return []
+    from usageledger.ledger.clickhouse import migrate, parse_address  # noqa: PLC0415 - an engine is loaded only if used
+
+    return migrate(parse_address(url), apply=apply)
+
+
+def _on_clickhouse(url: str) -> bool:
+    return url.partition(":")[0] in ("clickhouse", "clickhouses")

@@ -9,6 +9,7 @@ from typing import Any
 from usageledger.buckets import LATEST_TIME
 from usageledger.events import LARGEST_COUNT, LONGEST_ID
 from usageledger.ledger.costs import FLOWS
+from usageledger.ledger.dialect import Dialect
 from usageledger.ledger.protocol import CardUse
 from usageledger.ledger.schema import FACET_COLUMNS, FAMILIES, Family, Rollup, facets_of_events
 from usageledger.ledger.sql import Held
@@ -22,13 +23,13 @@ STRETCH_EVENTS = 1_000_000  # events compared with their sums at once, so that m
 Read = Callable[[str], Mapping[str, Any]]
 
 
-def malformed(read: Read, limit: int) -> list[str]:
+def malformed(read: Read, limit: int, dialect: Dialect) -> list[str]:
     """Events with an unknown kind, a time or count out of range, an id too long, or counts of another kind."""
     kinds = ", ".join(f"'{meter.kind}'" for meter in METERS)
     wrong = [
         f"kind NOT IN ({kinds})",
         f"ts NOT BETWEEN 0 AND {LATEST_TIME}",
-        f"length(event_id) NOT BETWEEN 1 AND {LONGEST_ID}",
+        f"char_length(event_id) NOT BETWEEN 1 AND {LONGEST_ID}",
         *(f"{column} NOT BETWEEN 0 AND {LARGEST_COUNT}" for column in MEASURE_COLUMNS),
         *(
             f"(kind = '{meter.kind}' AND ({' OR '.join(f'{c} <> 0' for c in foreign)}))"
@@ -36,14 +37,14 @@ def malformed(read: Read, limit: int) -> list[str]:
             if (foreign := [column for column in MEASURE_COLUMNS if column not in meter.columns])
         ),
     ]
-    return _words(read(f"SELECT event_id, ts, kind FROM events WHERE {' OR '.join(wrong)} LIMIT {limit}"))
+    return _words(read(f"SELECT event_id, ts, kind FROM {dialect.events} WHERE {' OR '.join(wrong)} LIMIT {limit}"))
 
 
-def doubled(read: Read, limit: int) -> list[str]:
-    """Identities that are stored more than once."""
+def doubled(read: Read, limit: int, dialect: Dialect) -> list[str]:
+    """Identities that count more than once."""
     return _words(
         read(
-            "SELECT event_id, ts, COUNT(*) AS times FROM events GROUP BY event_id, ts HAVING COUNT(*) > 1 "
+            f"SELECT event_id, ts, COUNT(*) AS times FROM {dialect.events} GROUP BY event_id, ts HAVING COUNT(*) > 1 "
             f"ORDER BY ts, event_id LIMIT {limit}"
         )
     )
@@ -117,15 +118,16 @@ def _differences(family: Family, rollup: Rollup, where: str, held: Held) -> str:
     )
 
 
-def cards_used(read: Read) -> list[CardUse]:
+def cards_used(read: Read, dialect: Dialect) -> list[CardUse]:
     """Which rate cards events have, by what the events say."""
     tokens = " + ".join((*UNCACHED, *CACHED, *CACHE_WRITE))
     texts = ("model", "service_tier", "size", "quality", "context_level")
-    keys = f"rate_id, day, kind, provider, COALESCE(batch, FALSE) AS batch, {', '.join(texts)}"
+    second = f"ts % {DAY_SECONDS}"
     found = read(
-        f"SELECT {keys}, MIN(input) AS least, MAX(input) AS most, MIN(second) AS first, MAX(second) AS last, "
-        f"COUNT(*) AS events FROM (SELECT *, ts - ts % {DAY_SECONDS} AS day, ts % {DAY_SECONDS} AS second, "
-        f"{tokens} AS input FROM events) AS told GROUP BY ALL ORDER BY day, rate_id"
+        f"SELECT rate_id, ts - ts % {DAY_SECONDS} AS day, kind, provider, COALESCE(batch, FALSE) AS in_batch, "
+        f"{', '.join(texts)}, MIN({tokens}) AS least, MAX({tokens}) AS most, MIN({second}) AS earliest, "
+        f"MAX({second}) AS latest, COUNT(*) AS times FROM {dialect.events} "
+        f"GROUP BY rate_id, day, kind, provider, in_batch, {', '.join(texts)} ORDER BY day, rate_id"
     )
     rows = zip(*(values.tolist() for values in found.values()), strict=True)
     uses: list[CardUse] = []
@@ -136,11 +138,11 @@ def cards_used(read: Read) -> list[CardUse]:
     return uses
 
 
-def quantities(read: Read, start: int, end: int) -> list[tuple[int, str, int]]:
+def quantities(read: Read, start: int, end: int, dialect: Dialect) -> list[tuple[int, str, int]]:
     """(`rate_id`, part, quantity) of events; a size is a row for each store and hour, with its largest."""
     inside = f"ts >= {start} AND ts < {end}"
-    sums = ", ".join(f"CAST(SUM({part}) AS VARCHAR) AS {part}_sum" for part in FLOWS)
-    found = read(f"SELECT rate_id, {sums} FROM events WHERE {inside} GROUP BY rate_id")
+    sums = ", ".join(f"{dialect.as_text(f'SUM({dialect.widened(part)})')} AS {part}_sum" for part in FLOWS)
+    found = read(f"SELECT rate_id, {sums} FROM {dialect.events} WHERE {inside} GROUP BY rate_id")
     rate_ids = found["rate_id"].tolist()
     summed = [
         (rate_id, part, int(text))
@@ -149,10 +151,10 @@ def quantities(read: Read, start: int, end: int) -> list[tuple[int, str, int]]:
     ]
     stores = ", ".join(dimension.name for dimension in METER_BY_KIND["vector_stores"].dimensions)
     sizes = read(
-        f"SELECT rate_id, MAX({STORED_PART}) AS size FROM events WHERE {inside} AND kind = 'vector_stores' "
-        f"GROUP BY rate_id, ts - ts % 3600, {stores}"
+        f"SELECT rate_id, MAX({STORED_PART}) AS largest FROM {dialect.events} "
+        f"WHERE {inside} AND kind = 'vector_stores' GROUP BY rate_id, ts - ts % 3600, {stores}"
     )
-    seen = zip(sizes["rate_id"].tolist(), sizes["size"].tolist(), strict=True)
+    seen = zip(sizes["rate_id"].tolist(), sizes["largest"].tolist(), strict=True)
     return [*summed, *((rate_id, STORED_PART, size) for rate_id, size in seen)]
 
 

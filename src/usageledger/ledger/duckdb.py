@@ -20,12 +20,14 @@ import pyarrow as pa
 
 from usageledger.buckets import floor
 from usageledger.errors import LedgerUnavailableError, LedgerVersionError
-from usageledger.ledger import carding, duplicates, facets, journal
+from usageledger.ledger import carding, checks, duplicates, facets, journal, lookup
 from usageledger.ledger.backup import copy_database
-from usageledger.ledger.connection import cannot_open, first_line, refuse_another
+from usageledger.ledger.connection import cannot_open, deadline, first_line, refuse_another
+from usageledger.ledger.dialect import DUCKDB
 from usageledger.ledger.engine import Engine
 from usageledger.ledger.protocol import Outcome
-from usageledger.ledger.reading import Reader
+from usageledger.ledger.reading import Columns, Reader, Statement, too_large_sum, too_slow
+from usageledger.ledger.rollups import coverage
 from usageledger.ledger.schema import (
     DAY_SECONDS,
     EVENT_COLUMNS,
@@ -34,6 +36,7 @@ from usageledger.ledger.schema import (
     create_tables,
     migrate,
 )
+from usageledger.ledger.sql import Coverage
 from usageledger.ledger.upkeep import Upkeep
 
 SMALL_ROWS = 500  # a commit of at most so many rows may go to the journal
@@ -47,6 +50,9 @@ Outcomes = np.ndarray[Any, np.dtype[np.uint8]]
 
 class DuckDBLedger(Reader):
     """A `Ledger` in one DuckDB file."""
+
+    dialect = DUCKDB
+    has_rollups = True
 
     def __init__(self, path: str | Path, *, memory_bytes: int = 1024**3) -> None:
         self._path = Path(path)
@@ -157,7 +163,7 @@ class DuckDBLedger(Reader):
     def _commit(self, rows: pa.Table, identities: list[journal.Identity]) -> Outcomes:
         """Keeps rows of which some may be known."""
         self._move()
-        outcomes = duplicates.judge(self._writer, rows, identities)
+        outcomes = duplicates.judge(rows, identities, lookup.stored(self._writer, rows))
         fresh = rows if not outcomes.any() else rows.take(np.nonzero(outcomes == Outcome.ACCEPTED)[0])
         if fresh.num_rows:
             self._insert(fresh)
@@ -219,6 +225,10 @@ class DuckDBLedger(Reader):
             self._move()
             return self._upkeep.drop_day(self._writer, floor(before, DAY_SECONDS), self._number)
 
+    def events_from(self) -> int:
+        """See `Ledger.events_from`."""
+        return self._upkeep.events_from
+
     def give_cards(self, cards: Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]) -> int:
         """See `Ledger.give_cards`; each day is a transaction of its own, so that it can be interrupted."""
         with self._lock, self._writing("The ledger could not write"):
@@ -229,6 +239,40 @@ class DuckDBLedger(Reader):
         if self._journal:
             with self._lock, self._writing("The ledger could not write"):
                 self._move()
+
+    def _answer(
+        self,
+        ask: Callable[[Coverage], Statement | None],
+        max_seconds: float | None = None,
+        prices: pa.Table | None = None,
+    ) -> Columns | None:
+        """See `Reader`: on a cursor of its own, which sees the last commit, fetched by column."""
+        self._settle()
+        try:
+            with self._engine.cursor() as cursor, deadline(cursor, max_seconds):
+                if prices is not None:
+                    cursor.register("prices", prices)
+                cursor.execute("BEGIN")
+                statement = ask(coverage(cursor))
+                if statement is None:
+                    return None
+                columns: dict[str, Any] = cursor.execute(*statement).fetchnumpy()
+                return columns
+        except duckdb.InterruptException:
+            raise too_slow(max_seconds) from None
+        except (duckdb.ConversionException, duckdb.OutOfRangeException):
+            raise too_large_sum() from None
+        except duckdb.Error as error:
+            self._engine.note(error)
+            raise LedgerUnavailableError(f"The ledger could not read: {first_line(error)}") from error
+
+    def rollup_differences(self, limit: int) -> list[str]:
+        """See `Ledger.rollup_differences`."""
+        return checks.rollup_differences(self._read, limit)
+
+    def facet_differences(self, limit: int) -> list[str]:
+        """See `Ledger.facet_differences`."""
+        return checks.facet_differences(self._read, limit)
 
     def version(self, start: int, end: int) -> int:
         """See `Ledger.version`."""

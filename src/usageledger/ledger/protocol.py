@@ -94,13 +94,18 @@ class Ledger(Protocol):
     """A store of events that counts each of them once.
 
     `append` and `compact` belong to one writer; everything else may be called from any thread at any time.
+
+    Attributes:
+        has_rollups: whether sums stay where events are dropped.
     """
+
+    has_rollups: bool
 
     def append(self, rows: pa.Table) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Keeps `rows` (`columns.SCHEMA`); an `Outcome` for each, in their order. On disk when it returns.
 
         Raises:
-            LedgerUnavailableError: nothing of `rows` was kept.
+            LedgerUnavailableError: none of `rows` is acknowledged; the same rows may be appended again.
         """
         ...
 
@@ -119,7 +124,14 @@ class Ledger(Protocol):
         """Drops events of times before this one, Unix seconds, at most a UTC day of them; whether there are others.
 
         Their sums and facets stay. Events of dropped days are refused from then on.
+
+        Raises:
+            LedgerError: there are no rollups.
         """
+        ...
+
+    def events_from(self) -> int:
+        """From when on events are kept, in Unix seconds; what was before is in sums only."""
         ...
 
     def aggregate(self, query: Query, *, max_seconds: float, max_results: int) -> Aggregate:
@@ -171,6 +183,14 @@ class Ledger(Protocol):
         """
         ...
 
+    def days(self) -> list[tuple[int, int]]:
+        """(start, events) of each UTC day that has events, in their order."""
+        ...
+
+    def events(self, start: int, end: int, *, after: tuple[int, str], limit: int) -> pa.Table:
+        """The first `limit` events after `after` between these times (`columns.SCHEMA`), by (`ts`, `event_id`)."""
+        ...
+
     def span(self) -> tuple[int, int] | None:
         """The first and the last timestamp in the ledger; None where it is empty."""
         ...
@@ -208,6 +228,7 @@ class Ledger(Protocol):
 
         Raises:
             LedgerUnavailableError: it could not be read, or the file not be written.
+            LedgerError: it is kept by a server, which makes its backups.
         """
         ...
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import duckdb
 
 from usageledger.buckets import floor
-from usageledger.ledger.schema import DAY_SECONDS, EVER, Family, Rollup, sums
+from usageledger.ledger.dialect import DUCKDB
+from usageledger.ledger.schema import DAY_SECONDS, EVER, Family, Rollup
 from usageledger.ledger.sql import Coverage, Held
 from usageledger.meters import MEASURE_COLUMNS
 
@@ -98,7 +99,8 @@ def _insert(writer: duckdb.DuckDBPyConnection, family: Family, where: str) -> Ad
 def _sums(family: Family, rollup: Rollup, source: str, where: str) -> str:
     """The rows of a rollup; what has counts so large that many of them overflow stays by itself."""
     keys = ", ".join(family.keys)
+    counts = ", ".join(f"{DUCKDB.summed(column)} AS {column}" for column in MEASURE_COLUMNS)
     return (
-        f"SELECT ts - ts % {rollup.seconds} AS ts, {keys}, {sums('')} FROM {source} WHERE {where} GROUP BY 1, {keys}, "
+        f"SELECT ts - ts % {rollup.seconds} AS ts, {keys}, {counts} FROM {source} WHERE {where} GROUP BY 1, {keys}, "
         f"CASE WHEN GREATEST({', '.join(MEASURE_COLUMNS)}) > {LARGE_COUNT} THEN rowid END ORDER BY 1, {keys}"
     )

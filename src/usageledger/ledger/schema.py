@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.columns import COLUMNS, NO_CARD
-from usageledger.meters import DIMENSIONS, FACETS, GAUGES, MEASURE_COLUMNS
+from usageledger.meters import DIMENSIONS, FACETS, MEASURE_COLUMNS
 
 VERSION = 4
 DAY_SECONDS = 86_400
 EVER = LATEST_TIME + 1  # `until` of a rollup that holds all days
 _SQL_TYPES: dict[type, str] = {str: "VARCHAR", int: "BIGINT", bool: "BOOLEAN"}
 EVENT_COLUMNS: tuple[str, ...] = tuple(COLUMNS)
+EVENTS_TABLE, FACETS_TABLE = "events", "facets"
 FACET_COLUMNS: tuple[str, ...] = ("ts", "kind", "dimension", "value")
 
 
@@ -114,13 +115,3 @@ def _create(table: str, names: tuple[str, ...]) -> str:
         f"{name} {_SQL_TYPES[COLUMNS[name]]}{'' if name in DIMENSIONS else ' NOT NULL'}" for name in names
     )
     return f"CREATE TABLE IF NOT EXISTS {table} ({columns})"
-
-
-def sums(prefix: str) -> str:
-    """Every stored count of many rows added up, each called `prefix` and its name, as SQL."""
-    return ", ".join(f"{summed(column)} AS {prefix}{column}" for column in MEASURE_COLUMNS)
-
-
-def summed(column: str) -> str:
-    """How a stored column adds up, as SQL: the largest for a gauge, else the exact sum."""
-    return f"MAX({column})" if column in GAUGES else f"CAST(SUM({column}) AS BIGINT)"

@@ -9,8 +9,9 @@ from typing import Any
 
 from usageledger.buckets import Run, floor, iso
 from usageledger.errors import InvalidRequestError
+from usageledger.ledger.dialect import Dialect
 from usageledger.ledger.protocol import Facet
-from usageledger.ledger.schema import FAMILIES, Rollup, summed
+from usageledger.ledger.schema import EVENTS_TABLE, FAMILIES, Rollup
 from usageledger.meters import Meter
 from usageledger.query import Filter, Query
 
@@ -25,7 +26,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What rollups hold, by the name of their family, and the time from which on events are kept."""
+    """What rollups hold, by the name of their family, where there are any; and since when events are kept."""
 
     held: Mapping[str, Held]
     events_from: int = 0
@@ -58,7 +59,7 @@ def sources(query: Query, run: Run, coverage: Coverage) -> list[Source]:
     levels = [
         (rollup, coverage.held[family.name])
         for family in FAMILIES
-        if read <= set(family.dimensions)
+        if family.name in coverage.held and read <= set(family.keys)
         for rollup in family.rollups
         if run.width % rollup.seconds == run.origin % rollup.seconds == 0
     ]
@@ -69,7 +70,7 @@ def cover(start: int, end: int, levels: Sequence[Level], events_from: int) -> li
     """A window by the tables of these levels, and by the events where they have nothing; raises as `sources` does."""
     found = list(_cover(start, end, sorted(levels, key=lambda level: -level[0].seconds)))
     for source in found:
-        if source.table == "events" and source.after is None and source.start < events_from:
+        if source.table == EVENTS_TABLE and source.after is None and source.start < events_from:
             raise InvalidRequestError(
                 f"The events before {events_from} ({iso(events_from)}) were dropped after their time, and sums of them "
                 f"are kept by {_spans(levels)}: ask for wider buckets, a window of whole ones, or fewer groupings.",
@@ -87,7 +88,7 @@ def _cover(start: int, end: int, levels: Sequence[Level]) -> Iterator[Source]:
     if start >= end:
         return
     if not levels:
-        yield Source("events", start, end)
+        yield Source(EVENTS_TABLE, start, end)
         return
     (rollup, held), *finer = levels
     left, right = -floor(-start, rollup.seconds), min(floor(end, rollup.seconds), held.until)
@@ -95,7 +96,7 @@ def _cover(start: int, end: int, levels: Sequence[Level]) -> Iterator[Source]:
         yield from _cover(start, end, finer)
         return
     yield Source(rollup.table, left, right)
-    yield Source("events", left, right, held.covered)
+    yield Source(EVENTS_TABLE, left, right, held.covered)
     yield from _cover(start, left, finer)
     yield from _cover(right, end, finer)
 
@@ -113,7 +114,7 @@ def _joined(sources: Sequence[Source]) -> list[Source]:
     return found
 
 
-def aggregate(query: Query, coverage: Coverage, max_results: int) -> tuple[str, list[Any]] | None:
+def aggregate(query: Query, coverage: Coverage, max_results: int, dialect: Dialect) -> tuple[str, list[Any]] | None:
     """The statement for one page of `query`; None where its window is empty.
 
     Columns: `bucket`, the dimensions grouped by, and `sum_` with each of the meter's stored columns; in no order. One
@@ -123,41 +124,70 @@ def aggregate(query: Query, coverage: Coverage, max_results: int) -> tuple[str, 
     # A gauge's largest size is taken for each store by itself, so its rows are first grouped by every dimension.
     names = tuple(d.name for d in meter.dimensions) if _has_gauge(meter) else query.group_by
     arguments: list[Any] = []
-    selects = [
-        _select(query, run, source, names, arguments) for run in query.runs for source in sources(query, run, coverage)
-    ]
-    if not selects:
+    filters = (("kind", (meter.kind,)), *query.filters)
+    statement = summed_up(query, coverage, names, meter.columns, filters, dialect, arguments)
+    if statement is None:
         return None
-    keys = ", ".join(("bucket", *names))
-    statement = (
-        f"SELECT {keys}, {', '.join(f'{summed(c)} AS sum_{c}' for c in meter.columns)} "
-        f"FROM ({' UNION ALL '.join(selects)}) AS picked GROUP BY {keys}"
-    )
     if _has_gauge(meter):
         keys = ", ".join(("bucket", *query.group_by))
         largest = ", ".join(f"sum_{c} AS {c}" for c in meter.columns)
-        sums = ", ".join(f"CAST(SUM({c}) AS BIGINT) AS sum_{c}" for c in meter.columns)
+        sums = ", ".join(f"{dialect.total.format(c)} AS sum_{c}" for c in meter.columns)
         stores = f"SELECT {keys}, {largest} FROM ({statement}) AS stores"
         statement = f"SELECT {keys}, {sums} FROM ({stores}) AS largest GROUP BY {keys}"
     return f"{statement} LIMIT {max_results + 1}", arguments
 
 
-def facets(facet: Facet, max_results: int) -> tuple[str, list[Any]]:
+def facets(facet: Facet, max_results: int, dialect: Dialect) -> tuple[str, list[Any]]:
     """The statement for the values of a dimension, as the column `value`; in no order, one more than `max_results`."""
     arguments: list[Any] = []
     kinds = (("kind", (facet.kind,)),) if facet.kind else ()
-    where = conditions(Source("facets", facet.start, facet.end), (("dimension", (facet.dimension,)), *kinds), arguments)
-    return f"SELECT DISTINCT value FROM facets WHERE {where} LIMIT {max_results + 1}", arguments
+    if dialect.facets:
+        value, named = "value", (("dimension", (facet.dimension,)), *kinds)
+    else:
+        value, named = facet.dimension, kinds
+    where = conditions(Source("", facet.start, facet.end), named, arguments)
+    table = dialect.facets or dialect.events
+    return (
+        f"SELECT DISTINCT {value} AS value FROM {table} WHERE {where} AND {value} IS NOT NULL LIMIT {max_results + 1}",
+        arguments,
+    )
 
 
 def _has_gauge(meter: Meter) -> bool:
     return any(measure.adds == "gauge" for measure in meter.measures)
 
 
-def _select(query: Query, run: Run, source: Source, names: tuple[str, ...], arguments: list[Any]) -> str:
-    columns = ", ".join((bucket(run), *names, *query.meter.columns))
-    where = conditions(source, (("kind", (query.meter.kind,)), *query.filters), arguments)
-    return f"SELECT {columns} FROM {source.table} WHERE {where}"
+def summed_up(  # noqa: PLR0913, PLR0917 - a statement has this many parts
+    query: Query,
+    coverage: Coverage,
+    names: tuple[str, ...],
+    columns: Sequence[str],
+    filters: tuple[Filter, ...],
+    dialect: Dialect,
+    arguments: list[Any],
+) -> str | None:
+    """The statement for `columns`, each as `sum_` with its name, by bucket and `names`; None for an empty window.
+
+    Where each run of buckets is in one table, that table is grouped by itself: shards then add up their own rows.
+    """
+    keys = ", ".join(("bucket", *names))
+    sums = ", ".join(f"{dialect.summed(column)} AS sum_{column}" for column in columns)
+    read = replace(query, group_by=names, filters=filters)
+    runs = [(run, found) for run in query.runs if (found := sources(read, run, coverage))]
+    alone = all(len(found) == 1 for _, found in runs)
+    selects = [
+        f"SELECT {', '.join((bucket(run), *names))}, {sums if alone else ', '.join(columns)} "
+        f"FROM {dialect.table(source.table)} WHERE {conditions(source, filters, arguments)}"
+        f"{f' GROUP BY {keys}' if alone else ''}"
+        for run, found in runs
+        for source in found
+    ]
+    both = " UNION ALL ".join(selects)
+    if not selects or (alone and len(selects) == 1):
+        return both or None
+    return (
+        f"SELECT * FROM ({both}) AS runs" if alone else f"SELECT {keys}, {sums} FROM ({both}) AS picked GROUP BY {keys}"
+    )
 
 
 def bucket(run: Run, time: str = "ts") -> str:

@@ -11,7 +11,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Row, Table, or_, select, update
 
 from usageledger.errors import RegistryError
-from usageledger.registry import audit, records
+from usageledger.registry import audit, copying, records
 from usageledger.registry.database import Database, insert_or_ignore, open_database
 from usageledger.registry.migrations import migrate
 from usageledger.registry.paging import fetch_page
@@ -77,6 +77,14 @@ class Registry:
     def backup(self, file: Path) -> None:
         """Copy the whole registry, as it is at one moment, to a new file; only a registry in a file can be."""
         self._database.backup(file)
+
+    def copy_to(self, target: "Registry") -> dict[str, int]:
+        """Copies everything to an empty registry, or sees that it is there; table → its rows.
+
+        Raises:
+            RegistryError: `target` holds something else.
+        """
+        return copying.copy(self._database, target._database)  # noqa: SLF001 - of the same class
 
     # Keys
 

@@ -41,6 +41,10 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
         closing(open_registry(settings.registry_url)) as registry,
         closing(open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)) as ledger,
     ):
+        if settings.retention_days and not ledger.has_rollups:
+            raise SettingsError(
+                "retention_days: this ledger has no sums that would stay, so it drops no events: use 0."
+            )
         config = uvicorn.Config(
             create_app(settings, ledger, registry),
             loop="uvloop",

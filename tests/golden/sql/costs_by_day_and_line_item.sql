@@ -6,12 +6,14 @@ UNION ALL SELECT ts - ts % 86400 AS bucket, kind, rate_id, input_text_tokens, in
 FROM events
 WHERE ts >= ? AND ts < ? AND commit_number > 7) AS picked
 GROUP BY bucket, kind, rate_id), sizes AS (SELECT hour - hour % 86400 AS bucket, 'vector_stores' AS kind, rate_id, MAX(size) AS quantity
-FROM (SELECT ts - ts % 3600 AS hour, project_id, vector_store_id, rate_id, usage_bytes AS size
+FROM (SELECT ts - ts % 3600 AS hour, project_id, vector_store_id, rate_id, MAX(usage_bytes) AS size
 FROM rollup_1h
 WHERE ts >= ? AND ts < ? AND kind = ?
-UNION ALL SELECT ts - ts % 3600 AS hour, project_id, vector_store_id, rate_id, usage_bytes AS size
+GROUP BY hour, project_id, vector_store_id, rate_id
+UNION ALL SELECT ts - ts % 3600 AS hour, project_id, vector_store_id, rate_id, MAX(usage_bytes) AS size
 FROM events
-WHERE ts >= ? AND ts < ? AND commit_number > 7 AND kind = ?) AS seen
+WHERE ts >= ? AND ts < ? AND commit_number > 7 AND kind = ?
+GROUP BY hour, project_id, vector_store_id, rate_id) AS seen
 GROUP BY hour, project_id, vector_store_id, rate_id), parts AS (SELECT bucket, kind, rate_id, 'input_text_tokens' AS part, sum_input_text_tokens AS quantity
 FROM flows
 WHERE sum_input_text_tokens > 0
@@ -68,7 +70,7 @@ FROM flows
 WHERE sum_num_requests > 0
 UNION ALL SELECT bucket, kind, rate_id, 'usage_bytes' AS part, quantity
 FROM sizes
-WHERE quantity > 0) SELECT bucket, line_item, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN (CAST(quantity AS HUGEINT) * CAST(rate AS HUGEINT) + 536870912) // 1073741824 ELSE CAST(quantity AS HUGEINT) * CAST(rate AS HUGEINT) END) AS VARCHAR) AS amount, CAST(SUM(quantity) AS VARCHAR) AS quantity, MIN(quantity_unit) AS quantity_unit
+WHERE quantity > 0) SELECT bucket, line_item, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN (CAST(quantity AS HUGEINT) * CAST(rate AS HUGEINT) + 536870912) // 1073741824 ELSE CAST(quantity AS HUGEINT) * CAST(rate AS HUGEINT) END) AS VARCHAR) AS amount, CAST(SUM(CAST(quantity AS HUGEINT)) AS VARCHAR) AS quantities, MIN(quantity_unit) AS unit
 FROM parts JOIN prices USING (rate_id, part)
 GROUP BY bucket, line_item
 LIMIT 1001

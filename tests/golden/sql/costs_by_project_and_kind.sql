@@ -6,12 +6,14 @@ UNION ALL SELECT ts - ts % 86400 AS bucket, kind, project_id, rate_id, input_tex
 FROM events
 WHERE ts >= ? AND ts < ? AND commit_number > 7 AND project_id IN (?, ?)) AS picked
 GROUP BY bucket, kind, project_id, rate_id), sizes AS (SELECT hour - hour % 86400 AS bucket, 'vector_stores' AS kind, project_id, rate_id, MAX(size) AS quantity
-FROM (SELECT ts - ts % 3600 AS hour, project_id, vector_store_id, rate_id, usage_bytes AS size
+FROM (SELECT ts - ts % 3600 AS hour, project_id, vector_store_id, rate_id, MAX(usage_bytes) AS size
 FROM rollup_1h
 WHERE ts >= ? AND ts < ? AND kind = ? AND project_id IN (?, ?)
-UNION ALL SELECT ts - ts % 3600 AS hour, project_id, vector_store_id, rate_id, usage_bytes AS size
+GROUP BY hour, project_id, vector_store_id, rate_id
+UNION ALL SELECT ts - ts % 3600 AS hour, project_id, vector_store_id, rate_id, MAX(usage_bytes) AS size
 FROM events
-WHERE ts >= ? AND ts < ? AND commit_number > 7 AND kind = ? AND project_id IN (?, ?)) AS seen
+WHERE ts >= ? AND ts < ? AND commit_number > 7 AND kind = ? AND project_id IN (?, ?)
+GROUP BY hour, project_id, vector_store_id, rate_id) AS seen
 GROUP BY hour, project_id, vector_store_id, rate_id), parts AS (SELECT bucket, kind, project_id, rate_id, 'input_text_tokens' AS part, sum_input_text_tokens AS quantity
 FROM flows
 WHERE sum_input_text_tokens > 0

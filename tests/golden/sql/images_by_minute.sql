@@ -1,7 +1,6 @@
-SELECT bucket, size, source, CAST(SUM(images) AS BIGINT) AS sum_images, CAST(SUM(num_model_requests) AS BIGINT) AS sum_num_model_requests
-FROM (SELECT ts - ts % 60 AS bucket, size, source, images, num_model_requests
+SELECT ts - ts % 60 AS bucket, size, source, CAST(SUM(images) AS BIGINT) AS sum_images, CAST(SUM(num_model_requests) AS BIGINT) AS sum_num_model_requests
 FROM events
-WHERE ts >= ? AND ts < ? AND kind = ? AND size = ?) AS picked
+WHERE ts >= ? AND ts < ? AND kind = ? AND size = ?
 GROUP BY bucket, size, source
 LIMIT 1001
 

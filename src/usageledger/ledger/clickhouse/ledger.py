@@ -1,0 +1,218 @@
+"""A ledger on ClickHouse that many servers share, without transactions: every statement may be repeated.
+
+An event is looked for before it is kept, which finds duplicates and conflicts. What slips through, since two servers
+looked at the same moment or one sent a batch again, lands in the same place and counts once: see docs/scale-out.md.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from usageledger.columns import NO_CARD, PAYLOAD_COLUMNS
+from usageledger.errors import LedgerError, LedgerUnavailableError, LedgerVersionError
+from usageledger.ledger import duplicates
+from usageledger.ledger.clickhouse import tables
+from usageledger.ledger.clickhouse.address import Address
+from usageledger.ledger.clickhouse.client import Connection, no_tables, to_columns
+from usageledger.ledger.dialect import CLICKHOUSE
+from usageledger.ledger.journal import identities_of
+from usageledger.ledger.protocol import Outcome
+from usageledger.ledger.reading import Columns, Reader, Statement
+from usageledger.ledger.schema import EVENT_COLUMNS
+from usageledger.ledger.sql import Coverage
+
+LATEST = 2**63  # microseconds since 1970, beyond every arrival
+NO_ROLLUPS = Coverage({})
+MOST_AT_ONCE = 100_000  # events read to be given cards
+
+_EVENT = ", ".join(EVENT_COLUMNS)
+
+Outcomes = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class ClickHouseLedger(Reader):
+    """A `Ledger` in a database of ClickHouse."""
+
+    dialect = CLICKHOUSE
+    has_rollups = False
+
+    def __init__(self, address: Address) -> None:
+        """Opens it.
+
+        Raises:
+            LedgerError: the server cannot be reached, or the tables are not there.
+            LedgerVersionError: the tables are not those of this version.
+        """
+        self._address = address
+        self._connection = Connection(address, database=address.database)
+        try:
+            _check(address, self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._table = tables.EVERYWHERE
+        self._ready = True
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def append(self, rows: pa.Table) -> Outcomes:
+        """See `Ledger.append`; after an error, some of `rows` may be kept, and are found when they are sent again."""
+        if not rows.num_rows:
+            return np.zeros(0, np.uint8)
+        try:
+            outcomes = duplicates.judge(rows, identities_of(rows), self._stored(rows))
+            fresh = rows if not outcomes.any() else rows.take(np.nonzero(outcomes == Outcome.ACCEPTED)[0])
+            if fresh.num_rows:
+                self._insert(fresh, LATEST - time.time_ns() // 1000)
+        except LedgerUnavailableError:
+            self._ready = False
+            raise
+        self._ready = True
+        return outcomes
+
+    def _stored(self, rows: pa.Table) -> dict[tuple[str, int], tuple[Any, ...]]:
+        """Identity → payload of those among `rows` that the ledger has already."""
+        incoming = rows.select(["ts", "event_id"])
+        which = "(ts, event_id) GLOBAL IN (SELECT ts, event_id FROM incoming)"
+        found = self._connection.read(f"SELECT ts, event_id FROM events WHERE {which}", tables={"incoming": incoming})
+        if not found.num_rows:
+            return {}
+        # Conditions on the order's own columns may come before rows of the same place are made one.
+        payload = ", ".join(PAYLOAD_COLUMNS)
+        kept = self._connection.read(f"SELECT {payload} FROM events FINAL PREWHERE {which}", tables={"incoming": found})
+        return {(each[0], each[1]): each for each in duplicates.payloads(kept)}
+
+    def _insert(self, rows: pa.Table, precedence: int) -> None:
+        column = pa.array(np.full(rows.num_rows, precedence, np.uint64))
+        self._connection.insert(self._table, rows.append_column(tables.PRECEDENCE, column))
+
+    def compact(self) -> bool:
+        """See `Ledger.compact`: merging is the engine's; here it is tried whether it answers again."""
+        if not self._ready:
+            self._connection.read("SELECT 1 AS one FROM events LIMIT 1")
+            self._ready = True
+        return False
+
+    def give_cards(self, cards: Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]) -> int:
+        """See `Ledger.give_cards`: the event with its card takes precedence over the one without."""
+        given = 0
+        while True:
+            rows = self._connection.read(
+                f"SELECT {_EVENT}, {tables.PRECEDENCE} FROM events FINAL WHERE rate_id = {NO_CARD} LIMIT {MOST_AT_ONCE}"
+            )
+            if not rows.num_rows:
+                return given
+            carded = rows.set_column(rows.column_names.index("rate_id"), "rate_id", pa.array(cards(rows)))
+            before = carded.column_names.index(tables.PRECEDENCE)
+            raised = pa.array(rows[tables.PRECEDENCE].to_numpy() + np.uint64(1))
+            self._connection.insert(self._table, carded.set_column(before, tables.PRECEDENCE, raised))
+            given += rows.num_rows
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def _answer(
+        self,
+        ask: Callable[[Coverage], Statement | None],
+        max_seconds: float | None = None,
+        prices: pa.Table | None = None,
+    ) -> Columns | None:
+        statement = ask(NO_ROLLUPS)
+        if statement is None:
+            return None
+        named = None if prices is None else {"prices": prices}
+        return to_columns(self._connection.read(*statement, max_seconds=max_seconds, tables=named))
+
+    def doubled(self, limit: int) -> list[str]:
+        """See `Ledger.doubled`; besides, identities whose rows, not merged yet, say different things."""
+        payload = ", ".join(name for name in PAYLOAD_COLUMNS if name not in ("event_id", "ts"))
+        found = self._read(
+            f"SELECT event_id, ts, COUNT(DISTINCT ({payload})) AS payloads FROM events GROUP BY event_id, ts "
+            f"HAVING payloads > 1 ORDER BY ts, event_id LIMIT {limit}"
+        )
+        rows = zip(found["event_id"], found["ts"], found["payloads"], strict=True)
+        conflicts = [f"event_id={name}, ts={ts}, payloads={payloads}" for name, ts, payloads in rows]
+        return [*super().doubled(limit), *conflicts][:limit]
+
+    def rollup_differences(self, limit: int) -> list[str]:  # noqa: ARG002 - the protocol's
+        """See `Ledger.rollup_differences`: there are none."""
+        return []
+
+    def facet_differences(self, limit: int) -> list[str]:  # noqa: ARG002 - the protocol's
+        """See `Ledger.facet_differences`: facets are the events' own values."""
+        return []
+
+    def rebuild_rollups(self) -> Iterator[int]:
+        """See `Ledger.rebuild_rollups`: there are none."""
+        return iter(())
+
+    def drop_events(self, before: int) -> bool:  # noqa: ARG002 - the protocol's
+        """See `Ledger.drop_events`: refused, since no sums of them would stay."""
+        raise LedgerError(f"The ledger {self._address.place} has no sums that would stay: it drops no events.")
+
+    def events_from(self) -> int:
+        """See `Ledger.events_from`."""
+        return 0
+
+    def backup(self, file: Path) -> None:  # noqa: ARG002 - the protocol's
+        """See `Ledger.backup`: it is ClickHouse's to do."""
+        raise LedgerError(f"The ledger {self._address.place} is no file: back it up with ClickHouse's BACKUP DATABASE.")
+
+    def version(self, start: int, end: int) -> None:
+        """See `Ledger.version`: other servers write to it too."""
+
+    def ready(self) -> bool:
+        """See `Ledger.ready`."""
+        return self._ready
+
+    def close(self) -> None:
+        """See `Ledger.close`."""
+        self._ready = False
+        self._connection.close()
+
+
+def migrate(address: Address, *, apply: bool = True) -> list[str]:
+    """The statements that bring a database to this version, run unless `apply` is false; any number of times, at once.
+
+    Raises:
+        LedgerError: the server cannot be reached.
+        LedgerUnavailableError: it refused a statement.
+    """
+    connection = Connection(address)
+    try:
+        present = _present(address, connection)
+        statements = [] if set(tables.names(address)) <= present.keys() else tables.create(address)
+        statements += tables.add_missing(address, present)
+        for statement in statements if apply else ():
+            connection.command(statement)
+    finally:
+        connection.close()
+    return statements
+
+
+def _present(address: Address, connection: Connection) -> dict[str, set[str]]:
+    """Table → its columns, of those that are there."""
+    rows = connection.read('SELECT "table", name FROM system.columns WHERE database = ?', [address.database])
+    present: dict[str, set[str]] = {}
+    for table, name in zip(rows["table"].to_pylist(), rows["name"].to_pylist(), strict=True):
+        if table in tables.names(address):
+            present.setdefault(str(table), set()).add(str(name))
+    return present
+
+
+def _check(address: Address, connection: Connection) -> None:
+    present = _present(address, connection)
+    if not set(tables.names(address)) <= present.keys():
+        raise no_tables(address)
+    if tables.add_missing(address, present):
+        raise LedgerVersionError(
+            f"The ledger {address.place} has tables of an older version: add what they lack with 'usageledger migrate'."
+        )
+    if more := set().union(*present.values()) - tables.columns().keys():
+        raise LedgerVersionError(
+            f"The ledger {address.place} has columns that this UsageLedger does not know, such as {min(more)!r}: "
+            "use a newer UsageLedger."
+        )

@@ -1,0 +1,112 @@
+"""From one ledger to another, day by day: what is there already is left, and every day is compared event by event.
+
+The events of a day are read in the order of their identities, in pages of one size, from either ledger. Equal events
+make equal pages, so that a digest of the pages tells whether all of them arrived as they were.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from usageledger.buckets import iso
+from usageledger.errors import LedgerError
+from usageledger.ledger.protocol import Ledger, Outcome
+from usageledger.ledger.schema import DAY_SECONDS
+
+PAGE_EVENTS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What came of one day.
+
+    Attributes:
+        day: its start, in Unix seconds.
+        events: how many it has.
+        added: how many of them were not there before.
+        digest: SHA-256 of all of them, the same in both ledgers.
+    """
+
+    day: int
+    events: int
+    added: int
+    digest: str
+
+
+def copy(source: Ledger, target: Ledger) -> Iterator[Copied]:
+    """Copies every event that `target` lacks; a day for each day that `source` has, once it is proven equal.
+
+    It can be interrupted at any time and started again: days that are equal are only compared.
+
+    Raises:
+        LedgerError: `target` has another event with the same identity, or events of its own on such a day; or `source`
+            has dropped events, whose sums cannot be copied.
+        LedgerUnavailableError: one of the engines failed.
+    """
+    if before := source.events_from():
+        raise LedgerError(
+            f"The ledger dropped its events before {before} ({iso(before)}): of these it has only sums, which are not "
+            "copied. Copy from a backup that has them."
+        )
+    for day, events in source.days():
+        wanted = digest(source, day)
+        added = 0
+        if digest(target, day) != wanted:
+            added = sum(_add(target, page) for page in pages(source, day))
+            if digest(target, day) != wanted:
+                raise LedgerError(
+                    f"The events of the day that begins at {day} differ after they were copied: the ledger that was "
+                    "copied to has others of its own, or one of them was written to meanwhile."
+                )
+        yield Copied(day, events, added, wanted)
+
+
+def pages(ledger: Ledger, day: int) -> Iterator[pa.Table]:
+    """The events of a day (`columns.SCHEMA`) in the order of (`ts`, `event_id`)."""
+    after = (day - 1, "")
+    while True:
+        page = ledger.events(day, day + DAY_SECONDS, after=after, limit=PAGE_EVENTS)
+        if page.num_rows:
+            yield page
+            after = (page["ts"][-1].as_py(), page["event_id"][-1].as_py())
+        if page.num_rows < PAGE_EVENTS:
+            return
+
+
+def digest(ledger: Ledger, day: int) -> str:
+    """SHA-256 of all events of a day, of every stored column of them."""
+    found = hashlib.sha256()
+    for page in pages(ledger, day):
+        for column in page.itercolumns():
+            for part in _bytes_of(column.combine_chunks()):
+                found.update(part)
+    return found.hexdigest()
+
+
+def _bytes_of(column: Any) -> Iterator[bytes]:
+    """What a column holds, however it is laid out: which values are there, how long they are, and all of them."""
+    yield np.packbits(np.asarray(column.is_valid().to_numpy(zero_copy_only=False), bool)).tobytes()
+    if pa.types.is_string(column.type):
+        filled = pc.fill_null(column, "")
+        yield np.asarray(pc.binary_length(filled).to_numpy(zero_copy_only=False), np.int32).tobytes()
+        yield "".join(filled.to_pylist()).encode()
+    else:
+        values = pc.fill_null(column, 0) if pa.types.is_integer(column.type) else pc.fill_null(column, False)
+        yield np.asarray(values.to_numpy(zero_copy_only=False), np.int64).tobytes()
+
+
+def _add(target: Ledger, page: pa.Table) -> int:
+    outcomes = target.append(page)
+    conflicts = np.nonzero(outcomes == Outcome.CONFLICT)[0]
+    if len(conflicts):
+        row = int(conflicts[0])
+        raise LedgerError(
+            f"{len(conflicts)} events are in the other ledger with another payload, such as the one with id "
+            f"{page['event_id'][row].as_py()!r} and timestamp {page['ts'][row].as_py()}. Nothing of them was changed."
+        )
+    return int((outcomes == Outcome.ACCEPTED).sum())

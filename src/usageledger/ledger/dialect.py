@@ -1,0 +1,85 @@
+"""What the engines say differently, as constants and small templates; all else that is asked of them is the same."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from usageledger.ledger.schema import EVENTS_TABLE, FACETS_TABLE
+from usageledger.meters import GAUGES
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one engine is asked.
+
+    Attributes:
+        events: the table of events, read so that each identity counts once.
+        facets: the table of the values of dimensions; None where they are taken from the events.
+        text: the type of a text that may be null.
+        wide: the type of an integer of 128 bits or more.
+        total: the exact sum of a count, which fails where it does not fit into 64 bits.
+        quotient: of two integers that are not negative.
+        without: the join that keeps what the other side lacks.
+        parts: (keys, what is counted of each part by its name, table) → a row for each key and part that is not 0.
+    """
+
+    events: str
+    facets: str | None
+    text: str
+    wide: str
+    total: str
+    quotient: str
+    without: str
+    parts: Callable[[str, Sequence[tuple[str, str]], str], str]
+
+    def table(self, name: str) -> str:
+        """A table as it is read."""
+        return self.events if name == EVENTS_TABLE else name
+
+    def summed(self, column: str) -> str:
+        """How a stored column adds up: the largest for a gauge, else the exact sum."""
+        return f"MAX({column})" if column in GAUGES else self.total.format(column)
+
+    def as_text(self, expression: str) -> str:
+        """A number that may be wider than 64 bits, as digits."""
+        return f"CAST({expression} AS {self.text})"
+
+    def widened(self, expression: str) -> str:
+        """A number to be added to or multiplied with others beyond 64 bits."""
+        return f"CAST({expression} AS {self.wide})"
+
+
+def _union_of_parts(keys: str, counts: Sequence[tuple[str, str]], table: str) -> str:
+    return " UNION ALL ".join(
+        f"SELECT {keys}, '{part}' AS part, {count} AS quantity FROM {table} WHERE {count} > 0" for part, count in counts
+    )
+
+
+def _array_of_parts(keys: str, counts: Sequence[tuple[str, str]], table: str) -> str:
+    """Reads the table once: it would be worked out anew for each mention of it."""
+    pairs = ", ".join(f"('{part}', {count})" for part, count in counts)
+    return (
+        f"SELECT {keys}, pair.1 AS part, pair.2 AS quantity FROM {table} ARRAY JOIN [{pairs}] AS pair WHERE pair.2 > 0"
+    )
+
+
+DUCKDB = Dialect(
+    events=EVENTS_TABLE,
+    facets=FACETS_TABLE,
+    text="VARCHAR",
+    wide="HUGEINT",
+    total="CAST(SUM({}) AS BIGINT)",
+    quotient="({}) // {}",
+    without="ANTI JOIN",
+    parts=_union_of_parts,
+)
+
+CLICKHOUSE = Dialect(
+    events="events FINAL",
+    facets=None,
+    text="Nullable(String)",
+    wide="Int256",
+    total="accurateCast(SUM(toInt128({})), 'Int64')",
+    quotient="intDiv({}, {})",
+    without="LEFT ANTI JOIN",
+    parts=_array_of_parts,
+)

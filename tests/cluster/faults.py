@@ -1,0 +1,193 @@
+"""Faults while clients send: what was acknowledged is there once, whatever ended, was cut or was sent twice meanwhile.
+
+Every client sends its batches until they are acknowledged, as the documentation tells senders to. At the end the ledger
+is compared with what was sent, event by event, in every stored column.
+"""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow as pa
+from tests.cluster.pair import Pair, pair
+from tests.crash.events import event, stored
+from tests.services.clickhouse import CLUSTER, Node, cluster
+from tests.services.proxy import Proxy, proxy
+
+from usageledger.columns import PAYLOAD_COLUMNS
+from usageledger.ledger import migrate_ledger, open_ledger
+from usageledger.ledger.copying import pages
+
+SINCE = 1_792_108_800  # 2026-10-16
+BATCH = 40
+CLIENTS = 3
+DATABASE = "usage"
+
+
+@dataclass
+class Client:
+    """Sends batch after batch, each until it is acknowledged; to `twice`, each to both servers at once."""
+
+    number: int
+    system: Pair
+    twice: bool
+    acknowledged: int = 0
+    retries: int = 0
+    stopping: threading.Event = field(default_factory=threading.Event)
+    failure: BaseException | None = None
+
+    def events(self, start: int, end: int) -> list[dict[str, Any]]:
+        return [event(self.number, n, SINCE, in_order=bool(self.number % 2)) for n in range(start, end)]
+
+    def run(self) -> None:
+        try:
+            while not self.stopping.is_set():
+                batch = self.events(self.acknowledged, self.acknowledged + BATCH)
+                if self.twice:
+                    other = threading.Thread(target=self._send, args=(batch, self.system.addresses[0], 1))
+                    other.start()
+                    self._send(batch, self.system.addresses[1], 1)
+                    other.join()
+                assert self._send(batch, self.system.url), "not acknowledged, however often it was sent"
+                self.acknowledged += BATCH
+        except BaseException as error:  # noqa: BLE001 - shown at the end of the run
+            self.failure = error
+
+    def _send(self, batch: list[dict[str, Any]], address: str, attempts: int = 1000) -> bool:
+        """Whether the batch was acknowledged."""
+        for _ in range(attempts):
+            try:
+                answer = httpx.post(f"{address}/v1/events", json=batch, headers=self.system.headers, timeout=60)
+            except httpx.TransportError:
+                answer = None
+            if answer is not None and answer.status_code == 200:
+                said = answer.json()
+                assert said["rejected"] == 0, said
+                assert said["accepted"] + said["duplicates"] == len(batch)
+                return True
+            assert answer is None or answer.status_code in (502, 503, 504), answer.text
+            self.retries += 1
+            time.sleep(0.05)
+        return False
+
+
+@dataclass
+class Result:
+    """Numbers of events, and of faults by their kind."""
+
+    faults: Counter[str]
+    sent: int
+    retries: int
+    lost: int
+    doubled: int
+    changed: int
+    unknown: int
+
+
+def run(folder: Path, faults: int, seed: int) -> Result:
+    """Starts everything, sends under so many faults, and compares."""
+    rng, done = random.Random(seed), Counter[str]()
+    with ExitStack() as stack:
+        nodes = stack.enter_context(cluster(folder / "clickhouse"))
+        urls = [f"clickhouse://{node.address}/{DATABASE}?cluster={CLUSTER}&replicated=false" for node in nodes]
+        for url in urls:
+            migrate_ledger(url)
+        line = stack.enter_context(proxy(nodes[0].http))
+        through = urls[0].replace(nodes[0].address, f"127.0.0.1:{line.port}")
+        system = stack.enter_context(pair(folder / "pair", (through, urls[1])))
+        clients = [Client(number, system, twice=number == 0) for number in range(CLIENTS)]
+        threads = [threading.Thread(target=client.run) for client in clients]
+        for thread in threads:
+            thread.start()
+        stack.enter_context(_supervised(nodes))
+        try:
+            ways = _ways(system, nodes, line)
+            for number in range(faults):
+                name = list(ways)[number % len(ways)]
+                ways[name](rng)
+                done[name] += 1
+                time.sleep(rng.uniform(0.1, 0.5))
+        finally:
+            for client in clients:
+                client.stopping.set()
+            for thread in threads:
+                thread.join(timeout=120)
+        for client in clients:
+            if client.failure is not None:
+                raise client.failure
+        return _compare(urls[0], clients, done)
+
+
+@contextmanager
+def _supervised(nodes: list[Node]) -> Generator[None]:
+    """Starts again whatever ended by itself."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.2):
+            for node in nodes:
+                node.start_if_it_ended()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _ways(system: Pair, nodes: list[Node], line: Proxy) -> dict[str, Callable[[random.Random], None]]:
+    def server(rng: random.Random) -> None:
+        number = rng.randrange(2)
+        system.kill(number)
+        time.sleep(rng.uniform(0, 0.3))
+        system.start(number)
+
+    def shard(rng: random.Random) -> None:
+        node = nodes[rng.randrange(2)]
+        node.kill()
+        time.sleep(rng.uniform(0.2, 0.6))
+        node.start()
+        node.wait()
+
+    def connection(rng: random.Random) -> None:
+        for _ in range(5):
+            line.cut()
+            time.sleep(rng.uniform(0.01, 0.1))
+
+    return {"server killed": server, "shard killed": shard, "connections cut": connection}
+
+
+def _compare(url: str, clients: list[Client], faults: Counter[str]) -> Result:
+    expected: dict[tuple[str, int], tuple[Any, ...]] = {}
+    for client in clients:
+        expected.update({(row[0], row[1]): row for row in _rows(stored(client.events(0, client.acknowledged)))})
+    ledger = open_ledger(url)
+    try:
+        found = [row for day, _ in ledger.days() for page in pages(ledger, day) for row in _rows(page)]
+        assert ledger.doubled(9) == ledger.malformed(9) == []
+    finally:
+        ledger.close()
+    times = Counter((row[0], row[1]) for row in found)
+    rows = {(row[0], row[1]): row for row in found}
+    return Result(
+        faults=faults,
+        sent=len(expected),
+        retries=sum(client.retries for client in clients),
+        lost=len(expected.keys() - rows.keys()),
+        doubled=sum(count > 1 for count in times.values()),
+        changed=sum(rows[identity] != row for identity, row in expected.items() if identity in rows),
+        unknown=len(rows.keys() - expected.keys()),
+    )
+
+
+def _rows(table: pa.Table) -> list[tuple[Any, ...]]:
+    return list(zip(*(table[name].to_pylist() for name in PAYLOAD_COLUMNS), strict=True))

@@ -1,0 +1,74 @@
+"""Two servers over one ledger on ClickHouse and one registry in PostgreSQL, behind a real nginx."""
+
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from tests.server.process import RunningServer, running
+from tests.services.nginx import balancing
+from tests.services.postgresql import new_database
+from tests.services.processes import answers, free_ports, wait_until
+
+KEY = "sk-admin-of-the-pair-0000"
+
+
+@dataclass
+class Pair:
+    """The two servers, each of which may be killed and started again, and the address that shares requests out.
+
+    Attributes:
+        ledgers: the address of the ledger as each server is given it.
+    """
+
+    folder: Path
+    ledgers: tuple[str, str]
+    registry: str
+    ports: list[int]
+    url: str = ""
+    servers: list[RunningServer | None] = field(default_factory=lambda: [None, None])
+    stacks: list[ExitStack] = field(default_factory=lambda: [ExitStack(), ExitStack()])
+
+    @property
+    def addresses(self) -> list[str]:
+        return [f"http://127.0.0.1:{port}" for port in self.ports]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {KEY}"}
+
+    def start(self, number: int) -> None:
+        self.stacks[number] = ExitStack()
+        settings = {"ledger": self.ledgers[number], "registry": self.registry, "port": self.ports[number]}
+        server = running(self.folder / f"server-{number}", KEY, key_cache_seconds=1, **settings)
+        self.servers[number] = self.stacks[number].enter_context(server)
+
+    def kill(self, number: int) -> None:
+        """kill -9."""
+        self.servers[number] = None
+        self.stacks[number].close()
+
+    def client(self, number: int | None = None) -> httpx.Client:
+        """Talks to one of the servers, or to whichever nginx chooses."""
+        address = self.url if number is None else self.addresses[number]
+        return httpx.Client(base_url=f"{address}/v1", headers=self.headers, timeout=60)
+
+
+@contextmanager
+def pair(folder: Path, ledgers: tuple[str, str]) -> Generator[Pair]:
+    """Ready to answer; killed at the end."""
+    made = Pair(folder, ledgers, new_database(), free_ports(2))
+    with ExitStack() as stack:
+        for number in (0, 1):
+            stack.callback(made.kill, number)
+            made.start(number)
+        made.url = stack.enter_context(balancing(folder / "nginx", made.ports))
+        yield made
+
+
+def wait_for(address: str, seconds: float = 60) -> None:
+    began = time.monotonic()
+    wait_until(lambda: answers(f"{address}/readyz"), seconds=seconds)
+    assert time.monotonic() - began < seconds

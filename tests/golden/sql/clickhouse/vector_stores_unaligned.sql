@@ -1,0 +1,13 @@
+SELECT bucket, project_id, accurateCast(SUM(toInt128(usage_bytes)), 'Int64') AS sum_usage_bytes
+FROM (SELECT bucket, project_id, sum_usage_bytes AS usage_bytes
+FROM (SELECT ts - ts % 86400 AS bucket, project_id, vector_store_id, MAX(usage_bytes) AS sum_usage_bytes
+FROM events FINAL
+WHERE ts >= ? AND ts < ? AND kind = ? AND project_id = ?
+GROUP BY bucket, project_id, vector_store_id) AS stores) AS largest
+GROUP BY bucket, project_id
+LIMIT 1001
+
+-- 1: 1780876801
+-- 2: 1781481600
+-- 3: 'vector_stores'
+-- 4: 'a'

@@ -1,0 +1,208 @@
+"""What is ClickHouse's own: addresses, tables made and added to, rows on disk that no query may see, a server gone."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.engines import ONE_NODE
+from tests.samples import DAY, NOW, TODAY, answer, append, ask, table, usage, wire
+from tests.services.processes import free_ports
+
+from usageledger.errors import LedgerError, LedgerUnavailableError, LedgerVersionError, SettingsError
+from usageledger.ledger import migrate_ledger, open_ledger
+from usageledger.ledger.clickhouse import parse_address
+from usageledger.ledger.clickhouse.client import Connection
+from usageledger.ledger.clickhouse.ledger import LATEST, ClickHouseLedger
+
+EVENT = usage("images", "e", TODAY, images=3, model="m", user_id="u")
+LATER = LATEST - 2 * NOW * 10**6
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[ClickHouseLedger]:
+    with closing(ONE_NODE.open(tmp_path)) as opened:
+        assert isinstance(opened, ClickHouseLedger)
+        yield opened
+
+
+def images(ledger: ClickHouseLedger, **given: object) -> list[int]:
+    (bucket,) = answer(ledger, ask("images", TODAY, TODAY + DAY, **given))
+    return [result["images"] for result in bucket["results"]]
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("clickhouse://h/d", ("h", 8123, False, "default", "", "d", None, False)),
+        ("clickhouses://u:p%40:w@h:9/d-1", ("h", 9, True, "u", "p@:w", "d-1", None, False)),
+        ("clickhouses://[::1]/d", ("::1", 8443, True, "default", "", "d", None, False)),
+        ("clickhouse://h/d?cluster=c", ("h", 8123, False, "default", "", "d", "c", True)),
+        ("clickhouse://h/d?cluster=c&replicated=false", ("h", 8123, False, "default", "", "d", "c", False)),
+    ],
+)
+def test_addresses(url: str, parts: tuple[object, ...]) -> None:
+    address = parse_address(url)
+    assert tuple(getattr(address, name) for name in address.__slots__) == parts
+    assert "p@:w" not in address.place
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "clickhouse://h",
+        "clickhouse:///d",
+        "clickhouse://h:port/d",
+        "clickhouse://u:hunter2@h/d?cluster",
+        "clickhouse://u:hunter2@h/d?shards=2",
+        "clickhouse://u:hunter2@h/d?cluster=c&replicated=no",
+        "clickhouse://u:hunter2@h/a`b",
+        "clickhouse://u:hunter2@h/d?cluster=a'b",
+        "clickhouse://u:hunter2@h/d#x",
+    ],
+)
+def test_addresses_that_cannot_be_used(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"^ledger: ") as caught:
+        parse_address(url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_server_that_does_not_answer() -> None:
+    with pytest.raises(LedgerError, match=r"The ledger clickhouse://127.0.0.1:\d+/d cannot be opened: ") as caught:
+        open_ledger(f"clickhouse://u:hunter2@127.0.0.1:{free_ports(1)[0]}/d")
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_tables_are_made_by_migrating_and_only_so(tmp_path: Path) -> None:
+    url = ONE_NODE.url(tmp_path)
+    with pytest.raises(LedgerError, match=r"has no tables yet: make them with 'usageledger migrate'\.$"):
+        open_ledger(url)
+    shown = migrate_ledger(url, apply=False)
+    assert [statement.split(" (")[0].split()[:2] for statement in shown] == [
+        ["CREATE", "DATABASE"],
+        ["CREATE", "TABLE"],
+    ]
+    with pytest.raises(LedgerError, match="has no tables yet"):
+        open_ledger(url)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(migrate_ledger, [url] * 4))
+    assert migrate_ledger(url) == []
+    open_ledger(url).close()
+
+
+def test_a_column_that_is_missing_is_added(ledger: ClickHouseLedger, tmp_path: Path) -> None:
+    url = ONE_NODE.url(tmp_path)
+    append(ledger, [EVENT])
+    ledger._connection.command("ALTER TABLE events DROP COLUMN characters")
+    with pytest.raises(LedgerVersionError, match=r"older version: add what they lack with 'usageledger migrate'\.$"):
+        open_ledger(url)
+    (statement,) = migrate_ledger(url)
+    assert "ADD COLUMN IF NOT EXISTS characters Int64" in statement
+    with closing(open_ledger(url)) as again:
+        assert append(again, [EVENT]) == ["duplicate"]
+
+
+def test_a_column_of_a_newer_version_is_refused(ledger: ClickHouseLedger, tmp_path: Path) -> None:
+    ledger._connection.command("ALTER TABLE events ADD COLUMN thoughts Int64")
+    with pytest.raises(LedgerVersionError, match=r"does not know, such as 'thoughts': use a newer UsageLedger\.$"):
+        open_ledger(ONE_NODE.url(tmp_path))
+
+
+def put(ledger: ClickHouseLedger, *usages: object, precedence: int = LATER) -> None:
+    """Past every look, as another server would at the same moment."""
+    ledger._insert(table([wire(each) for each in usages])[0], precedence)  # type: ignore[arg-type]  # usages
+
+
+def rows_on_disk(ledger: ClickHouseLedger) -> int:
+    return int(ledger._read("SELECT COUNT(*) AS times FROM events")["times"][0])
+
+
+def test_the_same_event_twice_on_disk_counts_once_before_and_after_merging(ledger: ClickHouseLedger) -> None:
+    append(ledger, [EVENT])
+    put(ledger, EVENT)
+    for merged in (False, True):
+        assert rows_on_disk(ledger) == (1 if merged else 2)
+        assert (ledger.count(), images(ledger), ledger.doubled(9)) == (1, [3], [])
+        assert append(ledger, [EVENT]) == ["duplicate"]
+        ledger._connection.command("OPTIMIZE TABLE events FINAL")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        EVENT.but(counts={"images": 4, "num_model_requests": 1}),
+        EVENT.but(dimensions={**EVENT.dimensions, "model": "other"}),
+        EVENT.but(dimensions={**EVENT.dimensions, "user_id": None}),
+        usage("audio_speeches", "e", TODAY, characters=5, model="m"),
+    ],
+)
+def test_of_two_payloads_that_both_got_in_the_first_to_arrive_is_seen(ledger: ClickHouseLedger, other: object) -> None:
+    append(ledger, [EVENT])
+    put(ledger, other)
+    (said,) = ledger.doubled(9)
+    assert said == f"event_id=e, ts={TODAY}, payloads=2"
+    for _ in range(2):
+        assert (ledger.count(), images(ledger)) == (1, [3])
+        assert images(ledger, models=["m"], user_ids=["u"]) == [3]
+        assert images(ledger, models=["other"]) == []
+        (bucket,) = answer(ledger, ask("audio_speeches", TODAY, TODAY + DAY))
+        assert bucket["results"] == []
+        assert append(ledger, [EVENT]) == ["duplicate"]
+        ledger._connection.command("OPTIMIZE TABLE events FINAL")
+    assert ledger.doubled(9) == []
+
+
+def test_servers_that_are_sent_the_same_at_once_keep_it_once(ledger: ClickHouseLedger, tmp_path: Path) -> None:
+    batch = [usage("images", f"e{n}", TODAY + n, images=1) for n in range(200)]
+    with ThreadPoolExecutor(4) as pool, closing(open_ledger(ONE_NODE.url(tmp_path))) as other:
+        for outcomes in pool.map(lambda each: append(each, batch), [ledger, other] * 2):
+            assert set(outcomes) <= {"accepted", "duplicate"}
+        assert ledger.count() == other.count() == 200
+        assert sum(images(ledger)) == 200
+
+
+def test_a_batch_over_many_days(ledger: ClickHouseLedger) -> None:
+    """Each day is a partition, and there is no limit of them."""
+    days = [usage("images", f"e{n}", TODAY - n * DAY, images=1) for n in range(130)]
+    assert append(ledger, days) == ["accepted"] * 130
+    assert append(ledger, days) == ["duplicate"] * 130
+
+
+def test_an_engine_that_refuses_is_said_and_recovered_from(ledger: ClickHouseLedger) -> None:
+    ledger._connection.command("RENAME TABLE events TO gone")
+    with pytest.raises(LedgerUnavailableError, match=r"^The ledger could not read: ") as caught:
+        append(ledger, [EVENT])
+    assert "\n" not in str(caught.value)
+    assert not ledger.ready()
+    with pytest.raises(LedgerUnavailableError):
+        ledger.compact()
+    ledger._connection.command("RENAME TABLE gone TO events")
+    assert not ledger.compact()
+    assert ledger.ready()
+    assert append(ledger, [EVENT]) == ["accepted"]
+
+
+def test_events_without_cards_are_given_them_once(ledger: ClickHouseLedger) -> None:
+    events = [EVENT.but(id=f"e{n}") for n in range(5)]
+    append(ledger, events)
+
+    def cards(rows: object) -> object:
+        import numpy as np
+
+        return np.full(rows.num_rows, 7, np.int64)  # type: ignore[attr-defined]  # a table
+
+    assert ledger.give_cards(cards) == 5  # type: ignore[arg-type]  # the same
+    assert ledger.give_cards(cards) == 0  # type: ignore[arg-type]  # the same
+    assert (ledger.count(), images(ledger)) == (5, [15])
+    assert [use.rate_id for use in ledger.cards_used()] == [7]
+    assert append(ledger, events) == ["duplicate"] * 5
+
+
+def test_what_is_read_is_closed_with_the_ledger(tmp_path: Path) -> None:
+    address = parse_address(ONE_NODE.url(tmp_path))
+    connection = Connection(parse_address(f"clickhouse://{address.host}:{address.port}/default"), database="default")
+    connection.close()
+    with pytest.raises(LedgerUnavailableError, match="closed"):
+        connection.read("SELECT 1 AS one")
