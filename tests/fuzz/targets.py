@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
+import pyarrow as pa
 import zstandard
 from tests.samples import NOW, SECRET
 from tests.server.support import LedgerDouble
@@ -28,6 +29,7 @@ from usageledger.registry import open_registry
 from usageledger.server import create_app
 from usageledger.server.http import _decompress
 from usageledger.settings import Settings
+from usageledger.tables import TableEvents, decode_table, read_arrow, read_parquet
 
 MOST_EVENTS = 200
 MOST_BYTES = 100_000
@@ -55,6 +57,31 @@ def _decode(data: bytes, *, lines: bool) -> None:
     assert rows.schema == SCHEMA
     assert len(places) + len(problems) == len(decoded.events)
     rows.validate(full=True)
+
+
+def arrow_streams(data: bytes) -> None:
+    """A body of one table, as an Arrow IPC stream."""
+    _decode_table(lambda: read_arrow(data, MOST_EVENTS))
+
+
+def parquet_files(data: bytes) -> None:
+    """A body of one table, as a Parquet file."""
+    _decode_table(lambda: read_parquet(data, MOST_EVENTS, MOST_BYTES))
+
+
+def _decode_table(read: Callable[[], pa.Table]) -> None:
+    try:
+        decoded = decode_table(read(), latest=NOW, now=NOW)
+    except RequestError as error:
+        _check_error(error.status, msgspec.json.encode(error.body()))
+        return
+    events = decoded.events
+    assert isinstance(events, TableEvents)
+    assert decoded.total == len(events) + len({rejection.index for rejection in decoded.rejections})
+    assert events.rows.schema == SCHEMA
+    events.rows.validate(full=True)
+    rows, _, problems = to_table(events.others, NOW, NOW)
+    assert rows.num_rows + len(problems) == len(events.others)
 
 
 def gzip_body(data: bytes) -> None:
@@ -168,7 +195,10 @@ def _server() -> tuple[asyncio.AbstractEventLoop, Any, list[tuple[str, str]]]:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (json_events, event_lines, gzip_body, zstd_body, page_tokens, query_strings, requests)
+    for target in (
+        *(json_events, event_lines, arrow_streams, parquet_files, gzip_body, zstd_body),
+        *(page_tokens, query_strings, requests),
+    )
 }
 
 
@@ -181,6 +211,7 @@ def seeds() -> dict[str, list[bytes]]:
     """What the corpus begins with: input that is right."""
     import gzip
 
+    import pyarrow.parquet as pq
     from tests.samples import ask, usage, wire
 
     events = [wire(usage(meter.kind, timestamp=NOW - 60), form) for meter in METERS for form in ("parts", "totals")]
@@ -190,6 +221,11 @@ def seeds() -> dict[str, list[bytes]]:
         page_token(ask("completions", NOW - 86_400 * 9, NOW, **more), now=NOW, secret=SECRET) or ""
         for more in ({}, {"group_by": ["model", "project_id"], "models": ["a,b", "ü"]}, {"batch": True})
     ]
+    table = pa.Table.from_pylist([*events[:4], {**events[0], "input_tokens": -1}])
+    stream, file = pa.BufferOutputStream(), pa.BufferOutputStream()
+    with pa.ipc.new_stream(stream, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    pq.write_table(table, file)
     key = b"authorization: Bearer a-key-of-the-fuzz-test-01234"
     questions = [
         b"start_time=1781440000&group_by=model,project_id&models[]=a%2Cb&limit=3",
@@ -200,6 +236,8 @@ def seeds() -> dict[str, list[bytes]]:
     return {
         "json_events": [array, *map(msgspec.json.encode, events[:4])],
         "event_lines": [lines, lines.replace(b"\n", b"\r\n\r\n")],
+        "arrow_streams": [stream.getvalue().to_pybytes()],
+        "parquet_files": [file.getvalue().to_pybytes()],
         "gzip_body": [gzip.compress(array, mtime=0), gzip.compress(b"{}", mtime=0) * 2],
         "zstd_body": [zstandard.compress(array), zstandard.compress(b"{}") * 2],
         "page_tokens": [token.encode() for token in tokens],
