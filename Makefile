@@ -7,6 +7,7 @@ NODE_TESTS := tests/contract/node
 SERVERS := tests/services/.installed
 CLICKHOUSE := tests/services/clickhouse/node_modules/.installed
 FUZZ_SECONDS ?= 60
+KILLS ?= 100
 
 .PHONY: help run test test-engines check docs crash crash-cluster fuzz bench bench-clickhouse lock format clean
 
@@ -35,8 +36,8 @@ fuzz: $(VENV)/.fuzz  ## the long forms of the property and schema tests, then ea
 docs: $(VENV)/.dev  ## build the site of the documentation into site/; every warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-crash: $(VENV)/.dev  ## kill a working server 100 times, then compare its ledger event by event with what it acknowledged
-	$(BIN)/python -m tests.crash --kills 100
+crash: $(VENV)/.dev  ## kill a working server KILLS times (100), then compare its ledger event by event with what it acknowledged
+	$(BIN)/python -m tests.crash --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 crash-cluster: $(VENV)/.dev $(SERVERS) $(CLICKHOUSE)  ## kill servers and shards of a cluster under load, 36 faults, then compare event by event
 	$(BIN)/python -m tests.cluster --faults 36

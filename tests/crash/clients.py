@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import msgspec
 import zstandard
-from tests.crash.events import event, tallies
+from tests.crash.events import Times, event, tallies
 
 KEY = "a-key-of-the-crash-run-0123456789"
 PATIENCE_S = 300  # no answer takes longer, however busy the machine
@@ -57,15 +57,22 @@ class Gate:
 
 @dataclass(frozen=True)
 class Manner:
-    """How a client sends: events in one request, whether in the order of time, and in which form."""
+    """How a client sends: events in one request, of which times, in which form, and how many in all."""
 
     batch: int
-    in_order: bool = False
+    times: Times = "spread"
     lines: bool = False
     compressed: bool = False
+    most: int | None = None
 
 
-MANNERS = (Manner(1000), Manner(1, in_order=True), Manner(1, in_order=True), Manner(300, lines=True, compressed=True))
+MANNERS = (
+    Manner(1000),
+    Manner(1, "in order"),
+    Manner(1, "in order"),
+    Manner(300, lines=True, compressed=True),
+    Manner(500, "old", most=10_000),
+)
 
 
 class Client(threading.Thread):
@@ -95,7 +102,7 @@ class Client(threading.Thread):
     def run(self) -> None:
         try:
             batches = 0
-            while not self._gate.ended:
+            while not self._gate.ended and self.acknowledged != self.manner.most:
                 self._send_next()
                 batches += 1
                 if batches % RETRY_EVERY == 0:
@@ -106,7 +113,7 @@ class Client(threading.Thread):
             self._hang_up()
 
     def events(self, start: int, end: int) -> list[dict[str, Any]]:
-        return [event(self.number, n, self._since, in_order=self.manner.in_order) for n in range(start, end)]
+        return [event(self.number, n, self._since, self.manner.times) for n in range(start, end)]
 
     def known(self) -> tuple[Counter[str], Counter[str]]:
         """What the API must tell of this client's events, and what it may tell besides."""
@@ -196,6 +203,14 @@ def finish(gate: Gate, started: Iterable[Client]) -> None:
     for client in started:
         client.join(PATIENCE_S)
         assert not client.is_alive(), f"{client.name} got no answer"
+    raise_failures(started)
+
+
+def wait_for_limited(started: Iterable[Client]) -> None:
+    """Until those that send so many and no more are done."""
+    for client in started:
+        if client.manner.most:
+            client.join(PATIENCE_S)
     raise_failures(started)
 
 

@@ -4,7 +4,7 @@ So a client's own record of what was acknowledged is one number, and what must b
 """
 
 from collections import Counter
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -16,7 +16,8 @@ from usageledger.meters import METERS
 
 KINDS = tuple(meter.kind for meter in METERS)
 SUMMED_KINDS = tuple(meter.kind for meter in METERS if meter.measures[-1].adds == "sum")
-DAYS = 5
+DAYS = 5  # of which events arrive all the time
+OLD_DAYS = 20  # before them, of which events arrive at first and are dropped later
 PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43)
 MODELS = ("gpt-4o-2024-08-06", "text-embedding-3-small", "a-model-without-a-price", None)
 
@@ -26,19 +27,27 @@ def tally_of(kind: str) -> str:
     return counted(kind)[-1]
 
 
-def event(client: int, number: int, since: int, *, in_order: bool) -> dict[str, Any]:
-    """The event on the wire.
+Times: TypeAlias = Literal["in order", "spread", "old"]
 
-    Args:
-        since: Unix seconds.
-        in_order: later numbers are later events, as from a gateway, all of them after the `DAYS` days from `since` on;
-            else they are spread over these days.
+
+def seconds_of(client: int, number: int, times: Times) -> int:
+    """When an event is, in seconds after `since`.
+
+    Those in order are after the `DAYS` days, each number later than the one before, as from a gateway; others are
+    spread over these days, or over the `OLD_DAYS` before.
     """
+    if times == "in order":
+        return DAYS * DAY + number // 20
+    mixed = number * 7919 + client * 104_729
+    return mixed % (DAYS * DAY) if times == "spread" else -1 - mixed % (OLD_DAYS * DAY)
+
+
+def event(client: int, number: int, since: int, times: Times) -> dict[str, Any]:
+    """The event on the wire; `since` is in Unix seconds."""
     kind = KINDS[number % len(KINDS)]
-    seconds = DAYS * DAY + number // 20 if in_order else (number * 7919 + client * 104_729) % (DAYS * DAY)
     counts = {name: number * prime % 50 for name, prime in zip(counted(kind), PRIMES, strict=False)}
     counts[tally_of(kind)] = 1 + number % 3
-    made = usage(kind, f"{client}-{number}", since + seconds, **counts)
+    made = usage(kind, f"{client}-{number}", since + seconds_of(client, number, times), **counts)
     dimensions = {
         "project_id": f"proj_{number % 7}",
         "user_id": f"user_{number % 211}",

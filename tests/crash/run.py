@@ -1,5 +1,6 @@
 """The crash run: a real server, clients at work, SIGKILL at random instants, and a comparison event by event."""
 
+import itertools
 import json
 import os
 import random
@@ -15,18 +16,43 @@ from pathlib import Path
 from typing import IO
 
 import httpx
-from tests.crash.clients import KEY, Client, Gate, clients, finish, known, raise_failures
+from tests.crash.clients import KEY, Client, Gate, clients, finish, known, raise_failures, wait_for_limited
 from tests.crash.compare import Comparison, compare
-from tests.crash.events import DAYS, SUMMED_KINDS, tally_of
+from tests.crash.events import DAYS, OLD_DAYS, SUMMED_KINDS, tally_of
 from tests.samples import DAY
 
-COMMAND = (sys.executable, "-W", "error", "-m", "usageledger")
+PYTHON = (sys.executable, "-W", "error")
+# The server is the real one, but that what comes with every 64 MB of log or some 100,000 events comes as much more
+# often as a run is shorter than a life: upkeep, and folding the log into the file. And a file is there while events are
+# moved from the journal.
+SERVER = """
+import os
+from dataclasses import replace
+from pathlib import Path
+from usageledger.cli import main
+from usageledger.ledger import duckdb, engine, upkeep
+engine.CHECKPOINT_THRESHOLD = "4MB"
+moving, move = Path(os.environ["CRASH_RUN_MOVING"]), duckdb.DuckDBLedger._move
+def marked(ledger):
+    if ledger._journal:
+        moving.touch()
+        move(ledger)
+        moving.unlink()
+duckdb.DuckDBLedger._move = marked
+for family, worth in upkeep.WORTH.items():
+    upkeep.WORTH[family] = replace(worth, events=worth.events // 20, rows=worth.rows // 20)
+main()
+"""
 START_S = 300  # no start or stop takes longer
+FOLD_S = 10  # a kill waits no longer for the log to be folded into the file, or for a move of the journal
 VERIFY_EVERY = 25  # kills; the last time is at the end
 
 # When the kill comes, and how often: while requests are under way, before the server is ready, when the clients fall
-# silent and upkeep begins, when the log is folded into the file, and in the middle of a clean stop.
-MOMENTS = {"load": 10, "start": 3, "quiet": 3, "fold": 2, "stop": 2}
+# silent and upkeep begins, when the log is folded into the file, in the middle of a clean stop, while the events of
+# old days are dropped, and while the journal is moved.
+MOMENTS = {"load": 8, "start": 3, "quiet": 3, "fold": 2, "stop": 2, "drop": 3, "move": 4}
+KEPT_DAYS = DAYS + 2  # at the end
+ALL_DAYS = KEPT_DAYS + OLD_DAYS  # at first: nothing is dropped
 
 
 @dataclass
@@ -36,11 +62,13 @@ class Outcome:
     Attributes:
         kills: moment → SIGKILLs of a server that was running.
         in_flight: kills with at least one request under way.
+        moving: kills while the journal was moved.
         verified: times that `usageledger verify` found everything in order.
     """
 
     kills: Counter[str] = field(default_factory=Counter)
     in_flight: int = 0
+    moving: int = 0
     verified: int = 0
     resent: int = 0
     kept: int = 0
@@ -49,25 +77,33 @@ class Outcome:
 
 
 class Run:
-    """One run over a folder of its own, which holds the data and what the servers said.
+    """One run over a folder of its own, which holds the data and what the servers said."""
 
-    `fold_s` is how long a kill waits for the log to be folded into the file, which comes with every 64 MB of log.
-    """
-
-    def __init__(self, folder: Path, seed: int, fold_s: float) -> None:
-        self._fold_s = fold_s
+    def __init__(self, folder: Path, seed: int) -> None:
         self._data = folder / "data"
         self._said = folder / "said.txt"
+        self._moving = folder / "moving"
         self._random = random.Random(seed)
         self._gate = Gate()
         self._start_s = 1.0  # how long the last start took
+        self._retention_days = ALL_DAYS
+        self._dropped_before = 0
         self.outcome = Outcome()
 
     def kill(self, count: int) -> Outcome:
-        """So many kills, then one clean start and stop, and the comparison."""
+        """So many kills, then one clean start and stop, and the comparison.
+
+        The clients' old events come before the first kill. Some of them are dropped at each kill that comes then, so
+        that it has something to interrupt, and the others at the end.
+        """
+        some_days = max(1, 5 * OLD_DAYS // count)
         with self._said.open("w") as said, clients(self._gate, int(time.time()) - DAYS * DAY - 7200) as started:
+            self._one(said, started, "fill")
             while self.outcome.kills.total() < count:
-                self._one(said, started)
+                (moment,) = self._random.choices(list(MOMENTS), list(MOMENTS.values()))
+                if moment == "drop":
+                    self._retention_days = max(KEPT_DAYS, self._retention_days - some_days)
+                self._one(said, started, moment)
                 raise_failures(started)
                 if self.outcome.kills.total() % VERIFY_EVERY == 0:
                     self._verify()
@@ -77,31 +113,38 @@ class Run:
         self.outcome.resent, self.outcome.kept, self.outcome.retried = (
             sum(getattr(client, name) for client in started) for name in ("resent", "kept", "retried")
         )
-        self.outcome.comparison = compare(self._data / "ledger.duckdb", started)
+        self.outcome.comparison = compare(self._data / "ledger.duckdb", started, self._dropped_before)
         return self.outcome
 
-    def _one(self, said: IO[str], started: list[Client]) -> None:
-        (moment,) = self._random.choices(list(MOMENTS), list(MOMENTS.values()))
+    def _one(self, said: IO[str], started: list[Client], moment: str) -> None:
         under_way = False
         with self._serving(said) as server:
             if moment == "start":
                 time.sleep(self._random.uniform(0, 1.1 * self._start_s))
+            elif moment == "drop":
+                self._ready(server)
+                time.sleep(self._random.uniform(0, 1.0))  # what is to be dropped goes when nothing came for 0.2 s
             else:
                 address = self._ready(server)
                 self._check_totals(address, *known(started))
                 self._gate.open(address)
+                if moment == "fill":
+                    wait_for_limited(started)
                 self._wait_for(moment, server)
                 under_way = any(client.in_flight for client in started)
         self._gate.shut()
         if server.returncode == -signal.SIGKILL:
             self.outcome.kills[moment] += 1
             self.outcome.in_flight += under_way
+            self.outcome.moving += self._moving.exists()
 
     def _end(self, said: IO[str], started: list[Client]) -> None:
+        self._retention_days = KEPT_DAYS
         with self._serving(said) as server:
             address = self._ready(server)
             self._gate.open(address)
             finish(self._gate, started)
+            self._wait_until_dropped(address)
             certain, possible = known(started)
             assert not possible
             self._check_totals(address, certain, possible)
@@ -115,20 +158,28 @@ class Run:
             time.sleep(self._random.uniform(0, 0.6))
         elif moment == "fold":
             file = self._data / "ledger.duckdb"
-            before, until = file.stat().st_mtime_ns, time.monotonic() + self._fold_s
+            before, until = file.stat().st_mtime_ns, time.monotonic() + FOLD_S
             while file.stat().st_mtime_ns == before and time.monotonic() < until:
                 time.sleep(0.001)
             time.sleep(self._random.uniform(0, 0.1))
         elif moment == "stop":
             server.send_signal(signal.SIGTERM)
             time.sleep(self._random.uniform(0, 0.4))
+        elif moment == "move":
+            until = time.monotonic() + FOLD_S
+            while not self._moving.exists() and time.monotonic() < until:
+                time.sleep(0.001)
+            time.sleep(self._random.uniform(0, 0.02))
 
     @contextmanager
     def _serving(self, said: IO[str]) -> Iterator["subprocess.Popen[str]"]:
         """A server that is killed at the end of the block."""
         self._began = time.monotonic()
-        command = [*COMMAND, "serve", "--data", str(self._data), "--port", "0", "--json"]
-        environment = {**os.environ, "USAGELEDGER_ADMIN_KEY": KEY}
+        self._moving.unlink(missing_ok=True)
+        command = [*PYTHON, "-c", SERVER, "serve", "--data", str(self._data), "--port", "0", "--json"]
+        retention = {"USAGELEDGER_RETENTION_DAYS": str(self._retention_days)}
+        marks = {"CRASH_RUN_MOVING": str(self._moving)}
+        environment = {**os.environ, "USAGELEDGER_ADMIN_KEY": KEY, **retention, **marks}
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=said, text=True) as server:
             try:
                 yield server
@@ -146,8 +197,8 @@ class Run:
 
     def _check_totals(self, address: str, certain: Counter[str], possible: Counter[str]) -> None:
         """What the API tells right after a start: all that was acknowledged, and at most what was under way."""
-        now = int(time.time())
-        window = {"start_time": now - now % DAY - (DAYS + 1) * DAY, "end_time": now - now % DAY + 2 * DAY, "limit": 31}
+        today = int(time.time()) // DAY * DAY
+        window = {"start_time": today - (DAYS + OLD_DAYS + 2) * DAY, "end_time": today + 2 * DAY, "limit": 31}
         with httpx.Client(base_url=address, headers={"authorization": f"Bearer {KEY}"}, timeout=START_S) as client:
             for kind in SUMMED_KINDS:
                 grouping = self._random.choice(([], ["project_id"], ["user_id"], ["project_id", "user_id"]))
@@ -158,9 +209,30 @@ class Run:
                 told = sum(result[tally_of(kind)] for bucket in page["data"] for result in bucket["results"])
                 assert certain[kind] <= told <= certain[kind] + possible[kind], (kind, told, certain, possible)
 
+    def _wait_until_dropped(self, address: str) -> None:
+        """Minutes of the last day that is to be dropped are refused when its events are gone.
+
+        Each time another minute: what was answered before is remembered, and stays right.
+        """
+        self._dropped_before = (int(time.time()) - self._retention_days * DAY) // DAY * DAY
+        until = time.monotonic() + START_S
+        with httpx.Client(base_url=address, headers={"authorization": f"Bearer {KEY}"}, timeout=START_S) as client:
+            for minute in itertools.count():
+                assert time.monotonic() < until, "old days were not dropped"
+                start = self._dropped_before - 60 * (1 + minute % 1440)
+                window = {"start_time": start, "bucket_width": "1m", "limit": 1}
+                answer = client.get("/v1/organization/usage/completions", params=window)
+                if answer.status_code == 400:
+                    assert answer.json()["error"]["code"] == "events_dropped"
+                    return
+                time.sleep(0.1)
+
     def _verify(self) -> None:
         done = subprocess.run(
-            [*COMMAND, "verify", "--data", str(self._data)], capture_output=True, text=True, check=False
+            [*PYTHON, "-m", "usageledger", "verify", "--data", str(self._data)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         self.outcome.verified += 1
