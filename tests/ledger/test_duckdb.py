@@ -284,6 +284,53 @@ def test_upkeep_that_fails_changes_nothing(opened: Ledger, monkeypatch: pytest.M
     assert opened.rollup_differences(9) == []
 
 
+def test_a_journal_that_is_moved_half_way_is_not_moved(opened: Ledger, path: Path) -> None:
+    """The events, their facets and the journal are one transaction: none is there twice, and none is gone."""
+    writer: Any = cast("DuckDBLedger", opened)._writer
+    assert append(opened, BATCHES["small"]) == ["accepted"]
+    writer.execute("ALTER TABLE facets RENAME TO hidden")
+    with pytest.raises(LedgerUnavailableError, match=r"^The ledger could not write: "):
+        opened.count()
+    writer.execute("ALTER TABLE hidden RENAME TO facets")
+    copy = path.with_name("copy.duckdb")
+    shutil.copy(path, copy)
+    shutil.copy(path.with_name("ledger.duckdb.wal"), path.with_name("copy.duckdb.wal"))
+    with closing(DuckDBLedger(copy)) as as_after_a_crash:
+        for ledger in (opened, as_after_a_crash):
+            assert ledger.count() == len(EVENTS) + 1
+            assert ledger.doubled(9) == ledger.rollup_differences(9) == []
+
+
+def test_a_day_that_is_dropped_half_way_is_not_dropped(opened: Ledger) -> None:
+    """Events that are gone, and a ledger that does not know it, would be a wrong number."""
+    writer: Any = cast("DuckDBLedger", opened)._writer
+    minutes = ask("completions", TODAY, TODAY + 120, "1m")
+    before = answer(opened, minutes)
+    assert not opened.drop_events(TODAY)  # nothing yet; from here on the rollups hold all
+    writer.execute("ALTER TABLE retention RENAME TO hidden")
+    with pytest.raises(LedgerUnavailableError, match=r"^The events could not be dropped: "):
+        opened.drop_events(TODAY + DAY)
+    writer.execute("ALTER TABLE hidden RENAME TO retention")
+    assert opened.count() == len(EVENTS)
+    assert answer(opened, minutes) == before
+    assert opened.drop_events(TODAY + DAY)
+    assert opened.count() == 0
+    with pytest.raises(InvalidRequestError, match="were dropped after their time"):
+        answer(opened, minutes)
+
+
+def test_what_was_asked_before_an_engine_failed_is_asked_again(opened: Ledger) -> None:
+    """A commit that failed with its engine may be on disk after all, so no answer from before may stand."""
+    ledger = cast("DuckDBLedger", opened)
+    before = ledger.version(TODAY - DAY, TODAY)
+    ledger._engine.note(engine_module.FatalException("database has been invalidated"))
+    assert not ledger.ready()
+    assert append(opened, BATCHES["small"]) == ["accepted"]
+    assert ledger.ready()
+    assert ledger.version(TODAY - DAY, TODAY) > before
+    assert append(opened, BATCHES["small"]) == ["duplicate"]
+
+
 def test_a_commit_is_in_the_file_when_it_returns(open_again: OpenLedger, tmp_path: Path) -> None:
     """A copy of the files, as they are while the ledger is open, has everything acknowledged."""
     ledger: Ledger = open_again()

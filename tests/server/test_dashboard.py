@@ -178,6 +178,16 @@ async def test_a_wrong_key_is_not_let_in(serve, double, value):
         problem(await client.get(METERS), 401)
 
 
+async def test_guesses_at_signing_in_count_like_others(serve, double, key):
+    async with serve(double, wrong_keys_per_minute=3) as server, browser(server) as client:
+        statuses = [(await sign_in(client, f"sk-admin-guess-{number}")).status_code for number in range(3)]
+        assert statuses == [401] * 3
+        response = await sign_in(client, key())
+        problem(response, 429, type="requests", code="rate_limit_exceeded", param=None)
+        assert response.headers["retry-after"] == "20"
+        assert "set-cookie" not in response.headers
+
+
 async def test_a_key_that_may_not_read_is_not_let_in(serve, double, key):
     async with serve(double) as server, browser(server) as client:
         response = await sign_in(client, key("api.usage.write", "api.management"))
