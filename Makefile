@@ -94,7 +94,7 @@ $(NODE_TESTS)/node_modules/.installed: $(NODE_TESTS)/package-lock.json
 	@npm ci --prefix $(NODE_TESTS) --no-audit --no-fund --silent
 	@touch $@
 
-$(SERVERS):
+$(SERVERS): Makefile
 	@{ ls -d /usr/lib/postgresql/*/bin && ls /usr/sbin/nginx; } >/dev/null 2>&1 || \
 	  { apt-get update -qq && apt-get install -y -qq postgresql nginx-light; } || \
 	  { echo "The tests need PostgreSQL and nginx: install Debian's packages postgresql and nginx-light"; exit 1; }
