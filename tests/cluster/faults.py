@@ -44,7 +44,7 @@ class Client:
     failure: BaseException | None = None
 
     def events(self, start: int, end: int) -> list[dict[str, Any]]:
-        return [event(self.number, n, SINCE, in_order=bool(self.number % 2)) for n in range(start, end)]
+        return [event(self.number, n, SINCE, "in order" if self.number % 2 else "spread") for n in range(start, end)]
 
     def run(self) -> None:
         try:

@@ -17,6 +17,8 @@ from usageledger.query import Query
 from usageledger.server.cache import OVERHEAD_BYTES, BucketCache
 from usageledger.settings import Settings
 
+pytestmark = pytest.mark.embedded  # other servers write to a ledger on ClickHouse, so nothing of it is remembered
+
 START = TODAY - 6 * DAY
 
 
