@@ -13,6 +13,7 @@ from tests.services.postgresql import new_database
 from tests.services.processes import answers, free_ports, wait_until
 
 KEY = "sk-admin-of-the-pair-0000"
+STARTS = 40  # before a server that does not come up is a failure
 
 
 @dataclass
@@ -40,10 +41,19 @@ class Pair:
         return {"authorization": f"Bearer {KEY}"}
 
     def start(self, number: int) -> None:
+        """Again and again, as a supervisor does: while a shard is away, a server says so and ends."""
         self.stacks[number] = ExitStack()
         settings = {"ledger": self.ledgers[number], "registry": self.registry, "port": self.ports[number]}
-        server = running(self.folder / f"server-{number}", KEY, key_cache_seconds=1, **settings)
-        self.servers[number] = self.stacks[number].enter_context(server)
+        for attempts_left in reversed(range(STARTS)):
+            server = running(self.folder / f"server-{number}", KEY, key_cache_seconds=1, **settings)
+            try:
+                self.servers[number] = self.stacks[number].enter_context(server)
+            except AssertionError as error:
+                if not attempts_left or "The ledger could not read" not in str(error):
+                    raise
+                time.sleep(0.5)
+            else:
+                return
 
     def kill(self, number: int) -> None:
         """kill -9."""
