@@ -22,6 +22,7 @@ from bench.ingestion import recent
 from bench.load import Connection, request_bytes, run
 from bench.measure import KEY, figure, p, served
 from bench.queries import END, QUESTIONS, START
+from usageledger.columns import with_cards
 from usageledger.ledger import migrate_ledger
 from usageledger.ledger.clickhouse import parse_address, tables
 from usageledger.ledger.clickhouse.client import Connection as ClickHouse
@@ -100,9 +101,7 @@ def _fill(registry_file: Path, connection: ClickHouse, events: int) -> None:
     with open_registry(f"sqlite:///{registry_file}") as registry:
         giver = CardGiver(registry.rate_cards, PriceBook())
         for table in Generator(seed=2).tables(events, START, END, 100_000):
-            place = table.column_names.index("rate_id")
-            carded = table.set_column(place, "rate_id", pa.array(giver.cards(table)))
-            connection.insert("events", _with_precedence(carded))
+            connection.insert("events", _with_precedence(with_cards(table, giver.cards(table))))
     sys.stderr.write(f"{events:,} events written in {time.perf_counter() - began:.0f} s\n")
 
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import duckdb
 import msgspec
-import pyarrow as pa
 
 from bench.dashboard import dashboard
 from bench.data import DAY, MODELS, Generator, wire_events
 from bench.ingestion import recent
 from bench.load import Connection, request_bytes
 from bench.measure import KEY, Served, figure, p, served
+from usageledger.columns import with_cards
 from usageledger.ledger import open_ledger
 from usageledger.pricing.book import PriceBook
 from usageledger.registry import open_registry
@@ -111,8 +111,7 @@ def _fill(data: Path, events: int) -> None:
     registry = open_registry(f"sqlite:///{data}/registry.sqlite")
     giver = CardGiver(registry.rate_cards, PriceBook())
     for table in Generator(seed=2).tables(events, START, END, 50_000):
-        place = table.column_names.index("rate_id")
-        ledger.append(table.set_column(place, "rate_id", pa.array(giver.cards(table))))
+        ledger.append(with_cards(table, giver.cards(table)))
         while ledger.compact():
             pass
     ledger.close()

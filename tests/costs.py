@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 from tests.samples import SECRET, table
 
+from usageledger.columns import with_cards
 from usageledger.ledger import Ledger, Outcome
 from usageledger.ledger.protocol import Unpriced
 from usageledger.meters import COSTS
@@ -38,8 +38,7 @@ class Priced:
     def send(self, events: Sequence[Mapping[str, Any]]) -> list[str]:
         """What came of each event, in the order given."""
         rows, places = table(events, latest=NOW, now=NOW)
-        at = rows.column_names.index("rate_id")
-        outcomes = self.ledger.append(rows.set_column(at, "rate_id", pa.array(self.giver.cards(rows)))).tolist()
+        outcomes = self.ledger.append(with_cards(rows, self.giver.cards(rows))).tolist()
         return [Outcome(outcomes[places.index(place)]).name.lower() for place in range(len(events))]
 
     def pages(self, start: int, end: int, **given: Any) -> list[dict[str, Any]]:

@@ -148,6 +148,11 @@ def _stored(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
     return {name: fields[name] for name in names}
 
 
+def with_cards(rows: pa.Table, rate_ids: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Table:
+    """`rows` (`SCHEMA`, and perhaps more columns), each with its rate card."""
+    return rows.set_column(rows.column_names.index("rate_id"), "rate_id", pa.array(rate_ids))
+
+
 def make_table(columns: dict[str, Any], rows: int) -> pa.Table:
     """One Arrow table; what a kind has in the columns of others is no dimension, and a count of 0."""
     arrays: list[Any] = []

@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pyarrow as pa
 from tests.cluster.pair import Pair, pair
 from tests.crash.events import event, stored
 from tests.services.clickhouse import CLUSTER, Node, cluster
 from tests.services.proxy import Proxy, proxy
 
-from usageledger.columns import PAYLOAD_COLUMNS
 from usageledger.ledger import migrate_ledger, open_ledger
 from usageledger.ledger.copying import pages
+from usageledger.ledger.duplicates import payloads
 
 SINCE = 1_792_108_800  # 2026-10-16
 BATCH = 40
@@ -169,10 +168,10 @@ def _ways(system: Pair, nodes: list[Node], line: Proxy) -> dict[str, Callable[[r
 def _compare(url: str, clients: list[Client], faults: Counter[str]) -> Result:
     expected: dict[tuple[str, int], tuple[Any, ...]] = {}
     for client in clients:
-        expected.update({(row[0], row[1]): row for row in _rows(stored(client.events(0, client.acknowledged)))})
+        expected.update({(row[0], row[1]): row for row in payloads(stored(client.events(0, client.acknowledged)))})
     ledger = open_ledger(url)
     try:
-        found = [row for day, _ in ledger.days() for page in pages(ledger, day) for row in _rows(page)]
+        found = [row for day, _ in ledger.days() for page in pages(ledger, day) for row in payloads(page)]
         assert ledger.doubled(9) == ledger.malformed(9) == []
     finally:
         ledger.close()
@@ -187,7 +186,3 @@ def _compare(url: str, clients: list[Client], faults: Counter[str]) -> Result:
         changed=sum(rows[identity] != row for identity, row in expected.items() if identity in rows),
         unknown=len(rows.keys() - expected.keys()),
     )
-
-
-def _rows(table: pa.Table) -> list[tuple[Any, ...]]:
-    return list(zip(*(table[name].to_pylist() for name in PAYLOAD_COLUMNS), strict=True))

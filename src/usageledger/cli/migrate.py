@@ -30,11 +30,11 @@ def migrate(
     Prints the statements as they are run. The embedded ledger and the registry
     need no such step: they are brought up to date when they are opened.
     """
-    url = load_settings({"ledger": ledger_url}).ledger
-    if url is None or not url.startswith(("clickhouse://", "clickhouses://")):
-        raise CommandError("Give the address of a ledger on ClickHouse: --ledger clickhouse://…", exit_code=2)
-    from usageledger.ledger import migrate_ledger  # noqa: PLC0415 - an engine is loaded only to work with it
+    from usageledger.ledger import migrate_ledger, on_clickhouse  # noqa: PLC0415 - loaded only to work with it
 
+    url = load_settings({"ledger": ledger_url}).ledger
+    if url is None or not on_clickhouse(url):
+        raise CommandError("Give the address of a ledger on ClickHouse: --ledger clickhouse://…", exit_code=2)
     statements = migrate_ledger(url, apply=not dry_run)
     if as_json:
         print_json({"statements": statements, "applied": not dry_run})

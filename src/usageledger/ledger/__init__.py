@@ -6,7 +6,7 @@
 from usageledger.errors import SettingsError
 from usageledger.ledger.protocol import Ledger, Outcome
 
-__all__ = ["Ledger", "Outcome", "migrate_ledger", "open_ledger"]
+__all__ = ["Ledger", "Outcome", "migrate_ledger", "on_clickhouse", "open_ledger"]
 
 
 def open_ledger(url: str, *, memory_bytes: int = 1024**3) -> Ledger:
@@ -18,7 +18,7 @@ def open_ledger(url: str, *, memory_bytes: int = 1024**3) -> Ledger:
         LedgerVersionError: a newer version of UsageLedger wrote it.
         LedgerError: it cannot be opened.
     """
-    if _on_clickhouse(url):
+    if on_clickhouse(url):
         from usageledger.ledger.clickhouse import ClickHouseLedger, parse_address  # noqa: PLC0415 - the same
 
         return ClickHouseLedger(parse_address(url))
@@ -39,12 +39,13 @@ def migrate_ledger(url: str, *, apply: bool = True) -> list[str]:
         SettingsError: the address cannot be used.
         LedgerError: the server cannot be reached, or refused a statement.
     """
-    if not _on_clickhouse(url):
+    if not on_clickhouse(url):
         return []
     from usageledger.ledger.clickhouse import migrate, parse_address  # noqa: PLC0415 - an engine is loaded only if used
 
     return migrate(parse_address(url), apply=apply)
 
 
-def _on_clickhouse(url: str) -> bool:
+def on_clickhouse(url: str) -> bool:
+    """Whether this is the address of a ledger on ClickHouse."""
     return url.partition(":")[0] in ("clickhouse", "clickhouses")

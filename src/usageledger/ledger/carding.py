@@ -7,7 +7,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from usageledger.columns import NO_CARD
+from usageledger.columns import NO_CARD, with_cards
 from usageledger.ledger.rollups import coverage, make_days
 from usageledger.ledger.schema import DAY_SECONDS, EVENT_COLUMNS, FAMILIES
 
@@ -26,7 +26,7 @@ def give_cards(
     where = f"WHERE ts >= {day} AND ts < {end} AND rate_id = {NO_CARD}"
     names = ", ".join((*EVENT_COLUMNS, "commit_number"))
     without: pa.Table = writer.sql(f"SELECT {names} FROM events {where}").to_arrow_table()
-    _carded = without.set_column(without.column_names.index("rate_id"), "rate_id", pa.array(cards(without)))
+    _carded = with_cards(without, cards(without))
     writer.execute(f"BEGIN; DELETE FROM events {where}; INSERT INTO events ({names}) SELECT {names} FROM _carded")
     for family in FAMILIES:
         held = coverage(writer).held[family.name]

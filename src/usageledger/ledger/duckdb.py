@@ -119,7 +119,8 @@ class DuckDBLedger(Reader):
         identities = journal.identities_of(rows)
         with self._lock, self._writing("The ledger could not write"):
             self._engine.reopen()
-            old = rows["ts"].to_numpy() < self._upkeep.events_from
+            timestamps = rows["ts"].to_numpy()
+            old = timestamps < self._upkeep.events_from
             if old.any():
                 outcomes = np.full(rows.num_rows, Outcome.TOO_OLD, np.uint8)
                 outcomes[~old] = self.append(rows.filter(pa.array(~old)))
@@ -131,9 +132,9 @@ class DuckDBLedger(Reader):
             else:
                 outcomes = self._commit(rows, identities)
             self._engine.ready = True
-            self._newcomers.note(identities, int(rows["ts"].to_numpy().max()))
+            self._newcomers.note(identities, int(timestamps.max()))
             self._commits += 1
-            days = np.unique(rows["ts"].to_numpy() // DAY_SECONDS)
+            days = np.unique(timestamps // DAY_SECONDS)
             self._touched.update(dict.fromkeys(days.tolist(), self._commits))
             return outcomes
 
@@ -164,7 +165,7 @@ class DuckDBLedger(Reader):
         """Keeps rows of which some may be known."""
         self._move()
         outcomes = duplicates.judge(rows, identities, lookup.stored(self._writer, rows))
-        fresh = rows if not outcomes.any() else rows.take(np.nonzero(outcomes == Outcome.ACCEPTED)[0])
+        fresh = duplicates.accepted(rows, outcomes)
         if fresh.num_rows:
             self._insert(fresh)
         return outcomes

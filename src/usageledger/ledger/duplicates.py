@@ -31,6 +31,16 @@ def judge(
     return outcomes
 
 
+def accepted(rows: pa.Table, outcomes: np.ndarray[Any, np.dtype[np.uint8]]) -> pa.Table:
+    """Those of `rows` that are new."""
+    return rows.take(np.nonzero(outcomes == Outcome.ACCEPTED)[0]) if outcomes.any() else rows
+
+
+def by_identity(rows: pa.Table) -> dict[Identity, Payload]:
+    """Identity → payload of stored rows."""
+    return {(payload[0], payload[1]): payload for payload in payloads(rows)}
+
+
 def payloads(rows: pa.Table) -> Iterator[Payload]:
     """Each row as a tuple of `PAYLOAD_COLUMNS`: its identity stands first."""
     return zip(*(rows.column(name).to_pylist() for name in PAYLOAD_COLUMNS), strict=True)

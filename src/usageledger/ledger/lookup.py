@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 
 from usageledger.columns import PAYLOAD_COLUMNS
-from usageledger.ledger.duplicates import Payload, payloads
+from usageledger.ledger.duplicates import Payload, by_identity
 from usageledger.ledger.journal import Identity
 
 
@@ -26,4 +26,4 @@ def stored(writer: duckdb.DuckDBPyConnection, rows: pa.Table) -> dict[Identity, 
         "WHERE ts BETWEEN ? AND ?",
         params=between,
     ).to_arrow_table()
-    return {(payload[0], payload[1]): payload for payload in payloads(found)}
+    return by_identity(found)

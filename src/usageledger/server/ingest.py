@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from usageledger.buckets import floor
-from usageledger.columns import Problem, to_table, unix_seconds
+from usageledger.columns import Problem, to_table, unix_seconds, with_cards
 from usageledger.errors import LedgerUnavailableError, OverloadedError, RequestError, UsageLedgerError
 from usageledger.events import Decoded, Rejection
 from usageledger.ledger import Ledger, Outcome
@@ -191,9 +191,7 @@ class Ingest:
 
     def _carded(self, rows: pa.Table) -> pa.Table:
         """`rows` with their rate cards."""
-        if not rows.num_rows:
-            return rows
-        return rows.set_column(rows.column_names.index("rate_id"), "rate_id", pa.array(self._cards(rows)))
+        return with_cards(rows, self._cards(rows)) if rows.num_rows else rows
 
     def _keep_up(self) -> None:
         try:

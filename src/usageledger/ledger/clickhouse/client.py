@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from usageledger.errors import LedgerError, LedgerUnavailableError, SettingsError
 from usageledger.ledger.clickhouse.address import Address
+from usageledger.ledger.journal import to_bytes
 from usageledger.ledger.reading import Columns, too_large_sum, too_slow
 
 try:
@@ -123,7 +124,7 @@ class Connection:
             self._client.raw_insert(
                 table,
                 column_names=rows.column_names,
-                insert_block=_stream(rows),
+                insert_block=to_bytes(rows),
                 settings=settings,
                 fmt="ArrowStream",
             )
@@ -143,7 +144,7 @@ def _external(tables: Mapping[str, pa.Table]) -> ExternalData:
     data = ExternalData()
     for name, rows in tables.items():
         structure = ", ".join(f"{field.name} {_clickhouse_type(field.type)}" for field in rows.schema)
-        data.add_file(file_name=name, data=_stream(rows), fmt="ArrowStream", structure=structure)
+        data.add_file(file_name=name, data=to_bytes(rows), fmt="ArrowStream", structure=structure)
     return data
 
 
@@ -151,13 +152,6 @@ def _clickhouse_type(kind: Any) -> str:
     if pa.types.is_decimal(kind):
         return f"Decimal({kind.precision}, {kind.scale})"
     return "Int64" if pa.types.is_integer(kind) else "String"
-
-
-def _stream(rows: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
-        writer.write_table(rows)
-    return sink.getvalue().to_pybytes()
 
 
 def to_columns(rows: pa.Table) -> Columns:

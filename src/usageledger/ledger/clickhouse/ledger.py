@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from usageledger.columns import NO_CARD, PAYLOAD_COLUMNS
+from usageledger.columns import NO_CARD, PAYLOAD_COLUMNS, with_cards
 from usageledger.errors import LedgerError, LedgerUnavailableError, LedgerVersionError
 from usageledger.ledger import duplicates
 from usageledger.ledger.clickhouse import tables
 from usageledger.ledger.clickhouse.address import Address
 from usageledger.ledger.clickhouse.client import Connection, no_tables, to_columns
 from usageledger.ledger.dialect import CLICKHOUSE
-from usageledger.ledger.journal import identities_of
-from usageledger.ledger.protocol import Outcome
+from usageledger.ledger.journal import Identity, identities_of
 from usageledger.ledger.reading import Columns, Reader, Statement
 from usageledger.ledger.schema import EVENT_COLUMNS
 from usageledger.ledger.sql import Coverage
@@ -54,7 +53,6 @@ class ClickHouseLedger(Reader):
         except BaseException:
             self._connection.close()
             raise
-        self._table = tables.EVERYWHERE
         self._ready = True
 
     # --- writing -------------------------------------------------------------------------------------------------
@@ -65,7 +63,7 @@ class ClickHouseLedger(Reader):
             return np.zeros(0, np.uint8)
         try:
             outcomes = duplicates.judge(rows, identities_of(rows), self._stored(rows))
-            fresh = rows if not outcomes.any() else rows.take(np.nonzero(outcomes == Outcome.ACCEPTED)[0])
+            fresh = duplicates.accepted(rows, outcomes)
             if fresh.num_rows:
                 self._insert(fresh, LATEST - time.time_ns() // 1000)
         except LedgerUnavailableError:
@@ -74,7 +72,7 @@ class ClickHouseLedger(Reader):
         self._ready = True
         return outcomes
 
-    def _stored(self, rows: pa.Table) -> dict[tuple[str, int], tuple[Any, ...]]:
+    def _stored(self, rows: pa.Table) -> dict[Identity, duplicates.Payload]:
         """Identity → payload of those among `rows` that the ledger has already."""
         incoming = rows.select(["ts", "event_id"])
         which = "(ts, event_id) GLOBAL IN (SELECT ts, event_id FROM incoming)"
@@ -84,11 +82,11 @@ class ClickHouseLedger(Reader):
         # Conditions on the order's own columns may come before rows of the same place are made one.
         payload = ", ".join(PAYLOAD_COLUMNS)
         kept = self._connection.read(f"SELECT {payload} FROM events FINAL PREWHERE {which}", tables={"incoming": found})
-        return {(each[0], each[1]): each for each in duplicates.payloads(kept)}
+        return duplicates.by_identity(kept)
 
     def _insert(self, rows: pa.Table, precedence: int) -> None:
         column = pa.array(np.full(rows.num_rows, precedence, np.uint64))
-        self._connection.insert(self._table, rows.append_column(tables.PRECEDENCE, column))
+        self._connection.insert(tables.EVERYWHERE, rows.append_column(tables.PRECEDENCE, column))
 
     def compact(self) -> bool:
         """See `Ledger.compact`: merging is the engine's; here it is tried whether it answers again."""
@@ -106,10 +104,10 @@ class ClickHouseLedger(Reader):
             )
             if not rows.num_rows:
                 return given
-            carded = rows.set_column(rows.column_names.index("rate_id"), "rate_id", pa.array(cards(rows)))
+            carded = with_cards(rows, cards(rows))
             before = carded.column_names.index(tables.PRECEDENCE)
             raised = pa.array(rows[tables.PRECEDENCE].to_numpy() + np.uint64(1))
-            self._connection.insert(self._table, carded.set_column(before, tables.PRECEDENCE, raised))
+            self._connection.insert(tables.EVERYWHERE, carded.set_column(before, tables.PRECEDENCE, raised))
             given += rows.num_rows
 
     # --- reading -------------------------------------------------------------------------------------------------

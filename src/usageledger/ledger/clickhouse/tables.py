@@ -9,11 +9,11 @@ from collections.abc import Mapping
 
 from usageledger.columns import COLUMNS
 from usageledger.ledger.clickhouse.address import Address
+from usageledger.ledger.schema import DAY_SECONDS
 from usageledger.meters import DIMENSIONS
 
 PRECEDENCE = "precedence"
 LOCAL, EVERYWHERE = "events_local", "events"
-DAY_SECONDS = 86_400
 # Values of these are many; all other texts are kept by their number in a dictionary.
 _MANY = {"user_id", "api_key_id", "vector_store_id"}
 _TIMES = "CODEC(Delta(8), ZSTD(1))"
