@@ -34,8 +34,7 @@ class Engine:
 
 
 def _eager_duckdb(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(duckdb, "SMALL_ROWS", 3)
-    patch.setattr(duckdb, "JOURNAL_ROWS", 4)
+    patch.setattr(duckdb, "FULL_ROWS", 6)
     patch.setattr(upkeep, "WORTH", {"models": upkeep.Worth(2, 2, 2), "keys": upkeep.Worth(5, 3, 1)})
     patch.setattr(journal, "MOST_KNOWN", 7)
     patch.setattr(facets, "MOST_KNOWN", 9)

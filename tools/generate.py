@@ -17,8 +17,8 @@ from tools import cli_help, client_code
 from usageledger.events import FIELDS, LARGEST_COUNT, LONGEST_ID, LONGEST_NAME, Field
 from usageledger.meters import COSTS, METERS, WHOLE, Dimension, Measure, Meter, Width
 from usageledger.query import MOST_FILTER_VALUES, TOKEN_SECONDS
+from usageledger.server.groups import MOST_ERRORS_LISTED
 from usageledger.server.http import MOST_PARAMETERS
-from usageledger.server.ingest import MOST_ERRORS_LISTED
 from usageledger.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -23,8 +23,8 @@ from tests.samples import DAY
 
 PYTHON = (sys.executable, "-W", "error")
 # The server is the real one, but that what comes with every 64 MB of log or some 100,000 events comes as much more
-# often as a run is shorter than a life: upkeep, and folding the log into the file. And a file is there while events are
-# moved from the journal.
+# often as a run is shorter than a life: upkeep, moves of the journal, and folding the log into the file. And a file is
+# there while the journal is moved.
 SERVER = """
 import os
 from dataclasses import replace
@@ -32,6 +32,7 @@ from pathlib import Path
 from usageledger.cli import main
 from usageledger.ledger import duckdb, engine, upkeep
 engine.CHECKPOINT_THRESHOLD = "4MB"
+duckdb.FULL_ROWS //= 20
 moving, move = Path(os.environ["CRASH_RUN_MOVING"]), duckdb.DuckDBLedger._move
 def marked(ledger):
     if ledger._journal:

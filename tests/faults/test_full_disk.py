@@ -16,8 +16,8 @@ from tests.server.test_errors import problem
 
 # Small, so that few events fill it, and often attempted, so that nobody waits.
 SMALL = """
-from usageledger.ledger import engine
-engine.CHECKPOINT_THRESHOLD, engine.MEND_SECONDS = "2MB", 0.2
+from usageledger.ledger import duckdb, engine
+duckdb.FULL_ROWS, engine.CHECKPOINT_THRESHOLD, engine.MEND_SECONDS = 2_000, "2MB", 0.2
 """
 MiB = 2**20
 

@@ -19,7 +19,7 @@ from usageledger.errors import (
     LedgerUnavailableError,
     LedgerVersionError,
 )
-from usageledger.ledger import Ledger, facets, sql, upkeep
+from usageledger.ledger import Ledger, duckdb, facets, sql, upkeep
 from usageledger.ledger.duckdb import DuckDBLedger
 from usageledger.ledger.journal import to_bytes
 from usageledger.ledger.protocol import Facet
@@ -232,6 +232,13 @@ BATCHES = {
 }
 
 
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The large batch is one that goes straight to the events."""
+    monkeypatch.setattr(duckdb, "FULL_ROWS", 500)
+
+
+@pytest.mark.usefixtures("large")
 @pytest.mark.parametrize("kind", [pa.ArrowMemoryError, MemoryError, KeyboardInterrupt, ValueError])
 def test_a_commit_that_fails_half_way_leaves_nothing(
     opened: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
@@ -255,6 +262,35 @@ def test_a_commit_that_fails_half_way_leaves_nothing(
     assert append(opened, BATCHES["large"]) == ["accepted"] * 600
 
 
+@pytest.mark.parametrize("kind", [pa.ArrowMemoryError, MemoryError, KeyboardInterrupt, ValueError])
+def test_a_move_that_fails_half_way_loses_nothing(
+    opened: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
+) -> None:
+    """What was acknowledged stays in the journal, where nothing is forgotten and nothing counts twice."""
+
+    def fail(*_: object) -> NoReturn:
+        raise kind
+
+    assert append(opened, BATCHES["large"]) == ["accepted"] * 600
+    with monkeypatch.context() as patch:
+        patch.setattr(facets, "found_in", fail)
+        patch.setattr(duckdb, "BUSY_SECONDS", 0)
+        with pytest.raises(kind):
+            opened.compact()
+        assert append(opened, BATCHES["small"]) == ["accepted"]
+        assert opened.count() == len(EVENTS) + 601
+        with pytest.raises(kind):
+            append(opened, BATCHES["small"])
+    shutil.copy(path, path.with_name("copy.duckdb"))
+    shutil.copy(path.with_name("ledger.duckdb.wal"), path.with_name("copy.duckdb.wal"))
+    with closing(DuckDBLedger(path.with_name("copy.duckdb"))) as as_after_a_crash:
+        assert as_after_a_crash.count() == len(EVENTS) + 601
+    assert append(opened, BATCHES["small"] + BATCHES["large"]) == ["duplicate"] * 601
+    assert opened.count() == len(EVENTS) + 601
+    assert opened.doubled(9) == opened.rollup_differences(9) == opened.facet_differences(9) == []
+
+
+@pytest.mark.usefixtures("large")
 @pytest.mark.parametrize("batch", BATCHES)
 def test_a_table_that_is_gone_keeps_nothing(opened: Ledger, batch: str) -> None:
     writer: Any = cast("DuckDBLedger", opened)._writer
@@ -284,13 +320,16 @@ def test_upkeep_that_fails_changes_nothing(opened: Ledger, monkeypatch: pytest.M
     assert opened.rollup_differences(9) == []
 
 
-def test_a_journal_that_is_moved_half_way_is_not_moved(opened: Ledger, path: Path) -> None:
+def test_a_journal_that_is_moved_half_way_is_not_moved(
+    opened: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The events, their facets and the journal are one transaction: none is there twice, and none is gone."""
     writer: Any = cast("DuckDBLedger", opened)._writer
     assert append(opened, BATCHES["small"]) == ["accepted"]
     writer.execute("ALTER TABLE facets RENAME TO hidden")
+    monkeypatch.setattr(duckdb, "BUSY_SECONDS", 0)
     with pytest.raises(LedgerUnavailableError, match=r"^The ledger could not write: "):
-        opened.count()
+        opened.compact()
     writer.execute("ALTER TABLE hidden RENAME TO facets")
     copy = path.with_name("copy.duckdb")
     shutil.copy(path, copy)

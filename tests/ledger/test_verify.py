@@ -156,7 +156,7 @@ def tampered(tmp_path: Path) -> Tampered:
         url = f"duckdb:///{tmp_path}/ledger.duckdb"
         with pytest.MonkeyPatch.context() as patch, closing(open_ledger(url)) as ledger:
             if compacted:
-                patch.setattr("usageledger.ledger.duckdb.JOURNAL_ROWS", 1)
+                patch.setattr("usageledger.ledger.duckdb.FULL_ROWS", 1)
                 patch.setattr(upkeep, "WORTH", dict.fromkeys(upkeep.WORTH, upkeep.Worth(1, 10**9, 1)))
             append(ledger, some_events(["completions", "embeddings", "vector_stores"], days=2))
             while ledger.compact():

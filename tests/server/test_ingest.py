@@ -298,7 +298,7 @@ async def test_a_group_that_cannot_be_assembled_is_refused_and_the_server_goes_o
         raise ZeroDivisionError("secret insides")
 
     async with serve(double, queue_events=2) as server:
-        monkeypatch.setattr("usageledger.server.ingest.to_table", fail)
+        monkeypatch.setattr("usageledger.server.groups.to_table", fail)
         for _ in range(2):
             assert "secret" not in problem(await send(server, 1, 2), 503)["message"]
         monkeypatch.undo()

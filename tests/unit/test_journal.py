@@ -2,37 +2,42 @@
 
 import random
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.samples import table, usage, wire
 
 from usageledger.ledger import journal
-from usageledger.ledger.journal import Newcomers, from_bytes, identities_of, to_bytes
+from usageledger.ledger.journal import Journal, Newcomers, from_bytes, identities_of, to_bytes
 
 Identity = tuple[str, int]
 
 
+def hashes_of(identities: list[Identity]) -> set[int]:
+    return set(map(hash, identities))
+
+
+def are_new(newcomers: Newcomers, identities: list[Identity]) -> bool:
+    return newcomers.are(hashes_of(identities), min(timestamp for _, timestamp in identities))
+
+
 def note(newcomers: Newcomers, identities: list[Identity]) -> None:
-    newcomers.note(identities, max(timestamp for _, timestamp in identities))
+    newcomers.note(hashes_of(identities), max(timestamp for _, timestamp in identities))
 
 
 def test_what_was_noted_is_not_new() -> None:
     newcomers = Newcomers(10)
-    assert newcomers.are([("a", 10), ("b", 10), ("a", 11)])
+    assert are_new(newcomers, [("a", 10), ("b", 10), ("a", 11)])
     note(newcomers, [("a", 10), ("a", 12)])
-    assert not newcomers.are([("b", 10), ("a", 10)])
-    assert newcomers.are([("b", 10), ("a", 11)])
+    assert not are_new(newcomers, [("b", 10), ("a", 10)])
+    assert are_new(newcomers, [("b", 10), ("a", 11)])
 
 
 def test_what_is_older_than_the_start_is_not_certainly_new() -> None:
     newcomers = Newcomers(10)
-    assert not newcomers.are([("a", 9)])
-    assert not newcomers.are([("a", 10), ("b", 9)])
-
-
-def test_the_same_twice_is_not_new_twice() -> None:
-    assert not Newcomers(0).are([("a", 1), ("a", 1)])
+    assert not are_new(newcomers, [("a", 9)])
+    assert not are_new(newcomers, [("a", 10), ("b", 9)])
 
 
 @pytest.mark.parametrize("most", [1, 3, 10])
@@ -43,9 +48,8 @@ def test_however_many_there_were_nothing_known_is_called_new(most: int, batches:
         patch.setattr(journal, "MOST_KNOWN", most)
         newcomers, kept = Newcomers(5), {("a", 4), ("b", 0)}
         for batch in batches:
-            if newcomers.are(batch):
+            if are_new(newcomers, batch):
                 assert not kept & set(batch)
-                assert len(set(batch)) == len(batch)
             kept |= set(batch)
             note(newcomers, batch)
 
@@ -54,9 +58,9 @@ def test_starting_over_keeps_on_knowing_what_comes_next(monkeypatch: pytest.Monk
     monkeypatch.setattr(journal, "MOST_KNOWN", 3)
     newcomers = Newcomers(0)
     for timestamp in range(20):
-        assert newcomers.are([("a", timestamp)])
+        assert are_new(newcomers, [("a", timestamp)])
         note(newcomers, [("a", timestamp)])
-        assert not newcomers.are([("a", timestamp)])
+        assert not are_new(newcomers, [("a", timestamp)])
 
 
 def test_rows_survive_the_journal() -> None:
@@ -69,3 +73,34 @@ def test_rows_survive_the_journal() -> None:
     assert from_bytes(to_bytes(rows)).equals(rows)
     assert from_bytes(to_bytes(rows.slice(3, 2))).equals(rows.slice(3, 2))
     assert identities_of(rows) == [(f"ü{n}", n) for n in range(9)]
+
+
+def some_rows(first: int, count: int) -> pa.Table:
+    return table([wire(usage("images", f"e{n}", n, images=1)) for n in range(first, first + count)])[0]
+
+
+def test_a_journal_gives_its_rows_in_pieces_and_forgets_them() -> None:
+    kept = Journal()
+    parts = [some_rows(10 * n, n) for n in (3, 2, 5, 1)]
+    for rows in parts:
+        kept.add(rows, hashes_of(identities_of(rows)))
+    assert (kept.count, kept.next_position) == (11, 4)
+    assert kept.first(5, 4) == (1, parts[:2])
+    assert kept.first(4, 4) == (0, parts[:1])
+    assert kept.first(1, 4) == (0, parts[:1])  # at least one
+    assert kept.first(99, 3) == (2, parts[:3])
+    assert kept.first(99, 0) == (-1, [])
+    assert not kept.has_none_of(hashes_of([("e20", 20), ("x", 1)]))
+    kept.forget(1)
+    assert kept.has_none_of(hashes_of(identities_of(parts[0]) + identities_of(parts[1])))
+    assert not kept.has_none_of(hashes_of([("e10", 10)]))
+    assert kept.count == 6
+    assert kept.first(5, 4) == (2, parts[2:3])
+    assert list(kept) == parts[2:]
+
+
+def test_a_journal_goes_on_after_what_was_left() -> None:
+    kept = Journal([(4, some_rows(0, 2)), (7, some_rows(5, 1))])
+    assert (kept.count, kept.next_position) == (3, 8)
+    assert not kept.has_none_of(hashes_of([("e5", 5)]))
+    assert Journal().next_position == 0

@@ -4,11 +4,15 @@ One connection writes; every query runs on a cursor of its own and sees the last
 measured: no index and no key (they collapse as a table grows), so identities are looked up inside the time range of
 a commit; a commit is one fdatasync; results are fetched by column, because row-wise fetching holds the interpreter.
 
-A large commit goes straight to the events. A small one that is certainly new goes to the journal, and
-from there to the events when the journal is full, before a query reads, and at the next large commit.
+A commit goes to the journal, and from there to the events when the journal is full or when there is time; a query
+reads both. One that holds what is known, or very much, goes straight to the events.
+
+Who changes more than one of them takes the locks in this order: the rollups', the events', the writer's. So commits
+go on while the journal is moved, and both while rollups are made.
 """
 
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +31,7 @@ from usageledger.ledger.dialect import DUCKDB
 from usageledger.ledger.engine import Engine
 from usageledger.ledger.protocol import Outcome
 from usageledger.ledger.reading import Columns, Reader, Statement, too_large_sum, too_slow
+from usageledger.ledger.recent import show_recent
 from usageledger.ledger.rollups import coverage
 from usageledger.ledger.schema import (
     DAY_SECONDS,
@@ -39,8 +44,10 @@ from usageledger.ledger.schema import (
 from usageledger.ledger.sql import Coverage
 from usageledger.ledger.upkeep import Upkeep
 
-SMALL_ROWS = 500  # a commit of at most so many rows may go to the journal
-JOURNAL_ROWS = 2_000  # rows of the journal that make moving them worth a commit
+FULL_ROWS = 60_000  # that make the journal worth moving at once; a commit of twice as many would be written twice
+FULL_COMMITS = 256  # the same; each is a piece of what queries read
+MOST_ROWS = 500_000  # where moving does not keep up, the writer waits for it; 200 MB
+BUSY_SECONDS = 1.0  # after a commit, another is likely
 NOT_ROLLED_UP = "The rollups could not be written"
 
 _EVENT, _FACET = ", ".join(EVENT_COLUMNS), ", ".join(FACET_COLUMNS)
@@ -56,8 +63,11 @@ class DuckDBLedger(Reader):
 
     def __init__(self, path: str | Path, *, memory_bytes: int = 1024**3) -> None:
         self._path = Path(path)
+        self._rolling = threading.RLock()  # the rollups
+        self._moving = threading.RLock()  # the events
         self._lock = threading.RLock()  # the writer, and all that is remembered of what it wrote
-        self._journal: list[pa.Table] = []
+        self._journal = journal.Journal()
+        self._appended_at = -BUSY_SECONDS  # by the clock that only goes forward
         self._facets = facets.Known()
         self._upkeep = Upkeep()
         self._commits = 0
@@ -98,8 +108,8 @@ class DuckDBLedger(Reader):
 
         A commit that failed with its engine may be there after all: whatever was asked before is asked again.
         """
-        left = self._writer.execute("SELECT rows FROM journal ORDER BY position").fetchall()
-        self._journal = [journal.from_bytes(stream) for (stream,) in left]
+        left = self._writer.execute("SELECT position, rows FROM journal ORDER BY position").fetchall()
+        self._journal = journal.Journal((position, journal.from_bytes(stream)) for position, stream in left)
         latest = self._one("SELECT COALESCE(MAX(ts), -1) FROM events")
         latest = max([latest, *(int(rows["ts"].to_numpy().max()) for rows in self._journal)])
         self._newcomers = journal.Newcomers(latest + 1)
@@ -116,68 +126,100 @@ class DuckDBLedger(Reader):
         """See `Ledger.append`."""
         if not rows.num_rows:
             return np.zeros(0, np.uint8)
-        identities = journal.identities_of(rows)
+        hashes = set(map(hash, journal.identities_of(rows)))
         with self._lock, self._writing("The ledger could not write"):
             self._engine.reopen()
-            timestamps = rows["ts"].to_numpy()
-            old = timestamps < self._upkeep.events_from
-            if old.any():
-                outcomes = np.full(rows.num_rows, Outcome.TOO_OLD, np.uint8)
-                outcomes[~old] = self.append(rows.filter(pa.array(~old)))
-                return outcomes
-            if rows.num_rows <= SMALL_ROWS and self._newcomers.are(identities):
-                self._writer.execute("INSERT INTO journal VALUES (?, ?)", [len(self._journal), journal.to_bytes(rows)])
-                self._journal.append(rows)
-                outcomes = np.zeros(rows.num_rows, np.uint8)
-            else:
-                outcomes = self._commit(rows, identities)
-            self._engine.ready = True
-            self._newcomers.note(identities, int(timestamps.max()))
-            self._commits += 1
-            days = np.unique(timestamps // DAY_SECONDS)
-            self._touched.update(dict.fromkeys(days.tolist(), self._commits))
-            return outcomes
+            if self._fits_journal(rows, hashes):
+                self._keep(rows, hashes)
+                return np.zeros(rows.num_rows, np.uint8)
+        with self._moving, self._lock, self._writing("The ledger could not write"):
+            return self._judge(rows)
+
+    def _fits_journal(self, rows: pa.Table, hashes: set[int]) -> bool:
+        """Whether all `rows` are new, and neither they nor what is there already are too many."""
+        earliest = int(rows["ts"].to_numpy().min())
+        if len(hashes) < rows.num_rows or rows.num_rows > FULL_ROWS or self._journal.count > MOST_ROWS:
+            return False
+        if earliest < self._upkeep.events_from:
+            return False
+        if self._newcomers.are(hashes, earliest):
+            return True
+        return self._journal.has_none_of(hashes) and not lookup.any_stored(self._writer, rows)
+
+    def _keep(self, rows: pa.Table, hashes: set[int]) -> None:
+        """Keeps new rows in the journal."""
+        self._writer.execute("INSERT INTO journal VALUES (?, ?)", [self._journal.next_position, journal.to_bytes(rows)])
+        self._journal.add(rows, hashes)
+        self._note(rows, hashes)
+
+    def _judge(self, rows: pa.Table) -> Outcomes:
+        """Keeps rows of which some may be known or too old; with the locks of the events and the writer."""
+        young = rows["ts"].to_numpy() >= self._upkeep.events_from
+        outcomes = np.full(rows.num_rows, Outcome.TOO_OLD, np.uint8)
+        if young.any():
+            rows = rows if young.all() else rows.filter(pa.array(young))
+            identities = journal.identities_of(rows)
+            self._move()
+            outcomes[young] = judged = duplicates.judge(rows, identities, lookup.stored(self._writer, rows))
+            fresh = duplicates.accepted(rows, judged)
+            if fresh.num_rows:
+                self._insert(self._writer, fresh)
+            self._note(rows, set(map(hash, identities)))
+        return outcomes
+
+    def _note(self, rows: pa.Table, hashes: set[int]) -> None:
+        """Remembers what is in the ledger now."""
+        timestamps = rows["ts"].to_numpy()
+        self._engine.ready = True
+        self._appended_at = time.monotonic()
+        self._newcomers.note(hashes, int(timestamps.max()))
+        self._commits += 1
+        self._touched.update(dict.fromkeys(np.unique(timestamps // DAY_SECONDS).tolist(), self._commits))
 
     @contextmanager
-    def _writing(self, doing: str) -> Generator[None]:
-        """An engine's failure as ours, out of its transaction; one that invalidated itself is seen by `ready`."""
+    def _writing(self, doing: str, connection: duckdb.DuckDBPyConnection | None = None) -> Generator[None]:
+        """An engine's failure as ours, out of its transaction; one that invalidated itself is seen by `ready`.
+
+        Args:
+            doing: what could not be done.
+            connection: the one that writes, where it is not the writer.
+        """
         try:
             yield
         except duckdb.Error as error:
             self._engine.ready = isinstance(error, duckdb.DataError | duckdb.ProgrammingError)
             self._engine.note(error)
-            self._roll_back()
+            self._roll_back(connection or self._writer)
             raise LedgerUnavailableError(f"{doing}: {first_line(error)}") from error
         except BaseException:
-            self._roll_back()
+            self._roll_back(connection or self._writer)
             raise
 
-    def _roll_back(self) -> None:
+    def _roll_back(self, connection: duckdb.DuckDBPyConnection) -> None:
         try:
-            self._writer.execute("ROLLBACK")
+            connection.execute("ROLLBACK")
         except duckdb.TransactionException:
             pass  # it failed outside of a transaction
         except duckdb.Error as error:
             self._engine.ready = False
             self._engine.note(error)
 
-    def _commit(self, rows: pa.Table, identities: list[journal.Identity]) -> Outcomes:
-        """Keeps rows of which some may be known."""
-        self._move()
-        outcomes = duplicates.judge(rows, identities, lookup.stored(self._writer, rows))
-        fresh = duplicates.accepted(rows, outcomes)
-        if fresh.num_rows:
-            self._insert(fresh)
-        return outcomes
-
     def _move(self) -> None:
-        """Moves the journal to the events: from here on queries see it."""
-        if self._journal:
-            self._insert(pa.concat_tables(self._journal).combine_chunks(), "DELETE FROM journal;")
-            self._journal = []
+        """Moves what is in the journal now to the events; with their lock."""
+        end = self._journal.next_position
+        while True:
+            with self._lock:
+                moved = self._journal
+                last, tables = moved.first(FULL_ROWS, end)
+            if not tables:
+                return
+            with self._engine.cursor() as cursor, self._writing("The ledger could not write", cursor):
+                self._insert(cursor, pa.concat_tables(tables), f"DELETE FROM journal WHERE position <= {last};")
+            with self._lock:
+                moved.forget(last)
 
-    def _insert(self, fresh: pa.Table, also: str = "") -> None:
-        """Writes the events and their facets in one transaction.
+    def _insert(self, connection: duckdb.DuckDBPyConnection, fresh: pa.Table, also: str = "") -> None:
+        """Writes the events and their facets in one transaction; with the lock of the events.
 
         All of it is one call: between calls this thread would wait for its turn with the interpreter.
         """
@@ -190,7 +232,7 @@ class DuckDBLedger(Reader):
                 f"(SELECT * FROM facets WHERE ts BETWEEN {first} AND {last}) AS kept USING ({_FACET}); "
             )
         number = self._number + 1
-        self._writer.execute(
+        connection.execute(
             f"BEGIN; INSERT INTO events ({_EVENT}, commit_number) SELECT {_EVENT}, {number} FROM fresh; {also} COMMIT"
         )
         self._number = number
@@ -203,18 +245,25 @@ class DuckDBLedger(Reader):
             self._engine.mend()
             if not self._engine.ready:
                 return False
-            if sum(table.num_rows for table in self._journal) >= JOURNAL_ROWS:
+        if self._worth_moving():
+            with self._moving:
                 self._move()
-                return True
-            return self._upkeep.step(self._writer)
+            return True
+        with self._rolling, self._engine.cursor() as cursor, self._writing(NOT_ROLLED_UP, cursor):
+            return self._upkeep.step(cursor)
+
+    def _worth_moving(self) -> bool:
+        busy = time.monotonic() - self._appended_at < BUSY_SECONDS
+        full = self._journal.count >= FULL_ROWS or len(self._journal) >= FULL_COMMITS
+        return full or (not busy and self._journal.count > 0)
 
     def rebuild_rollups(self) -> Iterator[int]:
-        """See `Ledger.rebuild_rollups`; the lock is free between two days."""
-        with self._lock, self._writing(NOT_ROLLED_UP):
+        """See `Ledger.rebuild_rollups`; the locks are free between two days."""
+        with self._rolling, self._moving, self._lock, self._writing(NOT_ROLLED_UP):
             self._move()
             self._upkeep.make_anew(self._writer, self._number)
         while True:
-            with self._lock, self._writing(NOT_ROLLED_UP):
+            with self._rolling, self._moving, self._lock, self._writing(NOT_ROLLED_UP):
                 day = self._upkeep.next_day(self._writer)
             if day is None:
                 return
@@ -222,7 +271,7 @@ class DuckDBLedger(Reader):
 
     def drop_events(self, before: int) -> bool:
         """See `Ledger.drop_events`."""
-        with self._lock, self._writing("The events could not be dropped"):
+        with self._rolling, self._moving, self._lock, self._writing("The events could not be dropped"):
             self._move()
             return self._upkeep.drop_day(self._writer, floor(before, DAY_SECONDS), self._number)
 
@@ -232,14 +281,9 @@ class DuckDBLedger(Reader):
 
     def give_cards(self, cards: Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]) -> int:
         """See `Ledger.give_cards`; each day is a transaction of its own, so that it can be interrupted."""
-        with self._lock, self._writing("The ledger could not write"):
+        with self._rolling, self._moving, self._lock, self._writing("The ledger could not write"):
             self._move()
             return sum(carding.give_cards(self._writer, day, cards) for day in carding.days_without_cards(self._writer))
-
-    def _settle(self) -> None:
-        if self._journal:
-            with self._lock, self._writing("The ledger could not write"):
-                self._move()
 
     def _answer(
         self,
@@ -248,12 +292,12 @@ class DuckDBLedger(Reader):
         prices: pa.Table | None = None,
     ) -> Columns | None:
         """See `Reader`: on a cursor of its own, which sees the last commit, fetched by column."""
-        self._settle()
         try:
             with self._engine.cursor() as cursor, deadline(cursor, max_seconds):
                 if prices is not None:
                     cursor.register("prices", prices)
                 cursor.execute("BEGIN")
+                show_recent(cursor, self._journal)
                 statement = ask(coverage(cursor))
                 if statement is None:
                     return None
@@ -295,11 +339,10 @@ class DuckDBLedger(Reader):
 
     def close(self) -> None:
         """See `Ledger.close`."""
-        with self._lock:
+        with self._moving, self._lock:
             try:
                 if self._engine.ready:
-                    with self._writing("The ledger could not write"):
-                        self._move()
+                    self._move()
             finally:
                 self._engine.ready = False
                 self._writer.close()

@@ -1,9 +1,11 @@
-"""Small commits, cheaply: rows kept on disk as they came, and the certainty that none of them was there before.
+"""What was acknowledged and is not among the events yet: rows kept on disk as they came, compressed.
 
-A commit to the wide table of events costs milliseconds however few its rows; one value in a narrow table costs one.
+A commit to the wide table of events costs milliseconds however few its rows, and a third as much an event where there
+are many. One value in a narrow table costs one millisecond. So commits go to the journal, and the events get it in
+large pieces, beside the commits that come meanwhile.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +15,61 @@ from usageledger.columns import NO_CARD
 MOST_KNOWN = 500_000  # identities remembered; about 30 MB
 
 Identity = tuple[str, int]
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="zstd")
+
+
+class Journal:
+    """The rows of the journal by their positions, ascending. For one thread at a time; `at` for any, at any time."""
+
+    def __init__(self, left: Iterable[tuple[int, pa.Table]] = ()) -> None:
+        self._rows: dict[int, pa.Table] = {}
+        self._hashes: dict[int, set[int]] = {}
+        self._all_hashes: set[int] = set()
+        self.count = 0
+        self.next_position = 0
+        for position, rows in left:
+            self.next_position = position
+            self.add(rows, set(map(hash, identities_of(rows))))
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        return iter(self._rows.values())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def at(self, position: int) -> pa.Table | None:
+        """The rows at a position, where they are still here."""
+        return self._rows.get(position)
+
+    def add(self, rows: pa.Table, hashes: set[int]) -> None:
+        """Adds rows at the next position."""
+        self._rows[self.next_position] = rows
+        self._hashes[self.next_position] = hashes
+        self._all_hashes |= hashes
+        self.count += rows.num_rows
+        self.next_position += 1
+
+    def has_none_of(self, hashes: set[int]) -> bool:
+        """Whether none of these identities is here."""
+        return self._all_hashes.isdisjoint(hashes)
+
+    def first(self, most: int, end: int) -> tuple[int, list[pa.Table]]:
+        """The first tables before position `end`, up to `most` rows but at least one, and the last one's position."""
+        taken: list[pa.Table] = []
+        last, count = -1, 0
+        for position, rows in self._rows.items():
+            count += rows.num_rows
+            if position >= end or (taken and count > most):
+                break
+            taken.append(rows)
+            last = position
+        return last, taken
+
+    def forget(self, last: int) -> None:
+        """Takes out what is at positions up to `last`."""
+        for position in [each for each in self._rows if each <= last]:
+            self.count -= self._rows.pop(position).num_rows
+            self._all_hashes -= self._hashes.pop(position)
 
 
 class Newcomers:
@@ -29,17 +86,13 @@ class Newcomers:
         self._younger: set[int] = set()
         self._younger_latest = since - 1
 
-    def are(self, identities: list[Identity]) -> bool:
-        """Whether all of `identities` are certainly new, and different from each other."""
-        if any(timestamp < self._since for _, timestamp in identities):
-            return False
-        hashes = set(map(hash, identities))
-        unknown = self._older.isdisjoint(hashes) and self._younger.isdisjoint(hashes)
-        return unknown and len(hashes) == len(identities)
+    def are(self, hashes: set[int], earliest: int) -> bool:
+        """Whether identities with these hashes, the first of them at `earliest`, are all certainly new."""
+        return earliest >= self._since and self._older.isdisjoint(hashes) and self._younger.isdisjoint(hashes)
 
-    def note(self, identities: Iterable[Identity], latest: int) -> None:
+    def note(self, hashes: set[int], latest: int) -> None:
         """Remembers identities now in the ledger, the last of them at `latest`."""
-        self._younger.update(map(hash, identities))
+        self._younger |= hashes
         self._younger_latest = max(self._younger_latest, latest)
         if len(self._younger) > MOST_KNOWN // 2:
             self._since = max(self._since, self._older_latest + 1)
@@ -55,9 +108,9 @@ def identities_of(rows: pa.Table) -> list[Identity]:
 
 
 def to_bytes(rows: pa.Table) -> bytes:
-    """Rows as an Arrow IPC stream."""
+    """Rows as a compressed Arrow IPC stream."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
+    with pa.ipc.new_stream(sink, rows.schema, options=_COMPRESSED) as writer:
         writer.write_table(rows)
     return sink.getvalue().to_pybytes()
 

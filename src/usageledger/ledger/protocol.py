@@ -93,7 +93,8 @@ class Facet:
 class Ledger(Protocol):
     """A store of events that counts each of them once.
 
-    `append` and `compact` belong to one writer; everything else may be called from any thread at any time.
+    `append` belongs to one thread and `compact` to one, which may be another; everything else may be called from any
+    thread at any time.
 
     Attributes:
         has_rollups: whether sums stay where events are dropped.

@@ -102,11 +102,11 @@ def migrate(stored: int) -> list[str]:
     return steps[stored]
 
 
-def facets_of_events(dimension: str, where: str = "TRUE") -> str:
-    """The facets of one dimension, from the events themselves, as SQL."""
+def facets_of_events(dimension: str, where: str = "TRUE", source: str = EVENTS_TABLE) -> str:
+    """The facets of one dimension, from the events themselves (or a table with their columns), as SQL."""
     return (
         f"SELECT DISTINCT ts - ts % {DAY_SECONDS} AS ts, kind, '{dimension}' AS dimension, {dimension} AS value "
-        f"FROM events WHERE {dimension} IS NOT NULL AND {where}"
+        f"FROM {source} WHERE {dimension} IS NOT NULL AND {where}"
     )
 
 

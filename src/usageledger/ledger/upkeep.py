@@ -29,7 +29,7 @@ WORTH = {"models": Worth(300_000, 150_000, 64), "keys": Worth(800_000, 600_000, 
 
 
 class Upkeep:
-    """What is to be done to the rollups of one open ledger."""
+    """What is to be done to the rollups of one open ledger. `note` may be called beside everything else."""
 
     def __init__(self) -> None:
         # Rollup table → span → rows added to it since it was last merged.
@@ -62,7 +62,7 @@ class Upkeep:
         if held.until < EVER:
             self._make_next_day(writer, family)
             return True
-        later = [number for number in self._later if number > held.covered]
+        later = [number for number in list(self._later) if number > held.covered]
         if sum(self._later[number] for number in later) >= worth.events:
             self._add(writer, family, later[-1])
             return True
@@ -80,7 +80,10 @@ class Upkeep:
         for table, counts in rollups.add(writer, family, self._coverage.held[family.name], last).items():
             self._added[table].update(counts)
         self._coverage = rollups.coverage(writer)
-        self._later = {number: events for number, events in self._later.items() if number > self._least()}
+        least = self._least()
+        for number in list(self._later):
+            if number <= least:
+                del self._later[number]
 
     @property
     def events_from(self) -> int:

@@ -12,7 +12,7 @@ from usageledger.buckets import zones
 from usageledger.events import FIELDS, NOT_GIVEN, Field
 from usageledger.meters import COSTS, METERS, Meter
 from usageledger.registry import SCOPES
-from usageledger.server.ingest import MOST_ERRORS_LISTED
+from usageledger.server.groups import MOST_ERRORS_LISTED
 from usageledger.server.organization import NEW_KEY, NEW_PROJECT, PROJECT_CHANGE
 
 Schema = dict[str, Any]

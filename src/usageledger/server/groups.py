@@ -1,0 +1,145 @@
+"""The events of some requests as one table, and the answer to each of these requests."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from usageledger.columns import Problem, to_table, unix_seconds
+from usageledger.events import Decoded, Rejection
+from usageledger.ledger import Outcome
+from usageledger.tables import TableEvents
+
+MOST_ERRORS_LISTED = 100
+
+
+@dataclass(slots=True)
+class Submission:
+    """The events of one request, waiting for their commit."""
+
+    decoded: Decoded
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Group:
+    """Submissions that share a commit, as one table.
+
+    Attributes:
+        rows: the events that can be kept.
+        places: for each row, the place of its event among all events of the group.
+        problems: the events that cannot be kept.
+    """
+
+    submissions: list[Submission]
+    rows: pa.Table
+    places: np.ndarray[Any, Any]
+    problems: list[Problem]
+
+
+def assemble(submissions: list[Submission], latest: int, now: int) -> Group:
+    """The events of `submissions`, those that cannot be kept left out.
+
+    Args:
+        submissions: at least one.
+        latest: the last timestamp (Unix seconds) that is not too far in the future.
+        now: the server's time, Unix seconds.
+    """
+    events: list[Any] = []
+    at: list[int] = []  # the place of each of them among all events of the group
+    tables: list[tuple[pa.Table, np.ndarray[Any, Any]]] = []
+    problems: list[Problem] = []
+    first = 0
+    for submission in submissions:
+        sent = submission.decoded.events
+        if isinstance(sent, TableEvents):
+            tables.append((sent.rows, sent.places + first))
+            problems += [replace(problem, position=problem.position + first) for problem in sent.problems]
+            events += sent.others
+            at += (sent.other_places + first).tolist()
+        else:
+            events += sent
+            at += range(first, first + len(sent))
+        first += len(sent)
+    rows, kept, wrong = to_table(events, latest, now)
+    places = np.array(at, np.int64)
+    problems += [replace(problem, position=at[problem.position]) for problem in wrong]
+    return Group(submissions, *_in_order([*tables, (rows, places[kept])]), problems)
+
+
+def _in_order(
+    tables: list[tuple[pa.Table, np.ndarray[Any, Any]]],
+) -> tuple[pa.Table, np.ndarray[Any, Any]]:
+    """Tables and the places of their rows as one, in the order of places: of two of one identity the first counts."""
+    filled = [(rows, places) for rows, places in tables if rows.num_rows] or tables[-1:]
+    if len(filled) == 1:
+        return filled[0]
+    places = np.concatenate([places for _, places in filled])
+    order = np.argsort(places, kind="stable")
+    return pa.concat_tables([rows for rows, _ in filled]).take(order).combine_chunks(), places[order]
+
+
+def answers(group: Group, outcomes: np.ndarray[Any, Any]) -> Iterator[dict[str, Any]]:
+    """The answer to each submission of a group whose rows came out as `outcomes`."""
+    total = sum(len(submission.decoded.events) for submission in group.submissions)
+    by_place = np.full(total, -1, np.int64)  # -1: the event was refused before the ledger
+    by_place[group.places] = outcomes
+    problems = {problem.position: problem for problem in group.problems}
+    start = 0
+    for submission in group.submissions:
+        decoded = submission.decoded
+        mine = by_place[start : start + len(decoded.events)]
+        accepted = int((mine == Outcome.ACCEPTED).sum())
+        duplicates = int((mine == Outcome.DUPLICATE).sum())
+        rejections = decoded.rejections
+        if accepted + duplicates < len(mine):
+            refused = np.nonzero((mine != Outcome.ACCEPTED) & (mine != Outcome.DUPLICATE))[0].tolist()
+            rejections = [
+                *rejections,
+                *(_rejection(decoded, row, problems.get(start + row), int(mine[row])) for row in refused),
+            ]
+        yield answer(decoded, accepted, duplicates, rejections)
+        start += len(decoded.events)
+
+
+def _rejection(decoded: Decoded, row: int, problem: Problem | None, outcome: int) -> Rejection:
+    event = decoded.events[row]
+    index, seconds = decoded.indexes[row], unix_seconds(event.timestamp)
+    if problem:
+        return Rejection(index, event.id, problem.code, problem.param, problem.message)
+    if outcome == Outcome.TOO_OLD:
+        return Rejection(
+            index,
+            event.id,
+            "too_old",
+            "timestamp",
+            f"Invalid 'timestamp': the events of the day of {seconds} were dropped after their time, and nobody can "
+            "tell whether this one was among them. Nothing was changed.",
+        )
+    return Rejection(
+        index,
+        event.id,
+        "conflict",
+        "id",
+        f"An event with id '{event.id}' and timestamp {seconds} was kept before with another payload. "
+        "Nothing was changed.",
+    )
+
+
+def answer(decoded: Decoded, accepted: int, duplicates: int, rejections: list[Rejection]) -> dict[str, Any]:
+    """The answer to a request: how many events were kept, and why others were not."""
+    listed = sorted(rejections, key=lambda rejection: rejection.index)
+    told: dict[str, Any] = {
+        "object": "event.batch",
+        "accepted": accepted,
+        "duplicates": duplicates,
+        "rejected": decoded.total - accepted - duplicates,
+        "errors": listed[:MOST_ERRORS_LISTED],
+    }
+    if len(listed) > MOST_ERRORS_LISTED:
+        told["errors_omitted"] = len(listed) - MOST_ERRORS_LISTED
+    return told
