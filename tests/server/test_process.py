@@ -1,7 +1,11 @@
 """The server as it is run: its address, its end, and what outlives it."""
 
+import os
 import signal
 import socket
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -38,6 +42,22 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number):
     ledger = open_ledger(Settings(data=tmp_path).ledger_url)
     assert ledger.count() == 5
     ledger.close()
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_it_ends_cleanly_when_nobody_hears_where_it_is(tmp_path: Path, form: tuple[str, ...]):
+    """As when whoever started it, and was to read the address, is gone."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-W", "error", "-m", "usageledger", "serve", "--data", str(tmp_path), "--port", "0"]
+    stream = "stdout" if form else "stderr"
+    with os.fdopen(writing, "w") as pipe, (tmp_path / "said").open("w") as other:
+        streams = {"stdout": other, "stderr": other, stream: pipe}
+        done = subprocess.run([*command, *form], **streams, timeout=60, check=False)
+    assert done.returncode == 1
+    assert not (tmp_path / "said").read_text()
+    with closing(open_ledger(Settings(data=tmp_path).ledger_url)) as ledger:
+        assert ledger.count() == 0
 
 
 def test_page_tokens_keys_and_names_outlive_a_restart(tmp_path: Path):

@@ -75,7 +75,11 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._on_started()
+            try:
+                self._on_started()
+            except BaseException:
+                await self.shutdown(sockets)  # or the loop waits for ever for what still listens
+                raise
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
