@@ -169,7 +169,7 @@ def decode_table(table: pa.Table, *, latest: int, now: int) -> Decoded:
     Raises:
         InvalidRequestError: a column whose type no field can have, or two columns of one name.
     """
-    columns = {name: _plain(name, table[name].combine_chunks()) for name in _names(table)}
+    columns = {name: _plain(name, table[name]) for name in _names(table)}
     texts, numbers, right = _check(columns, table.num_rows)
     good = np.nonzero(right)[0]
     slow, slow_at = _decode_slowly(columns, np.nonzero(~right)[0])
@@ -200,26 +200,27 @@ def _names(table: pa.Table) -> list[str]:
 
 def _plain(name: str, column: Any) -> Any:
     """A column as text, numbers or true and false, as JSON has them; times with a zone as Unix seconds."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
+    is_dictionary = pa.types.is_dictionary(column.type)
+    kind = column.type.value_type if is_dictionary else column.type
+    is_time, is_text = pa.types.is_timestamp(kind), pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    is_text |= pa.types.is_string_view(kind) and not is_dictionary
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    if not (is_time or is_text or is_number or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
+        raise InvalidRequestError(
+            f"The column '{name[:256]}' is of type {column.type}: expected text, integers, times or true and false.",
+            param=name[:256],
+            code="invalid_type",
+        )
+    column = column.combine_chunks() if len(column) else pa.array([], kind)  # not every type can be made of no chunks
+    if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-        kind = column.type
-    if pa.types.is_timestamp(kind):
+    if is_time:
         if kind.tz is None:
             return column.cast(pa.string())
         units = column.cast(pa.int64())
         seconds = np.floor_divide(units.fill_null(0).to_numpy(zero_copy_only=False), UNITS_PER_SECOND[kind.unit])
         return pa.array(seconds, mask=~_present(column))
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return column.cast(pa.string())
-    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    if is_number or pa.types.is_boolean(kind) or pa.types.is_null(kind):
-        return column
-    raise InvalidRequestError(
-        f"The column '{name[:256]}' is of type {kind}: expected text, integers, times or true and false.",
-        param=name[:256],
-        code="invalid_type",
-    )
+    return column.cast(pa.string()) if is_text else column
 
 
 def _present(column: Any) -> Array:

@@ -33,7 +33,7 @@ def fuzz(name: str, seconds: int) -> None:
     learnt.mkdir(parents=True, exist_ok=True)
     limits = [
         f"-max_total_time={seconds}",
-        "-max_len=4096",
+        "-max_len=16384",
         "-timeout=20",
         "-rss_limit_mb=2048",
         "-print_final_stats=1",

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 import zstandard
 from tests.samples import NOW, SECRET
 from tests.server.support import LedgerDouble
@@ -211,7 +212,6 @@ def seeds() -> dict[str, list[bytes]]:
     """What the corpus begins with: input that is right."""
     import gzip
 
-    import pyarrow.parquet as pq
     from tests.samples import ask, usage, wire
 
     events = [wire(usage(meter.kind, timestamp=NOW - 60), form) for meter in METERS for form in ("parts", "totals")]
@@ -222,10 +222,14 @@ def seeds() -> dict[str, list[bytes]]:
         for more in ({}, {"group_by": ["model", "project_id"], "models": ["a,b", "ü"]}, {"batch": True})
     ]
     table = pa.Table.from_pylist([*events[:4], {**events[0], "input_tokens": -1}])
-    stream, file = pa.BufferOutputStream(), pa.BufferOutputStream()
-    with pa.ipc.new_stream(stream, table.schema) as writer:
-        writer.write_table(table, max_chunksize=2)
-    pq.write_table(table, file)
+    narrow = pa.table(
+        {
+            "kind": pa.array(["embeddings", "embeddings"]).dictionary_encode(),
+            "id": pa.array(["a", "b"], pa.string_view()),
+            "timestamp": pa.array([NOW - 60, NOW - 61], pa.timestamp("s", "UTC")),
+            "input_tokens": pa.array([1, None], pa.uint8()),
+        }
+    )
     key = b"authorization: Bearer a-key-of-the-fuzz-test-01234"
     questions = [
         b"start_time=1781440000&group_by=model,project_id&models[]=a%2Cb&limit=3",
@@ -236,8 +240,8 @@ def seeds() -> dict[str, list[bytes]]:
     return {
         "json_events": [array, *map(msgspec.json.encode, events[:4])],
         "event_lines": [lines, lines.replace(b"\n", b"\r\n\r\n")],
-        "arrow_streams": [stream.getvalue().to_pybytes()],
-        "parquet_files": [file.getvalue().to_pybytes()],
+        "arrow_streams": [_stream(table), _stream(narrow)],
+        "parquet_files": [_file(table), _file(narrow)],
         "gzip_body": [gzip.compress(array, mtime=0), gzip.compress(b"{}", mtime=0) * 2],
         "zstd_body": [zstandard.compress(array), zstandard.compress(b"{}") * 2],
         "page_tokens": [token.encode() for token in tokens],
@@ -250,3 +254,16 @@ def seeds() -> dict[str, list[bytes]]:
             for place in range(0, paths, 2)
         ],
     }
+
+
+def _stream(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    return sink.getvalue().to_pybytes()
+
+
+def _file(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return sink.getvalue().to_pybytes()

@@ -20,6 +20,7 @@ from tests.server.support import NOW, event
 from tests.server.test_errors import problem
 
 from usageledger.columns import PAYLOAD_COLUMNS, to_table
+from usageledger.errors import InvalidRequestError
 from usageledger.events import FIELDS, decode
 from usageledger.ledger import open_ledger
 from usageledger.server.ingest import Ingest, Submission
@@ -157,6 +158,35 @@ def test_other_types_of_the_same(kind):
     stored = "input_text_tokens" if name == "input_tokens" else name
     assert decoded.events.rows[stored].to_pylist() == values
     assert not decoded.events.others
+
+
+READ = [
+    *(pa.int8(), pa.uint64(), pa.float16(), pa.float64(), pa.bool_(), pa.null(), pa.string(), pa.large_string()),
+    *(pa.string_view(), pa.timestamp("s"), pa.timestamp("ns", "UTC"), pa.dictionary(pa.int8(), pa.string())),
+    *(pa.dictionary(pa.uint64(), pa.timestamp("ms", "UTC")), pa.dictionary(pa.int8(), pa.null())),
+]
+NOT_READ = [
+    *(pa.date32(), pa.time64("ns"), pa.duration("s"), pa.month_day_nano_interval(), pa.decimal128(5, 2)),
+    *(pa.binary(), pa.binary_view(), pa.binary(4), pa.list_(pa.int8()), pa.list_view(pa.int8()), pa.struct([])),
+    *(pa.map_(pa.string(), pa.int8()), pa.run_end_encoded(pa.int32(), pa.string()), pa.uuid()),
+    *(pa.dense_union([pa.field("a", pa.int8())]), pa.dictionary(pa.int8(), pa.binary())),
+    pa.dictionary(pa.int8(), pa.string_view()),
+]
+
+
+@pytest.mark.parametrize("rows", [None, 0, 2])
+@pytest.mark.parametrize("kind", [*READ, *NOT_READ], ids=str)
+def test_every_type_is_read_or_refused(kind, rows):
+    """In no batch, in an empty one, and with rows; whatever the column is called."""
+    for name in ("model", "input_tokens", "batch", "timestamp", "unknown"):
+        chunks = [] if rows is None else [pa.nulls(rows, kind)]
+        table = pa.table({name: pa.chunked_array(chunks, kind)})
+        if kind in NOT_READ:
+            with pytest.raises(InvalidRequestError, match=f"^The column '{name}' is of type .*: expected text, "):
+                decode_table(read_arrow(arrow(table), MANY), latest=NOW, now=NOW)
+        else:
+            decoded = decode_table(read_arrow(arrow(table), MANY), latest=NOW, now=NOW)
+            assert decoded.total == len({rejection.index for rejection in decoded.rejections}) == (rows or 0)
 
 
 @pytest.mark.parametrize(
