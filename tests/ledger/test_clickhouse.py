@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from tests.engines import ONE_NODE
 from tests.samples import DAY, NOW, TODAY, answer, append, ask, table, usage, wire
+from tests.server.test_tls import CERT, KEY
+from tests.services.clickhouse import CLUSTER
+from tests.services.nginx import encrypting
 from tests.services.processes import free_ports
 
 from usageledger.errors import LedgerError, LedgerUnavailableError, LedgerVersionError, SettingsError
 from usageledger.ledger import migrate_ledger, open_ledger
-from usageledger.ledger.clickhouse import parse_address
+from usageledger.ledger.clickhouse import parse_address, tables
 from usageledger.ledger.clickhouse.client import Connection
 from usageledger.ledger.clickhouse.ledger import LATEST, ClickHouseLedger
 
@@ -35,11 +38,12 @@ def images(ledger: ClickHouseLedger, **given: object) -> list[int]:
 @pytest.mark.parametrize(
     ("url", "parts"),
     [
-        ("clickhouse://h/d", ("h", 8123, False, "default", "", "d", None, False)),
-        ("clickhouses://u:p%40:w@h:9/d-1", ("h", 9, True, "u", "p@:w", "d-1", None, False)),
-        ("clickhouses://[::1]/d", ("::1", 8443, True, "default", "", "d", None, False)),
-        ("clickhouse://h/d?cluster=c", ("h", 8123, False, "default", "", "d", "c", True)),
-        ("clickhouse://h/d?cluster=c&replicated=false", ("h", 8123, False, "default", "", "d", "c", False)),
+        ("clickhouse://h/d", ("h", 8123, False, "default", "", "d", None, False, None)),
+        ("clickhouses://u:p%40:w@h:9/d-1", ("h", 9, True, "u", "p@:w", "d-1", None, False, None)),
+        ("clickhouses://[::1]/d", ("::1", 8443, True, "default", "", "d", None, False, None)),
+        (f"clickhouses://h/d?ca_cert={CERT}", ("h", 8443, True, "default", "", "d", None, False, str(CERT))),
+        ("clickhouse://h/d?cluster=c", ("h", 8123, False, "default", "", "d", "c", True, None)),
+        ("clickhouse://h/d?cluster=c&replicated=false", ("h", 8123, False, "default", "", "d", "c", False, None)),
     ],
 )
 def test_addresses(url: str, parts: tuple[object, ...]) -> None:
@@ -60,6 +64,9 @@ def test_addresses(url: str, parts: tuple[object, ...]) -> None:
         "clickhouse://u:hunter2@h/a`b",
         "clickhouse://u:hunter2@h/d?cluster=a'b",
         "clickhouse://u:hunter2@h/d#x",
+        "clickhouse://u:hunter2@h/d?ca_cert=/etc/hosts",
+        "clickhouses://u:hunter2@h/d?ca_cert=/nowhere.pem",
+        "clickhouses://u:hunter2@h/d?ca_cert=",
     ],
 )
 def test_addresses_that_cannot_be_used(url: str) -> None:
@@ -69,10 +76,31 @@ def test_addresses_that_cannot_be_used(url: str) -> None:
 
 
 def test_a_server_that_does_not_answer() -> None:
-    with pytest.raises(LedgerError, match=r"The ledger clickhouse://127.0.0.1:\d+/d cannot be opened: ") as caught:
+    with pytest.raises(
+        LedgerError, match=r"The ledger clickhouse://127.0.0.1:\d+/d cannot be opened: .*Connection refused$"
+    ) as caught:
         open_ledger(f"clickhouse://u:hunter2@127.0.0.1:{free_ports(1)[0]}/d")
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_tls(tmp_path: Path) -> None:
+    ONE_NODE.prepare(tmp_path)
+    plain = parse_address(ONE_NODE.url(tmp_path))
+    with encrypting(tmp_path / "nginx", plain.port, CERT, KEY) as port:
+        place = f"clickhouses://localhost:{port}/{plain.database}"
+        assert migrate_ledger(f"{place}?ca_cert={CERT}") == []
+        with closing(open_ledger(f"{place}?ca_cert={CERT}")) as ledger:
+            assert append(ledger, [EVENT] * 2) == ["accepted", "duplicate"]
+            assert ledger.count() == 1
+        for url, said in (
+            (place, "certificate verify failed"),
+            (f"{place}?ca_cert={KEY}", "no certificate or crl found"),
+            (f"{place}?ca_cert={CERT}".replace(str(port), str(plain.port)), "wrong version number"),
+        ):
+            with pytest.raises(LedgerError, match=f"^The ledger clickhouses://.* cannot be opened: .*{said}") as caught:
+                open_ledger(url)
+            assert "\n" not in str(caught.value)
 
 
 def test_tables_are_made_by_migrating_and_only_so(tmp_path: Path) -> None:
@@ -90,6 +118,34 @@ def test_tables_are_made_by_migrating_and_only_so(tmp_path: Path) -> None:
         list(pool.map(migrate_ledger, [url] * 4))
     assert migrate_ledger(url) == []
     open_ledger(url).close()
+
+
+def test_tables_of_replicas_are_made_in_keeper(tmp_path: Path) -> None:
+    """As far as the packaged engine goes: it keeps them in its Keeper, and has no statements for a whole cluster."""
+    database = parse_address(ONE_NODE.url(tmp_path)).database
+    address = parse_address(f"{ONE_NODE.url(tmp_path)}?cluster={CLUSTER}")
+    with closing(Connection(address)) as connection:
+        for statement in tables.create(address):
+            with pytest.raises(LedgerUnavailableError, match="Replicated DDL queries are disabled"):
+                connection.command(statement)
+            for _ in range(2):
+                connection.command(statement.replace(f" ON CLUSTER `{CLUSTER}`", ""))
+        replicas = connection.read(
+            "SELECT zookeeper_path, replica_name, `table` FROM system.replicas WHERE database = ?", [database]
+        )
+        assert replicas.to_pylist() == [
+            {
+                "zookeeper_path": f"/clickhouse/tables/0/{database}/{tables.LOCAL}",
+                "replica_name": "1",
+                "table": tables.LOCAL,
+            }
+        ]
+        (made,) = connection.read(
+            "SELECT engine_full FROM system.tables WHERE database = ? AND name = ?", [database, tables.LOCAL]
+        )["engine_full"].to_pylist()
+    assert made.startswith("ReplicatedReplacingMergeTree(")
+    assert all(setting in made for setting in tables._SETTINGS.split(", "))
+    open_ledger(f"{ONE_NODE.url(tmp_path)}?cluster={CLUSTER}").close()
 
 
 def test_a_column_that_is_missing_is_added(ledger: ClickHouseLedger, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ CONFIG = """<clickhouse>
   <mark_cache_size>67108864</mark_cache_size>
   <max_thread_pool_size>200</max_thread_pool_size>
   <remote_servers><{cluster}>{shards}</{cluster}></remote_servers>
+  <zookeeper><implementation>testkeeper</implementation></zookeeper>
+  <macros><shard>{number}</shard><replica>1</replica></macros>
 </clickhouse>
 """
 SHARD = (
@@ -85,7 +87,7 @@ def cluster(folder: Path, shards: int = 2) -> Generator[list[Node]]:
         for number, node in enumerate(nodes):
             (node.folder / "data").mkdir(parents=True)
             config = CONFIG.format(
-                interserver=ports[3 * number + 2], memory=MEMORY_BYTES, cluster=CLUSTER, shards=listed
+                interserver=ports[3 * number + 2], memory=MEMORY_BYTES, cluster=CLUSTER, shards=listed, number=number
             )
             (node.folder / "config.xml").write_text(config)
             node.start()

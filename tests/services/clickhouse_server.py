@@ -3,8 +3,9 @@
     python clickhouse_server.py LIBCHDB DATA_DIR NATIVE_PORT HTTP_PORT CONFIG.xml
 
 Debian has no current package of it, but the npm package @chdb/lib-linux-x64-gnu holds the whole engine as a library,
-and its clickhouse-local can listen. Two of them whose configurations name both make a sharded cluster; there is no
-Keeper, so no replication and no `ON CLUSTER`.
+and its clickhouse-local can listen. Two of them whose configurations name both make a sharded cluster. It never listens
+for other replicas (`interserver_http_port`) and runs no queue of statements: with a Keeper, even the small one that is
+in its own process, tables of `Replicated` engines can be made but not written, and there is no `ON CLUSTER`.
 """
 
 import ctypes
@@ -38,6 +39,7 @@ def main() -> None:
         f"--tcp_port={native_port}",
         f"--http_port={http_port}",
         "--listen_host=127.0.0.1",
+        "--log-level=warning",
         f"--config-file={config}",
         f"--query={serve_forever}",
     ]

@@ -1,4 +1,4 @@
-"""A real nginx that shares requests out among servers."""
+"""A real nginx that shares requests out among servers, by HTTP or by HTTPS."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.services.processes import answers, end_with_parent, free_ports, wait_until
+from tests.services.processes import answers, end_with_parent, free_ports, listens, wait_until
 
 CONFIG = """
 {user}
@@ -26,7 +26,7 @@ http {{
   client_max_body_size 16m;
   upstream servers {{ {servers} keepalive 16; }}
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:{port}{tls};
     location / {{
       proxy_pass http://servers;
       proxy_http_version 1.1;
@@ -43,13 +43,30 @@ http {{
 @contextmanager
 def balancing(folder: Path, ports: Sequence[int]) -> Generator[str]:
     """Its address; a request that one server cannot answer goes to the next, events too, since they count once."""
+    (port,) = free_ports(1)
+    with _serving(folder, ports, port, "") as process:
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), process)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def encrypting(folder: Path, to: int, cert: Path, key: Path) -> Generator[int]:
+    """The port where one server is spoken to by HTTPS."""
+    (port,) = free_ports(1)
+    with _serving(folder, [to], port, f" ssl; ssl_certificate {cert}; ssl_certificate_key {key}") as process:
+        wait_until(lambda: listens(port), process)
+        yield port
+
+
+@contextmanager
+def _serving(folder: Path, ports: Sequence[int], port: int, tls: str) -> "Generator[subprocess.Popen[str]]":
     program = shutil.which("nginx") or "/usr/sbin/nginx"
     assert Path(program).exists(), "the tests need nginx: install Debian's package nginx-light"
-    (port,) = free_ports(1)
     folder.mkdir(parents=True)
     user = "user root;" if os.geteuid() == 0 else ""  # else its workers may not write to the folder
     servers = " ".join(f"server 127.0.0.1:{each} max_fails=1 fail_timeout=1s;" for each in ports)
-    (folder / "nginx.conf").write_text(CONFIG.format(user=user, folder=folder, servers=servers, port=port))
+    text = CONFIG.format(user=user, folder=folder, servers=servers, port=port, tls=tls)
+    (folder / "nginx.conf").write_text(text)
     command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
     with subprocess.Popen(
         command,
@@ -57,7 +74,6 @@ def balancing(folder: Path, ports: Sequence[int]) -> Generator[str]:
         preexec_fn=end_with_parent,  # noqa: PLW1509 - it calls one function of C's library
     ) as process:
         try:
-            wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), process)
-            yield f"http://127.0.0.1:{port}"
+            yield process
         finally:
             process.terminate()

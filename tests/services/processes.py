@@ -40,6 +40,15 @@ def answers(url: str) -> bool:
         return False
 
 
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
 def wait_until(ready: Callable[[], bool], process: "subprocess.Popen[str] | None" = None, seconds: float = 60) -> None:
     """Waits for a server to answer; fails where its process ends before, or it takes too long."""
     deadline = time.monotonic() + seconds

@@ -1,14 +1,16 @@
 """Where a ledger on ClickHouse is: `clickhouse://user:password@host:8123/database?cluster=name`."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from usageledger.errors import SettingsError
 
 PORTS = {"clickhouse": 8123, "clickhouses": 8443}
 EXPECTED = (
-    "expected clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, or clickhouses:// for TLS, "
-    "with ?cluster=NAME for a cluster and &replicated=false for one without replicas"
+    "expected clickhouse://USER:PASSWORD@HOST:PORT/DATABASE, or clickhouses:// for TLS with ca_cert=PATH where the "
+    "system does not know who signed its certificate, and ?cluster=NAME for a cluster, replicated=false for one "
+    "without replicas"
 )
 
 
@@ -19,6 +21,7 @@ class Address:
     Attributes:
         cluster: as the servers' configuration names it; None for a single node.
         replicated: whether each shard has replicas, so that the cluster has Keeper.
+        ca_cert: the file of the certificates that are trusted; None for those that the system trusts.
     """
 
     host: str
@@ -29,6 +32,7 @@ class Address:
     database: str
     cluster: str | None
     replicated: bool
+    ca_cert: str | None = None
 
     @property
     def place(self) -> str:
@@ -54,6 +58,8 @@ def parse_address(url: str) -> Address:
         raise SettingsError(f"ledger: the address cannot be read: {EXPECTED}") from None
     database = unquote(parts.path.removeprefix("/"))
     cluster, replicated = options.pop("cluster", None), options.pop("replicated", "true")
+    secure = parts.scheme == "clickhouses"
+    ca_cert = options.pop("ca_cert", None) if secure else None
     if options:
         raise SettingsError(f"ledger: unknown parameter {min(options)!r} of the address: {EXPECTED}")
     if not parts.hostname or replicated not in ("true", "false") or parts.fragment:
@@ -61,13 +67,16 @@ def parse_address(url: str) -> Address:
     for what, name in (("database", database), ("cluster", cluster)):
         if name is not None and not (name.isascii() and name.replace("_", "a").replace("-", "a").isalnum()):
             raise SettingsError(f"ledger: expected the name of a {what}, of letters, digits, - and _, got {name!r}")
+    if ca_cert is not None and not Path(ca_cert).is_file():
+        raise SettingsError(f"ledger: expected ca_cert to be the path of a PEM file, got {ca_cert!r}, which is no file")
     return Address(
         host=parts.hostname,
         port=port,
-        secure=parts.scheme == "clickhouses",
+        secure=secure,
         user=unquote(parts.username or "default"),
         password=unquote(parts.password or ""),
         database=database,
         cluster=cluster,
         replicated=cluster is not None and replicated == "true",
+        ca_cert=ca_cert,
     )

@@ -62,7 +62,7 @@ class Connection:
                 connect_timeout=CONNECT_SECONDS,
                 send_receive_timeout=ANSWER_SECONDS,
                 query_limit=0,
-                pool_mgr=get_pool_manager(maxsize=CONNECTIONS),
+                pool_mgr=get_pool_manager(maxsize=CONNECTIONS, ca_cert=address.ca_cert),
                 form_encode_query_params=True,
             )
         except (ClickHouseError, HTTPError, OSError) as error:
@@ -174,7 +174,12 @@ def _code(error: Exception) -> int | None:
 
 
 def _words(error: Exception) -> str:
-    """The server's message in one line, without what follows it, which may hold values."""
-    text = str(error).strip() or type(error).__name__
+    """The server's message in one line, without what may hold values; or what kept it from answering."""
+    text = str(error).strip()
     found = re.search(r"DB::Exception: (.*?)(?:: (?:while|In scope)|\. \(|\n|$)", text)
-    return (found[1] if found else text.splitlines()[0])[:300]
+    if found:
+        return found[1][:300]
+    first: BaseException = error
+    while deeper := first.__cause__ or first.__context__:
+        first = deeper
+    return (str(first).strip() or type(first).__name__).splitlines()[0][:300]
