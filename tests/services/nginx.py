@@ -40,6 +40,13 @@ http {{
 """
 
 
+def program() -> str:
+    """The path of nginx."""
+    found = shutil.which("nginx") or "/usr/sbin/nginx"
+    assert Path(found).exists(), "the tests need nginx: install Debian's package nginx-light"
+    return found
+
+
 @contextmanager
 def balancing(folder: Path, ports: Sequence[int]) -> Generator[str]:
     """Its address; a request that one server cannot answer goes to the next, events too, since they count once."""
@@ -60,14 +67,12 @@ def encrypting(folder: Path, to: int, cert: Path, key: Path) -> Generator[int]:
 
 @contextmanager
 def _serving(folder: Path, ports: Sequence[int], port: int, tls: str) -> "Generator[subprocess.Popen[str]]":
-    program = shutil.which("nginx") or "/usr/sbin/nginx"
-    assert Path(program).exists(), "the tests need nginx: install Debian's package nginx-light"
     folder.mkdir(parents=True)
     user = "user root;" if os.geteuid() == 0 else ""  # else its workers may not write to the folder
     servers = " ".join(f"server 127.0.0.1:{each} max_fails=1 fail_timeout=1s;" for each in ports)
     text = CONFIG.format(user=user, folder=folder, servers=servers, port=port, tls=tls)
     (folder / "nginx.conf").write_text(text)
-    command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+    command = [program(), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
     with subprocess.Popen(
         command,
         text=True,
