@@ -1,6 +1,7 @@
 """Who may do what: every route without a key, with a wrong one, and with one that lacks the scope."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from tests.server.support import NOW, Server, event, is_of_the_dashboard
 from tests.server.test_errors import problem
 
+from usageledger.errors import RegistryError
 from usageledger.registry import SCOPES, Registry
 
 pytestmark = pytest.mark.anyio
@@ -271,6 +273,39 @@ async def test_a_remembered_key_is_not_looked_up_again(serve, double, registry: 
         clock.now -= 1000  # a clock that was set back must not keep keys alive
         await server.get(METERS_URL)
         assert len(looked_up) == 3
+
+
+async def test_a_key_is_looked_up_by_one_request_while_others_go_on(
+    serve, double, registry: Registry, monkeypatch, clock
+):
+    find, looked_up = registry.find_key, asyncio.Event()
+    async with serve(double) as server:
+        await server.get(METERS_URL)
+        loop, go_on = asyncio.get_running_loop(), threading.Event()
+
+        def find_slowly(value: str, *, now: int):
+            loop.call_soon_threadsafe(looked_up.set)
+            assert go_on.wait(60)
+            return find(value, now=now)
+
+        monkeypatch.setattr(registry, "find_key", find_slowly)
+        clock.now += 2
+        first = asyncio.create_task(server.get(METERS_URL))
+        await looked_up.wait()
+        try:
+            async with asyncio.timeout(30):
+                assert [(await server.get(METERS_URL)).status_code for _ in range(3)] == [200] * 3
+        finally:
+            go_on.set()
+        assert (await first).status_code == 200
+
+        def fail(value: str, *, now: int):
+            raise RegistryError("gone")
+
+        monkeypatch.setattr(registry, "find_key", fail)
+        clock.now += 2
+        for _ in range(2):  # what could not be looked up is believed by nobody
+            assert (await server.get(METERS_URL)).status_code == 503
 
 
 async def test_wrong_keys_of_an_address_are_looked_at_so_often_and_no_more(
