@@ -7,8 +7,9 @@ Source: `UsageResponse` of OpenAI's API document; bucket keys in the order of th
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import repeat
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,6 +19,8 @@ from usageledger.meters import METERS, Meter
 from usageledger.pricing import decimal_text
 from usageledger.pricing.cards import PARTS, STORED_PART
 from usageledger.query import Query
+
+T = TypeVar("T")
 
 GIB_BITS = 30  # a byte is 2^-30 GiB, which is 5^30 * 10^-30
 
@@ -97,20 +100,26 @@ def _number(text: str) -> msgspec.Raw:
     return msgspec.Raw(text.encode())
 
 
-def render(query: Query, results: Iterable[bytes], next_page: str | None) -> Iterator[bytes]:
-    """The page as JSON in pieces, given the `results` of each of its buckets."""
+def render(query: Query, results: Iterable[T], next_page: str | None) -> Iterator[bytes | T]:
+    """The page as JSON in pieces, given the `results` of each of its buckets, which are passed on as they are."""
     yield b'{"object":"page","data":['
-    separator = ""
+    separator = b""
     for bucket, array in zip(query.buckets, results, strict=True):
-        yield (
-            f'{separator}{{"object":"bucket","start_time":{bucket.start},"end_time":{bucket.end},'
-            f'"start_time_iso":"{iso(bucket.start, query.timezone)}",'
-            f'"end_time_iso":"{iso(bucket.end, query.timezone)}","results":'
-        ).encode()
+        yield separator
+        yield _head(bucket, query.timezone)
         yield array
-        separator = "},"
+        separator = b"},"
     tail = msgspec.json.encode({"has_more": next_page is not None, "next_page": next_page})
     yield (b"}]," if separator else b"],") + tail[1:]
+
+
+@lru_cache(10_000)  # most of the time of a page of many small buckets
+def _head(bucket: Bucket, timezone: str) -> bytes:
+    """A bucket as JSON, as far as its results."""
+    return (
+        f'{{"object":"bucket","start_time":{bucket.start},"end_time":{bucket.end},'
+        f'"start_time_iso":"{iso(bucket.start, timezone)}","end_time_iso":"{iso(bucket.end, timezone)}","results":'
+    ).encode()
 
 
 def too_many_results(most: int) -> InvalidRequestError:

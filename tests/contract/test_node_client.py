@@ -46,14 +46,19 @@ def expected(meter: Meter) -> list[list[dict[str, Any]]]:
     ]
 
 
+def node() -> str:
+    """Node.js."""
+    found = shutil.which("node")
+    assert found, "Node.js is missing: install Debian's package nodejs, or run `make test`, which does."
+    return found
+
+
 @pytest.fixture(scope="module")
 def asked(server: RunningServer) -> dict[str, Any]:
     """What the client answered to all of the questions."""
-    node = shutil.which("node")
-    assert node, "Node.js is missing: install Debian's package nodejs, or run `make test`, which does."
     assert (HERE / "node_modules/openai").is_dir(), "The npm package openai is missing: run `make test`, or `npm ci`."
     done = subprocess.run(
-        [node, HERE / "usage.mjs"],
+        [node(), HERE / "usage.mjs"],
         input=json.dumps({method(meter): questions(meter) for meter in METERS} | {"costs": [COSTS_QUESTION]}),
         env={**os.environ, "USAGELEDGER_URL": f"{server.url}/v1", "USAGELEDGER_KEY": server.key},
         capture_output=True,

@@ -14,7 +14,8 @@ from usageledger.errors import InvalidRequestError
 from usageledger.ledger import Ledger
 from usageledger.pages import results_json
 from usageledger.query import Query
-from usageledger.server.cache import OVERHEAD_BYTES, BucketCache
+from usageledger.server.cache import OVERHEAD_BYTES, PACKED_BYTES, BucketCache
+from usageledger.server.packed import Packed
 from usageledger.settings import Settings
 
 pytestmark = pytest.mark.embedded  # other servers write to a ledger on ClickHouse, so nothing of it is remembered
@@ -54,8 +55,12 @@ def week(**parameters: Any) -> Query:
     return ask("images", START, START + 7 * DAY, **parameters)
 
 
-def results(cache: BucketCache, query: Query) -> list[list[dict[str, Any]]]:
-    return [msgspec.json.decode(array) for array in cache.results(query, asker(cache))]
+def results(cache: BucketCache, query: Query, encoding: str | None = None) -> list[list[dict[str, Any]]]:
+    return [msgspec.json.decode(plain(array)) for array in cache.results(query, asker(cache), encoding)]
+
+
+def plain(array: bytes | Packed) -> bytes:
+    return b"".join(array.plain()) if isinstance(array, Packed) else array
 
 
 def asker(cache: BucketCache) -> Callable[[Query], list[tuple[int, bytes]]]:
@@ -146,6 +151,66 @@ def test_the_least_recently_used_buckets_are_forgotten(asked: Asked):
     for day in (0, 1, 0, 2, 0, 1):
         results(cache, ask("images", START + day * DAY, START + (day + 1) * DAY))
     assert [(start - START) // DAY for start, _ in asked.windows] == [0, 1, 2, 1]
+
+
+def large_week(ledger: Any) -> Query:
+    """A week whose every other day is larger than what is kept as it is."""
+    append(ledger, [images(day, 1, model=f"model {n}") for day in range(0, 7, 2) for n in range(PACKED_BYTES // 100)])
+    return week(group_by="model")
+
+
+@pytest.mark.parametrize("encoding", [None, "zstd", "gzip"])
+def test_large_buckets_are_kept_packed_and_the_same(asked: Asked, encoding: str | None):
+    query = large_week(asked)
+    unkept = cache_of(asked, cache_bytes=0)
+    expected = unkept.results(query, asker(unkept), encoding)
+    assert not any(isinstance(array, Packed) for array in expected)
+    cache = cache_of(asked)
+    asked.windows.clear()
+    for _ in range(3):
+        kept = cache.results(query, asker(cache), encoding)
+        assert [plain(array) for array in kept] == expected
+        assert [isinstance(array, Packed) for array in kept] == [True, False, True, False, True, False, True]
+        assert all(bool(array.deflated) == (encoding == "gzip") for array in kept if isinstance(array, Packed))
+    assert len(asked.windows) == 1
+
+
+def test_another_encoding_does_not_ask_the_ledger_and_is_counted(asked: Asked):
+    query = large_week(asked)
+    cache = cache_of(asked)
+    sizes = []
+    for encoding in ("zstd", "gzip", None, "gzip"):
+        results(cache, query, encoding)
+        sizes.append(cache._bytes)
+        assert cache._bytes == sum(
+            OVERHEAD_BYTES + (kept.results.kept_bytes if isinstance(kept.results, Packed) else len(kept.results))
+            for kept in cache._kept.values()
+        )
+    assert sizes[0] < sizes[1] == sizes[2] == sizes[3]
+    assert len(asked.windows) == 1
+
+
+def test_what_another_encoding_takes_is_bounded_too(asked: Asked):
+    query = large_week(asked)
+    whole = cache_of(asked)
+    results(whole, query, "zstd")
+    cache = cache_of(asked, cache_bytes=whole._bytes)
+    first = results(cache, query, "zstd")
+    assert results(cache, query, "gzip") == first
+    assert cache._bytes <= whole._bytes
+    assert len(cache._kept) < len(whole._kept)
+
+
+@pytest.mark.parametrize("encoding", ["zstd", "gzip"])
+def test_a_day_that_changed_is_packed_anew(asked: Asked, encoding: str):
+    query = large_week(asked)
+    cache = cache_of(asked)
+    before = results(cache, query, encoding)
+    append(asked, [images(2, 7, model="model 3")])
+    after = results(cache, query, encoding)
+    assert [old == new for old, new in zip(before, after, strict=True)] == [day != 2 for day in range(7)]
+    assert next(result["images"] for result in after[2] if result["model"] == "model 3") == 8
+    assert asked.windows[1:] == [(START + 2 * DAY, START + 3 * DAY)]
 
 
 def test_nothing_is_kept_where_there_is_no_room(asked: Asked):

@@ -1,6 +1,7 @@
 """Answers compressed where the client asks for it: the same bytes, whatever their size and however they are sent."""
 
-import gzip
+import json
+import zlib
 from typing import Any
 
 import pytest
@@ -13,7 +14,28 @@ pytestmark = pytest.mark.anyio
 
 DAY = 86_400
 PAGE = f"/v1/organization/usage/embeddings?start_time={NOW - NOW % DAY}&end_time={NOW}&group_by=model"
-UNPACK = {"gzip": gzip.decompress, "zstd": lambda body: zstandard.ZstdDecompressor().decompressobj().decompress(body)}
+DAYS = f"start_time={NOW - NOW % DAY - 4 * DAY}&end_time={NOW}"
+USAGE, NONE = (f"/v1/organization/usage/{kind}?{DAYS}&group_by=project_id" for kind in ("embeddings", "images"))
+COSTS = f"/v1/organization/costs?{DAYS}&group_by=project_id,line_item"
+
+
+def unzstd(body: bytes) -> bytes:
+    """One frame and nothing behind it."""
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    plain = frame.decompress(body)
+    assert (frame.eof, frame.unused_data) == (True, b"")
+    return plain
+
+
+def gunzip(body: bytes) -> bytes:
+    """One member and nothing behind it."""
+    member = zlib.decompressobj(31)
+    plain = member.decompress(body)
+    assert (member.eof, member.unused_data) == (True, b"")
+    return plain
+
+
+UNPACK = {"gzip": gunzip, "zstd": unzstd}
 
 
 async def raw(server: Any, url: str, accepted: str) -> tuple[Any, bytes]:
@@ -37,10 +59,36 @@ async def test_the_same_bytes(serve, ledger, encoding, models):
         return
     assert packed_headers["content-encoding"] == encoding
     assert len(packed) < len(plain) / 3
-    assert packed_headers.get("content-length", str(len(packed))) == str(len(packed))
-    # A page of more than one piece is compressed as it is sent, when nobody knows yet how long it will be.
-    assert ("content-length" in packed_headers) == (models < 3000)
+    assert packed_headers["content-length"] == str(len(packed))
     assert UNPACK[encoding](packed) == plain
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 5_000, 1 << 26], ids=["not kept", "partly kept", "kept"])
+@pytest.mark.parametrize("page", [USAGE, COSTS, NONE], ids=["usage", "costs", "none"])
+async def test_pages_of_large_small_and_empty_buckets(serve, ledger, page, cache_bytes):
+    """In whatever order the encodings are asked for, and whether they were before."""
+    projects = {4: 0, 3: 100, 2: 0, 1: 3, 0: 900}  # by days before today
+    fields = {"model": "text-embedding-3-small", "input_tokens": 10**6}
+    events = [
+        event(f"{day}-{n}", timestamp=NOW - 60 - day * DAY, project_id=f"project {n}", **fields)
+        for day, count in projects.items()
+        for n in range(count)
+    ]
+    bodies = set()
+    async with serve(ledger, cache_bytes=cache_bytes) as server:
+        assert (await server.post("/v1/events", json=events)).json()["accepted"] == 1003
+        for encoding in ("gzip", "zstd", "identity", "zstd", "gzip", "identity"):
+            headers, body = await raw(server, page, encoding)
+            assert headers["content-length"] == str(len(body))
+            given = headers.get("content-encoding", "identity")
+            assert given == ("identity" if page == NONE else encoding)
+            bodies.add(UNPACK.get(given, bytes)(body))
+            head = await server.client.head(page, headers={"accept-encoding": encoding})
+            for name in ("content-length", "content-encoding", "content-type", "vary"):
+                assert head.headers.get(name) == headers.get(name)
+    (plain,) = bodies
+    counts = [len(bucket["results"]) for bucket in json.loads(plain)["data"]]
+    assert counts == ([0] * 5 if page == NONE else list(projects.values()))
 
 
 async def test_an_error_is_compressed_too(serve, ledger):

@@ -1,5 +1,6 @@
 """The handlers of costs: what usage cost, and what of it has no price."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,9 +15,11 @@ from usageledger.pages import cost_results_json, quantity_number, render
 from usageledger.pricing import Subject
 from usageledger.pricing.cards import PARTS
 from usageledger.query import Query, page_token, parse
+from usageledger.server.compression import chosen
 from usageledger.server.http import check_parameters, json_response, parameters
+from usageledger.server.packed import Body, joined
 from usageledger.server.pricing import PriceTable, PriceTables
-from usageledger.server.routes import Handler, Services, in_slot, paged, pieces_of
+from usageledger.server.routes import Handler, Services, in_slot, paged
 
 DAY_SECONDS = 86_400
 UNPRICED_HEADER = "x-usageledger-unpriced"
@@ -42,12 +45,13 @@ def costs(services: Services, prices: PriceTables) -> Handler:
         now = int(services.clock())
         query = parse(COSTS, parameters(request), now=now, secret=services.page_secret)
         token = page_token(query, now=now, secret=services.page_secret)
+        encoding = chosen(request.headers.get("accept-encoding", ""))
 
-        def answer(table: PriceTable) -> tuple[list[bytes], int]:
-            results = services.cache.results(query, partial(_ask, services, table), table.stamp)
-            return pieces_of(render(query, results, token)), unpriced.count(query, table)
+        def answer(table: PriceTable) -> tuple[Body, int]:
+            results = services.cache.results(query, partial(_ask, services, table), encoding, table.stamp)
+            return joined(render(query, results, token), encoding), unpriced.count(query, table)
 
-        def work() -> tuple[list[bytes], int]:
+        def work() -> tuple[Body, int]:
             # An event may come with a card that the table does not have yet: then once more.
             for _ in range(MOST_ATTEMPTS):
                 table = prices.window(query.page_start, query.page_end, query.as_of)
@@ -56,8 +60,8 @@ def costs(services: Services, prices: PriceTables) -> Handler:
                     return answered
             return answer(prices.window(query.page_start, query.page_end, query.as_of))
 
-        pieces, cards = await in_slot(services, work)
-        return paged(pieces, {UNPRICED_HEADER: str(cards)} if cards else {})
+        body, cards = await in_slot(services, work)
+        return paged(body, {UNPRICED_HEADER: str(cards)} if cards else {})
 
     return handle
 
@@ -83,12 +87,12 @@ class UnpricedCounts:
         return found
 
 
-def _ask(services: Services, table: PriceTable, query: Query) -> list[tuple[int, bytes]]:
+def _ask(services: Services, table: PriceTable, query: Query) -> Iterator[tuple[int, bytes]]:
     limits = services.settings
     aggregate = services.ledger.costs(
         query, table.prices, max_seconds=limits.max_query_seconds, max_results=limits.max_results
     )
-    return [cost_results_json(query, aggregate, bucket) for bucket in query.buckets]
+    return (cost_results_json(query, aggregate, bucket) for bucket in query.buckets)
 
 
 def _unpriced(services: Services, query: Query, table: PriceTable) -> list[Unpriced]:

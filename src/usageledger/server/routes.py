@@ -1,7 +1,7 @@
 """The handlers of usage, events, meters and health."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -19,15 +19,16 @@ from usageledger.pages import render, results_json
 from usageledger.query import Query, page_token, parse
 from usageledger.server.auth import Authenticator
 from usageledger.server.cache import BucketCache
+from usageledger.server.compression import chosen
 from usageledger.server.http import JSON_TYPES, LINES_TYPES, json_response, media_type, parameters, read_body
 from usageledger.server.ingest import Ingest
+from usageledger.server.packed import Body, joined
 from usageledger.settings import Settings
 from usageledger.tables import ARROW_TYPES, PARQUET_TYPES, decode_table, read_arrow, read_parquet
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
 
-PIECE_BYTES = 256 * 1024
 EVENT_TYPES = (*JSON_TYPES, *LINES_TYPES, *ARROW_TYPES, *PARQUET_TYPES)
 
 
@@ -64,27 +65,31 @@ def usage(meter: Meter, services: Services) -> Handler:
         now = int(services.clock())
         query = parse(meter, parameters(request), now=now, secret=services.page_secret)
         token = page_token(query, now=now, secret=services.page_secret)
+        encoding = chosen(request.headers.get("accept-encoding", ""))
 
-        def work() -> list[bytes]:
-            return pieces_of(render(query, services.cache.results(query, lambda part: _ask(services, part)), token))
+        def work() -> Body:
+            results = services.cache.results(query, lambda part: _ask(services, part), encoding)
+            return joined(render(query, results, token), encoding)
 
         return paged(await in_slot(services, work))
 
     return handle
 
 
-def _ask(services: Services, query: Query) -> list[tuple[int, bytes]]:
+def _ask(services: Services, query: Query) -> Iterator[tuple[int, bytes]]:
     limits = services.settings
     aggregate = services.ledger.aggregate(query, max_seconds=limits.max_query_seconds, max_results=limits.max_results)
-    return [results_json(query, aggregate, bucket) for bucket in query.buckets]
+    return (results_json(query, aggregate, bucket) for bucket in query.buckets)
 
 
-def paged(pieces: list[bytes], headers: Mapping[str, str] | None = None) -> Response:
+def paged(body: Body, headers: Mapping[str, str] | None = None) -> Response:
     """A page, streamed where it is large, so that other requests need not wait behind it."""
-    if len(pieces) == 1:
-        return Response(pieces[0], headers=headers, media_type="application/json")
-    length = {"content-length": str(sum(map(len, pieces)))}
-    return StreamingResponse(_stream(pieces), headers=length | dict(headers or {}), media_type="application/json")
+    given = {"content-length": str(body.size), **(headers or {})}
+    if body.encoding:
+        given["content-encoding"] = body.encoding
+    if body.is_large:
+        return StreamingResponse(_stream(body.pieces), headers=given, media_type="application/json")
+    return Response(b"".join(body.pieces), headers=given, media_type="application/json")
 
 
 async def in_slot(services: Services, work: Callable[[], T]) -> T:
@@ -100,21 +105,7 @@ async def in_slot(services: Services, work: Callable[[], T]) -> T:
         services.query_slots.release()
 
 
-def pieces_of(parts: Iterable[bytes]) -> list[bytes]:
-    """`parts` joined to pieces of at least `PIECE_BYTES`, so that other requests get their turn between them."""
-    pieces: list[bytes] = []
-    held: list[bytes] = []
-    size = 0
-    for part in parts:
-        held.append(part)
-        size += len(part)
-        if size >= PIECE_BYTES:
-            pieces.append(b"".join(held))
-            held, size = [], 0
-    return [*pieces, b"".join(held)]
-
-
-async def _stream(pieces: list[bytes]) -> AsyncIterator[bytes]:
+async def _stream(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
 

@@ -1,0 +1,19 @@
+"""What a browser makes of a page that is put together of what the server keeps compressed."""
+
+from tests.browser.conftest import empty_site
+from tests.contract import large
+
+from usageledger.server.auth import PAGE_HEADER
+
+FETCH = """async ([address, header]) => {
+  const answer = await fetch(address, {headers: {[header]: "1"}});
+  return [answer.headers.get("content-encoding"), await answer.text()];
+}"""
+
+
+def test_a_page_of_several_buckets(visit, tmp_path):
+    with empty_site(tmp_path) as server:
+        plain = large.fill(server).decode()
+        page = visit(server.url, server.key).go("/")
+        for _ in range(2):
+            assert page.evaluate(FETCH, [large.ADDRESS, PAGE_HEADER]) == ["zstd", plain]
