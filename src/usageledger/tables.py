@@ -113,6 +113,8 @@ def _read(read: Callable[[], pa.Table], code: str, noun: str) -> pa.Table:
     try:
         table = read()
         table.validate(full=True)  # offsets and UTF-8 come from a stranger
+        for field in table.schema:  # and so do the names of columns and time zones, which are read no sooner
+            _ = field.name, getattr(_value_type(field.type), "tz", None)
     except (pa.ArrowException, OSError, EOFError, struct.error, ValueError, KeyError) as error:
         reason = str(error).partition("\n")[0]
         raise InvalidRequestError(f"The body is not {noun}: {reason}", code=code) from None
@@ -200,8 +202,7 @@ def _names(table: pa.Table) -> list[str]:
 
 def _plain(name: str, column: Any) -> Any:
     """A column as text, numbers or true and false, as JSON has them; times with a zone as Unix seconds."""
-    is_dictionary = pa.types.is_dictionary(column.type)
-    kind = column.type.value_type if is_dictionary else column.type
+    is_dictionary, kind = pa.types.is_dictionary(column.type), _value_type(column.type)
     is_time, is_text = pa.types.is_timestamp(kind), pa.types.is_string(kind) or pa.types.is_large_string(kind)
     is_text |= pa.types.is_string_view(kind) and not is_dictionary
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
@@ -221,6 +222,10 @@ def _plain(name: str, column: Any) -> Any:
         seconds = np.floor_divide(units.fill_null(0).to_numpy(zero_copy_only=False), UNITS_PER_SECOND[kind.unit])
         return pa.array(seconds, mask=~_present(column))
     return column.cast(pa.string()) if is_text else column
+
+
+def _value_type(kind: Any) -> Any:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _present(column: Any) -> Array:

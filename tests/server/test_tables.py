@@ -60,7 +60,7 @@ def answers(tmp: Path, body: bytes, kind: str) -> tuple[list[Any], list[tuple[An
         decodeds = [decode(body, lines=False, max_events=MANY) for _ in range(2)]
     with closing(open_ledger(f"duckdb:///{tmp}/ledger.duckdb")) as ledger:
         ingest = Ingest(ledger, lambda *_: None, lambda rows: rows["ts"].to_numpy(), Settings(), lambda: LATEST)
-        told = [ingest._write([Submission(decoded, None, None)]) for decoded in decodeds]
+        told = [ingest._write(ingest._assemble([Submission(decoded, None, None)])) for decoded in decodeds]
         stored = ledger._read(f"SELECT {', '.join(PAYLOAD_COLUMNS)} FROM events ORDER BY ALL")
     return told, list(zip(*(values.tolist() for values in stored.values()), strict=True))
 
@@ -212,6 +212,15 @@ def test_other_types_are_refused_value_by_value(values, shown):
         (parquet(as_table([GOOD] * 20))[:-9], PARQUET, "invalid_parquet"),
         (arrow(as_table([GOOD])), PARQUET, "invalid_parquet"),
         (arrow(pa.table([["a"], ["b"]], ["id", "id"])), ARROW, "invalid_value"),
+        (arrow(pa.table({"étage": [1]})).replace("étage".encode(), b"\xe9\xe9tage"), ARROW, "invalid_arrow"),
+        (parquet(pa.table({"étage": [1]})).replace("étage".encode(), b"\xe9\xe9tage"), PARQUET, "invalid_parquet"),
+        (
+            arrow(pa.table({"timestamp": pa.array([1], pa.timestamp("s", "Nowhere"))})).replace(
+                b"Nowhere", b"Nowh\xe9re"
+            ),
+            ARROW,
+            "invalid_arrow",
+        ),
         (arrow(pa.table({"id": [b"a"]})), ARROW, "invalid_type"),
         (arrow(pa.table({"id": [["a"]]})), ARROW, "invalid_type"),
     ],
