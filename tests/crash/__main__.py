@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from tests.crash.run import Run
+from tests.crash.run import MARKED, Run
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
     rows = {
         f"SIGKILLs ({moments})": outcome.kills.total(),
         "  with requests under way": outcome.in_flight,
-        "  while the journal was moved to the events": outcome.moving,
+        **{f"  while {words}": outcome.during[doing] for doing, words in MARKED.items()},
         "requests sent again for want of an answer": outcome.resent,
         "  of them kept before their answer was lost": outcome.kept,
         "acknowledged requests sent once more": outcome.retried,

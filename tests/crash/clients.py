@@ -71,7 +71,7 @@ MANNERS = (
     Manner(1, "in order"),
     Manner(1, "in order"),
     Manner(300, lines=True, compressed=True),
-    Manner(500, "old", most=10_000),
+    Manner(500, "old", most=6_000),
 )
 
 

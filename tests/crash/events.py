@@ -16,8 +16,8 @@ from usageledger.meters import METERS
 
 KINDS = tuple(meter.kind for meter in METERS)
 SUMMED_KINDS = tuple(meter.kind for meter in METERS if meter.measures[-1].adds == "sum")
-DAYS = 5  # of which events arrive all the time
-OLD_DAYS = 20  # before them, of which events arrive at first and are dropped later
+DAYS = 2  # of which events arrive all the time
+OLD_DAYS = 12  # before them, of which events arrive at first and are dropped later
 PRIMES = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43)
 MODELS = ("gpt-4o-2024-08-06", "text-embedding-3-small", "a-model-without-a-price", None)
 

@@ -24,35 +24,45 @@ from tests.samples import DAY
 PYTHON = (sys.executable, "-W", "error")
 # The server is the real one, but that what comes with every 64 MB of log or some 100,000 events comes as much more
 # often as a run is shorter than a life: upkeep, moves of the journal, and folding the log into the file. And a file is
-# there while the journal is moved.
+# there while the journal is moved, while sums are brought up to date, and while the events of a day are dropped.
 SERVER = """
 import os
 from dataclasses import replace
 from pathlib import Path
 from usageledger.cli import main
-from usageledger.ledger import duckdb, engine, upkeep
-engine.CHECKPOINT_THRESHOLD = "4MB"
+from usageledger.ledger import duckdb, engine, rollups, upkeep
+from usageledger.server import ingest
+engine.CHECKPOINT_THRESHOLD = "2MB"
 duckdb.FULL_ROWS //= 20
-moving, move = Path(os.environ["CRASH_RUN_MOVING"]), duckdb.DuckDBLedger._move
-def marked(ledger):
-    if ledger._journal:
-        moving.touch()
-        move(ledger)
-        moving.unlink()
-duckdb.DuckDBLedger._move = marked
+ingest.IDLE_SECONDS /= 4
 for family, worth in upkeep.WORTH.items():
     upkeep.WORTH[family] = replace(worth, events=worth.events // 20, rows=worth.rows // 20)
+def mark(place, name, doing, worth=lambda *_: True):
+    function, file = getattr(place, name), Path(os.environ["CRASH_RUN_MARKS"]) / doing
+    def marked(*given):
+        if not worth(*given):
+            return function(*given)
+        file.touch()
+        try:
+            return function(*given)
+        finally:
+            file.unlink()
+    setattr(place, name, marked)
+mark(duckdb.DuckDBLedger, "_move", "move", lambda ledger: ledger._journal.count)
+mark(rollups, "add", "sums")
+mark(rollups, "merge", "sums")
+mark(rollups, "drop_day", "drop")
 main()
 """
 START_S = 300  # no start or stop takes longer
-FOLD_S = 10  # a kill waits no longer for the log to be folded into the file, or for a move of the journal
+WAIT_S = 10  # a kill waits no longer for the log to be folded into the file, or for what is marked
 VERIFY_EVERY = 25  # kills; the last time is at the end
 
 # When the kill comes, and how often: while requests are under way, before the server is ready, when the clients fall
-# silent and upkeep begins, when the log is folded into the file, in the middle of a clean stop, while the events of
-# old days are dropped, and while the journal is moved.
-MOMENTS = {"load": 8, "start": 3, "quiet": 3, "fold": 2, "stop": 2, "drop": 3, "move": 4}
-KEPT_DAYS = DAYS + 2  # at the end
+# silent, when the log is folded into the file, in the middle of a clean stop, and while the server does what is marked.
+MOMENTS = {"load": 7, "start": 3, "quiet": 2, "fold": 2, "stop": 2, "drop": 3, "move": 4, "sums": 2}
+MARKED = {"move": "the journal was moved", "sums": "sums were brought up to date", "drop": "a day was dropped"}
+KEPT_DAYS = DAYS + 1  # at the end
 ALL_DAYS = KEPT_DAYS + OLD_DAYS  # at first: nothing is dropped
 
 
@@ -63,13 +73,13 @@ class Outcome:
     Attributes:
         kills: moment → SIGKILLs of a server that was running.
         in_flight: kills with at least one request under way.
-        moving: kills while the journal was moved.
+        during: what is marked → kills while the server did it.
         verified: times that `usageledger verify` found everything in order.
     """
 
     kills: Counter[str] = field(default_factory=Counter)
     in_flight: int = 0
-    moving: int = 0
+    during: Counter[str] = field(default_factory=Counter)
     verified: int = 0
     resent: int = 0
     kept: int = 0
@@ -83,7 +93,8 @@ class Run:
     def __init__(self, folder: Path, seed: int) -> None:
         self._data = folder / "data"
         self._said = folder / "said.txt"
-        self._moving = folder / "moving"
+        self._marks = folder / "marks"
+        self._marks.mkdir()
         self._random = random.Random(seed)
         self._gate = Gate()
         self._start_s = 1.0  # how long the last start took
@@ -123,8 +134,8 @@ class Run:
             if moment == "start":
                 time.sleep(self._random.uniform(0, 1.1 * self._start_s))
             elif moment == "drop":
-                self._ready(server)
-                time.sleep(self._random.uniform(0, 1.0))  # what is to be dropped goes when nothing came for 0.2 s
+                self._ready(server)  # and nothing is sent, which would come first
+                self._wait_for(moment, server)
             else:
                 address = self._ready(server)
                 self._check_totals(address, *known(started))
@@ -137,7 +148,7 @@ class Run:
         if server.returncode == -signal.SIGKILL:
             self.outcome.kills[moment] += 1
             self.outcome.in_flight += under_way
-            self.outcome.moving += self._moving.exists()
+            self.outcome.during.update(file.name for file in self._marks.iterdir())
 
     def _end(self, said: IO[str], started: list[Client]) -> None:
         self._retention_days = KEPT_DAYS
@@ -153,22 +164,23 @@ class Run:
             assert server.wait(START_S) == 0, self._said.read_text()
 
     def _wait_for(self, moment: str, server: "subprocess.Popen[str]") -> None:
-        time.sleep(self._random.uniform(0.01, 1.0))
+        if moment not in MARKED:
+            time.sleep(self._random.uniform(0.01, 1.0))
         if moment == "quiet":
             self._gate.shut()
             time.sleep(self._random.uniform(0, 0.6))
         elif moment == "fold":
             file = self._data / "ledger.duckdb"
-            before, until = file.stat().st_mtime_ns, time.monotonic() + FOLD_S
+            before, until = file.stat().st_mtime_ns, time.monotonic() + WAIT_S
             while file.stat().st_mtime_ns == before and time.monotonic() < until:
                 time.sleep(0.001)
             time.sleep(self._random.uniform(0, 0.1))
         elif moment == "stop":
             server.send_signal(signal.SIGTERM)
             time.sleep(self._random.uniform(0, 0.4))
-        elif moment == "move":
-            until = time.monotonic() + FOLD_S
-            while not self._moving.exists() and time.monotonic() < until:
+        elif moment in MARKED:
+            until = time.monotonic() + WAIT_S
+            while not (self._marks / moment).exists() and time.monotonic() < until:
                 time.sleep(0.001)
             time.sleep(self._random.uniform(0, 0.02))
 
@@ -176,10 +188,11 @@ class Run:
     def _serving(self, said: IO[str]) -> Iterator["subprocess.Popen[str]"]:
         """A server that is killed at the end of the block."""
         self._began = time.monotonic()
-        self._moving.unlink(missing_ok=True)
+        for file in self._marks.iterdir():
+            file.unlink()
         command = [*PYTHON, "-c", SERVER, "serve", "--data", str(self._data), "--port", "0", "--json"]
         retention = {"USAGELEDGER_RETENTION_DAYS": str(self._retention_days)}
-        marks = {"CRASH_RUN_MOVING": str(self._moving)}
+        marks = {"CRASH_RUN_MARKS": str(self._marks)}
         environment = {**os.environ, "USAGELEDGER_ADMIN_KEY": KEY, **retention, **marks}
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=said, text=True) as server:
             try:
