@@ -18,7 +18,7 @@ from usageledger.events import FIELDS, LARGEST_COUNT, LONGEST_ID, LONGEST_NAME, 
 from usageledger.meters import COSTS, METERS, WHOLE, Dimension, Measure, Meter, Width
 from usageledger.query import MOST_FILTER_VALUES, TOKEN_SECONDS
 from usageledger.server.groups import MOST_ERRORS_LISTED
-from usageledger.server.http import MOST_PARAMETERS
+from usageledger.server.http import LARGEST_OBJECT_BYTES, MOST_PARAMETERS
 from usageledger.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -186,7 +186,8 @@ def limits() -> str:
     settings = Settings()
     rows = [
         ("events in one request", f"{settings.max_batch_events:,}", "`--max-batch-events`"),
-        ("bytes of one request, decompressed", f"{settings.max_body_bytes:,}", "`--max-body-bytes`"),
+        ("bytes of events in one request, decompressed", f"{settings.max_body_bytes:,}", "`--max-body-bytes`"),
+        ("bytes of any other request", f"{LARGEST_OBJECT_BYTES:,}", "fixed"),
         ("seconds that a timestamp may be ahead", f"{settings.max_future_seconds:,}", "`--max-future-seconds`"),
         ("result rows on one page", f"{settings.max_results:,}", "`--max-results`"),
         ("seconds that a query may take", f"{settings.max_query_seconds:,}", "`--max-query-seconds`"),

@@ -49,6 +49,10 @@ class Settings:
     max_body_bytes: int = field(
         default=16 * 1024**2, metadata=_help("Largest request body, after decompression.", 1024)
     )
+    max_bodies_bytes: int = field(
+        default=256 * 1024**2,
+        metadata=_help("Memory for request bodies that are being received, together; beyond it the answer is 503."),
+    )
     max_batch_events: int = field(default=10_000, metadata=_help("Most events in one request.", 1))
     max_future_seconds: int = field(
         default=600, metadata=_help("How far ahead of the server's clock an event's timestamp may be.")

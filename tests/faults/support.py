@@ -4,7 +4,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,23 @@ def settle(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def resident_bytes(server: RunningServer) -> int:
-    """The memory of its process."""
+def resident_bytes(server: RunningServer, most: bool = False) -> int:
+    """The memory of its process: now, or the most that it was."""
+    name = "VmHWM:" if most else "VmRSS:"
     for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(name):
             return int(line.split()[1]) * 1024
-    raise AssertionError("no VmRSS")
+    raise AssertionError(f"no {name}")
+
+
+@contextmanager
+def memory_bounded(server: RunningServer, most: int) -> Iterator[None]:
+    """In the block the memory of its process grows by at most so many bytes, even for a moment."""
+    Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # the most that it was is what it is now
+    before = resident_bytes(server)
+    yield
+    grown = resident_bytes(server, most=True) - before
+    assert grown < most, f"{grown:,} bytes"
 
 
 def verified(data: Path) -> int:

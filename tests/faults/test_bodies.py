@@ -1,18 +1,23 @@
-"""Bodies that are larger than they look: refused at the limit, in bounded memory."""
+"""Bodies that are larger than they look, or that never end: refused at a limit, in bounded memory."""
 
 import gzip
+import json
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 import zstandard
-from tests.faults.support import batch, events_told, post, resident_bytes, verified
+from tests.faults.support import batch, events_told, memory_bounded, post, settle, verified
 from tests.server.process import running
 from tests.server.test_errors import problem
 
 MIB = 2**20
 TEN_GB = 10 * 10**9
+CLIENTS = 24
 
 
 def ten_gigabytes(encoding: str) -> bytes:
@@ -24,18 +29,56 @@ def ten_gigabytes(encoding: str) -> bytes:
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 def test_ten_gigabytes_of_zeros(tmp_path: Path, encoding: str) -> None:
+    """From one client, and from many at once."""
     body = ten_gigabytes(encoding)
     assert len(body) < 16 * MIB
     with running(tmp_path) as server:
         with httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as client:
             assert post(client, batch(0)).json()["accepted"] == 1000
-            before, began = resident_bytes(server), time.monotonic()
-            for _ in range(3):
-                response = client.post("/v1/events", content=body, headers={"content-encoding": encoding})
+
+            def send(content: bytes) -> None:
+                response = client.post("/v1/events", content=content, headers={"content-encoding": encoding})
                 problem(response, 413, code="body_too_large")
-            assert resident_bytes(server) - before < 200 * MIB
-            assert time.monotonic() - began < 30  # ten gigabytes were not unpacked
+
+            began = time.monotonic()
+            with memory_bounded(server, 200 * MIB):
+                send(body)
+            with memory_bounded(server, 300 * MIB), ThreadPoolExecutor(CLIENTS) as pool:
+                list(pool.map(send, [body[:MIB]] * CLIENTS))
+            assert time.monotonic() - began < 60  # ten gigabytes were not unpacked
             assert post(client, batch(1)).json()["accepted"] == 1000
             assert events_told(client) == 2000
         assert server.stop() == (0, "")
     assert verified(tmp_path) == 2000
+
+
+def test_many_clients_that_stall_in_the_middle_of_a_large_body(tmp_path: Path) -> None:
+    """What they sent is held until they are told that it took too long; others are not held up meanwhile."""
+    length, sent = 5 * MIB, 4 * MIB
+    with running(tmp_path, max_bodies_bytes=32 * MIB, max_request_seconds=5) as server:
+        url = httpx.URL(server.url)
+        head = f"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\n"
+        request = f"{head}content-length: {length}\r\n\r\n".encode() + b"[" + bytes(sent).replace(b"\0", b" ")
+        with httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as client, ExitStack() as stalled:
+            assert post(client, batch(0)).json()["accepted"] == 1000
+            with memory_bounded(server, 120 * MIB):
+                connections = [
+                    stalled.enter_context(socket.create_connection((url.host, url.port or 0), timeout=60))
+                    for _ in range(60)
+                ]
+                for connection in connections:
+                    connection.sendall(request)
+                assert post(client, batch(1)).json()["accepted"] == 1000
+                statuses = [answer_to(connection) for connection in connections]
+            assert statuses.count(503) > statuses.count(408) > 0
+            assert set(statuses) == {503, 408}
+            large = b" " * 12 * MIB + json.dumps(batch(2)).encode()
+            settle(lambda: client.post("/v1/events", content=large).status_code == 200)
+            assert events_told(client) == 3000
+        assert server.stop() == (0, "")
+    assert verified(tmp_path) == 3000
+
+
+def answer_to(connection: socket.socket) -> int:
+    """The status of the answer to what was sent."""
+    return int(connection.recv(65_536).split()[1])

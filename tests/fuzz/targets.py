@@ -28,7 +28,7 @@ from usageledger.meters import METERS
 from usageledger.query import page_token, parse
 from usageledger.registry import open_registry
 from usageledger.server import create_app
-from usageledger.server.http import _decompress
+from usageledger.server.bodies import _decompress
 from usageledger.settings import Settings
 from usageledger.tables import TableEvents, decode_table, read_arrow, read_parquet
 

@@ -10,7 +10,8 @@ import zstandard
 from tests.server.support import NO_SPACE, NOW, LedgerDouble, event
 
 from usageledger import errors
-from usageledger.server.http import _unzstd
+from usageledger.server.bodies import _unzstd
+from usageledger.server.http import LARGEST_OBJECT_BYTES
 
 pytestmark = pytest.mark.anyio
 
@@ -113,10 +114,10 @@ async def test_413_by_bytes(serve, double):
     async with serve(double, max_body_bytes=2000) as server:
         at_limit = await server.post("/v1/events", json=[], headers={"x": "y"}, content=b"[" + b" " * 1998 + b"]")
         beyond = await server.post("/v1/events", content=b"[" + b" " * 1999 + b"]")
-        of_project = await server.post("/v1/organization/projects", json={"name": "n" * 2000})
+        of_project = await server.post("/v1/organization/projects", json={"name": "n" * LARGEST_OBJECT_BYTES})
     assert at_limit.status_code == 200
     assert "2000" in problem(beyond, 413, code="body_too_large")["message"]
-    problem(of_project, 413, code="body_too_large")
+    assert str(LARGEST_OBJECT_BYTES) in problem(of_project, 413, code="body_too_large")["message"]
 
 
 @pytest.mark.parametrize("lines", [False, True])

@@ -30,6 +30,7 @@ from usageledger.registry import Registry
 from usageledger.server.audit import audit_routes
 from usageledger.server.auth import Authenticator
 from usageledger.server.backup import backup_routes, remove_left_backups
+from usageledger.server.bodies import Bodies
 from usageledger.server.cache import BucketCache
 from usageledger.server.compression import Compression
 from usageledger.server.costs import cost_routes
@@ -62,6 +63,7 @@ def create_app(
         ledger=ledger,
         ingest=Ingest(ledger, names.note, giver.cards, settings, clock),
         authenticator=Authenticator(registry, settings, clock),
+        bodies=Bodies(settings),
         cache=BucketCache(ledger, settings),
         page_secret=registry.secret("page_tokens"),
         clock=clock,

@@ -1,30 +1,19 @@
-"""Reading requests and writing answers: JSON by msgspec, bodies under a limit, errors in the API's one shape."""
+"""Reading requests and writing answers: JSON by msgspec, errors in the API's one shape."""
 
-import gzip
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
-import anyio.to_thread
 import msgspec
-import zstandard
 from starlette.requests import Request
 from starlette.responses import Response
 
-from usageledger.errors import (
-    BodyTooLargeError,
-    InvalidRequestError,
-    RequestError,
-    UnsupportedMediaTypeError,
-)
+from usageledger.errors import InvalidRequestError, RequestError, UnsupportedMediaTypeError
 from usageledger.events import Field, did_you_mean
+from usageledger.server.bodies import read_body
 
 MOST_PARAMETERS = 5000
-LARGE_BODY_BYTES = 256 * 1024  # a larger one is decompressed off the event loop
-ZSTD_STEP_BYTES = 1024  # four bytes can stand for 128 KB, so a step is at most 32 MB
-ENCODINGS = ("identity", "gzip", "zstd")
+LARGEST_OBJECT_BYTES = 64 * 1024
 # On every answer that does not say otherwise: it is data of one reader, not to be kept, framed or run.
 SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cache-control", b"no-store"),
@@ -84,72 +73,7 @@ def check_parameters(given: Iterable[tuple[str, str]], known: Sequence[str]) -> 
             )
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body, decompressed, of at most `limit` bytes before and after.
-
-    Raises:
-        BodyTooLargeError: more than `limit` bytes.
-        UnsupportedMediaTypeError: an encoding other than gzip and zstd.
-        InvalidRequestError: bytes that are not of the encoding they claim.
-    """
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ENCODINGS:
-        raise UnsupportedMediaTypeError(
-            f"Unsupported Content-Encoding: '{encoding}'. Supported are: 'gzip', 'zstd', or none.",
-            param="content-encoding",
-        )
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
-    body = b"".join(chunks)
-    if encoding == "identity":
-        return body
-    if size > LARGE_BODY_BYTES:
-        return await anyio.to_thread.run_sync(_decompress, body, encoding, limit)
-    return _decompress(body, encoding, limit)
-
-
-def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    try:
-        plain = gzip.GzipFile(fileobj=BytesIO(body)).read(limit + 1) if encoding == "gzip" else _unzstd(body, limit)
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-        raise InvalidRequestError(f"The body is not {encoding}: {error}", code="invalid_encoding") from None
-    if len(plain) > limit:
-        raise _too_large(limit)
-    return plain
-
-
-def _unzstd(body: bytes, limit: int) -> bytes:
-    """All frames of `body`, in steps until there are more than `limit` bytes.
-
-    The library's own reader takes a frame that is cut short for a whole one; events would be lost in silence.
-    """
-    decompressor = zstandard.ZstdDecompressor()
-    plain = bytearray()
-    frame: zstandard.ZstdDecompressionObj | None = None
-    for start in range(0, len(body), ZSTD_STEP_BYTES):
-        left = body[start : start + ZSTD_STEP_BYTES]
-        while left:
-            frame = frame or decompressor.decompressobj()
-            plain += frame.decompress(left)
-            left, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
-        if len(plain) > limit:
-            break
-    else:
-        if frame is not None:
-            raise EOFError("it ends before the end of a frame")
-    return bytes(plain)
-
-
-def _too_large(limit: int) -> BodyTooLargeError:
-    return BodyTooLargeError(f"The body is larger than {limit} bytes (decompressed): send fewer events at a time.")
-
-
-async def read_object(request: Request, fields: Sequence[Field], limit: int) -> dict[str, Any]:
+async def read_object(request: Request, fields: Sequence[Field], limit: int = LARGEST_OBJECT_BYTES) -> dict[str, Any]:
     """A JSON object whose fields are among `fields`; those that are absent have their default.
 
     Raises:

@@ -124,7 +124,6 @@ class Organization:
     def __init__(self, services: Services, registry: Registry) -> None:
         self._services = services
         self._registry = registry
-        self._limit = services.settings.max_body_bytes
 
     async def list_projects(self, request: Request) -> Response:
         """`GET /v1/organization/projects`."""
@@ -143,7 +142,7 @@ class Organization:
         """`POST /v1/organization/projects`."""
         await self._services.authenticator.require(request, MANAGE)
         take(request)
-        body = await read_object(request, NEW_PROJECT, self._limit)
+        body = await read_object(request, NEW_PROJECT)
         now = int(self._services.clock())
         made = await run_sync(lambda: self._registry.create_project(body["name"], now=now))
         return json_response(_project(made))
@@ -160,7 +159,7 @@ class Organization:
         await self._services.authenticator.require(request, MANAGE)
         take(request)
         project_id = _id(request, "project_id")
-        name = (await read_object(request, PROJECT_CHANGE, self._limit))["name"]
+        name = (await read_object(request, PROJECT_CHANGE))["name"]
         if name is None:
             changed = await run_sync(self._registry.get_project, project_id)
         else:
@@ -192,7 +191,7 @@ class Organization:
         """`POST /v1/organization/admin_api_keys`; the only answer that shows the key's value."""
         by = await self._services.authenticator.require(request, MANAGE)
         take(request)
-        body = await read_object(request, NEW_KEY, self._limit)
+        body = await read_object(request, NEW_KEY)
         now = int(self._services.clock())
         lifetime = body["expires_in_seconds"]
         expires_at = None if lifetime is None else now + lifetime

@@ -238,7 +238,7 @@ def repricing(services: Services, prices: PriceServices) -> Handler:
 
     async def handle(request: Request) -> Response:
         by = (await services.authenticator.require(request, MANAGE)).id
-        given = await read_object(request, REPRICE, services.settings.max_body_bytes)
+        given = await read_object(request, REPRICE)
         now = int(services.clock())
         query = window(*_days(given, now + services.settings.max_future_seconds), given["model"])
         if given["apply"] and not (given["reason"] or "").strip():

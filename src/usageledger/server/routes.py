@@ -18,9 +18,10 @@ from usageledger.meters import COSTS, METERS, Meter
 from usageledger.pages import render, results_json
 from usageledger.query import Query, page_token, parse
 from usageledger.server.auth import Authenticator
+from usageledger.server.bodies import Bodies
 from usageledger.server.cache import BucketCache
 from usageledger.server.compression import chosen
-from usageledger.server.http import JSON_TYPES, LINES_TYPES, json_response, media_type, parameters, read_body
+from usageledger.server.http import JSON_TYPES, LINES_TYPES, json_response, media_type, parameters
 from usageledger.server.ingest import Ingest
 from usageledger.server.packed import Body, joined
 from usageledger.settings import Settings
@@ -40,6 +41,7 @@ class Services:
     ledger: Ledger
     ingest: Ingest
     authenticator: Authenticator
+    bodies: Bodies
     cache: BucketCache
     page_secret: bytes
     clock: Callable[[], float]
@@ -116,11 +118,15 @@ def events(services: Services) -> Handler:
     async def handle(request: Request) -> Response:
         await services.authenticator.require(request, "api.usage.write")
         kind = media_type(request, EVENT_TYPES)
-        body = await read_body(request, services.settings.max_body_bytes)
-        decoded = _decode(body, kind, services.settings, int(services.clock()))
-        return json_response(await services.ingest.submit(decoded))
+        return json_response(await services.ingest.submit(await _received(request, kind, services)))
 
     return handle
+
+
+async def _received(request: Request, kind: str, services: Services) -> Decoded:
+    """The events of a request; nothing holds its body while they wait for the disk."""
+    async with services.bodies.read(request) as body:
+        return _decode(body, kind, services.settings, int(services.clock()))
 
 
 def _decode(body: bytes, kind: str, settings: Settings, now: int) -> Decoded:
