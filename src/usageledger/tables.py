@@ -203,10 +203,10 @@ def _names(table: pa.Table) -> list[str]:
 def _plain(name: str, column: Any) -> Any:
     """A column as text, numbers or true and false, as JSON has them; times with a zone as Unix seconds."""
     is_dictionary, kind = pa.types.is_dictionary(column.type), _value_type(column.type)
-    is_time, is_text = pa.types.is_timestamp(kind), pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     is_text |= pa.types.is_string_view(kind) and not is_dictionary
-    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    if not (is_time or is_text or is_number or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    if not (is_text or is_number or pa.types.is_timestamp(kind) or pa.types.is_null(kind)):
         raise InvalidRequestError(
             f"The column '{name[:256]}' is of type {column.type}: expected text, integers, times or true and false.",
             param=name[:256],
@@ -215,7 +215,7 @@ def _plain(name: str, column: Any) -> Any:
     column = column.combine_chunks() if len(column) else pa.array([], kind)  # not every type can be made of no chunks
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if is_time:
+    if pa.types.is_timestamp(kind):
         if kind.tz is None:
             return column.cast(pa.string())
         units = column.cast(pa.int64())
