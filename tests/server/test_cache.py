@@ -213,6 +213,21 @@ def test_a_day_that_changed_is_packed_anew(asked: Asked, encoding: str):
     assert asked.windows[1:] == [(START + 2 * DAY, START + 3 * DAY)]
 
 
+def test_what_was_dropped_has_one_answer(asked: Asked):
+    """Whoever asked for it before is told the same as others."""
+    append(asked, [images(day, day + 1) for day in range(7)])
+    cache = cache_of(asked)
+    minutes = ask("images", START, START + 600, "1m")
+    assert results(cache, minutes)[0][0]["images"] == 1
+    first = results(cache, week())
+    while asked.drop_events(START + 2 * DAY):
+        pass
+    with pytest.raises(InvalidRequestError, match=f"The events before {START + 2 * DAY} .* were dropped"):
+        results(cache, minutes)
+    assert results(cache, week()) == first
+    assert asked.windows[-1] == (START, START + 2 * DAY)
+
+
 def test_nothing_is_kept_where_there_is_no_room(asked: Asked):
     cache = cache_of(asked, cache_bytes=0)
     assert results(cache, week()) == results(cache, week())

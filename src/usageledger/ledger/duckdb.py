@@ -72,6 +72,7 @@ class DuckDBLedger(Reader):
         self._upkeep = Upkeep()
         self._commits = 0
         self._touched: dict[int, int] = {}  # day since 1970 → the last commit with an event of it
+        self._dropped_at = 0  # the last commit before which events were dropped
         self._engine = Engine(self._path, memory_bytes, self._recover)
         try:
             self._prepare()
@@ -273,7 +274,10 @@ class DuckDBLedger(Reader):
         """See `Ledger.drop_events`."""
         with self._rolling, self._moving, self._lock, self._writing("The events could not be dropped"):
             self._move()
-            return self._upkeep.drop_day(self._writer, floor(before, DAY_SECONDS), self._number)
+            more = self._upkeep.drop_day(self._writer, floor(before, DAY_SECONDS), self._number)
+            self._commits += 1
+            self._dropped_at = self._commits
+            return more
 
     def events_from(self) -> int:
         """See `Ledger.events_from`."""
@@ -322,7 +326,8 @@ class DuckDBLedger(Reader):
     def version(self, start: int, end: int) -> int:
         """See `Ledger.version`."""
         days = range(start // DAY_SECONDS, (end - 1) // DAY_SECONDS + 1)
-        return max([self._all_touched, *(self._touched.get(day, 0) for day in days)])
+        dropped_at = self._dropped_at if start < self._upkeep.events_from else 0
+        return max([self._all_touched, dropped_at, *(self._touched.get(day, 0) for day in days)])
 
     def backup(self, file: Path) -> None:
         """See `Ledger.backup`."""

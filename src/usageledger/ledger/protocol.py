@@ -178,7 +178,7 @@ class Ledger(Protocol):
         ...
 
     def version(self, start: int, end: int) -> int | None:
-        """A number that grows, before `append` returns, whenever events between these times are added.
+        """A number that grows, before what writes returns, whenever events between these times are added or dropped.
 
         None where that cannot be known, since others write to the same store.
         """
