@@ -1,6 +1,7 @@
 """What the tests of faults share: events in batches, what the server tells of them, and whether the ledger is sound."""
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -33,6 +34,21 @@ def batch(number: int, size: int = 1000) -> list[dict[str, Any]]:
 
 def post(client: httpx.Client, events: list[dict[str, Any]]) -> httpx.Response:
     return client.post("/v1/events", json=events)
+
+
+@contextmanager
+def connected(server: RunningServer) -> Iterator[socket.socket]:
+    """A connection to it."""
+    url = httpx.URL(server.url)
+    with socket.create_connection((url.host, url.port or 0), timeout=PATIENCE_S) as connection:
+        yield connection
+
+
+def head(server: RunningServer, length: int) -> bytes:
+    """Of a request that posts events."""
+    return (
+        f"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\ncontent-length: {length}\r\n\r\n"
+    ).encode()
 
 
 def events_told(client: httpx.Client) -> int:

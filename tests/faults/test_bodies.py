@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 import zstandard
-from tests.faults.support import batch, events_told, memory_bounded, post, settle, verified
+from tests.faults.support import batch, connected, events_told, head, memory_bounded, post, settle, verified
 from tests.server.process import running
 from tests.server.test_errors import problem
 
@@ -56,20 +55,15 @@ def test_many_clients_that_stall_in_the_middle_of_a_large_body(tmp_path: Path) -
     """What they sent is held until they are told that it took too long; others are not held up meanwhile."""
     length, sent = 5 * MIB, 4 * MIB
     with running(tmp_path, max_bodies_bytes=32 * MIB, max_request_seconds=5) as server:
-        url = httpx.URL(server.url)
-        head = f"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\n"
-        request = f"{head}content-length: {length}\r\n\r\n".encode() + b"[" + bytes(sent).replace(b"\0", b" ")
+        request = head(server, length) + b"[" + b" " * sent
         with httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as client, ExitStack() as stalled:
             assert post(client, batch(0)).json()["accepted"] == 1000
             with memory_bounded(server, 120 * MIB):
-                connections = [
-                    stalled.enter_context(socket.create_connection((url.host, url.port or 0), timeout=60))
-                    for _ in range(60)
-                ]
+                connections = [stalled.enter_context(connected(server)) for _ in range(60)]
                 for connection in connections:
                     connection.sendall(request)
                 assert post(client, batch(1)).json()["accepted"] == 1000
-                statuses = [answer_to(connection) for connection in connections]
+                statuses = [int(connection.recv(65_536).split()[1]) for connection in connections]
             assert statuses.count(503) > statuses.count(408) > 0
             assert set(statuses) == {503, 408}
             large = b" " * 12 * MIB + json.dumps(batch(2)).encode()
@@ -77,8 +71,3 @@ def test_many_clients_that_stall_in_the_middle_of_a_large_body(tmp_path: Path) -
             assert events_told(client) == 3000
         assert server.stop() == (0, "")
     assert verified(tmp_path) == 3000
-
-
-def answer_to(connection: socket.socket) -> int:
-    """The status of the answer to what was sent."""
-    return int(connection.recv(65_536).split()[1])

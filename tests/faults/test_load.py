@@ -1,19 +1,35 @@
 """More events than the disk takes, a clock that jumps, a stop under load: whatever was acknowledged is there."""
 
 import itertools
+import json
+import selectors
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
-from tests.faults.support import batch, events_told, post, settle, verified
+from tests.faults.support import batch, connected, events_told, head, memory_bounded, post, settle, verified
 from tests.server.process import RunningServer, running
 from tests.server.test_errors import problem
 
 CLIENTS = 6
+CROWD = 200  # requests of 1,000 events at once
+MIB = 2**20
+STUCK_DISK = """
+import time, pathlib
+from usageledger.ledger.duckdb import DuckDBLedger
+append = DuckDBLedger.append
+def stuck(*given):
+    while pathlib.Path({file!r}).exists():
+        time.sleep(0.01)
+    return append(*given)
+DuckDBLedger.append = stuck
+"""
 JUMPING_CLOCK = """
 import time, pathlib
 real = time.time
@@ -48,6 +64,29 @@ def under_load(server: RunningServer, meanwhile: Callable[[], None]) -> tuple[in
         for client in clients:
             client.result()
     return sum(acknowledged), sum(refused)
+
+
+def test_a_disk_that_is_stuck_fills_the_queue_and_no_more(tmp_path: Path) -> None:
+    """Whoever comes when it is full is told so at once; whoever was taken is answered when the disk goes on."""
+    stuck = tmp_path / "stuck"
+    with running(tmp_path / "data", prepare=STUCK_DISK.format(file=str(stuck)), queue_events=5000) as server:
+        bodies = [json.dumps(batch(number)).encode() for number in range(CROWD)]
+        with httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as client:
+            assert post(client, batch(CROWD)).json()["accepted"] == 1000
+        stuck.touch()
+        with memory_bounded(server, 60 * MIB), ExitStack() as held:
+            connections = [held.enter_context(connected(server)) for _ in bodies]
+            for connection, body in zip(connections, bodies, strict=True):
+                connection.sendall(head(server, len(body)) + body)
+            ready = selectors.DefaultSelector()
+            for connection in connections:
+                ready.register(connection, selectors.EVENT_READ)
+            settle(lambda: len(ready.select(0)) == CROWD - 5)
+            stuck.unlink()
+            statuses = Counter(int(connection.recv(65_536).split()[1]) for connection in connections)
+        assert statuses == {200: 5, 503: CROWD - 5}
+        assert server.stop() == (0, "")
+    assert verified(tmp_path / "data") == 6000
 
 
 def test_a_full_queue(tmp_path: Path) -> None:

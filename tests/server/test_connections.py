@@ -4,12 +4,12 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
-from tests.faults.support import resident_bytes
+from tests.faults.support import connected, head, resident_bytes
 from tests.server.process import RunningServer, running
 from tests.server.test_errors import problem
 
@@ -28,13 +28,6 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with running(tmp_path_factory.mktemp("quick"), **QUICK) as server:
         yield server
         assert server.stop()[0] == 0
-
-
-@contextmanager
-def connected(server: RunningServer) -> Iterator[socket.socket]:
-    url = httpx.URL(server.url)
-    with socket.create_connection((url.host, url.port or 0), timeout=PATIENCE_S) as connection:
-        yield connection
 
 
 def rest(connection: socket.socket) -> bytes:
@@ -63,19 +56,14 @@ def answers(server: RunningServer) -> bool:
     return httpx.get(f"{server.url}/healthz", timeout=PATIENCE_S).status_code == 200
 
 
-def post(key: str, length: int, body: bytes) -> bytes:
-    head = f"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n"
-    return head.encode() + body
-
-
 @pytest.mark.parametrize("start", ["head", "body", "second head", "chunk"])
 def test_a_client_that_stalls_is_told_so(quick: RunningServer, start: str) -> None:
     began = time.monotonic()
     with connected(quick) as connection:
         if start == "body":
-            connection.sendall(post(quick.key, 100, b'[{"kind":'))
+            connection.sendall(head(quick, 100) + b'[{"kind":')
         elif start == "chunk":
-            chunked = post(quick.key, 0, b"").replace(b"content-length: 0", b"transfer-encoding: chunked")
+            chunked = head(quick, 0).replace(b"content-length: 0", b"transfer-encoding: chunked")
             connection.sendall(chunked + b"5\r\n[{")
         elif start == "second head":
             connection.sendall(REQUEST)
