@@ -52,6 +52,7 @@ class Ingest:
         self._waiting: deque[Submission] = deque()
         self._arrived = threading.Condition()
         self._queued_events = 0  # waiting or being committed; guarded by _arrived
+        self._wanted = 1  # requests that the writer waits for
         self._closing = False
         self._ended = threading.Event()  # all that was taken is written
         self._dropped = 0  # the time before which there are no events any more, as far as is known
@@ -98,7 +99,8 @@ class Ingest:
                 )
             self._queued_events += len(decoded.events)
             self._waiting.append(submission)
-            self._arrived.notify()
+            if self._enough():
+                self._arrived.notify()
         return await submission.done
 
     # --- the writer ----------------------------------------------------------------------------------------------
@@ -118,10 +120,12 @@ class Ingest:
         another request comes every `commit_wait_ms`.
         """
         with self._arrived:
-            self._arrived.wait_for(lambda: self._waiting or self._closing)
-            while len(self._waiting) < company and not self._closing:
-                if not self._arrived.wait(self._settings.commit_wait_ms / 1000):
-                    break
+            self._wanted = 1
+            self._arrived.wait_for(self._enough)
+            self._wanted, before = company, 0
+            while len(self._waiting) > before and not self._enough():
+                before = len(self._waiting)
+                self._arrived.wait_for(self._enough, self._settings.commit_wait_ms / 1000)
             taken: list[Submission] = []
             events = 0
             while self._waiting:
@@ -130,6 +134,9 @@ class Ingest:
                     break
                 taken.append(self._waiting.popleft())
             return taken
+
+    def _enough(self) -> bool:
+        return len(self._waiting) >= self._wanted or self._closing
 
     def _assemble(self, submissions: list[Submission]) -> Group:
         now = int(self._clock())
