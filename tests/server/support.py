@@ -32,6 +32,8 @@ class Clock:
 class LedgerDouble:
     """Keeps rows in memory. `hold` keeps the next `append` from ending, `let_go` ends it; `failure` makes it raise."""
 
+    writers = 1
+
     def __init__(self) -> None:
         self.commits: list[list[str]] = []
         self.failure: Exception | None = None

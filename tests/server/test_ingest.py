@@ -81,6 +81,20 @@ async def test_requests_that_arrive_during_a_commit_share_the_next_ones(serve, d
     assert len(double.commits) <= 4
 
 
+async def test_as_many_commits_at_once_as_the_ledger_takes(serve, double):
+    double.writers = 2
+    async with serve(double) as server:
+        first = await held(server, double, 1)
+        second = await held(server, double, 2)
+        third = send(server, 3)
+        await queued(server, 3)
+        assert not double.entered.acquire(blocking=False)
+        double.let_go()
+        answers = await asyncio.gather(first, second, third)
+    assert [answer.json()["accepted"] for answer in answers] == [1, 1, 1]
+    assert sorted(double.ids) == ["e1", "e2", "e3"]
+
+
 async def test_a_commit_has_a_size(serve, double):
     async with serve(double, commit_events=10) as server:
         first = await held(server, double, 0)

@@ -60,6 +60,7 @@ class DuckDBLedger(Reader):
 
     dialect = DUCKDB
     has_rollups = True
+    writers = 1
 
     def __init__(self, path: str | Path, *, memory_bytes: int = 1024**3) -> None:
         self._path = Path(path)

@@ -93,14 +93,16 @@ class Facet:
 class Ledger(Protocol):
     """A store of events that counts each of them once.
 
-    `append` belongs to one thread and `compact` to one, which may be another; everything else may be called from any
-    thread at any time.
+    `append` belongs to as many threads as `writers` and `compact` to one, which may be another; everything else may be
+    called from any thread at any time.
 
     Attributes:
         has_rollups: whether sums stay where events are dropped.
+        writers: how many threads may append at once; more than one where a commit is mostly waiting for others.
     """
 
     has_rollups: bool
+    writers: int
 
     def append(self, rows: pa.Table) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Keeps `rows` (`columns.SCHEMA`); an `Outcome` for each, in their order. On disk when it returns.

@@ -117,7 +117,7 @@ class SeenNames:
         self._projects, self._users = registry.seen_ids()
 
     def note(self, projects: set[str], users: set[str]) -> None:
-        """Called by the one writer, before the events are committed."""
+        """Called by one writer at a time, before the events are committed."""
         new_projects, new_users = projects - self._projects, users - self._users
         if new_projects or new_users:
             self._registry.note_seen(new_projects, new_users, now=int(self._clock()))

@@ -1,10 +1,12 @@
 """From decoded events to the disk: one commit for many requests, in stages that overlap.
 
-The event loop decodes bodies and submits them. The writer, a thread and the only one that appends to the ledger, takes
-whatever is waiting, makes one table of it with its rate cards and commits that. A request is answered after the commit
-that holds its events; those that arrive meanwhile share the next one. Upkeep, a thread as well, makes of what was
-committed what queries read. To prepare the next table in yet another thread beside a commit was measured and is
-slower: both are mostly Python, which runs one thread at a time, and the groups become small.
+The event loop decodes bodies and submits them. A writer, which is a thread, takes whatever is waiting, makes one table
+of it with its rate cards and commits that. A request is answered after the commit that holds its events; those that
+arrive meanwhile share the next one. Upkeep, a thread as well, makes of what was committed what queries read.
+
+There is one writer where a commit is this process's own work: to prepare the next table beside it was measured and is
+slower, since both are mostly Python, which runs one thread at a time, and the groups become small. Where a commit is
+waiting for another machine there are several, of which one at a time makes a table.
 """
 
 import asyncio
@@ -56,21 +58,27 @@ class Ingest:
         self._closing = False
         self._ended = threading.Event()  # all that was taken is written
         self._dropped = 0  # the time before which there are no events any more, as far as is known
-        stages = {"writer": self._write_forever, "upkeep": self._keep_up_forever}
-        self._threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in stages.items()]
+        self._assembling = threading.Lock()
+        self._writers = [
+            threading.Thread(target=self._write_forever, name=f"writer {number}", daemon=True)
+            for number in range(ledger.writers)
+        ]
+        self._upkeep = threading.Thread(target=self._keep_up_forever, name="upkeep", daemon=True)
 
     def start(self) -> None:
-        """Starts both threads."""
-        for thread in self._threads:
+        """Starts the threads."""
+        for thread in (*self._writers, self._upkeep):
             thread.start()
 
     def close(self) -> None:
         """Takes nothing more, commits what was taken, and ends."""
         with self._arrived:
             self._closing = True
-            self._arrived.notify()
-        for thread in self._threads:
-            thread.join()
+            self._arrived.notify_all()
+        for writer in self._writers:
+            writer.join()
+        self._ended.set()
+        self._upkeep.join()
 
     @property
     def queued_events(self) -> int:
@@ -103,18 +111,18 @@ class Ingest:
                 self._arrived.notify()
         return await submission.done
 
-    # --- the writer ----------------------------------------------------------------------------------------------
+    # --- writers -------------------------------------------------------------------------------------------------
 
     def _write_forever(self) -> None:
         company = 1
-        while submissions := self._take(company):
-            company = len(submissions)
-            with self._refusing(submissions):
-                self._settle(submissions, self._write(self._assemble(submissions)))
-        self._ended.set()
+        while self._waiting or not self._closing:
+            if submissions := self._take(company):
+                company = len(submissions)
+                with self._refusing(submissions):
+                    self._settle(submissions, self._write(self._assemble(submissions)))
 
     def _take(self, company: int) -> list[Submission]:
-        """The next group: whatever is waiting, up to `commit_events`; empty when nothing more will come.
+        """The next group: whatever is waiting, up to `commit_events`; empty when others took it, or none will come.
 
         A lone request is never held up. Where the last group had company, the next one waits for as much, as long as
         another request comes every `commit_wait_ms`.
@@ -139,12 +147,13 @@ class Ingest:
         return len(self._waiting) >= self._wanted or self._closing
 
     def _assemble(self, submissions: list[Submission]) -> Group:
-        now = int(self._clock())
-        group = assemble(submissions, now + self._settings.max_future_seconds, now)
-        self._note_seen(_names(group.rows, "project_id"), _names(group.rows, "user_id"))
-        if group.rows.num_rows:
-            group.rows = with_cards(group.rows, self._cards(group.rows))
-        return group
+        with self._assembling:
+            now = int(self._clock())
+            group = assemble(submissions, now + self._settings.max_future_seconds, now)
+            self._note_seen(_names(group.rows, "project_id"), _names(group.rows, "user_id"))
+            if group.rows.num_rows:
+                group.rows = with_cards(group.rows, self._cards(group.rows))
+            return group
 
     def _write(self, group: Group) -> list[dict[str, Any]]:
         """The answer to each submission, once its events are on disk."""

@@ -48,7 +48,7 @@ class Offer:
 
 
 class CardGiver:
-    """Gives events their rate cards. For the one writer only."""
+    """Gives events their rate cards. For one thread at a time."""
 
     def __init__(self, rate_cards: RateCards, book: PriceBook) -> None:
         self._rate_cards = rate_cards

@@ -4,8 +4,10 @@ An event is looked for before it is kept, which finds duplicates and conflicts. 
 looked at the same moment or one sent a batch again, lands in the same place and counts once: see docs/scale-out.md.
 """
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ class ClickHouseLedger(Reader):
 
     dialect = CLICKHOUSE
     has_rollups = False
+    writers = 3
 
     def __init__(self, address: Address) -> None:
         """Opens it.
@@ -47,6 +50,8 @@ class ClickHouseLedger(Reader):
             LedgerVersionError: the tables are not those of this version.
         """
         self._address = address
+        self._under_way: list[set[Identity]] = []
+        self._one_ended = threading.Condition()
         self._connection = Connection(address, database=address.database)
         try:
             _check(address, self._connection)
@@ -61,16 +66,31 @@ class ClickHouseLedger(Reader):
         """See `Ledger.append`; after an error, some of `rows` may be kept, and are found when they are sent again."""
         if not rows.num_rows:
             return np.zeros(0, np.uint8)
+        identities = identities_of(rows)
+        with self._alone_with(set(identities)):
+            try:
+                outcomes = duplicates.judge(rows, identities, self._stored(rows))
+                fresh = duplicates.accepted(rows, outcomes)
+                if fresh.num_rows:
+                    self._insert(fresh, LATEST - time.time_ns() // 1000)
+            except LedgerUnavailableError:
+                self._ready = False
+                raise
+            self._ready = True
+            return outcomes
+
+    @contextmanager
+    def _alone_with(self, identities: set[Identity]) -> Generator[None]:
+        """Begins when no other commit of this server has one of them, so that what it finds stored is complete."""
+        with self._one_ended:
+            self._one_ended.wait_for(lambda: all(map(identities.isdisjoint, self._under_way)))
+            self._under_way.append(identities)
         try:
-            outcomes = duplicates.judge(rows, identities_of(rows), self._stored(rows))
-            fresh = duplicates.accepted(rows, outcomes)
-            if fresh.num_rows:
-                self._insert(fresh, LATEST - time.time_ns() // 1000)
-        except LedgerUnavailableError:
-            self._ready = False
-            raise
-        self._ready = True
-        return outcomes
+            yield
+        finally:
+            with self._one_ended:
+                self._under_way.remove(identities)
+                self._one_ended.notify_all()
 
     def _stored(self, rows: pa.Table) -> dict[Identity, duplicates.Payload]:
         """Identity → payload of those among `rows` that the ledger has already."""
