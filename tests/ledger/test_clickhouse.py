@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from tests.engines import ONE_NODE
@@ -17,6 +19,7 @@ from tests.services.processes import free_ports
 
 from usageledger.errors import LedgerError, LedgerUnavailableError, LedgerVersionError, SettingsError
 from usageledger.ledger import migrate_ledger, open_ledger
+from usageledger.ledger.clickhouse import ledger as clickhouse_ledger
 from usageledger.ledger.clickhouse import parse_address, tables
 from usageledger.ledger.clickhouse.client import Connection
 from usageledger.ledger.clickhouse.ledger import LATEST, ClickHouseLedger
@@ -275,20 +278,36 @@ def test_an_engine_that_refuses_is_said_and_recovered_from(ledger: ClickHouseLed
     assert append(ledger, [EVENT]) == ["accepted"]
 
 
-def test_events_without_cards_are_given_them_once(ledger: ClickHouseLedger) -> None:
-    events = [EVENT.but(id=f"e{n}") for n in range(5)]
+def cards_of(rows: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.full(rows.num_rows, 7, np.int64)
+
+
+def test_events_without_cards_are_given_them_once(ledger: ClickHouseLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clickhouse_ledger, "MOST_AT_ONCE", 2)
+    events = [EVENT.but(id=f"e{n}", timestamp=TODAY - n // 5 * DAY) for n in range(10)]
     append(ledger, events)
+    for given in (10, 0):
+        assert ledger.give_cards(cards_of) == given
+        assert (ledger.count(), images(ledger)) == (10, [15])
+        assert {use.rate_id for use in ledger.cards_used()} == {7}
+    assert append(ledger, events) == ["duplicate"] * 10
 
-    def cards(rows: object) -> object:
-        import numpy as np
 
-        return np.full(rows.num_rows, 7, np.int64)  # type: ignore[attr-defined]  # a table
+def test_servers_that_start_at_once_give_the_same_cards(ledger: ClickHouseLedger, tmp_path: Path) -> None:
+    append(ledger, [EVENT.but(id=f"e{n}") for n in range(50)])
+    with ThreadPoolExecutor(2) as pool, closing(open_ledger(ONE_NODE.url(tmp_path))) as other:
+        assert sum(pool.map(lambda each: each.give_cards(cards_of), [ledger, other])) >= 50
+    assert (ledger.count(), images(ledger), ledger.doubled(9)) == (50, [150], [])
+    assert sum(use.events for use in ledger.cards_used() if use.rate_id == 7) == 50
 
-    assert ledger.give_cards(cards) == 5  # type: ignore[arg-type]  # the same
-    assert ledger.give_cards(cards) == 0  # type: ignore[arg-type]  # the same
-    assert (ledger.count(), images(ledger)) == (5, [15])
-    assert [use.rate_id for use in ledger.cards_used()] == [7]
-    assert append(ledger, events) == ["duplicate"] * 5
+
+def test_that_all_events_have_cards_is_known_without_reading_them(ledger: ClickHouseLedger) -> None:
+    append(ledger, [EVENT])
+    ledger.give_cards(cards_of)
+    ledger._connection.command("OPTIMIZE TABLE events FINAL")
+    plan = ledger._read("EXPLAIN indexes = 1 SELECT ts FROM events WHERE rate_id = 0")["explain"].tolist()
+    (index,) = [number for number, line in enumerate(plan) if "Name: cards" in line]
+    assert next(line for line in plan[index:] if "Granules:" in line).strip().startswith("Granules: 0/")
 
 
 def test_what_is_read_is_closed_with_the_ledger(tmp_path: Path) -> None:

@@ -27,8 +27,10 @@ CONNECTIONS = 32
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 700
 _TYPES = {bool: "Bool", int: "Int64", str: "String"}  # bool comes first, since it is an int
 
-# An answer that is cut off must not pass for a whole one, nor one that lacks a shard.
+# An answer that is cut off must not pass for a whole one, nor one that lacks a shard, nor a row for the one that counts
+# because that was skipped.
 READ_SETTINGS = {
+    "use_skip_indexes_if_final": 0,
     "wait_end_of_query": 1,
     "skip_unavailable_shards": 0,
     "fallback_to_stale_replicas_for_distributed_queries": 0,

@@ -23,7 +23,7 @@ from usageledger.ledger.clickhouse.client import Connection, no_tables, to_colum
 from usageledger.ledger.dialect import CLICKHOUSE
 from usageledger.ledger.journal import Identity, identities_of
 from usageledger.ledger.reading import Columns, Reader, Statement
-from usageledger.ledger.schema import EVENT_COLUMNS
+from usageledger.ledger.schema import DAY_SECONDS, EVENT_COLUMNS
 from usageledger.ledger.sql import Coverage
 
 LATEST = 2**63  # microseconds since 1970, beyond every arrival
@@ -33,6 +33,7 @@ MOST_AT_ONCE = 100_000  # events read to be given cards
 _EVENT = ", ".join(EVENT_COLUMNS)
 
 Outcomes = np.ndarray[Any, np.dtype[np.uint8]]
+CardsOf = Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]
 
 
 class ClickHouseLedger(Reader):
@@ -115,12 +116,18 @@ class ClickHouseLedger(Reader):
             self._ready = True
         return False
 
-    def give_cards(self, cards: Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]) -> int:
+    def give_cards(self, cards: CardsOf) -> int:
         """See `Ledger.give_cards`: the event with its card takes precedence over the one without."""
+        # Rows that lost to one with a card are among these until they are merged; their days are looked at in vain.
+        without = self._read(f"SELECT DISTINCT ts - ts % {DAY_SECONDS} AS day FROM events WHERE rate_id = {NO_CARD}")
+        return sum(self._give_cards(day, cards) for day in sorted(without["day"].tolist()))
+
+    def _give_cards(self, day: int, cards: CardsOf) -> int:
         given = 0
         while True:
             rows = self._connection.read(
-                f"SELECT {_EVENT}, {tables.PRECEDENCE} FROM events FINAL WHERE rate_id = {NO_CARD} LIMIT {MOST_AT_ONCE}"
+                f"SELECT {_EVENT}, {tables.PRECEDENCE} FROM events FINAL "
+                f"WHERE ts >= {day} AND ts < {day + DAY_SECONDS} AND rate_id = {NO_CARD} LIMIT {MOST_AT_ONCE}"
             )
             if not rows.num_rows:
                 return given

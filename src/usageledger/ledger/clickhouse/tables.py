@@ -17,6 +17,8 @@ LOCAL, EVERYWHERE = "events_local", "events"
 # Values of these are many; all other texts are kept by their number in a dictionary.
 _MANY = {"user_id", "api_key_id", "vector_store_id"}
 _TIMES = "CODEC(Delta(8), ZSTD(1))"
+# Whether there are events without a card is known without reading them.
+_INDEX = "INDEX cards rate_id TYPE minmax"
 _SETTINGS = "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1"
 
 
@@ -49,7 +51,7 @@ def create(address: Address) -> list[str]:
         path = f"'/clickhouse/tables/{{shard}}/{address.database}/{LOCAL}', '{{replica}}'"
         engine = f"ReplicatedReplacingMergeTree({path}, {PRECEDENCE})"
     rows = (
-        f"CREATE TABLE IF NOT EXISTS {database}.{names(address)[0]}{on} ({listed}) ENGINE = {engine} "
+        f"CREATE TABLE IF NOT EXISTS {database}.{names(address)[0]}{on} ({listed}, {_INDEX}) ENGINE = {engine} "
         f"PARTITION BY intDiv(ts, {DAY_SECONDS}) ORDER BY (ts, event_id) SETTINGS {_SETTINGS}"
     )
     statements = [f"CREATE DATABASE IF NOT EXISTS {database}{on}", rows]
