@@ -6,8 +6,6 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NODE_TESTS := tests/contract/node
 SERVERS := tests/services/.installed
 CLICKHOUSE := tests/services/clickhouse/node_modules/.installed
-# The packaged ClickHouse ends by itself now and then when a peer resets a connection, so this has a target of its own.
-FAULTS := tests/cluster/test_faults.py
 FUZZ_SECONDS ?= 60
 KILLS ?= 100
 
@@ -20,7 +18,7 @@ run: $(VENV)/.run  ## start the server on the embedded ledger; prints its addres
 	@$(BIN)/usageledger serve
 
 test: check $(NODE_TESTS)/node_modules/.installed $(SERVERS) $(CLICKHOUSE) $(VENV)/.chromium  ## the whole suite: style, types, tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal --deselect $(FAULTS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-engines: $(VENV)/.dev $(SERVERS) $(CLICKHOUSE)  ## every test of the ledger on every engine, those included that take long on ClickHouse
 	$(BIN)/python -m pytest -n 2 --dist worksteal --whole tests/ledger tests/property/test_engines.py
@@ -42,7 +40,6 @@ crash: $(VENV)/.dev  ## kill a working server KILLS times (100), then compare it
 	$(BIN)/python -m tests.crash --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 crash-cluster: $(VENV)/.dev $(SERVERS) $(CLICKHOUSE)  ## kill servers and shards of a cluster under load, 36 faults, then compare event by event
-	$(BIN)/python -m pytest $(FAULTS)
 	$(BIN)/python -m tests.cluster --faults 36
 
 bench-clickhouse: $(VENV)/.dev $(CLICKHOUSE)  ## measure the server on ClickHouse, beside what ClickHouse alone does

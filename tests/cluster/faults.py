@@ -8,8 +8,8 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import httpx
 from tests.cluster.pair import Pair, pair
 from tests.crash.events import event, stored
 from tests.services.clickhouse import CLUSTER, Node, cluster
+from tests.services.nginx import sheltering
 from tests.services.proxy import Proxy, proxy
 
 from usageledger.ledger import migrate_ledger, open_ledger
@@ -94,18 +95,20 @@ def run(folder: Path, faults: int, seed: int) -> Result:
     """Starts everything, sends under so many faults, and compares."""
     rng, done = random.Random(seed), Counter[str]()
     with ExitStack() as stack:
-        nodes = stack.enter_context(cluster(folder / "clickhouse"))
-        urls = [f"clickhouse://{node.address}/{DATABASE}?cluster={CLUSTER}&replicated=false" for node in nodes]
+        # Shards, too, hear each other through something that stays: see `sheltering`.
+        nodes = stack.enter_context(
+            cluster(folder / "clickhouse", between=lambda port: stack.enter_context(proxy(port)).port)
+        )
+        urls = [_url(node.http) for node in nodes]
         for url in urls:
             migrate_ledger(url)
-        line = stack.enter_context(proxy(nodes[0].http))
-        through = urls[0].replace(nodes[0].address, f"127.0.0.1:{line.port}")
-        system = stack.enter_context(pair(folder / "pair", (through, urls[1])))
+        shelters = [stack.enter_context(sheltering(folder / f"shelter-{node.http}", node.http)) for node in nodes]
+        line = stack.enter_context(proxy(shelters[0]))
+        system = stack.enter_context(pair(folder / "pair", (_url(line.port), _url(shelters[1]))))
         clients = [Client(number, system, twice=number == 0) for number in range(CLIENTS)]
         threads = [threading.Thread(target=client.run) for client in clients]
         for thread in threads:
             thread.start()
-        stack.enter_context(_supervised(nodes))
         try:
             ways = _ways(system, nodes, line)
             for number in range(faults):
@@ -124,23 +127,8 @@ def run(folder: Path, faults: int, seed: int) -> Result:
         return _compare(urls[0], clients, done)
 
 
-@contextmanager
-def _supervised(nodes: list[Node]) -> Generator[None]:
-    """Starts again whatever ended by itself."""
-    over = threading.Event()
-
-    def look() -> None:
-        while not over.wait(0.2):
-            for node in nodes:
-                node.start_if_it_ended()
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+def _url(port: int) -> str:
+    return f"clickhouse://127.0.0.1:{port}/{DATABASE}?cluster={CLUSTER}&replicated=false"
 
 
 def _ways(system: Pair, nodes: list[Node], line: Proxy) -> dict[str, Callable[[random.Random], None]]:

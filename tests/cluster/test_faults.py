@@ -1,4 +1,4 @@
-"""A few faults of each kind; `make crash-cluster` runs it, and the long form."""
+"""A few faults of each kind; `make crash-cluster` runs the long form."""
 
 from pathlib import Path
 

@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.services.nginx import sheltering
 from tests.services.processes import answers, end_with_parent, free_ports, wait_until
 
 HERE = Path(__file__).parent
@@ -41,7 +41,6 @@ class Node:
     native: int
     http: int
     process: "subprocess.Popen[str] | None" = field(default=None, repr=False)
-    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property
     def address(self) -> str:
@@ -64,27 +63,26 @@ class Node:
 
     def kill(self) -> None:
         """As a loss of power would, but for what the kernel still writes."""
-        with self.lock:
-            if self.process is not None:
-                self.process.kill()
-                self.process.wait()
-                self.process = None
-
-    def start_if_it_ended(self) -> None:
-        """As whatever supervises a server does: the library ends as a whole where a connection is reset too early."""
-        with self.lock:
-            if self.process is not None and self.process.poll() is not None:
-                self.start()
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
 
 
 @contextmanager
-def cluster(folder: Path, shards: int = 2) -> Generator[list[Node]]:
-    """Running servers that are the shards of one cluster; killed at the end."""
+def cluster(folder: Path, shards: int = 2, between: Callable[[int], int] = int) -> Generator[list[Node]]:
+    """Running servers that are the shards of one cluster; killed at the end.
+
+    Args:
+        between: the native port of a server → the port where the others speak to it.
+    """
     ports = free_ports(3 * shards)
     nodes = [Node(folder / f"node-{n}", ports[3 * n], ports[3 * n + 1]) for n in range(shards)]
-    listed = "".join(SHARD.format(native=node.native) for node in nodes)
+    others = {node.native: between(node.native) for node in nodes}
     with ExitStack() as stack:
         for number, node in enumerate(nodes):
+            reached = (others | {node.native: node.native}).values()
+            listed = "".join(SHARD.format(native=port) for port in reached)
             (node.folder / "data").mkdir(parents=True)
             config = CONFIG.format(
                 interserver=ports[3 * number + 2], memory=MEMORY_BYTES, cluster=CLUSTER, shards=listed, number=number
@@ -99,6 +97,7 @@ def cluster(folder: Path, shards: int = 2) -> Generator[list[Node]]:
 
 @contextmanager
 def start(folder: Path) -> Generator[dict[str, Any]]:
-    """The two that a test run shares."""
-    with cluster(folder) as nodes:
-        yield {"addresses": [node.address for node in nodes]}
+    """The two that a test run shares: whatever a test does to a connection, they go on."""
+    with cluster(folder) as nodes, ExitStack() as stack:
+        ports = [stack.enter_context(sheltering(folder / f"shelter-{node.http}", node.http)) for node in nodes]
+        yield {"addresses": [f"127.0.0.1:{port}" for port in ports]}

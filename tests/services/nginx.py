@@ -26,7 +26,7 @@ http {{
   client_max_body_size 16m;
   upstream servers {{ {servers} keepalive 16; }}
   server {{
-    listen 127.0.0.1:{port}{tls};
+    listen 127.0.0.1:{port}{options};
     location / {{
       proxy_pass http://servers;
       proxy_http_version 1.1;
@@ -51,7 +51,7 @@ def program() -> str:
 def balancing(folder: Path, ports: Sequence[int]) -> Generator[str]:
     """Its address; a request that one server cannot answer goes to the next, events too, since they count once."""
     (port,) = free_ports(1)
-    with _serving(folder, ports, port, "") as process:
+    with _serving(folder, ports, port) as process:
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), process)
         yield f"http://127.0.0.1:{port}"
 
@@ -66,11 +66,23 @@ def encrypting(folder: Path, to: int, cert: Path, key: Path) -> Generator[int]:
 
 
 @contextmanager
-def _serving(folder: Path, ports: Sequence[int], port: int, tls: str) -> "Generator[subprocess.Popen[str]]":
+def sheltering(folder: Path, to: int) -> Generator[int]:
+    """The port where a server hears of whole requests alone, and says its whole answer, whoever is gone meanwhile.
+
+    clickhouse-local needs it: unlike ClickHouse's server it ends where a peer is gone in the middle of what it says.
+    """
+    (port,) = free_ports(1)
+    with _serving(folder, [to], port, "; proxy_ignore_client_abort on") as process:
+        wait_until(lambda: listens(port), process)
+        yield port
+
+
+@contextmanager
+def _serving(folder: Path, ports: Sequence[int], port: int, options: str = "") -> "Generator[subprocess.Popen[str]]":
     folder.mkdir(parents=True)
     user = "user root;" if os.geteuid() == 0 else ""  # else its workers may not write to the folder
     servers = " ".join(f"server 127.0.0.1:{each} max_fails=1 fail_timeout=1s;" for each in ports)
-    text = CONFIG.format(user=user, folder=folder, servers=servers, port=port, tls=tls)
+    text = CONFIG.format(user=user, folder=folder, servers=servers, port=port, options=options)
     (folder / "nginx.conf").write_text(text)
     command = [program(), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
     with subprocess.Popen(
