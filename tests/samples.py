@@ -125,7 +125,7 @@ def ask(kind: str, start: int, end: int, width: str = "1d", **parameters: Any) -
 
 def pieces(query: Query, aggregate: Aggregate, next_page: str | None = None) -> Iterator[bytes]:
     """A page as it is sent."""
-    return render(query, (results_json(query, aggregate, bucket)[1] for bucket in query.buckets), next_page)
+    return render(query, (results for _, results in results_json(query, aggregate)), next_page)
 
 
 def page(ledger: Ledger, query: Query) -> dict[str, Any]:

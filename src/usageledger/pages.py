@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any, TypeVar
 
 import msgspec
@@ -54,18 +54,21 @@ def _result_struct(meter: Meter) -> type[msgspec.Struct]:
 RESULTS: dict[str, type[msgspec.Struct]] = {meter.kind: _result_struct(meter) for meter in METERS}
 
 
-def results_json(query: Query, aggregate: Aggregate, bucket: Bucket) -> tuple[int, bytes]:
-    """How many results one bucket has, and its `results` as a JSON array."""
-    start = query.whole_start(bucket)
-    low, high = bisect_left(aggregate.starts, start), bisect_right(aggregate.starts, start)
-    struct = RESULTS[query.meter.kind]
-    columns = [aggregate.columns.get(name) for name in struct.__struct_fields__[1:]]
-    rows = (repeat(None, high - low) if column is None else column[low:high] for column in columns)
-    return high - low, msgspec.json.encode(list(map(struct, repeat(query.meter.object, high - low), *rows)))
+def results_json(query: Query, aggregate: Aggregate) -> Iterator[tuple[int, bytes]]:
+    """For each bucket of a page, how many results it has, and its `results` as a JSON array."""
+    struct, starts, done = RESULTS[query.meter.kind], aggregate.starts, 0
+    columns = (aggregate.columns.get(name, repeat(None)) for name in struct.__struct_fields__[1:])
+    rows = map(struct, repeat(query.meter.object), *columns)
+    for bucket in query.buckets:
+        start = query.whole_start(bucket)
+        low = bisect_left(starts, start, done)
+        high = bisect_right(starts, start, low)
+        yield high - low, msgspec.json.encode(list(islice(rows, low - done, high - done)))
+        done = high
 
 
 def cost_results_json(query: Query, aggregate: Aggregate, bucket: Bucket) -> tuple[int, bytes]:
-    """As `results_json`, of costs: amounts with all their digits, a quantity where the line item is grouped by."""
+    """The same of one bucket of costs: amounts with all their digits, a quantity where the line item is grouped by."""
     start = query.whole_start(bucket)
     rows = range(bisect_left(aggregate.starts, start), bisect_right(aggregate.starts, start))
     columns = aggregate.columns

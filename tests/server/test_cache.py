@@ -68,7 +68,7 @@ def asker(cache: BucketCache) -> Callable[[Query], list[tuple[int, bytes]]]:
 
     def ask_ledger(query: Query) -> list[tuple[int, bytes]]:
         aggregate = cache._ledger.aggregate(query, max_seconds=60, max_results=cache._settings.max_results)
-        return [results_json(query, aggregate, bucket) for bucket in query.buckets]
+        return list(results_json(query, aggregate))
 
     return ask_ledger
 

@@ -81,7 +81,7 @@ def usage(meter: Meter, services: Services) -> Handler:
 def _ask(services: Services, query: Query) -> Iterator[tuple[int, bytes]]:
     limits = services.settings
     aggregate = services.ledger.aggregate(query, max_seconds=limits.max_query_seconds, max_results=limits.max_results)
-    return (results_json(query, aggregate, bucket) for bucket in query.buckets)
+    return results_json(query, aggregate)
 
 
 def paged(body: Body, headers: Mapping[str, str] | None = None) -> Response:
