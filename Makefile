@@ -9,7 +9,7 @@ CLICKHOUSE := tests/services/clickhouse/node_modules/.installed
 FUZZ_SECONDS ?= 60
 KILLS ?= 100
 
-.PHONY: help run test test-engines check docs crash crash-cluster fuzz bench bench-clickhouse lock format clean
+.PHONY: help run test test-engines check docs crash crash-cluster fuzz bench bench-clickhouse bench-sweep lock format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -47,6 +47,9 @@ bench-clickhouse: $(VENV)/.dev $(CLICKHOUSE)  ## measure the server on ClickHous
 
 bench: $(VENV)/.dev  ## measure ingestion and queries; prints a table, writes bench/results.json
 	$(BIN)/python -m bench
+
+bench-sweep: $(VENV)/.dev  ## grow one ledger from 1 to 100 million events (SIZES=) and measure each; writes bench/results-sweep.json and a plot
+	$(BIN)/python -m bench.sweep $(if $(SIZES),--sizes $(SIZES))
 
 lock: $(VENV)/.dev  ## resolve the dependencies anew into the lock files
 	$(PIP) install uv

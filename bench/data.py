@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from usageledger.columns import SCHEMA
-from usageledger.meters import DIMENSIONS, METER_BY_KIND
+from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND, METERS
+
+Array = np.ndarray[Any, Any]
 
 PROJECTS, USERS, KEYS = 50, 2_000, 5_000
 # Known to the price book, so that most of the usage is priced.
@@ -37,6 +39,23 @@ KINDS = {
 }
 
 
+# The values that a number stands for, by dimension; and by column, whether each kind has it.
+NAMES = {
+    "kind": pa.array(KINDS),
+    "project_id": pa.array([f"proj_{number:04d}" for number in range(PROJECTS)]),
+    "user_id": pa.array([f"user_{number:06d}" for number in range(USERS)]),
+    "api_key_id": pa.array([f"key_{number:06d}" for number in range(KEYS)]),
+    "model": pa.array(MODELS),
+    "service_tier": pa.array(["default", "flex", "priority"]),
+    "vector_store_id": pa.array([f"vs_{number:04d}" for number in range(500)]),
+    "size": pa.array(["1024x1024"]),
+}
+HAS = {
+    name: np.array([name in (*METER_BY_KIND[k].columns, *(d.name for d in METER_BY_KIND[k].dimensions)) for k in KINDS])
+    for name in (*MEASURE_COLUMNS, *DIMENSIONS)
+}
+
+
 class Generator:
     """Makes tables of stored events, in order of time."""
 
@@ -46,41 +65,44 @@ class Generator:
         self._key_project = self._zipf(PROJECTS, KEYS)
         self._made = 0
 
-    def _zipf(self, size: int, count: int) -> np.ndarray[Any, Any]:
+    def _zipf(self, size: int, count: int) -> Array:
         weights = 1 / np.arange(1, size + 1)
         return self._random.choice(size, count, p=weights / weights.sum())
 
-    def table(self, timestamps: np.ndarray[Any, Any]) -> pa.Table:
+    def table(self, timestamps: Array) -> pa.Table:
         """One event at each of `timestamps` (Unix seconds)."""
         count = len(timestamps)
-        kind = self._random.choice(list(KINDS), count, p=list(KINDS.values()))
+        kind = self._random.choice(len(KINDS), count, p=list(KINDS.values()))
         keys = self._zipf(KEYS, count)
-        dimensions = {
-            "project_id": _names("proj_{:04d}", self._key_project[keys]),
-            "user_id": _names("user_{:06d}", self._key_user[keys]),
-            "api_key_id": _names("key_{:06d}", keys),
-            "model": np.array(MODELS, object)[self._zipf(len(MODELS), count)],
-            "batch": self._random.random(count) < 0.1,
-            "service_tier": self._random.choice(["default", "flex", "priority"], count, p=[0.9, 0.05, 0.05]),
-            "vector_store_id": _names("vs_{:04d}", self._zipf(500, count)),
-            "size": np.full(count, "1024x1024"),
+        numbers = {
+            "project_id": self._key_project[keys],
+            "user_id": self._key_user[keys],
+            "api_key_id": keys,
+            "model": self._zipf(len(MODELS), count),
+            "service_tier": self._random.choice(3, count, p=[0.9, 0.05, 0.05]),
+            "vector_store_id": self._zipf(500, count),
+            "size": np.zeros(count, np.int64),
         }
-        columns = {
-            name: values if name not in DIMENSIONS else _only(values, kind, name) for name, values in dimensions.items()
+        columns: dict[str, Any] = {
+            name: NAMES[name].take(pa.array(values, mask=~HAS[name][kind])) for name, values in numbers.items()
         }
         ids = [f"evt_{number:012x}" for number in range(self._made, self._made + count)]
         self._made += count
-        columns |= {"event_id": ids, "ts": timestamps, "kind": kind, "provider": ["openai"] * count}
+        columns |= {"event_id": ids, "ts": timestamps, "kind": NAMES["kind"].take(pa.array(kind))}
+        columns |= {
+            "provider": ["openai"] * count,
+            "rate_id": np.zeros(count, np.int64),
+            "batch": pa.array(self._random.random(count) < 0.1, mask=~HAS["batch"][kind]),
+        }
         multimodal, writes_cache = self._random.random(count) < 0.05, self._random.random(count) < 0.1
-        for name in SCHEMA.names:
-            if name not in columns and SCHEMA.field(name).type == pa.int64():
-                used = np.isin(kind, [k for k in KINDS if name in METER_BY_KIND[k].columns])
-                largest = 1 if name.startswith("num_") else 2_000
-                if "audio_" in name or "image_" in name:
-                    used &= multimodal
-                elif "cache_write" in name:
-                    used &= writes_cache
-                columns[name] = self._random.integers(1, largest + 1, count) * used
+        for name in MEASURE_COLUMNS:
+            used = HAS[name][kind]
+            largest = 1 if name.startswith("num_") else 2_000
+            if "audio_" in name or "image_" in name:
+                used &= multimodal
+            elif "cache_write" in name:
+                used &= writes_cache
+            columns[name] = self._random.integers(1, largest + 1, count) * used
         return pa.Table.from_arrays(
             [pa.array(columns[f.name], f.type) if f.name in columns else pa.nulls(count, f.type) for f in SCHEMA],
             schema=SCHEMA,
@@ -91,6 +113,25 @@ class Generator:
         for first in range(0, events, rows):
             numbers = np.arange(first, min(first + rows, events))
             yield self.table(start + numbers * (end - start) // events)
+
+
+def wire_table(table: pa.Table) -> pa.Table:
+    """The events of a table as a client would send them in columns: as `wire_events`, row by row."""
+    kinds = table["kind"].to_numpy()
+    names = dict.fromkeys(measure.name for meter in METERS for measure in meter.measures)
+    counts = {name: np.zeros(len(kinds), np.int64) for name in names if name != "num_model_requests"}
+    stored = {name: table[name].to_numpy() for name in MEASURE_COLUMNS}
+    for meter in METERS:
+        at = np.nonzero(kinds == meter.kind)[0]
+        for measure in meter.measures:
+            if measure.name in counts:
+                counts[measure.name][at] = sum(stored[column][at] for column in measure.columns)
+    columns: dict[str, Any] = {"id": table["event_id"], "kind": table["kind"], "timestamp": table["ts"]}
+    columns |= {name: table[name] for name in DIMENSIONS}
+    for name, values in counts.items():
+        needed = np.isin(kinds, [m.kind for m in METERS if any(x.name == name and x.required for x in m.measures)])
+        columns[name] = pa.array(values, mask=(values == 0) & ~needed)
+    return pa.table(columns)
 
 
 def wire_events(table: pa.Table) -> list[dict[str, Any]]:
@@ -104,14 +145,3 @@ def _wire(row: dict[str, Any]) -> dict[str, Any]:
     measures = {m.name: sum(row[c] for c in m.columns) for m in meter.measures if m.name != "num_model_requests"}
     measures = {name: value for name, value in measures.items() if value or name in ("input_tokens", "output_tokens")}
     return {"id": row["event_id"], "kind": row["kind"], "timestamp": row["ts"], **dimensions, **measures}
-
-
-def _names(pattern: str, numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    names = np.array([pattern.format(number) for number in range(int(numbers.max()) + 1)], dtype=object)
-    return names[numbers]
-
-
-def _only(values: np.ndarray[Any, Any], kind: np.ndarray[Any, Any], dimension: str) -> pa.Array:
-    """`values` where the kind has the dimension, else none."""
-    has = [k for k in KINDS if dimension in {d.name for d in METER_BY_KIND[k].dimensions}]
-    return pa.array(values, SCHEMA.field(dimension).type, mask=~np.isin(kind, has))

@@ -11,12 +11,14 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from bench.data import Generator, wire_events
+from bench.data import Generator, wire_events, wire_table
 from bench.load import Connection, request_bytes, run
 from bench.measure import KEY, figure, p, served
 from usageledger.ledger.schema import create_tables
+from usageledger.tables import ARROW_TYPES
 
 CONNECTIONS, MANY_CONNECTIONS = 8, 64
+ARROW_EVENTS = 10_000  # in a batch, the most that a server takes by default
 
 
 def ingestion(seconds: float) -> Iterator[dict[str, Any]]:
@@ -50,6 +52,33 @@ def ingestion(seconds: float) -> Iterator[dict[str, Any]]:
             yield figure(name, len(latencies) / took, "events/s", target, floor)
             yield figure("  p99 of an event", p(latencies, 99), "ms")
         yield figure("one event alone, p99", p(_alone(server.port, alone), 99), "ms", 15)
+    yield from _by_arrow(seconds)
+
+
+def _by_arrow(seconds: float) -> Iterator[dict[str, Any]]:
+    """Events/s by Arrow IPC, in batches as small as those of JSON and in those that such clients send."""
+    generator = Generator(seed=4)
+    for size in (1_000, ARROW_EVENTS):
+        count = int(150_000 * seconds / size)
+        ages = (60 + (count - number) * size / 60_000 for number in range(count))
+        batches = [generator.table(recent(size, age)) for age in ages]
+        floor = _floor(batches[: max(10, 200_000 // size)])
+        sent = [arrow_request(batch) for batch in batches]
+        del batches
+        with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as server:
+            run(server.port, sent[: count // 20], CONNECTIONS)
+            took, latencies = run(server.port, sent[count // 20 :], CONNECTIONS)
+        rate = size * len(latencies) / took
+        yield figure(f"events/s, Arrow IPC batches of {size:,}", rate, "events/s", 300_000, floor)
+        yield figure("  p99 of a batch", p(latencies, 99), "ms")
+
+
+def arrow_request(batch: pa.Table) -> bytes:
+    """A request that sends the events of a batch as an Arrow IPC stream."""
+    stream, events = pa.BufferOutputStream(), wire_table(batch)
+    with pa.ipc.new_stream(stream, events.schema) as writer:
+        writer.write_table(events)
+    return request_bytes("/v1/events", KEY, stream.getvalue().to_pybytes(), media_type=ARROW_TYPES[0])
 
 
 def _alone(port: int, requests: Sequence[bytes]) -> list[float]:

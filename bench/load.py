@@ -9,13 +9,17 @@ from itertools import islice
 from typing import Self
 
 
-def request_bytes(path: str, key: str, body: bytes | None = None) -> bytes:
-    """One HTTP/1.1 request: a POST of JSON where there is a body, else a GET."""
+def request_bytes(
+    path: str, key: str, body: bytes | None = None, *, media_type: str = "application/json", encoding: str = "identity"
+) -> bytes:
+    """One HTTP/1.1 request: a POST where there is a body, else a GET; `encoding` is what is accepted."""
     method = "GET" if body is None else "POST"
-    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\nAccept-Encoding: {encoding}\r\n"
+    )
     if body is None:
         return f"{head}\r\n".encode()
-    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    return f"{head}Content-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def run(port: int, requests: Sequence[bytes], connections: int) -> tuple[float, list[float]]:

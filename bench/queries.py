@@ -26,8 +26,11 @@ from usageledger.registry import open_registry
 from usageledger.server.pricing import CardGiver
 
 DAYS = 31
+ENCODINGS = ("zstd", "identity")
 ARRIVING = 20_000  # events/s
-WARM_UP, TIMES = 5, 50
+SENDERS = 4
+WARM_UP, TIMES, TIMES_ANEW = 5, 50, 10
+SECONDS_UNDER_LOAD = 10
 END = int(time.time()) // 3600 * 3600
 START = END // DAY * DAY - (DAYS - 1) * DAY
 USAGE, COSTS = "/v1/organization/usage/completions", "/v1/organization/costs"
@@ -82,27 +85,33 @@ def queries(events: int) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         _fill(data, events)
-        floors = _floors(data)
-        size = sum(file.stat().st_size for file in data.glob("ledger.duckdb*"))
-        with served(data) as server:
-            for question in QUESTIONS:
-                yield from _latencies(server, question, floors.get(question.name))
-            yield from dashboard(server.port, START, START + DAYS * DAY)
-            with arriving(server):
-                for question in QUESTIONS[:1]:
-                    target = 40
-                    latencies, _ = _ask(server.port, question.address)
-                    yield figure(f"{question.name}, {ARRIVING:,} events/s arriving, p50", p(latencies, 50), "ms")
-                    yield figure("  p99", p(latencies, 99), "ms", target)
-            yield figure("resident memory while serving", server.resident_bytes / 2**20, "MiB", 1024)
-        yield figure("start to ready", server.start_seconds, "s", 1.5)
-        yield figure("clean stop", server.stop_seconds, "s", 5)
-        with served(data, cache_bytes=0) as server:
-            for question in QUESTIONS:
-                latencies, _ = _ask(server.port, question.address)
-                yield figure(f"{question.name}, nothing remembered, p50", p(latencies, 50), "ms")
-                yield figure("  p99", p(latencies, 99), "ms")
-        yield figure("disk", size / events, "bytes/event", 60)
+        yield from measured(data, events)
+
+
+def measured(data: Path, events: int) -> Iterator[dict[str, Any]]:
+    """Every figure of a ledger: pages by zstd and plain, while events arrive, and when nothing is remembered."""
+    floors = _floors(data)
+    size = size_of(data)
+    with served(data) as server:
+        for question in QUESTIONS:
+            for encoding in ENCODINGS:
+                yield from _latencies(server, question, encoding, floors.get(question.name))
+        yield from dashboard(server.port, START, START + DAYS * DAY)
+        yield figure("resident memory while serving", server.resident_bytes / 2**20, "MiB", 1024)
+        yield from _while_events_arrive(server, QUESTIONS[0])
+        yield figure("  resident memory then", server.resident_bytes / 2**20, "MiB", 1024)
+    yield figure("start to ready", server.start_seconds, "s", 1.5)
+    yield figure("clean stop", server.stop_seconds, "s", 5)
+    with served(data, cache_bytes=0) as server:
+        for question in QUESTIONS:
+            _, latencies, _ = ask(server.port, question.address, times=TIMES_ANEW)
+            yield figure(f"{question.name}, nothing remembered, p50", p(latencies, 50), "ms")
+    yield figure("disk", size / events, "bytes/event", 60)
+
+
+def size_of(data: Path) -> int:
+    """Bytes of the ledger's files."""
+    return sum(file.stat().st_size for file in data.glob("ledger.duckdb*"))
 
 
 def _fill(data: Path, events: int) -> None:
@@ -119,53 +128,90 @@ def _fill(data: Path, events: int) -> None:
     print(f"{events:,} events written in {time.perf_counter() - began:.0f} s", file=sys.stderr)
 
 
-def _latencies(server: Served, question: Question, floor: float | None) -> Iterator[dict[str, Any]]:
-    latencies, length = _ask(server.port, question.address)
-    yield figure(f"{question.name}, p50", p(latencies, 50), "ms", question.p50, floor)
-    yield figure(f"  p99, page of {length / 1e6:.1f} MB", p(latencies, 99), "ms", question.p99)
+def _latencies(server: Served, question: Question, encoding: str, floor: float | None) -> Iterator[dict[str, Any]]:
+    _, latencies, sent = ask(server.port, question.address, encoding)
+    yield figure(f"{question.name}, {encoding}, p50", p(latencies, 50), "ms", question.p50, floor)
+    yield figure(f"  p99, {sent / 1e6:.2f} MB sent", p(latencies, 99), "ms", question.p99)
 
 
-def _ask(port: int, address: str) -> tuple[list[float], int]:
-    request = request_bytes(address, KEY)
+def ask(
+    port: int, address: str, encoding: str = "zstd", *, times: int = TIMES, seconds: float = 0
+) -> tuple[float, list[float], int]:
+    """Seconds from a request to the last byte of its answer: the first one and those that follow; and its bytes.
+
+    These are `times`, and as many more as there are in `seconds`; a few between, which fill caches, are left out.
+    """
+    request = request_bytes(address, KEY, encoding=encoding)
     latencies: list[float] = []
-    length = 0
+    body = b""
     with Connection(port) as connection:
-        for number in range(WARM_UP + TIMES):
+        started = time.perf_counter()
+        while len(latencies) < WARM_UP + times or time.perf_counter() - started < seconds:
             began = time.perf_counter()
             status, body = connection.send(request)
+            latencies.append(time.perf_counter() - began)
             if status != 200:
                 raise RuntimeError(body[:500])
-            if number >= WARM_UP:  # the first ones fill caches
-                latencies.append(time.perf_counter() - began)
-            length = len(body)
-    return latencies, length
+    return latencies[0], latencies[WARM_UP:], len(body)
+
+
+def _while_events_arrive(server: Served, question: Question) -> Iterator[dict[str, Any]]:
+    """Latencies under load; the table says so where the server took fewer events than were to arrive."""
+    for encoding in ENCODINGS:
+        with arriving(server) as taken:
+            _, latencies, _ = ask(server.port, question.address, encoding, seconds=SECONDS_UNDER_LOAD)
+        few = "" if taken.per_second >= 0.99 * ARRIVING else ", but TOO FEW EVENTS arrived"
+        yield figure(f"{question.name} under load, {encoding}, p50", p(latencies, 50), "ms")
+        yield figure(f"  p99{few}", p(latencies, 99), "ms", 40)
+        yield figure("  events that arrived meanwhile", taken.per_second, "events/s", ARRIVING)
+
+
+@dataclass
+class Taken:
+    """How many events a server took in a second."""
+
+    per_second: float = 0.0
 
 
 @contextmanager
-def arriving(server: Served) -> Iterator[None]:
-    """While this lasts, `ARRIVING` events/s come in, in batches of 1,000."""
-    generator, stop = Generator(seed=3), threading.Event()
+def arriving(server: Served) -> Iterator[Taken]:
+    """While this lasts, `ARRIVING` events/s are sent in batches of 1,000; how many were taken is known at its end.
+
+    Raises:
+        RuntimeError: the server did not accept a batch.
+    """
+    generator, stop, run_id, ticket = Generator(seed=3), threading.Event(), time.time_ns(), count()
     bodies = [msgspec.json.encode(wire_events(generator.table(recent(1_000, age_seconds=5)))) for _ in range(200)]
+    failures: list[str] = []
+    answered: list[float] = []
 
     def send() -> None:
-        began = time.perf_counter()
         with Connection(server.port) as connection:
-            for number in count():
+            while not failures:
+                number = next(ticket)
                 if stop.wait(max(0.0, began + number * 1_000 / ARRIVING - time.perf_counter())):
                     return
                 # The same events again and again, each time with ids of their own.
-                body = bodies[number % len(bodies)].replace(b'"evt_', b'"%d_' % number)
+                body = bodies[number % len(bodies)].replace(b'"evt_', b'"%d_%d_' % (run_id, number))
                 status, answer = connection.send(request_bytes("/v1/events", KEY, body))
-                if status != 200:
-                    raise RuntimeError(answer[:500])
+                if status != 200 or msgspec.json.decode(answer)["accepted"] != 1_000:
+                    failures.append(f"{status}: {answer[:500]!r}")
+                answered.append(time.perf_counter())
 
-    thread = threading.Thread(target=send)
-    thread.start()
+    # Several, so that the next batch is sent though one waits for the disk.
+    threads = [threading.Thread(target=send) for _ in range(SENDERS)]
+    taken, began = Taken(), time.perf_counter()
+    for thread in threads:
+        thread.start()
     try:
-        yield
+        yield taken
     finally:
         stop.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
+    if failures:
+        raise RuntimeError(failures[0])
+    taken.per_second = 1_000 * len(answered) / (max(answered) - began)
 
 
 def _floors(data: Path) -> dict[str, float]:

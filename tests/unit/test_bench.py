@@ -1,0 +1,44 @@
+"""What the benchmark sends and draws is what it says."""
+
+from xml.etree import ElementTree as ET
+
+import msgspec
+import numpy as np
+import pytest
+from bench.data import Generator, wire_events, wire_table
+from bench.plot import plot
+from bench.queries import QUESTIONS
+
+from usageledger.columns import to_table
+from usageledger.events import decode
+from usageledger.tables import decode_table
+
+NOW = 1_781_526_896
+
+
+def test_events_by_json_and_by_arrow_are_those_that_were_generated():
+    made = Generator(seed=1).table(np.arange(NOW - 3_000, NOW))
+    by_arrow = decode_table(wire_table(made), latest=NOW, now=NOW)
+    assert (len(by_arrow.events), by_arrow.rejections) == (3_000, [])
+    decoded = decode(msgspec.json.encode(wire_events(made)), lines=False, max_events=3_000)
+    by_json = to_table(decoded.events, latest=NOW, now=NOW)[0]
+    for name in made.column_names:
+        if name != "rate_id":  # given by the server
+            assert by_json[name].to_pylist() == by_arrow.events.rows[name].to_pylist() == made[name].to_pylist(), name
+
+
+@pytest.mark.parametrize("millions", [[1], [1, 2, 100]])
+def test_the_plot_has_every_question_and_a_dot_for_each_figure(millions):
+    figures = {"first_ms": 300.0, "p50_ms": 2.0, "p99_ms": 90.0}
+    sizes = [
+        {"events": n * 10**6, "bytes_per_event": 50 + n, "resident_mib": 300, "start_seconds": 1.0}
+        | {"pages": {question.name: figures for question in QUESTIONS}}
+        for n in millions
+    ]
+    root = ET.fromstring(plot(sizes))
+    tag = "{http://www.w3.org/2000/svg}"
+    names = [text.text for text in root.iter(f"{tag}text") if text.get("class") == "name"]
+    asked = [question.name for question in QUESTIONS if question.p99]
+    assert names == [*asked, "Disk, rollups included", "Resident memory while serving", "Start to ready"]
+    assert len([*root.iter(f"{tag}circle")]) == len(millions) * (3 * len(asked) + 3)
+    assert len([p for p in root.iter(f"{tag}path") if p.get("class") == "target"]) == len(asked) + 1 + 3
