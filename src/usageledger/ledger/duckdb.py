@@ -302,10 +302,10 @@ class DuckDBLedger(Reader):
                 if prices is not None:
                     cursor.register("prices", prices)
                 cursor.execute("BEGIN")
-                show_recent(cursor, self._journal)
                 statement = ask(coverage(cursor))
                 if statement is None:
                     return None
+                show_recent(cursor, self._journal, statement[0])
                 columns: dict[str, Any] = cursor.execute(*statement).fetchnumpy()
                 return columns
         except duckdb.InterruptException:

@@ -13,25 +13,29 @@ LATER = 2**63 - 1  # the commit number of rows that got none yet, since no rollu
 _EVENT, _FACET = ", ".join(EVENT_COLUMNS), ", ".join(FACET_COLUMNS)
 
 
-def show_recent(cursor: duckdb.DuckDBPyConnection, kept: Journal) -> None:
+def show_recent(cursor: duckdb.DuckDBPyConnection, kept: Journal, statement: str) -> None:
     """Adds the rows of the journal to what `cursor` reads as events and facets, as its transaction sees all of them.
 
     Args:
         cursor: inside of a transaction; both names are its own from here on.
         kept: where most of these rows are in memory. Others are read from the disk: those moved since the transaction
             began, and those of a commit that is about to be answered.
+        statement: what will be asked; facets are made for one that reads them alone, since they take milliseconds.
     """
     positions = [position for (position,) in cursor.execute("SELECT position FROM journal").fetchall()]
     if positions:
         cursor.register(RECENT, pa.concat_tables([_rows(cursor, kept, position) for position in positions]))
         ((name,),) = cursor.execute("SELECT current_database()").fetchall()
         main = '"{}".main'.format(name.replace('"', '""'))
-        facets = " UNION ALL ".join(facets_of_events(dimension, source=RECENT) for dimension in FACETS)
         cursor.execute(
             f"CREATE TEMP VIEW {EVENTS_TABLE} AS SELECT {_EVENT}, commit_number FROM {main}.{EVENTS_TABLE} "
-            f"UNION ALL SELECT {_EVENT}, {LATER} FROM {RECENT}; "
-            f"CREATE TEMP VIEW {FACETS_TABLE} AS SELECT {_FACET} FROM {main}.{FACETS_TABLE} UNION ({facets})"
+            f"UNION ALL SELECT {_EVENT}, {LATER} FROM {RECENT}"
         )
+        if FACETS_TABLE in statement:
+            facets = " UNION ALL ".join(facets_of_events(dimension, source=RECENT) for dimension in FACETS)
+            cursor.execute(
+                f"CREATE TEMP VIEW {FACETS_TABLE} AS SELECT {_FACET} FROM {main}.{FACETS_TABLE} UNION ({facets})"
+            )
 
 
 def _rows(cursor: duckdb.DuckDBPyConnection, kept: Journal, position: int) -> pa.Table:
