@@ -10,16 +10,19 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.faults.support import batch, events_told, post, settle, verified
+from tests.faults.support import batch, events_told, memory_bounded, post, settle, verified
 from tests.server.process import RunningServer, running
 from tests.server.test_errors import problem
 
-# Small, so that few events fill it, and often attempted, so that nobody waits.
+# Small, so that few events fill it, and often attempted, so that nobody waits; what it says is said once a minute.
 SMALL = """
+from usageledger.cli import serve
 from usageledger.ledger import duckdb, engine
+serve._log_to_stderr()
 duckdb.FULL_ROWS, engine.CHECKPOINT_THRESHOLD, engine.MEND_SECONDS = 2_000, "2MB", 0.2
 """
 MiB = 2**20
+INSISTENT = 200  # requests of 1,000 events while the disk is full
 
 
 def limit_files(server: RunningServer, size: int) -> None:
@@ -60,6 +63,12 @@ def test_a_full_disk(tmp_path: Path, log_may_grow: bool) -> None:
         more, again = fill(client, numbers)
         acknowledged += more
         settle(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
+        settle(lambda: acknowledged <= events_told(client) <= acknowledged + 2000)
+
+        # Whoever sends on fills no memory with what cannot be kept.
+        with memory_bounded(server, 50 * MiB):
+            for number in range(INSISTENT):
+                problem(post(client, batch(10_000 + number)), 503, code="overloaded")
         settle(lambda: acknowledged <= events_told(client) <= acknowledged + 2000)
 
         # When there is space again, the server finds out by itself.
