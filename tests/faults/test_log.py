@@ -1,6 +1,7 @@
 """What the server says on stderr, whatever comes in: no key, no body, nobody's id."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -9,12 +10,18 @@ import sys
 from pathlib import Path
 
 import httpx
+import pyarrow as pa
+import zstandard
 from tests.faults.support import PATIENCE_S, settle
+
+from usageledger.server.auth import PAGE_HEADER, SESSION_COOKIE
+from usageledger.tables import ARROW_TYPES, PARQUET_TYPES
 
 KEY = "sk-admin-a-real-key-of-this-test-0123456789"
 SECRET = "secret-of-a-sender"
 MODEL = "a-model"  # models without a price are named in the log on purpose
 EVENT = {"kind": "embeddings", "id": SECRET, "timestamp": 1_790_000_000, "model": MODEL, "input_tokens": 1}
+PAGE = {PAGE_HEADER: "1", "sec-fetch-site": "same-origin"}
 EVENT |= {"project_id": f"project {SECRET}", "user_id": f"user {SECRET}", "api_key_id": f"key {SECRET}"}
 
 
@@ -38,6 +45,20 @@ def test_no_key_and_no_body_is_logged(tmp_path: Path) -> None:
     assert KEY not in text
 
 
+def send_packed(client: httpx.Client, right: dict[str, str]) -> None:
+    """Bodies that are compressed, or tables: right ones, cut short ones, and others than they say."""
+    table, sink = pa.table({"id": [SECRET], SECRET: [SECRET], "timestamp": [-1]}), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    stream = sink.getvalue().to_pybytes()
+    packed = zstandard.compress(json.dumps({SECRET: SECRET}).encode())
+    for body in (stream, stream[:-100], packed, packed[:-5], SECRET.encode()):
+        for kind in (*ARROW_TYPES, *PARQUET_TYPES, "application/x-ndjson", SECRET):
+            client.post("/v1/events", content=body, headers=right | {"content-type": kind})
+        for encoding in ("zstd", "gzip", SECRET):
+            client.post("/v1/events", content=body, headers=right | {"content-encoding": encoding})
+
+
 def ask_in_every_way(address: str) -> None:
     """Right and wrong requests, each with the secret somewhere."""
     right = {"authorization": f"Bearer {KEY}"}
@@ -52,9 +73,16 @@ def ask_in_every_way(address: str) -> None:
             client.post("/v1/events", content=body, headers=right)
             client.post("/v1/organization/projects", content=body, headers=right)
         client.post("/v1/organization/projects", json={"name": SECRET}, headers=right)
+        client.post("/v1/organization/admin_api_keys", json={"name": SECRET, "scopes": [SECRET]}, headers=right)
+        client.post("/v1/reprice", json={"model": SECRET, "apply": True, "reason": SECRET}, headers=right)
+        client.post("/dashboard/session", json={"key": SECRET}, headers=PAGE)
+        client.get("/v1/meters", headers=PAGE | {"cookie": f"{SESSION_COOKIE}={SECRET}"})
+        send_packed(client, right)
         client.post("/v1/events", json=EVENT, headers={"authorization": f"Bearer {SECRET}"})
         client.get(f"/v1/organization/usage/embeddings?start_time=0&project_ids={SECRET}&{SECRET}=1", headers=right)
         client.get(f"/v1/organization/usage/embeddings?page=page_{SECRET}", headers=right)
+        for question in ("explain?timestamp=1790000000&id=", "facets?dimension=model&search=", "organization/costs?x="):
+            client.get(f"/v1/{question}{SECRET}", headers=right)
         client.get(f"/v1/{SECRET}")
         client.request("DELETE", f"/v1/organization/admin_api_keys/{SECRET}", headers=right)
     url = httpx.URL(address)

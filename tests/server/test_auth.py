@@ -1,16 +1,20 @@
 """Who may do what: every route without a key, with a wrong one, and with one that lacks the scope."""
 
 import asyncio
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+from starlette.routing import Route
 from tests.server.support import NOW, Server, event, is_of_the_dashboard
 from tests.server.test_errors import problem
 
 from usageledger.errors import RegistryError
 from usageledger.registry import SCOPES, Registry
+from usageledger.server.dashboard.assets import PAGES
+from usageledger.server.http import SECURITY_HEADERS
 
 pytestmark = pytest.mark.anyio
 
@@ -36,9 +40,12 @@ METERS_URL = "/v1/meters"
 
 def addresses(server: Server) -> Iterator[tuple[str, str]]:
     """Every method and path of the API, `HEAD` too, ids filled in; the dashboard has tests of its own."""
-    for route in server.routes:
-        if is_of_the_dashboard(route):
-            continue
+    return every_address(server, lambda route: not is_of_the_dashboard(route))
+
+
+def every_address(server: Server, where: Callable[[Route], bool] = lambda _: True) -> Iterator[tuple[str, str]]:
+    """Every method and path of the routes that `where` chooses, `HEAD` too, ids filled in."""
+    for route in filter(where, server.routes):
         for method in sorted(route.methods or ()):
             yield method, route.path.partition("{")[0] + ("x" if "{" in route.path else "")
 
@@ -88,6 +95,30 @@ async def test_every_route_needs_its_scope(serve, double, key):
                 else:
                     error = problem(response, 403, code="insufficient_permissions", param=None)
                     assert all(name in error["message"] for name in needed(method, path))
+
+
+async def test_every_answer_brings_its_security_headers_once(serve, double, key):
+    """Whatever the address, the dashboard's pages and files among them, and whoever asks."""
+    writer = bearer(key("api.usage.write"))
+    async with serve(double) as server:
+        page = await server.get("/")
+        script = re.findall(r'src="([^"]+app\.js)"', page.text)[0]
+        for method, path in [*every_address(server), ("GET", script), ("GET", "/nowhere"), ("PATCH", "/v1/meters")]:
+            for headers in ({}, {"authorization": ""}, writer):
+                response = await server.request(method, path, headers=headers)
+                for name, value in SECURITY_HEADERS:
+                    (told,) = response.headers.get_list(name.decode())
+                    if path.startswith("/v1/") or name not in (b"cache-control", b"content-security-policy"):
+                        assert told == value.decode(), (method, path, name)
+                    elif name == b"content-security-policy":
+                        assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(told.split("; "))
+
+
+async def test_the_dashboard_has_no_other_addresses_than_its_page_its_files_and_its_sessions(serve, double):
+    """They need no key, so nothing else may be among them."""
+    async with serve(double) as server:
+        found = {route.path for route in server.routes if is_of_the_dashboard(route)}
+    assert found == {*PAGES, "/dashboard/{digest}/{name:path}", "/dashboard/session"}
 
 
 async def test_one_scope_of_several_is_enough_and_others_are_not_named(serve, double, key):

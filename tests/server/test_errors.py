@@ -11,7 +11,7 @@ from tests.server.support import NO_SPACE, NOW, LedgerDouble, event
 
 from usageledger import errors
 from usageledger.server.bodies import _unzstd
-from usageledger.server.http import LARGEST_OBJECT_BYTES
+from usageledger.server.http import LARGEST_OBJECT_BYTES, SECURITY_HEADERS
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +24,8 @@ def problem(response: httpx.Response, status: int, **expected: Any) -> dict[str,
     assert response.headers["content-type"] == "application/json"
     assert response.headers["x-request-id"].startswith("req_")
     assert int(response.headers["openai-processing-ms"]) >= 0
+    for name, value in SECURITY_HEADERS:
+        assert response.headers.get_list(name.decode()) == [value.decode()]
     body = response.json()
     assert list(body) == ["error"]
     error: dict[str, Any] = body["error"]
