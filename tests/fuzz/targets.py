@@ -6,6 +6,7 @@ long by atheris in `make fuzz`.
 
 import asyncio
 import atexit
+import logging
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import httptools
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+import uvicorn
 import zstandard
 from tests.samples import NOW, SECRET
 from tests.server.support import LedgerDouble
+from uvicorn.server import ServerState
 
 from usageledger.columns import SCHEMA, to_table
 from usageledger.errors import BodyTooLargeError, InvalidRequestError, RequestError
@@ -29,6 +33,8 @@ from usageledger.query import page_token, parse
 from usageledger.registry import open_registry
 from usageledger.server import create_app
 from usageledger.server.bodies import _decompress
+from usageledger.server.http import SECURITY_HEADERS
+from usageledger.server.protocol import protocol_of
 from usageledger.settings import Settings
 from usageledger.tables import TableEvents, decode_table, read_arrow, read_parquet
 
@@ -156,6 +162,74 @@ def requests(data: bytes) -> None:
         _check_error(status, b"".join(message.get("body", b"") for message in sent[1:]))
 
 
+def connections(data: bytes) -> None:
+    """What a client sends over a connection, in pieces as long as the first byte says: our answers, or an end."""
+    size, sent = max(1, data[0]) if data else 1, data[1:]
+    if b"HEAD" in sent:
+        return  # whoever reads the answers must know which ones have no body
+    loop, app, _ = _server()
+    wire = Wire()
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+    protocol = protocol_of(Settings(), 1)(config, ServerState(), {}, loop)
+    protocol.logger = logging.getLogger("silent")
+    protocol.logger.setLevel(logging.CRITICAL)
+    protocol.connection_made(wire)
+
+    async def talk() -> None:
+        for start in range(0, len(sent), size):
+            protocol.data_received(sent[start : start + size])
+            await asyncio.sleep(0)
+        under_way = [*protocol.tasks]
+        if under_way:
+            await asyncio.wait(under_way, timeout=0.05)  # one whose body has no end waits for it
+        protocol.connection_lost(None)
+        if under_way:
+            await asyncio.wait(under_way)
+
+    loop.run_until_complete(talk())
+    wire.check()
+
+
+class Wire(asyncio.Transport):
+    """The server's end of a connection: keeps what is sent."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
+        self._sent = bytearray()
+        self._closing = False
+        self._parser = httptools.HttpResponseParser(self)
+        self._names: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self._sent += data
+
+    def close(self) -> None:
+        self._closing = True
+
+    abort = close
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def pause_reading(self) -> None:
+        pass
+
+    resume_reading = pause_reading
+
+    def check(self) -> None:
+        """Answers, one after another, each with its security headers once, none of them our failure."""
+        self._parser.feed_data(bytes(self._sent))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._names.append(name.lower())
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        assert status < 500, self._sent
+        assert status == 100 or all(self._names.count(name) == 1 for name, _ in SECURITY_HEADERS), self._sent
+        self._names = []
+
+
 def _check_error(status: int, body: bytes) -> None:
     error = msgspec.json.decode(body)["error"]
     assert list(error) == ["message", "type", "param", "code"]
@@ -198,7 +272,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
         *(json_events, event_lines, arrow_streams, parquet_files, gzip_body, zstd_body),
-        *(page_tokens, query_strings, requests),
+        *(page_tokens, query_strings, requests, connections),
     )
 }
 
@@ -237,6 +311,10 @@ def seeds() -> dict[str, list[bytes]]:
         b"page=" + tokens[0].encode(),
     ]
     paths = len(_server()[2])
+    health, lone = b"GET /healthz HTTP/1.1\r\nhost: x\r\n", msgspec.json.encode(events[0])
+    post = b"POST /v1/events HTTP/1.1\r\nhost: x\r\n" + key + b"\r\n"
+    sized = b"content-length: %d\r\n\r\n%s" % (len(lone), lone)
+    chunked = b"transfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(lone), lone)
     return {
         "json_events": [array, *map(msgspec.json.encode, events[:4])],
         "event_lines": [lines, lines.replace(b"\n", b"\r\n\r\n")],
@@ -244,6 +322,11 @@ def seeds() -> dict[str, list[bytes]]:
         "parquet_files": [_file(table), _file(narrow)],
         "gzip_body": [gzip.compress(array, mtime=0), gzip.compress(b"{}", mtime=0) * 2],
         "zstd_body": [zstandard.compress(array), zstandard.compress(b"{}") * 2],
+        "connections": [
+            b"\xff" + health + b"\r\n" + post + sized + health + b"connection: close\r\n\r\n",
+            b"\x20" + post + b"expect: 100-continue\r\n" + chunked,
+            b"\x07" + health.replace(b"1.1", b"1.0") + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n",
+        ],
         "page_tokens": [token.encode() for token in tokens],
         "query_strings": [bytes([place % 12]) + text for place, text in enumerate(questions)],
         "requests": [

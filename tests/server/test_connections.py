@@ -180,6 +180,22 @@ def test_a_head_that_is_too_large_is_told_so(quick: RunningServer) -> None:
     assert str(LARGEST_HEAD_BYTES) in problem(response, 431, code="headers_too_large")["message"]
 
 
+@pytest.mark.parametrize(
+    "junk",
+    [b"\0", b"no request\r\n\r\n", REQUEST[:-2] + b"h: x\r\n" * 2 * MOST_HEADERS, b"GET / HTTP/1.1\r\nx: \0\r\n"],
+)
+def test_what_cannot_be_read_is_no_answer_to_what_came_before(quick: RunningServer, junk: bytes) -> None:
+    """Or whoever sent events would be told that they were refused, and they are kept."""
+    number = len(junk)
+    lone = {"kind": "embeddings", "id": f"lone {number}", "timestamp": 1_790_000_000, "input_tokens": 1}
+    body = json.dumps(lone).encode()
+    with connected(quick) as connection:
+        connection.sendall(head(quick, len(body)) + body + junk)
+        response = read(rest(connection))
+    assert response.status_code == 200
+    assert response.json()["accepted"] == 1
+
+
 def test_connections_have_a_number(tmp_path: Path) -> None:
     with running(tmp_path, max_connections=3) as server:
         with ExitStack() as others:

@@ -71,7 +71,7 @@ class Protocol(HttpToolsProtocol):
         if self._in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > LARGEST_HEAD_BYTES:
-                self._refuse(HeadersTooLargeError(f"The headers are larger than {LARGEST_HEAD_BYTES} bytes."))
+                self._refuse_request(HeadersTooLargeError(f"The headers are larger than {LARGEST_HEAD_BYTES} bytes."))
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -112,17 +112,22 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
     def _end_slow(self) -> None:
-        """Answers a request that does not come to its end, where no other answer is under way."""
-        answering = bool(self.cycle and not self.cycle.response_complete)
-        if not self._in_head and answering and not self.cycle.response_started and not self.pipeline:
+        seconds = self.settings.max_request_seconds
+        self._refuse_request(RequestTimeoutError(f"The request was not complete after {seconds} seconds."))
+
+    def _refuse_request(self, error: RequestError) -> None:
+        """Answers a request that does not come to its end; the answers to those before it are not to be cut off."""
+        if self.cycle is None or self.cycle.response_complete:
+            self._refuse(error)
+        elif self._in_head or not self._receiving:  # what is under way are answers to whole requests
+            self.cycle.keep_alive = False  # the connection ends after the last of them
+            self.flow.pause_reading()
+        elif self.cycle.response_started or self.pipeline:
+            self.transport.close()
+        else:
             self.cycle.disconnected = True  # what reads the body learns that no more will come
             self.cycle.message_event.set()
-            answering = False
-        if answering:
-            self.transport.close()
-            return
-        seconds = self.settings.max_request_seconds
-        self._refuse(RequestTimeoutError(f"The request was not complete after {seconds} seconds."))
+            self._refuse(error)
 
     def pause_writing(self) -> None:
         """The client does not take in what is sent: it has some time for it."""
@@ -137,7 +142,7 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text says less
         """Answers what the parser refused."""
-        self._refuse(
+        self._refuse_request(
             self._refusal
             or InvalidRequestError(f"This is no HTTP request, or its URL is longer than {LONGEST_URL_BYTES} bytes.")
         )
