@@ -13,7 +13,7 @@ import pytest
 from tests.server.process import RunningServer, running
 from tests.server.test_errors import problem
 
-from usageledger.errors import LedgerLockedError, SettingsError
+from usageledger.errors import LedgerLockedError, RegistryError, SettingsError
 from usageledger.ledger import open_ledger
 from usageledger.server import run
 from usageledger.settings import Settings
@@ -80,6 +80,25 @@ def test_page_tokens_keys_and_names_outlive_a_restart(tmp_path: Path):
     assert [bucket for page in pages for bucket in page["data"]] == whole["data"]
     assert [bucket["results"][0]["input_tokens"] for bucket in whole["data"]] == list(range(1, 11))
     assert project["id"] == "a/b c"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_ledger_without_its_registry_is_refused(tmp_path: Path, kept: bool):
+    """Or events would be charged what the new registry's cards say, which are about something else."""
+    with running(tmp_path) as server:
+        with httpx.Client(base_url=server.url, headers=server.headers) as client:
+            assert client.post("/v1/events", json=[event(n) for n in range(5)]).json()["accepted"] == 5
+        assert server.stop() == (0, "")
+    with closing(open_ledger(Settings(data=tmp_path).ledger_url)) as ledger:
+        while not kept and ledger.drop_events(START + 10 * DAY):
+            pass
+        assert ledger.count() == 5 * kept
+    (tmp_path / "registry.sqlite").rename(tmp_path / "away")
+    with pytest.raises(RegistryError, match=r"cards up to number 5, and the registry .* gave 0: .* Restore both from"):
+        run(Settings(data=tmp_path, port=0), lambda _: None)
+    (tmp_path / "away").replace(tmp_path / "registry.sqlite")
+    with running(tmp_path) as server:
+        assert server.stop() == (0, "")
 
 
 def test_another_servers_page_tokens_are_refused(tmp_path: Path):

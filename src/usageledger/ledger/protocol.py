@@ -179,6 +179,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def newest_card(self) -> int:
+        """The largest `rate_id` of all events and sums; 0 where there is none."""
+        ...
+
     def version(self, start: int, end: int) -> int | None:
         """A number that grows, before what writes returns, whenever events between these times are added or dropped.
 

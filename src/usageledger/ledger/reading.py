@@ -12,7 +12,7 @@ from usageledger.errors import InvalidRequestError
 from usageledger.ledger import answers, checks, costs, sql
 from usageledger.ledger.dialect import Dialect
 from usageledger.ledger.protocol import CardUse, Facet, StoredEvent, Unpriced
-from usageledger.ledger.schema import DAY_SECONDS, EVENT_COLUMNS
+from usageledger.ledger.schema import DAY_SECONDS, EVENT_COLUMNS, FAMILIES
 from usageledger.ledger.sql import Coverage
 from usageledger.pages import Aggregate, too_many_results
 from usageledger.query import Query
@@ -43,6 +43,7 @@ class Reader(ABC):
     """The half of a `Ledger` that answers, in one dialect."""
 
     dialect: ClassVar[Dialect]
+    has_rollups: bool
 
     def aggregate(self, query: Query, *, max_seconds: float, max_results: int) -> Aggregate:
         """See `Ledger.aggregate`."""
@@ -116,6 +117,12 @@ class Reader(ABC):
 
         It may read `prices` as a table of that name. Column → its values, None or masked where there is none.
         """
+
+    def newest_card(self) -> int:
+        """See `Ledger.newest_card`; sums of dropped events are in the coarsest rollup."""
+        tables = (self.dialect.events, *((FAMILIES[0].rollups[0].table,) if self.has_rollups else ()))
+        cards = " UNION ALL ".join(f"SELECT MAX(rate_id) AS card FROM {table}" for table in tables)
+        return int(self._read(f"SELECT COALESCE(MAX(card), 0) AS newest FROM ({cards}) AS cards")["newest"][0])
 
     def days(self) -> list[tuple[int, int]]:
         """See `Ledger.days`."""

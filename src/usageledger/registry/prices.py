@@ -89,6 +89,11 @@ class RateCards:
                 found.update({said.subject: said for said in _said(connection, card_prices.c.card_id.in_(ids))})
         return found
 
+    def newest_card(self) -> int:
+        """The `rate_id` that was given last; 0 where none was."""
+        with self._database.read() as connection:
+            return connection.execute(select(func.max(rate_cards.c.id))).scalar() or 0
+
     def newest(self) -> int:
         """The number of what was written last; 0 where nothing was."""
         with self._database.read() as connection:

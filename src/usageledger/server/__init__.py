@@ -11,12 +11,12 @@ from typing import Any
 
 import uvicorn
 
-from usageledger.errors import SettingsError
-from usageledger.ledger import open_ledger
-from usageledger.registry import open_registry
+from usageledger.errors import RegistryError, SettingsError
+from usageledger.ledger import Ledger, open_ledger
+from usageledger.registry import Registry, open_registry
 from usageledger.server.app import create_app
 from usageledger.server.protocol import protocol_of
-from usageledger.settings import Settings
+from usageledger.settings import Settings, without_password
 
 __all__ = ["create_app", "run"]
 
@@ -35,7 +35,7 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
     Raises:
         SettingsError: the address cannot be listened on, or the certificate cannot be used.
         LedgerError: the ledger cannot be opened.
-        RegistryError: the registry cannot be opened.
+        RegistryError: the registry cannot be opened, or is not that of the ledger.
     """
     check_tls(settings)
     with (
@@ -47,6 +47,7 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
             raise SettingsError(
                 "retention_days: this ledger has no sums that would stay, so it drops no events: use 0."
             )
+        _check_cards(ledger, registry, settings)
         config = uvicorn.Config(
             create_app(settings, ledger, registry),
             loop="uvloop",
@@ -68,6 +69,17 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         _Server(config, lambda: on_ready(_address(settings, listener))).run(sockets=[listener])
+
+
+def _check_cards(ledger: Ledger, registry: Registry, settings: Settings) -> None:
+    """Refuses a registry that gave fewer rate cards than events have: it would give their numbers to others."""
+    newest, known = ledger.newest_card(), registry.rate_cards.newest_card()
+    if newest > known:
+        raise RegistryError(
+            f"Events in the ledger have rate cards up to number {newest}, and the registry "
+            f"{without_password(settings.registry_url)} gave {known}: they do not belong together, and costs would be "
+            "wrong. Restore both from one backup."
+        )
 
 
 class _Server(uvicorn.Server):

@@ -117,7 +117,8 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse_request(self, error: RequestError) -> None:
         """Answers a request that does not come to its end; the answers to those before it are not to be cut off."""
-        if self.cycle is None or self.cycle.response_complete:
+        answering = bool(self.cycle and not self.cycle.response_complete)
+        if not answering:
             self._refuse(error)
         elif self._in_head or not self._receiving:  # what is under way are answers to whole requests
             self.cycle.keep_alive = False  # the connection ends after the last of them
