@@ -103,6 +103,21 @@ class LedgerDouble:
         pass
 
 
+class Slowly:
+    """A function that a thread calls: what it found is kept back until `go_on` is set."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._loop = asyncio.get_running_loop()
+        self.found, self.go_on = asyncio.Event(), asyncio.Event()
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        answer = self._function(*given, **named)
+        self._loop.call_soon_threadsafe(self.found.set)
+        asyncio.run_coroutine_threadsafe(self.go_on.wait(), self._loop).result()
+        return answer
+
+
 NO_SPACE = LedgerUnavailableError("The ledger could not write: no space left.")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 from starlette.routing import Route
-from tests.server.support import NOW, Server, event, is_of_the_dashboard
+from tests.server.support import NOW, Server, Slowly, event, is_of_the_dashboard
 from tests.server.test_errors import problem
 
 from usageledger.errors import RegistryError
@@ -194,22 +194,14 @@ async def test_a_key_deleted_here_stops_working_at_once(serve, double, registry:
 
 async def test_a_key_found_just_before_its_deletion_is_not_remembered(serve, double, registry: Registry, monkeypatch):
     made, value = registry.create_key("other", now=NOW)
-    find, found, deleted = registry.find_key, asyncio.Event(), asyncio.Event()
     async with serve(double) as server:
         await server.get(METERS_URL)  # its own key is remembered by now
-        loop = asyncio.get_running_loop()
-
-        def find_slowly(looked_up: str, *, now: int):
-            key = find(looked_up, now=now)
-            loop.call_soon_threadsafe(found.set)
-            asyncio.run_coroutine_threadsafe(deleted.wait(), loop).result()
-            return key
-
-        monkeypatch.setattr(registry, "find_key", find_slowly)
+        slowly = Slowly(registry.find_key)
+        monkeypatch.setattr(registry, "find_key", slowly)
         under_way = asyncio.create_task(server.get(METERS_URL, headers=bearer(value)))
-        await found.wait()
+        await slowly.found.wait()
         await server.request("DELETE", f"/v1/organization/admin_api_keys/{made.id}")
-        deleted.set()
+        slowly.go_on.set()
         assert (await under_way).status_code == 200  # it was asked before the key was deleted
         problem(await server.get(METERS_URL, headers=bearer(value)), 401)
 

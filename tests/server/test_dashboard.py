@@ -1,5 +1,6 @@
 """The server's side of the dashboard: its page and files, signing in and out, and who may ask by cookie."""
 
+import asyncio
 import gzip
 import re
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.server.support import NOW, Server
+from tests.server.support import NOW, Server, Slowly
 from tests.server.test_errors import problem
 
 from usageledger.registry import Registry
@@ -212,6 +213,22 @@ async def test_signing_out_ends_the_session_itself(serve, double, key):
         refused = problem(await client.get(METERS, headers=copied), 401, code="session_ended")
         assert refused["message"] == "Your session has ended: sign in again."
         assert (await client.request("DELETE", SESSION)).json()["deleted"] is False
+
+
+async def test_a_session_found_just_before_it_is_signed_out_is_not_remembered(
+    serve, double, key, registry: Registry, monkeypatch
+):
+    async with serve(double) as server, browser(server) as client:
+        await sign_in(client, key())
+        copied = {"cookie": f"{SESSION_COOKIE}={client.cookies[SESSION_COOKIE]}"}
+        slowly = Slowly(registry.sessions.find_key)
+        monkeypatch.setattr(registry.sessions, "find_key", slowly)
+        under_way = asyncio.create_task(client.get(METERS, headers=copied))
+        await slowly.found.wait()
+        await client.request("DELETE", SESSION)
+        slowly.go_on.set()
+        assert (await under_way).status_code == 200  # it was asked before
+        problem(await client.get(METERS, headers=copied), 401, code="session_ended")
 
 
 async def test_another_server_on_the_same_registry_knows_the_session_and_its_end(serve, double, key, clock):
