@@ -94,7 +94,7 @@ def test_a_ledger_without_its_registry_is_refused(tmp_path: Path, kept: bool):
             pass
         assert ledger.count() == 5 * kept
     (tmp_path / "registry.sqlite").rename(tmp_path / "away")
-    with pytest.raises(RegistryError, match=r"cards up to number 5, and the registry .* gave 0: .* Restore both from"):
+    with pytest.raises(RegistryError, match=r"have rate card [1-5], and the registry .* gave 0: .* Restore both from"):
         run(Settings(data=tmp_path, port=0), lambda _: None)
     (tmp_path / "away").replace(tmp_path / "registry.sqlite")
     with running(tmp_path) as server:

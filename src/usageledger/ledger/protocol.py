@@ -179,8 +179,8 @@ class Ledger(Protocol):
         """
         ...
 
-    def newest_card(self) -> int:
-        """The largest `rate_id` of all events and sums; 0 where there is none."""
+    def card_beyond(self, rate_id: int) -> int | None:
+        """A larger `rate_id` that an event or a sum has; None where none has."""
         ...
 
     def version(self, start: int, end: int) -> int | None:

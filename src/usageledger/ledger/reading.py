@@ -118,11 +118,13 @@ class Reader(ABC):
         It may read `prices` as a table of that name. Column → its values, None or masked where there is none.
         """
 
-    def newest_card(self) -> int:
-        """See `Ledger.newest_card`; sums of dropped events are in the coarsest rollup."""
-        tables = (self.dialect.events, *((FAMILIES[0].rollups[0].table,) if self.has_rollups else ()))
-        cards = " UNION ALL ".join(f"SELECT MAX(rate_id) AS card FROM {table}" for table in tables)
-        return int(self._read(f"SELECT COALESCE(MAX(card), 0) AS newest FROM ({cards}) AS cards")["newest"][0])
+    def card_beyond(self, rate_id: int) -> int | None:
+        """See `Ledger.card_beyond`; sums of dropped events are in the coarsest rollup."""
+        for table in (self.dialect.events, *((FAMILIES[0].rollups[0].table,) if self.has_rollups else ())):
+            found = self._read(f"SELECT rate_id FROM {table} WHERE rate_id > ? LIMIT 1", [rate_id])["rate_id"]
+            if len(found):
+                return int(found[0])
+        return None
 
     def days(self) -> list[tuple[int, int]]:
         """See `Ledger.days`."""

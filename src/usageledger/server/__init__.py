@@ -73,12 +73,12 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
 
 def _check_cards(ledger: Ledger, registry: Registry, settings: Settings) -> None:
     """Refuses a registry that gave fewer rate cards than events have: it would give their numbers to others."""
-    newest, known = ledger.newest_card(), registry.rate_cards.newest_card()
-    if newest > known:
+    given = registry.rate_cards.newest_card()
+    card = ledger.card_beyond(given)
+    if card is not None:
         raise RegistryError(
-            f"Events in the ledger have rate cards up to number {newest}, and the registry "
-            f"{without_password(settings.registry_url)} gave {known}: they do not belong together, and costs would be "
-            "wrong. Restore both from one backup."
+            f"Events in the ledger have rate card {card}, and the registry {without_password(settings.registry_url)} "
+            f"gave {given}: they do not belong together, and costs would be wrong. Restore both from one backup."
         )
 
 
