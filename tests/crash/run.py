@@ -111,7 +111,9 @@ class Run:
         with self._said.open("w") as said, clients(self._gate, int(time.time()) - DAYS * DAY - 7200) as started:
             self._one(said, started, "fill")
             while self.outcome.kills.total() < count:
-                (moment,) = self._random.choices(list(MOMENTS), list(MOMENTS.values()))
+                left = self._retention_days > KEPT_DAYS  # or there is nothing to drop any more
+                moments = {moment: often for moment, often in MOMENTS.items() if left or moment != "drop"}
+                (moment,) = self._random.choices(list(moments), list(moments.values()))
                 if moment == "drop":
                     self._retention_days = max(KEPT_DAYS, self._retention_days - some_days)
                 self._one(said, started, moment)
@@ -133,8 +135,7 @@ class Run:
             if moment == "start":
                 time.sleep(self._random.uniform(0, 1.1 * self._start_s))
             elif moment == "drop":
-                self._ready(server)  # and nothing is sent, which would come first
-                self._wait_for(moment, server)
+                self._wait_for(moment, server)  # upkeep begins before the first request can
             else:
                 address = self._ready(server)
                 self._check_totals(address, *known(started))
