@@ -12,7 +12,7 @@ from usageledger.errors import InvalidRequestError
 from usageledger.ledger import answers, checks, costs, sql
 from usageledger.ledger.dialect import Dialect
 from usageledger.ledger.protocol import CardUse, Facet, StoredEvent, Unpriced
-from usageledger.ledger.schema import DAY_SECONDS, EVENT_COLUMNS, FAMILIES
+from usageledger.ledger.schema import DAY_SECONDS, EVENT_COLUMNS, EVENTS_TABLE, FAMILIES
 from usageledger.ledger.sql import Coverage
 from usageledger.pages import Aggregate, too_many_results
 from usageledger.query import Query
@@ -120,7 +120,7 @@ class Reader(ABC):
 
     def card_beyond(self, rate_id: int) -> int | None:
         """See `Ledger.card_beyond`; sums of dropped events are in the coarsest rollup."""
-        for table in (self.dialect.events, *((FAMILIES[0].rollups[0].table,) if self.has_rollups else ())):
+        for table in (EVENTS_TABLE, *((FAMILIES[0].rollups[0].table,) if self.has_rollups else ())):
             found = self._read(f"SELECT rate_id FROM {table} WHERE rate_id > ? LIMIT 1", [rate_id])["rate_id"]
             if len(found):
                 return int(found[0])
