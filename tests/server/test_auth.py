@@ -13,6 +13,7 @@ from tests.server.test_errors import problem
 
 from usageledger.errors import RegistryError
 from usageledger.registry import SCOPES, Registry
+from usageledger.server.auth import PAGE_HEADER, SESSION_COOKIE
 from usageledger.server.dashboard.assets import PAGES
 from usageledger.server.http import SECURITY_HEADERS
 
@@ -179,7 +180,8 @@ async def test_a_key_revoked_elsewhere_works_two_seconds_longer_at_most(serve, d
         assert (await server.get(METERS_URL, headers=bearer(value))).status_code == 200
         registry.revoke_key(made.id, now=NOW)
         clock.now += 2
-        problem(await server.get(METERS_URL, headers=bearer(value)), 401)
+        for _ in range(3):
+            problem(await server.get(METERS_URL, headers=bearer(value)), 401)
 
 
 async def test_a_key_deleted_here_stops_working_at_once(serve, double, registry: Registry):
@@ -365,6 +367,15 @@ async def test_right_keys_and_missing_ones_are_no_guesses(serve, double, key):
             problem(await server.get(METERS_URL, headers={"authorization": ""}), 401)
         statuses = [(await server.get(METERS_URL, headers=bearer("x" * 20))).status_code for _ in range(3)]
     assert statuses == [401, 401, 429]
+
+
+async def test_sessions_that_ended_are_no_guesses(serve, double):
+    """A page that is left open goes on asking."""
+    asked = {PAGE_HEADER: "1", "sec-fetch-site": "same-origin", "cookie": f"{SESSION_COOKIE}=ended"}
+    async with serve(double, wrong_keys_per_minute=2) as server:
+        del server.client.headers["authorization"]
+        for _ in range(5):
+            problem(await server.get(METERS_URL, headers=asked), 401, code="session_ended")
 
 
 async def test_guesses_made_at_once_count_as_well(serve, double):
