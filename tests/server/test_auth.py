@@ -271,12 +271,16 @@ async def test_a_key_may_only_write(serve, double, key):
         problem(await server.get(METERS_URL, headers=bearer(key("api.usage.write"))), 403)
 
 
-async def test_more_keys_than_are_remembered_work(serve, double, key, monkeypatch):
+async def test_more_keys_than_are_remembered_work(serve, double, key, registry: Registry, monkeypatch):
     monkeypatch.setattr("usageledger.server.auth.MOST_CACHED_KEYS", 2)
+    looked_up: list[str] = []
+    find = registry.find_key
+    monkeypatch.setattr(registry, "find_key", lambda value, *, now: looked_up.append(value) or find(value, now=now))
     values = [key() for _ in range(5)]
     async with serve(double) as server:
         for value in values * 2:
             assert (await server.get(METERS_URL, headers=bearer(value))).status_code == 200
+    assert looked_up == values * 2
 
 
 async def test_a_remembered_key_is_not_looked_up_again(serve, double, registry: Registry, monkeypatch, clock):
