@@ -44,22 +44,22 @@ async def test_changes_over_http_name_their_key(serve, double, registry: Registr
     assert made["value"] not in str(answer)
 
 
-async def test_pages_and_types(serve, double, registry: Registry):
-    for number in range(5):
+@pytest.mark.parametrize(("limit", "pages"), [(2, 3), (3, 2), (6, 1)])
+async def test_pages_and_types(serve, double, registry: Registry, limit, pages):
+    for number in range(6):
         registry.revoke_key(registry.create_key(str(number), now=NOW)[0].id, now=NOW)
     async with serve(double) as server:
         found: list[str] = []
-        after: dict[str, str] = {}
-        while True:
-            page = (await server.get(URL, params={"limit": 2, "event_types[]": "api_key.deleted"} | after)).json()
+        asked = {"limit": limit, "event_types[]": "api_key.deleted"}
+        for place in range(pages):
+            page = (await server.get(URL, params=asked)).json()
             found += [entry["id"] for entry in page["data"]]
-            if not page["has_more"]:
-                break
-            after = {"after": page["last_id"]}
+            assert page["has_more"] == (place < pages - 1)
+            asked["after"] = page["last_id"]
         everything = (await server.get(URL, params={"event_types": "api_key.deleted,api_key.created"})).json()
         nothing = (await server.get(URL, params={"event_types": "price.set"})).json()
-    assert len(found) == len(set(found)) == 5
-    assert len(everything["data"]) == 11  # the server's own key too
+    assert len(found) == len(set(found)) == 6
+    assert len(everything["data"]) == 13  # the server's own key too
     assert everything["data"][-1]["actor"] == {"type": "local", "local": {"user": getpass.getuser()}}
     assert (nothing["data"], nothing["first_id"], nothing["has_more"]) == ([], None, False)
 
