@@ -128,12 +128,12 @@ class Ingest:
         another request comes every `commit_wait_ms`.
         """
         with self._arrived:
-            self._wanted = 1
             self._arrived.wait_for(self._enough)
             self._wanted, before = company, 0
             while len(self._waiting) > before and not self._enough():
                 before = len(self._waiting)
                 self._arrived.wait_for(self._enough, self._settings.commit_wait_ms / 1000)
+            self._wanted = 1
             taken: list[Submission] = []
             events = 0
             while self._waiting:
