@@ -86,6 +86,43 @@ def bodies(draw: st.DrawFn) -> list[dict[str, Any]]:
     return sent
 
 
+def test_requests_of_every_form_in_one_commit_are_answered_as_one_by_one(tmp_path):
+    """The first of two of one identity counts, whatever form it came in; and each refusal is of its own request."""
+    late, wrong = {"id": "late", "timestamp": LATEST + 601}, {"id": "wrong", "model": ""}
+    requests = [
+        decode(json.dumps([GOOD, GOOD | {"id": "b"}]).encode(), lines=False, max_events=MANY),
+        *(
+            decode_table(table, latest=LATEST + 600, now=LATEST)
+            for table in (
+                as_table([GOOD | {"input_tokens": 7}, GOOD | late, GOOD | {"id": "c"}]),
+                as_table([GOOD | {"id": "d"}, GOOD | wrong, GOOD | {"id": "b"}]),
+            )
+        ),
+        decode(json.dumps([GOOD | {"id": "d", "input_tokens": 9}, GOOD | late]).encode(), lines=False, max_events=MANY),
+    ]
+    told = []
+    for number, groups in enumerate(([requests], [[request] for request in requests])):
+        with closing(open_ledger(f"duckdb:///{tmp_path}/{number}.duckdb")) as ledger:
+            ingest = Ingest(ledger, lambda *_: None, lambda rows: rows["ts"].to_numpy(), Settings(), lambda: LATEST)
+            together = [[Submission(each, None, None) for each in group] for group in groups]
+            told.append([answer for group in together for answer in ingest._write(ingest._assemble(group))])
+            assert ledger.count() == 4
+    assert told[0] == told[1]
+    assert [(each["accepted"], each["duplicates"], each["rejected"]) for each in told[0]] == [
+        (2, 0, 0),
+        (1, 0, 2),
+        (1, 1, 1),
+        (0, 0, 2),
+    ]
+    assert [(error.index, error.id, error.code) for each in told[0] for error in each["errors"]] == [
+        (0, GOOD["id"], "conflict"),
+        (1, "late", "invalid_value"),
+        (1, "wrong", "invalid_value"),
+        (0, "d", "conflict"),
+        (1, "late", "invalid_value"),
+    ]
+
+
 def columns(events: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for one in events for name in one))
 
