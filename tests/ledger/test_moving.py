@@ -99,9 +99,10 @@ def test_a_query_sees_one_moment_while_the_journal_is_moved(
     append(ledger, batch(1))
 
     def moved_meanwhile(cursor: Any) -> Any:
+        held = coverage(cursor)
         assert ledger.compact()
         append(ledger, batch(2))
-        return coverage(cursor)
+        return held
 
     with monkeypatch.context() as patch:
         patch.setattr(duckdb, "coverage", moved_meanwhile)

@@ -21,7 +21,6 @@ from usageledger.settings import Settings, without_password
 __all__ = ["create_app", "run"]
 
 OWN_FILES = 200  # files, sockets and pipes of the server itself, generously
-GC_THRESHOLDS = (50_000, 10, 10)
 BACKLOG = 1024  # connections that wait to be taken
 
 
@@ -65,10 +64,18 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=10,
             backlog=BACKLOG,
         )
-        # What start-up made stays, so that no collection looks at it again; few of what requests make is in cycles.
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
-        _Server(config, lambda: on_ready(_address(settings, listener))).run(sockets=[listener])
+        with _few_collections():
+            _Server(config, lambda: on_ready(_address(settings, listener))).run(sockets=[listener])
+
+
+@contextmanager
+def _few_collections() -> Generator[None]:
+    """What start-up made stays, so no collection looks at it again."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _check_cards(ledger: Ledger, registry: Registry, settings: Settings) -> None:
