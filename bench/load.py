@@ -78,7 +78,7 @@ class _Exchange:
             data = self.socket.recv(1 << 16)
             self._answer += data
             head, found, body = self._answer.partition(b"\r\n\r\n")
-            if found and len(body) >= int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]):
+            if found and len(body) >= _length(head):
                 if not head.startswith(b"HTTP/1.1 200 "):
                     raise RuntimeError(f"{head[9:12].decode()}: {body[:500]!r}")
                 return 0
@@ -108,14 +108,7 @@ class Connection:
             data += self._receive()
         head, _, body = data.partition(b"\r\n\r\n")
         status = int(head[9:12])
-        lower = head.lower()
-        if b"transfer-encoding: chunked" in lower:
-            parts = [body]
-            while not parts[-1].endswith(b"0\r\n\r\n"):
-                parts.append(self._receive())
-            return status, b"".join(parts)
-        length = int(lower.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        parts, have = [body], len(body)
+        parts, have, length = [body], len(body), _length(head)
         while have < length:
             parts.append(self._receive())
             have += len(parts[-1])
@@ -126,3 +119,8 @@ class Connection:
         if not data:
             raise RuntimeError("the server closed the connection")
         return data
+
+
+def _length(head: bytes) -> int:
+    """How long the body of an answer is; every answer says so."""
+    return int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])

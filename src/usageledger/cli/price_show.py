@@ -11,7 +11,7 @@ from usageledger.cli.folder import is_there, opened_registry
 from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, RegistryUrl
 from usageledger.cli.output import CommandError, iso_time, note, print_json, print_table
 from usageledger.cli.prices import KINDS, LATER, plain_table
-from usageledger.meters import METER_BY_KIND, METERS, MODEL
+from usageledger.meters import DAY_SECONDS, METER_BY_KIND, METERS, MODEL
 from usageledger.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from usageledger.pricing.book import PriceBook
     from usageledger.registry import CardPrices, RateCards
 
-DAY_SECONDS = 86_400
 EPILOG = """\
 [bold]Examples[/]
 

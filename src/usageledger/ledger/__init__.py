@@ -4,9 +4,9 @@
 """
 
 from usageledger.errors import SettingsError
-from usageledger.ledger.protocol import Ledger, Outcome
+from usageledger.ledger.protocol import CardsOf, Ledger, Outcome
 
-__all__ = ["Ledger", "Outcome", "migrate_ledger", "on_clickhouse", "open_ledger"]
+__all__ = ["CardsOf", "Ledger", "Outcome", "migrate_ledger", "on_clickhouse", "open_ledger"]
 
 
 def open_ledger(url: str, *, memory_bytes: int = 1024**3) -> Ledger:

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import duckdb
 
+from usageledger.ledger.connection import database_of
+
 
 def copy_database(cursor: duckdb.DuckDBPyConnection, file: Path) -> None:
     """Copies all tables, as they are at one moment, to a new file. Raises duckdb.Error."""
-    source = cursor.execute("SELECT current_database()").fetchall()[0][0].replace('"', '""')
+    source = database_of(cursor)
     place = str(file).replace("'", "''")
     cursor.execute(f"ATTACH '{place}' AS backup_copy")
     try:
-        cursor.execute(f'COPY FROM DATABASE "{source}" TO backup_copy')
+        cursor.execute(f"COPY FROM DATABASE {source} TO backup_copy")
         cursor.execute("CHECKPOINT backup_copy")
     finally:
         cursor.execute("DETACH backup_copy")

@@ -1,15 +1,12 @@
 """Rate cards for events of the embedded ledger that were kept before there were any."""
 
-from collections.abc import Callable
-from typing import Any
-
 import duckdb
-import numpy as np
-import pyarrow as pa
 
 from usageledger.columns import NO_CARD, with_cards
+from usageledger.ledger.protocol import CardsOf
 from usageledger.ledger.rollups import coverage, make_days
-from usageledger.ledger.schema import DAY_SECONDS, EVENT_COLUMNS, FAMILIES
+from usageledger.ledger.schema import EVENT_COLUMNS, FAMILIES
+from usageledger.meters import DAY_SECONDS
 
 
 def days_without_cards(writer: duckdb.DuckDBPyConnection) -> list[int]:
@@ -18,14 +15,12 @@ def days_without_cards(writer: duckdb.DuckDBPyConnection) -> list[int]:
     return [day for (day,) in writer.execute(statement).fetchall()]
 
 
-def give_cards(
-    writer: duckdb.DuckDBPyConnection, day: int, cards: Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]
-) -> int:
+def give_cards(writer: duckdb.DuckDBPyConnection, day: int, cards: CardsOf) -> int:
     """Gives the events of a day that have no rate card one, and makes the day's rollups anew; how many there were."""
     end = day + DAY_SECONDS
     where = f"WHERE ts >= {day} AND ts < {end} AND rate_id = {NO_CARD}"
     names = ", ".join((*EVENT_COLUMNS, "commit_number"))
-    without: pa.Table = writer.sql(f"SELECT {names} FROM events {where}").to_arrow_table()
+    without = writer.sql(f"SELECT {names} FROM events {where}").to_arrow_table()
     _carded = with_cards(without, cards(without))
     writer.execute(f"BEGIN; DELETE FROM events {where}; INSERT INTO events ({names}) SELECT {names} FROM _carded")
     for family in FAMILIES:
@@ -33,4 +28,4 @@ def give_cards(
         if day < held.until:
             make_days(writer, family, held.covered, day, end)
     writer.execute("COMMIT")
-    return without.num_rows
+    return int(without.num_rows)

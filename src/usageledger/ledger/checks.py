@@ -11,13 +11,22 @@ from usageledger.events import LARGEST_COUNT, LONGEST_ID
 from usageledger.ledger.costs import FLOWS
 from usageledger.ledger.dialect import Dialect
 from usageledger.ledger.protocol import CardUse
-from usageledger.ledger.schema import FACET_COLUMNS, FAMILIES, Family, Rollup, facets_of_events
+from usageledger.ledger.schema import FACET_LIST, FAMILIES, Family, Rollup, facets_of_events
 from usageledger.ledger.sql import Held
-from usageledger.meters import CACHE_WRITE, CACHED, FACETS, GAUGES, MEASURE_COLUMNS, METER_BY_KIND, METERS, UNCACHED
+from usageledger.meters import (
+    CACHE_WRITE,
+    CACHED,
+    DAY_SECONDS,
+    FACETS,
+    GAUGES,
+    MEASURE_COLUMNS,
+    METER_BY_KIND,
+    METERS,
+    UNCACHED,
+)
 from usageledger.pricing import Subject
 from usageledger.pricing.cards import STORED_PART
 
-DAY_SECONDS = 86_400
 STRETCH_EVENTS = 1_000_000  # events compared with their sums at once, so that memory does not grow with the ledger
 
 Read = Callable[[str], Mapping[str, Any]]
@@ -68,7 +77,7 @@ def rollup_differences(read: Read, limit: int) -> list[str]:
 def facet_differences(read: Read, limit: int) -> list[str]:
     """Values that the events of a day have and its facets lack, or the other way round."""
     found: list[str] = []
-    keys = ", ".join(FACET_COLUMNS)
+    keys = FACET_LIST
     for where in _stretches(read):
         events = [f"SELECT 1 AS side, {keys} FROM ({facets_of_events(name, where)}) AS told" for name in FACETS]
         facets = f"SELECT -1 AS side, {keys} FROM facets WHERE {where}"

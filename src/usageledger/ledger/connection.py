@@ -38,6 +38,12 @@ def refuse_another(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise LedgerError(f"{path} is a DuckDB database of something else, and no ledger: it was left as it is.")
 
 
+def database_of(cursor: duckdb.DuckDBPyConnection) -> str:
+    """The name of its database, as statements have it. Raises duckdb.Error."""
+    ((name,),) = cursor.execute("SELECT current_database()").fetchall()
+    return '"{}"'.format(name.replace('"', '""'))
+
+
 @contextmanager
 def deadline(cursor: duckdb.DuckDBPyConnection, seconds: float | None) -> Generator[None]:
     """Interrupts what `cursor` does after so many seconds."""

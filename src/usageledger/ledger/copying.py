@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from usageledger.buckets import iso
 from usageledger.errors import LedgerError
 from usageledger.ledger.protocol import Ledger, Outcome
-from usageledger.ledger.schema import DAY_SECONDS
+from usageledger.meters import DAY_SECONDS
 
 PAGE_EVENTS = 20_000
 

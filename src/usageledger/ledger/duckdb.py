@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -29,30 +30,26 @@ from usageledger.ledger.backup import copy_database
 from usageledger.ledger.connection import cannot_open, deadline, first_line, refuse_another
 from usageledger.ledger.dialect import DUCKDB
 from usageledger.ledger.engine import Engine
-from usageledger.ledger.protocol import Outcome
+from usageledger.ledger.protocol import CardsOf, Outcome, Outcomes
 from usageledger.ledger.reading import Columns, Reader, Statement, too_large_sum, too_slow
 from usageledger.ledger.recent import show_recent
 from usageledger.ledger.rollups import coverage
 from usageledger.ledger.schema import (
-    DAY_SECONDS,
-    EVENT_COLUMNS,
-    FACET_COLUMNS,
+    EVENT_LIST,
+    FACET_LIST,
     VERSION,
     create_tables,
     migrate,
 )
 from usageledger.ledger.sql import Coverage
 from usageledger.ledger.upkeep import Upkeep
+from usageledger.meters import DAY_SECONDS
 
 FULL_ROWS = 60_000  # that make the journal worth moving at once; a commit of twice as many would be written twice
 FULL_COMMITS = 256  # the same; each is a piece of what queries read
 MOST_ROWS = 500_000  # where moving does not keep up, the writer waits for it; 200 MB
 BUSY_SECONDS = 1.0  # after a commit, another is likely
 NOT_ROLLED_UP = "The rollups could not be written"
-
-_EVENT, _FACET = ", ".join(EVENT_COLUMNS), ", ".join(FACET_COLUMNS)
-
-Outcomes = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 class DuckDBLedger(Reader):
@@ -128,14 +125,15 @@ class DuckDBLedger(Reader):
         """See `Ledger.append`."""
         if not rows.num_rows:
             return np.zeros(0, np.uint8)
-        hashes = set(map(hash, journal.identities_of(rows)))
+        identities = journal.identities_of(rows)
+        hashes = set(map(hash, identities))
         with self._lock, self._writing("The ledger could not write"):
             self._engine.reopen()
             if self._fits_journal(rows, hashes):
                 self._keep(rows, hashes)
                 return np.zeros(rows.num_rows, np.uint8)
         with self._moving, self._lock, self._writing("The ledger could not write"):
-            return self._judge(rows)
+            return self._judge(rows, identities)
 
     def _fits_journal(self, rows: pa.Table, hashes: set[int]) -> bool:
         """Whether all `rows` are new, and neither they nor what is there already are too many."""
@@ -154,13 +152,13 @@ class DuckDBLedger(Reader):
         self._journal.add(rows, hashes)
         self._note(rows, hashes)
 
-    def _judge(self, rows: pa.Table) -> Outcomes:
+    def _judge(self, rows: pa.Table, identities: list[journal.Identity]) -> Outcomes:
         """Keeps rows of which some may be known or too old; with the locks of the events and the writer."""
         young = rows["ts"].to_numpy() >= self._upkeep.events_from
         outcomes = np.full(rows.num_rows, Outcome.TOO_OLD, np.uint8)
         if young.any():
-            rows = rows if young.all() else rows.filter(pa.array(young))
-            identities = journal.identities_of(rows)
+            if not young.all():
+                rows, identities = rows.filter(pa.array(young)), list(compress(identities, young))
             self._move()
             outcomes[young] = judged = duplicates.judge(rows, identities, lookup.stored(self._writer, rows))
             fresh = duplicates.accepted(rows, judged)
@@ -230,12 +228,13 @@ class DuckDBLedger(Reader):
         if new.num_rows:
             first, last = min(found)[0], max(found)[0]
             also += (
-                f"INSERT INTO facets ({_FACET}) SELECT {_FACET} FROM new ANTI JOIN "
-                f"(SELECT * FROM facets WHERE ts BETWEEN {first} AND {last}) AS kept USING ({_FACET}); "
+                f"INSERT INTO facets ({FACET_LIST}) SELECT {FACET_LIST} FROM new ANTI JOIN "
+                f"(SELECT * FROM facets WHERE ts BETWEEN {first} AND {last}) AS kept USING ({FACET_LIST}); "
             )
         number = self._number + 1
         connection.execute(
-            f"BEGIN; INSERT INTO events ({_EVENT}, commit_number) SELECT {_EVENT}, {number} FROM fresh; {also} COMMIT"
+            f"BEGIN; INSERT INTO events ({EVENT_LIST}, commit_number) SELECT {EVENT_LIST}, {number} FROM fresh; "
+            f"{also} COMMIT"
         )
         self._number = number
         self._upkeep.note(number, fresh.num_rows)
@@ -284,7 +283,7 @@ class DuckDBLedger(Reader):
         """See `Ledger.events_from`."""
         return self._upkeep.events_from
 
-    def give_cards(self, cards: Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]) -> int:
+    def give_cards(self, cards: CardsOf) -> int:
         """See `Ledger.give_cards`; each day is a transaction of its own, so that it can be interrupted."""
         with self._rolling, self._moving, self._lock, self._writing("The ledger could not write"):
             self._move()

@@ -8,14 +8,12 @@ import pyarrow as pa
 
 from usageledger.columns import PAYLOAD_COLUMNS
 from usageledger.ledger.journal import Identity
-from usageledger.ledger.protocol import Outcome
+from usageledger.ledger.protocol import Outcome, Outcomes
 
 Payload = tuple[Any, ...]
 
 
-def judge(
-    rows: pa.Table, identities: list[Identity], stored: Mapping[Identity, Payload]
-) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def judge(rows: pa.Table, identities: list[Identity], stored: Mapping[Identity, Payload]) -> Outcomes:
     """An outcome for each row: whether its identity is new, among what is `stored` and among the rows themselves."""
     outcomes = np.zeros(rows.num_rows, np.uint8)
     if not stored and len(set(identities)) == len(identities):
@@ -31,7 +29,7 @@ def judge(
     return outcomes
 
 
-def accepted(rows: pa.Table, outcomes: np.ndarray[Any, np.dtype[np.uint8]]) -> pa.Table:
+def accepted(rows: pa.Table, outcomes: Outcomes) -> pa.Table:
     """Those of `rows` that are new."""
     return rows.take(np.nonzero(outcomes == Outcome.ACCEPTED)[0]) if outcomes.any() else rows
 

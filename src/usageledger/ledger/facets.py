@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from usageledger.ledger.schema import DAY_SECONDS, FACET_COLUMNS
-from usageledger.meters import FACETS
+from usageledger.ledger.schema import FACET_COLUMNS
+from usageledger.meters import DAY_SECONDS, FACETS
 
 MOST_KNOWN = 300_000  # values remembered; about 40 MB
 

@@ -90,6 +90,10 @@ class Facet:
     end: int
 
 
+Outcomes = np.ndarray[Any, np.dtype[np.uint8]]  # an `Outcome` for each row
+CardsOf = Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]  # rows → their rate cards
+
+
 class Ledger(Protocol):
     """A store of events that counts each of them once.
 
@@ -104,7 +108,7 @@ class Ledger(Protocol):
     has_rollups: bool
     writers: int
 
-    def append(self, rows: pa.Table) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    def append(self, rows: pa.Table) -> Outcomes:
         """Keeps `rows` (`columns.SCHEMA`); an `Outcome` for each, in their order. On disk when it returns.
 
         Raises:
@@ -171,7 +175,7 @@ class Ledger(Protocol):
         """The event with this identity."""
         ...
 
-    def give_cards(self, cards: Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]) -> int:
+    def give_cards(self, cards: CardsOf) -> int:
         """Gives a rate card to every event that has none, kept before there were cards; how many there were.
 
         Args:

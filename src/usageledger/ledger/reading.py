@@ -12,12 +12,11 @@ from usageledger.errors import InvalidRequestError
 from usageledger.ledger import answers, checks, costs, sql
 from usageledger.ledger.dialect import Dialect
 from usageledger.ledger.protocol import CardUse, Facet, StoredEvent, Unpriced
-from usageledger.ledger.schema import DAY_SECONDS, EVENT_COLUMNS, EVENTS_TABLE, FAMILIES
+from usageledger.ledger.schema import EVENT_COLUMNS, EVENT_LIST, EVENTS_TABLE, FAMILIES
 from usageledger.ledger.sql import Coverage
+from usageledger.meters import DAY_SECONDS
 from usageledger.pages import Aggregate, too_many_results
 from usageledger.query import Query
-
-_EVENT = ", ".join(EVENT_COLUMNS)
 
 Columns = dict[str, np.ndarray[Any, Any]]
 Statement = tuple[str, Sequence[Any]]
@@ -87,7 +86,7 @@ class Reader(ABC):
     def event(self, event_id: str, timestamp: int) -> StoredEvent | None:
         """See `Ledger.event`."""
         where = "event_id = ? AND ts = ?"
-        found = self._read(f"SELECT {_EVENT} FROM {self.dialect.events} WHERE {where}", [event_id, timestamp])
+        found = self._read(f"SELECT {EVENT_LIST} FROM {self.dialect.events} WHERE {where}", [event_id, timestamp])
         if not len(found["ts"]):
             return None
         columns = {name: values.tolist()[0] for name, values in found.items()}
@@ -137,7 +136,7 @@ class Reader(ABC):
     def events(self, start: int, end: int, *, after: tuple[int, str], limit: int) -> pa.Table:
         """See `Ledger.events`."""
         found = self._read(
-            f"SELECT {_EVENT} FROM {self.dialect.events} WHERE ts >= ? AND ts < ? "
+            f"SELECT {EVENT_LIST} FROM {self.dialect.events} WHERE ts >= ? AND ts < ? "
             f"AND (ts > ? OR (ts = ? AND event_id > ?)) ORDER BY ts, event_id LIMIT {limit}",
             [max(start, after[0]), end, after[0], *after],
         )

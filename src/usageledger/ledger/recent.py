@@ -3,14 +3,19 @@
 import duckdb
 import pyarrow as pa
 
+from usageledger.ledger.connection import database_of
 from usageledger.ledger.journal import Journal, from_bytes
-from usageledger.ledger.schema import EVENT_COLUMNS, EVENTS_TABLE, FACET_COLUMNS, FACETS_TABLE, facets_of_events
+from usageledger.ledger.schema import (
+    EVENT_LIST,
+    EVENTS_TABLE,
+    FACET_LIST,
+    FACETS_TABLE,
+    facets_of_events,
+)
 from usageledger.meters import FACETS
 
 RECENT = "recent"  # the journal's rows, as queries see them
 LATER = 2**63 - 1  # the commit number of rows that got none yet, since no rollup holds them
-
-_EVENT, _FACET = ", ".join(EVENT_COLUMNS), ", ".join(FACET_COLUMNS)
 
 
 def show_recent(cursor: duckdb.DuckDBPyConnection, kept: Journal, statement: str) -> None:
@@ -25,16 +30,15 @@ def show_recent(cursor: duckdb.DuckDBPyConnection, kept: Journal, statement: str
     positions = [position for (position,) in cursor.execute("SELECT position FROM journal").fetchall()]
     if positions:
         cursor.register(RECENT, pa.concat_tables([_rows(cursor, kept, position) for position in positions]))
-        ((name,),) = cursor.execute("SELECT current_database()").fetchall()
-        main = '"{}".main'.format(name.replace('"', '""'))
+        main = f"{database_of(cursor)}.main"
         cursor.execute(
-            f"CREATE TEMP VIEW {EVENTS_TABLE} AS SELECT {_EVENT}, commit_number FROM {main}.{EVENTS_TABLE} "
-            f"UNION ALL SELECT {_EVENT}, {LATER} FROM {RECENT}"
+            f"CREATE TEMP VIEW {EVENTS_TABLE} AS SELECT {EVENT_LIST}, commit_number FROM {main}.{EVENTS_TABLE} "
+            f"UNION ALL SELECT {EVENT_LIST}, {LATER} FROM {RECENT}"
         )
         if FACETS_TABLE in statement:
             facets = " UNION ALL ".join(facets_of_events(dimension, source=RECENT) for dimension in FACETS)
             cursor.execute(
-                f"CREATE TEMP VIEW {FACETS_TABLE} AS SELECT {_FACET} FROM {main}.{FACETS_TABLE} UNION ({facets})"
+                f"CREATE TEMP VIEW {FACETS_TABLE} AS SELECT {FACET_LIST} FROM {main}.{FACETS_TABLE} UNION ({facets})"
             )
 
 

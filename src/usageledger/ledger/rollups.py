@@ -11,9 +11,9 @@ import duckdb
 
 from usageledger.buckets import floor
 from usageledger.ledger.dialect import DUCKDB
-from usageledger.ledger.schema import DAY_SECONDS, EVER, Family, Rollup
+from usageledger.ledger.schema import EVER, Family, Rollup
 from usageledger.ledger.sql import Coverage, Held
-from usageledger.meters import MEASURE_COLUMNS
+from usageledger.meters import DAY_SECONDS, MEASURE_COLUMNS
 
 LARGE_COUNT = 2**43  # a million counts below it add up to less than 2^63
 

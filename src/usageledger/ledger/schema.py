@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.columns import COLUMNS, NO_CARD
-from usageledger.meters import DIMENSIONS, FACETS, MEASURE_COLUMNS
+from usageledger.meters import DAY_SECONDS, DIMENSIONS, FACETS, MEASURE_COLUMNS
 
 VERSION = 4
-DAY_SECONDS = 86_400
 EVER = LATEST_TIME + 1  # `until` of a rollup that holds all days
 _SQL_TYPES: dict[type, str] = {str: "VARCHAR", int: "BIGINT", bool: "BOOLEAN"}
 EVENT_COLUMNS: tuple[str, ...] = tuple(COLUMNS)
 EVENTS_TABLE, FACETS_TABLE = "events", "facets"
 FACET_COLUMNS: tuple[str, ...] = ("ts", "kind", "dimension", "value")
+EVENT_LIST, FACET_LIST = ", ".join(EVENT_COLUMNS), ", ".join(FACET_COLUMNS)  # as statements have them
 
 
 @dataclass(frozen=True, slots=True)

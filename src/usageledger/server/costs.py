@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from usageledger.ledger.protocol import Unpriced
-from usageledger.meters import COSTS
+from usageledger.meters import COSTS, DAY_SECONDS
 from usageledger.pages import cost_results_json, quantity_number, render
 from usageledger.pricing import Subject
 from usageledger.pricing.cards import PARTS
@@ -21,7 +21,6 @@ from usageledger.server.packed import Body, joined
 from usageledger.server.pricing import PriceTable, PriceTables
 from usageledger.server.routes import Handler, Services, in_slot, paged
 
-DAY_SECONDS = 86_400
 UNPRICED_HEADER = "x-usageledger-unpriced"
 MOST_UNPRICED = 10_000
 MOST_COUNTS = 1_000  # pages whose counts are remembered

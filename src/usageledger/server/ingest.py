@@ -17,7 +17,6 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,11 +24,11 @@ from usageledger.buckets import floor
 from usageledger.columns import with_cards
 from usageledger.errors import LedgerUnavailableError, OverloadedError, RequestError, UsageLedgerError
 from usageledger.events import Decoded
-from usageledger.ledger import Ledger
+from usageledger.ledger import CardsOf, Ledger
+from usageledger.meters import DAY_SECONDS
 from usageledger.server.groups import Group, Submission, answer, answers, assemble
 from usageledger.settings import Settings
 
-DAY_SECONDS = 86_400
 IDLE_SECONDS = 0.2  # between two looks whether there is upkeep to do
 
 logger = logging.getLogger("usageledger.ingest")
@@ -42,7 +41,7 @@ class Ingest:
         self,
         ledger: Ledger,
         note_seen: Callable[[set[str], set[str]], None],
-        cards: Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]],
+        cards: CardsOf,
         settings: Settings,
         clock: Callable[[], float],
     ) -> None:

@@ -13,7 +13,7 @@ from usageledger.buckets import LATEST_TIME, floor
 from usageledger.errors import InvalidRequestError, NotFoundError
 from usageledger.events import FIELDS, LONGEST_NAME, Field, Name
 from usageledger.ledger.protocol import StoredEvent
-from usageledger.meters import COSTS, METER_BY_KIND
+from usageledger.meters import COSTS, DAY_SECONDS, METER_BY_KIND
 from usageledger.pages import money, quantity_number
 from usageledger.pricing import Prices, Subject
 from usageledger.pricing.book import PriceBook
@@ -27,7 +27,6 @@ from usageledger.server.pricing import PriceTables
 from usageledger.server.repricing import Lines, Repricing, costs_by_line, price_changes, reprice, window
 from usageledger.server.routes import Handler, Services, in_slot
 
-DAY_SECONDS = 86_400
 LONGEST_REASON = 1_000
 
 _Day = Annotated[int, Meta(ge=0, le=LATEST_TIME, extra_json_schema={"multipleOf": DAY_SECONDS})]

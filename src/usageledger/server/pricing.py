@@ -11,13 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from usageledger.ledger.costs import PRICES
-from usageledger.meters import CACHE_WRITE, CACHED, UNCACHED
+from usageledger.meters import CACHE_WRITE, CACHED, DAY_SECONDS, UNCACHED
 from usageledger.pricing import Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.cards import PARTS
 from usageledger.registry import CardPrices, RateCards
 
-DAY_SECONDS = 86_400
 MOST_WARNINGS = 200  # names that are made up anew each time must not fill the log
 MOST_OFFERS = 100_000  # combinations remembered with their cards
 LARGEST_KEY = 2**40

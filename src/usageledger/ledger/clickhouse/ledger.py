@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,18 +21,15 @@ from usageledger.ledger.clickhouse.address import Address
 from usageledger.ledger.clickhouse.client import Connection, no_tables, to_columns
 from usageledger.ledger.dialect import CLICKHOUSE
 from usageledger.ledger.journal import Identity, identities_of
+from usageledger.ledger.protocol import CardsOf, Outcomes
 from usageledger.ledger.reading import Columns, Reader, Statement
-from usageledger.ledger.schema import DAY_SECONDS, EVENT_COLUMNS
+from usageledger.ledger.schema import EVENT_LIST
 from usageledger.ledger.sql import Coverage
+from usageledger.meters import DAY_SECONDS
 
 LATEST = 2**63  # microseconds since 1970, beyond every arrival
 NO_ROLLUPS = Coverage({})
 MOST_AT_ONCE = 100_000  # events read to be given cards
-
-_EVENT = ", ".join(EVENT_COLUMNS)
-
-Outcomes = np.ndarray[Any, np.dtype[np.uint8]]
-CardsOf = Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]
 
 
 class ClickHouseLedger(Reader):
@@ -126,7 +122,7 @@ class ClickHouseLedger(Reader):
         given = 0
         while True:
             rows = self._connection.read(
-                f"SELECT {_EVENT}, {tables.PRECEDENCE} FROM events FINAL "
+                f"SELECT {EVENT_LIST}, {tables.PRECEDENCE} FROM events FINAL "
                 f"WHERE ts >= {day} AND ts < {day + DAY_SECONDS} AND rate_id = {NO_CARD} LIMIT {MOST_AT_ONCE}"
             )
             if not rows.num_rows:

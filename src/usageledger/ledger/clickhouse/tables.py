@@ -9,8 +9,7 @@ from collections.abc import Mapping
 
 from usageledger.columns import COLUMNS
 from usageledger.ledger.clickhouse.address import Address
-from usageledger.ledger.schema import DAY_SECONDS
-from usageledger.meters import DIMENSIONS
+from usageledger.meters import DAY_SECONDS, DIMENSIONS
 
 PRECEDENCE = "precedence"
 LOCAL, EVERYWHERE = "events_local", "events"
