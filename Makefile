@@ -17,7 +17,7 @@ help:  ## list the targets
 run: $(VENV)/.run  ## start the server on the embedded ledger; prints its address and, once, an admin key
 	@$(BIN)/usageledger serve
 
-test: check $(NODE_TESTS)/node_modules/.installed $(SERVERS) $(CLICKHOUSE) $(VENV)/.chromium  ## the whole suite: style, types, tests
+test: check $(NODE_TESTS)/node_modules/.installed $(SERVERS) $(CLICKHOUSE) $(VENV)/.chromium $(VENV)/.java  ## the whole suite: style, types, tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-engines: $(VENV)/.dev $(SERVERS) $(CLICKHOUSE)  ## every test of the ledger on every engine, those included that take long on ClickHouse
@@ -89,6 +89,11 @@ $(VENV)/.fuzz: requirements-fuzz.lock $(VENV)/.dev
 $(VENV)/.chromium: | $(BIN)/python
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 	  { echo "The tests need a browser: install Debian's package chromium, or set CHROMIUM=/path/to/chromium"; exit 1; }
+	@touch $@
+
+$(VENV)/.java: | $(BIN)/python
+	@command -v javac >/dev/null || { apt-get update -qq && apt-get install -y -qq default-jdk-headless >/dev/null; } || \
+	  { echo "The tests need Java 17 or newer: install Debian's package default-jdk-headless"; exit 1; }
 	@touch $@
 
 $(NODE_TESTS)/node_modules/.installed: $(NODE_TESTS)/package-lock.json

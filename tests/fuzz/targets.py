@@ -314,6 +314,7 @@ def seeds() -> dict[str, list[bytes]]:
     health, lone = b"GET /healthz HTTP/1.1\r\nhost: x\r\n", msgspec.json.encode(events[0])
     post = b"POST /v1/events HTTP/1.1\r\nhost: x\r\n" + key + b"\r\n"
     sized = b"content-length: %d\r\n\r\n%s" % (len(lone), lone)
+    upgrade = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\n"
     chunked = b"transfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(lone), lone)
     return {
         "json_events": [array, *map(msgspec.json.encode, events[:4])],
@@ -325,6 +326,8 @@ def seeds() -> dict[str, list[bytes]]:
         "connections": [
             b"\xff" + health + b"\r\n" + post + sized + health + b"connection: close\r\n\r\n",
             b"\x20" + post + b"expect: 100-continue\r\n" + chunked,
+            b"\x09" + post + upgrade + sized + post + upgrade + chunked + health + b"\r\n",
+            b"\xff" + health + upgrade + b"\r\nCONNECT x:1 HTTP/1.1\r\n\r\n",
             b"\x07" + health.replace(b"1.1", b"1.0") + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n",
         ],
         "page_tokens": [token.encode() for token in tokens],

@@ -182,7 +182,14 @@ def test_a_head_that_is_too_large_is_told_so(quick: RunningServer) -> None:
 
 @pytest.mark.parametrize(
     "junk",
-    [b"\0", b"no request\r\n\r\n", REQUEST[:-2] + b"h: x\r\n" * 2 * MOST_HEADERS, b"GET / HTTP/1.1\r\nx: \0\r\n"],
+    [
+        b"\0",
+        b"no request\r\n\r\n",
+        REQUEST[:-2] + b"h: x\r\n" * 2 * MOST_HEADERS,
+        b"GET / HTTP/1.1\r\nx: \0\r\n",
+        b"GET http://[ HTTP/1.1\r\n\r\n",
+        b"CONNECT db:5432 HTTP/1.1\r\n\r\n",
+    ],
 )
 def test_what_cannot_be_read_is_no_answer_to_what_came_before(quick: RunningServer, junk: bytes) -> None:
     """Or whoever sent events would be told that they were refused, and they are kept."""

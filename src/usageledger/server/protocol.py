@@ -6,11 +6,13 @@ from http import HTTPStatus
 from typing import ClassVar, cast
 from uuid import uuid4
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from usageledger.errors import (
     HeadersTooLargeError,
     InvalidRequestError,
+    MethodNotAllowedError,
     OverloadedError,
     RequestError,
     RequestTimeoutError,
@@ -67,18 +69,48 @@ class Protocol(HttpToolsProtocol):
         """Counts what belongs to a head that has no end yet."""
         if self.transport.is_closing():
             return
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if self._in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > LARGEST_HEAD_BYTES:
                 self._refuse_request(HeadersTooLargeError(f"The headers are larger than {LARGEST_HEAD_BYTES} bytes."))
 
+    def _parse(self, data: bytes) -> None:
+        """Reads on; a request that asks for another protocol is read as one that does not (RFC 9110, 7.8).
+
+        The parser takes whatever comes after the head of such a request for the other protocol. Its body would be
+        lost, or be read as a request. So a new parser is given that head without its `Upgrade`, and goes on.
+        """
+        unread = [memoryview(data)]  # the next piece stands last
+        while unread:
+            piece = unread.pop()
+            try:
+                self.parser.feed_data(piece)
+            except httptools.HttpParserUpgrade as asked:
+                unread += [piece[asked.args[0] :], memoryview(self._head_without_upgrade())]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets it
+            except httptools.HttpParserError as error:
+                self.send_400_response(str(error))
+                return
+
+    def _head_without_upgrade(self) -> bytes:
+        request_line = b"%s %s HTTP/%s\r\n" % (
+            self.parser.get_method(),
+            self.url,
+            self.parser.get_http_version().encode(),
+        )
+        headers = (b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade")
+        return b"".join([request_line, *headers, b"\r\n"])
+
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """The first byte of a request, or of its head that is read once more."""
         super().on_message_begin()
+        if not self._receiving:
+            self._end_after(self.settings.max_request_seconds, self._end_slow)
         self._in_head = self._receiving = True
         self._head_bytes = 0
-        self._end_after(self.settings.max_request_seconds, self._end_slow)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; raises, through the parser, when there are too many."""
@@ -88,12 +120,20 @@ class Protocol(HttpToolsProtocol):
             raise self._refusal
 
     def on_headers_complete(self) -> None:
-        """The end of the head."""
-        self._in_head = False
-        super().on_headers_complete()
+        """The end of the head; raises, through the parser, where it asks for a tunnel."""
+        if self.parser.get_method() == b"CONNECT":
+            self._refusal = MethodNotAllowedError("CONNECT is for proxies, and this is none.")
+            raise self._refusal
+        if not self.parser.should_upgrade():
+            if self.parser.get_http_version() == "1.0":
+                self.expect_100_continue = False  # it knows no interim answers (RFC 9110, 10.1.1)
+            super().on_headers_complete()
+        self._in_head = False  # only now: what raises is wrong with this request, and not with the one before it
 
     def on_message_complete(self) -> None:
         """The last byte of a request: from here on time is the server's."""
+        if self.parser.should_upgrade():
+            return  # its head is read once more
         self._receiving = False
         self._end_after(0, None)
         super().on_message_complete()
