@@ -203,8 +203,11 @@ async def test_a_key_found_just_before_its_deletion_is_not_remembered(serve, dou
         under_way = asyncio.create_task(server.get(METERS_URL, headers=bearer(value)))
         await slowly.found.wait()
         await server.request("DELETE", f"/v1/organization/admin_api_keys/{made.id}")
+        late = asyncio.create_task(server.get(METERS_URL, headers=bearer(value)))
+        await asyncio.sleep(0.05)  # so that it finds the other one under way
         slowly.go_on.set()
         assert (await under_way).status_code == 200  # it was asked before the key was deleted
+        problem(await late, 401)
         problem(await server.get(METERS_URL, headers=bearer(value)), 401)
 
 
@@ -388,6 +391,63 @@ async def test_guesses_made_at_once_count_as_well(serve, double):
     assert sorted(answer.status_code for answer in answers) == [401] * 4 + [429] * 8
 
 
+async def test_first_requests_of_a_right_key_at_once_are_all_answered(serve, double, registry, monkeypatch):
+    find, looked_up = registry.find_key, []
+    monkeypatch.setattr(registry, "find_key", lambda value, *, now: looked_up.append(value) or find(value, now=now))
+    async with serve(double, wrong_keys_per_minute=1) as server:
+        answers = await asyncio.gather(*(server.get(METERS_URL) for _ in range(100)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(looked_up) == 1
+
+
+async def test_first_requests_of_many_right_keys_at_once_are_all_answered(serve, double, key):
+    """As after a restart behind a proxy, where all of them come from one address."""
+    values = [key() for _ in range(60)]
+    async with serve(double, wrong_keys_per_minute=3) as server:
+        for number in range(2):
+            problem(await server.get(METERS_URL, headers=bearer(f"sk-admin-guess-{number}")), 401)
+        answers = await asyncio.gather(*(server.get(METERS_URL, headers=bearer(value)) for value in values))
+        assert {answer.status_code for answer in answers} == {200}
+        guesses = [server.get(METERS_URL, headers=bearer(f"sk-admin-at-once-{number}")) for number in range(20)]
+        assert sorted(answer.status_code for answer in await asyncio.gather(*guesses)) == [401] + [429] * 19
+
+
+async def test_one_wrong_key_given_at_once_is_one_guess(serve, double):
+    async with serve(double, wrong_keys_per_minute=2) as server:
+        wrong = [server.get(METERS_URL, headers=bearer("sk-admin-of-another-place")) for _ in range(30)]
+        assert {answer.status_code for answer in await asyncio.gather(*wrong)} == {401}
+        assert (await server.get(METERS_URL, headers=bearer("sk-admin-guess"))).status_code == 401
+        assert (await server.get(METERS_URL, headers=bearer("sk-admin-guess"))).status_code == 429
+
+
+async def test_what_the_registry_could_not_look_up_was_no_guess(serve, double, key, registry, monkeypatch):
+    find = registry.find_key
+
+    def fail(value: str, *, now: int):
+        raise RegistryError("gone")
+
+    async with serve(double, wrong_keys_per_minute=2) as server:
+        monkeypatch.setattr(registry, "find_key", fail)
+        for _ in range(3):
+            answers = [server.get(METERS_URL, headers=bearer(value)) for value in [key(), key(), key()]]
+            assert {answer.status_code for answer in await asyncio.gather(*answers)} == {503}
+        monkeypatch.setattr(registry, "find_key", find)
+        assert (await server.get(METERS_URL)).status_code == 200
+        statuses = [await from_address(server, "127.0.0.1", f"sk-admin-guess-{n}") for n in range(3)]
+    assert statuses == [401, 401, 429]
+
+
+async def test_a_client_that_goes_away_takes_no_answer_from_others(serve, double, registry, monkeypatch):
+    async with serve(double) as server:
+        slowly = Slowly(registry.find_key)
+        monkeypatch.setattr(registry, "find_key", slowly)
+        first, second = (asyncio.create_task(server.get(METERS_URL)) for _ in range(2))
+        await slowly.found.wait()
+        first.cancel()
+        slowly.go_on.set()
+        assert (await second).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("address", "same", "other"),
     [
@@ -402,11 +462,11 @@ async def test_each_address_has_guesses_of_its_own(serve, double, address, same,
     assert statuses == [401, 429, 401]
 
 
-async def from_address(server: Server, address: str) -> int:
+async def from_address(server: Server, address: str, value: str = "a wrong key") -> int:
     """The status of the answer to a wrong key from there."""
     transport = httpx.ASGITransport(server.app, client=(address, 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://ledger.test") as client:
-        return (await client.get(METERS_URL, headers=bearer("a wrong key"))).status_code
+        return (await client.get(METERS_URL, headers=bearer(value))).status_code
 
 
 async def test_a_limited_number_of_addresses_is_remembered(serve, double, monkeypatch):

@@ -4,14 +4,14 @@ A browser adds the session's cookie to whatever request a page makes, so a reque
 made by our own page: it has `PAGE_HEADER`, which no other origin may set, and its origin is ours.
 """
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 from math import ceil, inf
-from urllib.parse import urlsplit
 
 import anyio.to_thread
 from starlette.requests import Request
@@ -83,19 +83,19 @@ class Authenticator:
         self._registry = registry
         self._cache_seconds = settings.key_cache_seconds
         self._per_minute = settings.requests_per_minute
-        self._guesses = _Guesses(settings.wrong_keys_per_minute)
+        self._guesses = _Guesses(settings.wrong_keys_per_minute, clock)
         self._clock = clock
         self._entries: dict[bytes, _Entry] = {}
-        self._times_forgotten = 0
+        self._under_way: dict[_Credential, asyncio.Task[_Entry | None]] = {}  # what is being looked up now
 
     def forget(self, key_id: str) -> None:
         """Drops a key that was revoked, so that it does not work a moment longer in this process."""
-        self._times_forgotten += 1
+        self._under_way.clear()  # what they find may have been found just before
         self._entries = {digest: entry for digest, entry in self._entries.items() if entry.key.id != key_id}
 
     def forget_session(self, value: str) -> None:
         """Drops a session that was signed out, so that it does not work a moment longer in this process."""
-        self._times_forgotten += 1
+        self._under_way.clear()
         self._entries.pop(_Credential(value, "", is_session=True).digest, None)
 
     async def require(self, request: Request, *scopes: str) -> AdminKey:
@@ -137,30 +137,50 @@ class Authenticator:
         return entry.key
 
     async def _entry(self, credential: _Credential) -> _Entry:
-        now, digest = self._clock(), credential.digest
-        entry = self._entries.get(digest)
+        """What is known of it; requests that show it at once share one look at the registry.
+
+        Raises:
+            AuthenticationError: it is unknown, expired or revoked.
+            RateLimitError: too many wrong keys came from there.
+        """
+        now, entry = self._clock(), self._entries.get(credential.digest)
         if entry and abs(now - entry.found_at) < self._cache_seconds and not _expired(entry.key, now):
             return entry
-        guessed = entry is None and not credential.is_session  # a value that was right before is no guess
-        if guessed:
-            self._guesses.begin(credential.client, now)
-        forgotten = self._times_forgotten
-        if entry:
-            entry.found_at = now  # one request looks, and those beside it go on with what it found before
+        task = self._under_way.get(credential)
+        if task is None:
+            if entry:
+                entry.found_at = now  # one request looks, and those beside it go on with what it found before
+            task = self._under_way[credential] = asyncio.create_task(self._look_up(credential, entry))
+        found = await asyncio.shield(task)  # a client that goes away takes no answer from others
+        if found is None:
+            raise credential.refusal()
+        return found
+
+    async def _look_up(self, credential: _Credential, entry: _Entry | None) -> _Entry | None:
+        """What the registry has of it now, remembered; `entry` is what it had before."""
+        now, digest, task = self._clock(), credential.digest, asyncio.current_task()
+
+        async def find() -> AdminKey | None:
+            return await anyio.to_thread.run_sync(self._find, credential, int(now))
+
+        # A value that was right before is no guess.
+        guessed = entry is None and not credential.is_session
         try:
-            key = await anyio.to_thread.run_sync(self._find, credential, int(now))
+            key = await (self._guesses.attempt(credential.client, find) if guessed else find())
         except BaseException:
             if entry:
                 entry.found_at = -inf
             raise
+        finally:
+            is_current = self._under_way.get(credential) is task  # else it may have been revoked since
+            if is_current:
+                del self._under_way[credential]
         if key is None:
             self._entries.pop(digest, None)
-            raise credential.refusal()
-        if guessed:
-            self._guesses.was_right(credential.client)
-        # Another request with this key may have been faster; they share what is left of its requests.
+            return None
+        # The same value may have come from another address; they share what is left of its requests.
         entry = self._entries.get(digest) or _Entry(key, now, _Bucket(self._per_minute, float(self._per_minute), now))
-        if forgotten == self._times_forgotten:  # else it may have been found just before it was revoked
+        if is_current:
             entry.key, entry.found_at = key, now
             self._remember(digest, entry)
         return entry
@@ -178,35 +198,67 @@ class Authenticator:
         return key
 
 
+@dataclass(slots=True)
+class _Guesser:
+    """A client address: what is left of its guesses, and how many of its values are being looked up."""
+
+    left: _Bucket
+    under_way: int = 0
+    ended: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+
 class _Guesses:
     """How many wrong keys each client address gave lately, so that keys cannot be guessed; the memory is bounded."""
 
-    def __init__(self, per_minute: int) -> None:
+    def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
         self._per_minute = per_minute
-        self._left: OrderedDict[str, _Bucket] = OrderedDict()  # the address heard of last stands last
+        self._clock = clock
+        self._guessers: OrderedDict[str, _Guesser] = OrderedDict()  # the address heard of last stands last
 
-    def begin(self, client: str, now: float) -> None:
-        """Takes one guess of `client`, before its key is looked up: guesses made at once count as well.
+    async def attempt(self, client: str, find: Callable[[], Awaitable[AdminKey | None]]) -> AdminKey | None:
+        """Looks with `find`; where it finds nothing, `client` has one guess less.
+
+        A guess is taken before, so that guesses made at once count as well, and given back after. Where all that are
+        left are under way it waits for them: a right key is not refused since others are looked up beside it.
 
         Raises:
             RateLimitError: it has none left.
         """
         if not self._per_minute:
-            return
-        bucket = self._left.setdefault(client, _Bucket(self._per_minute, float(self._per_minute), now))
-        self._left.move_to_end(client)
-        if len(self._left) > MOST_ADDRESSES:
-            self._left.popitem(last=False)
-        if seconds := bucket.take(now):
-            raise RateLimitError(
-                f"Too many wrong API keys came from your address: at most {self._per_minute} a minute are looked at.",
-                retry_after=seconds,
-            )
+            return await find()
+        guesser = self._guesser(client)
+        async with guesser.ended:
+            while seconds := guesser.left.take(self._clock()):
+                if not guesser.under_way:
+                    guesser.ended.notify()  # the next one that waits is refused as well
+                    raise RateLimitError(
+                        f"Too many wrong API keys came from your address: at most {self._per_minute} a minute are "
+                        "looked at.",
+                        retry_after=seconds,
+                    )
+                await guesser.ended.wait()
+            guesser.under_way += 1
+        was_wrong = False
+        try:
+            key = await find()
+            was_wrong = key is None
+        finally:
+            async with guesser.ended:
+                guesser.under_way -= 1
+                guesser.left.left += not was_wrong
+                guesser.ended.notify()
+        return key
 
-    def was_right(self, client: str) -> None:
-        """Gives the guess back."""
-        if bucket := self._left.get(client):
-            bucket.left += 1
+    def _guesser(self, client: str) -> _Guesser:
+        guesser = self._guessers.get(client)
+        if guesser is None:
+            guesser = self._guessers[client] = _Guesser(
+                _Bucket(self._per_minute, float(self._per_minute), self._clock())
+            )
+        self._guessers.move_to_end(client)
+        if len(self._guessers) > MOST_ADDRESSES:
+            self._guessers.popitem(last=False)
+        return guesser
 
 
 def client_of(request: Request) -> str:
@@ -233,8 +285,8 @@ def require_own_page(request: Request) -> None:
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     # `Sec-Fetch-Site` is not sent over plain HTTP from elsewhere than this machine; `Host` may be a proxy's own.
-    foreign = site != "same-origin" if site else bool(origin) and urlsplit(origin).netloc != request.headers.get("host")
-    if foreign or PAGE_HEADER not in request.headers:
+    of_ours = site == "same-origin" if site else not origin or origin.partition("://")[2] == request.headers.get("host")
+    if not of_ours or PAGE_HEADER not in request.headers:
         raise PermissionDeniedError(
             "A session is for the dashboard's own pages. Other programs send a key: Authorization: Bearer YOUR_KEY.",
             code="foreign_page",
