@@ -3,6 +3,8 @@
 import asyncio
 import json
 import socket
+import threading
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +15,8 @@ from tests.server.support import NO_SPACE, NOW, Clock, LedgerDouble, Server, eve
 from tests.server.test_errors import problem
 
 from usageledger.errors import RegistryError
-from usageledger.server import create_app
+from usageledger.events import decode
+from usageledger.server import create_app, groups
 from usageledger.server.ingest import Ingest
 
 pytestmark = pytest.mark.anyio
@@ -353,3 +356,128 @@ async def test_an_event_of_a_dropped_day_is_refused_by_itself(serve, ledger):
     (error,) = answer["errors"]
     assert (error["index"], error["id"], error["code"], error["param"]) == (1, "e2", "too_old", "timestamp")
     assert "were dropped after their time" in error["message"]
+
+
+# --- after the commit --------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_that_cannot_be_made_is_the_failure_of_its_request_alone(serve, double, monkeypatch, caplog):
+    """The events of the whole group are on disk: nobody is told that they could not be written."""
+    made = groups.answer
+
+    def fail_once(decoded: Any, *given: Any) -> dict[str, Any]:
+        if decoded.events[0].id == "e3":
+            raise ZeroDivisionError("secret insides")
+        return made(decoded, *given)
+
+    async with serve(double) as server:
+        first = await held(server, double, 1)
+        others = [send(server, number) for number in (2, 3, 4)]
+        await queued(server, 4)
+        monkeypatch.setattr(groups, "answer", fail_once)
+        double.let_go()
+        answers = [await task for task in (first, *others)]
+        assert [answer.status_code for answer in answers] == [200, 200, 500, 200]
+        assert "secret" not in problem(answers[2], 500, type="server_error", code="internal_error")["message"]
+        assert "secret insides" in caplog.text
+        assert (await server.get("/readyz")).json() == {"status": "ready", "queued_events": 0}
+        assert (await send(server, 5)).json()["accepted"] == 1
+    assert sorted(double.ids) == ["e1", "e2", "e3", "e4", "e5"]
+
+
+async def test_outcomes_that_fit_nobody_are_told_to_nobody_as_events_that_were_not_kept(serve, double, monkeypatch):
+    append = double.append
+    async with serve(double) as server:
+        monkeypatch.setattr(double, "append", lambda rows: append(rows)[:-1])
+        problem(await send(server, 1), 500, code="internal_error")
+        monkeypatch.undo()
+        assert (await send(server, 2)).json()["accepted"] == 1
+    assert double.ids == ["e1", "e2"]
+
+
+def test_an_event_loop_that_closed_keeps_no_answer_from_others(double, settings, caplog):
+    ingest = Ingest(double, lambda *_: None, lambda rows: rows["ts"].to_numpy(), settings, Clock())
+    decoded = [decode(json.dumps(event(number)).encode(), lines=False, max_events=1) for number in (1, 2, 3)]
+    gone, here = asyncio.new_event_loop(), asyncio.new_event_loop()
+    left = gone.create_task(ingest.submit(decoded[0]))
+    gone.run_until_complete(asyncio.sleep(0))
+    answers = [here.create_task(ingest.submit(each)) for each in decoded[1:]]
+    here.run_until_complete(asyncio.sleep(0))
+    gone.close()
+    ingest.start()
+    told = here.run_until_complete(asyncio.wait_for(asyncio.gather(*answers), 60))
+    ingest.close()
+    here.close()
+    assert [answer["accepted"] for answer in told] == [1, 1]
+    assert double.commits == [["e1", "e2", "e3"]]
+    assert "closed" in caplog.text
+    left._log_destroy_pending = False  # its loop is gone, as this test has it
+
+
+@pytest.mark.parametrize(("method", "thread"), [("_take", "writer 0"), ("_keep_up", "upkeep")])
+async def test_a_thread_that_ends_ends_the_server(double, settings, registry, key, monkeypatch, caplog, method, thread):
+    """Whoever waits is told at once, and `/readyz` says why."""
+    failing = threading.Event()
+    work = getattr(Ingest, method)
+
+    def fail(*given: Any) -> Any:
+        if failing.is_set():
+            raise ZeroDivisionError("secret insides")
+        return work(*given)
+
+    monkeypatch.setattr(Ingest, method, fail)
+    ended: list[str] = []
+    app = create_app(settings, double, registry, Clock(), ended.append)
+    server = Server(app, key())
+    async with lifespan(app), server.client:
+        assert (await send(server, 1)).json()["accepted"] == 1
+        failing.set()
+        sent = [send(server, number) for number in (2, 3)]
+
+        async def not_ready() -> bool:
+            return (await server.get("/readyz")).status_code == 503
+
+        await until(not_ready)
+        state = (await server.get("/readyz")).json()
+        assert (state["status"], thread in state["reason"]) == ("not ready", True)
+        for task in (*sent, send(server, 4)):
+            answer = await asyncio.wait_for(task, 60)
+            if answer.status_code != 200:
+                assert "stopping" in problem(answer, 503, code="overloaded")["message"]
+    assert len(ended) == 1
+    assert thread in ended[0]
+    assert "secret insides" in caplog.text
+
+
+# --- several writers ---------------------------------------------------------------------------------------------
+
+
+def test_what_a_writer_leaves_another_one_takes_at_once(double, settings):
+    """One waits for as much company as last time, another for anything at all: neither is left asleep."""
+    changed = replace(settings, commit_events=1, commit_wait_ms=200)
+    ingest = Ingest(double, lambda *_: None, lambda rows: rows["ts"].to_numpy(), changed, Clock())
+    taken: list[list[Any]] = []
+    loop = asyncio.new_event_loop()
+
+    def take(company: int) -> threading.Thread:
+        thread = threading.Thread(target=lambda: taken.append(ingest._take(company)), daemon=True)
+        thread.start()
+        return thread
+
+    def arrive(number: int) -> "asyncio.Task[Any]":
+        decoded = decode(json.dumps(event(number)).encode(), lines=False, max_events=1)
+        task = loop.create_task(ingest.submit(decoded))
+        loop.run_until_complete(asyncio.sleep(0))
+        return task
+
+    tasks = [arrive(1)]
+    writers = [take(5)]
+    tasks += [arrive(2), arrive(3)]
+    writers += [take(1), take(1)]
+    for writer in writers:
+        writer.join(10)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.close()
+    assert sorted(each.decoded.events[0].id for group in taken for each in group) == ["e1", "e2", "e3"]

@@ -44,6 +44,36 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number):
     ledger.close()
 
 
+BROKEN_WRITER = """
+import pathlib
+from usageledger.ledger.duckdb import DuckDBLedger
+append = DuckDBLedger.append
+def broken(*given):
+    outcomes = append(*given)
+    if pathlib.Path({file!r}).exists():
+        raise SystemExit  # which a thread ends by, and says nothing
+    return outcomes
+DuckDBLedger.append = broken
+"""
+
+
+def test_it_ends_when_nothing_would_be_written_any_more(tmp_path: Path):
+    """With a code that says so, and with everything on disk that was acknowledged."""
+    broken = tmp_path / "broken"
+    with running(tmp_path / "data", prepare=BROKEN_WRITER.format(file=str(broken))) as server:
+        with httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as client:
+            assert client.post("/v1/events", json=[event(n) for n in range(5)]).json()["accepted"] == 5
+            broken.touch()
+            error = problem(client.post("/v1/events", json=event(5)), 503, code="overloaded")
+            assert error["message"] == "The server is stopping: send the same request again."
+        _, said = server.process.communicate(timeout=60)
+    assert server.process.returncode == 1
+    assert "The thread 'writer 0' ended by an error: the server ends." in said
+    assert "in broken" in said
+    with closing(open_ledger(Settings(data=tmp_path / "data").ledger_url)) as ledger:
+        assert ledger.count() == 6  # the last one was written, and nobody was told that it was or was not
+
+
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_it_ends_cleanly_when_nobody_hears_where_it_is(tmp_path: Path, form: tuple[str, ...]):
     """As when whoever started it, and was to read the address, is gone."""

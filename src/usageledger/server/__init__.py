@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 
-from usageledger.errors import RegistryError, SettingsError
+from usageledger.errors import LedgerUnavailableError, RegistryError, SettingsError
 from usageledger.ledger import Ledger, open_ledger
 from usageledger.registry import Registry, open_registry
 from usageledger.server.app import create_app
@@ -35,6 +35,7 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
         SettingsError: the address cannot be listened on, or the certificate cannot be used.
         LedgerError: the ledger cannot be opened.
         RegistryError: the registry cannot be opened, or is not that of the ledger.
+        LedgerUnavailableError: a thread that writes ended by an error.
     """
     check_tls(settings)
     with (
@@ -47,8 +48,14 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
                 "retention_days: this ledger has no sums that would stay, so it drops no events: use 0."
             )
         _check_cards(ledger, registry, settings)
+        failures: list[str] = []
+
+        def end(reason: str) -> None:
+            failures.append(reason)
+            server.should_exit = True
+
         config = uvicorn.Config(
-            create_app(settings, ledger, registry),
+            create_app(settings, ledger, registry, on_failure=end),
             loop="uvloop",
             http=protocol_of(settings, _most_connections(settings)),
             ws="none",
@@ -64,8 +71,11 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=10,
             backlog=BACKLOG,
         )
+        server = _Server(config, lambda: on_ready(_address(settings, listener)))
         with _few_collections():
-            _Server(config, lambda: on_ready(_address(settings, listener))).run(sockets=[listener])
+            server.run(sockets=[listener])
+        if failures:
+            raise LedgerUnavailableError(f"{failures[0]}, so nothing could be written any more: the server ended.")
 
 
 @contextmanager

@@ -49,11 +49,16 @@ logger = logging.getLogger("usageledger")
 
 
 def create_app(
-    settings: Settings, ledger: Ledger, registry: Registry, clock: Callable[[], float] = wall_clock
+    settings: Settings,
+    ledger: Ledger,
+    registry: Registry,
+    clock: Callable[[], float] = wall_clock,
+    on_failure: Callable[[str], None] = lambda _: None,
 ) -> ASGIApp:
     """The application over an open ledger and an open registry.
 
-    Its lifespan starts the ingest stages and, at the end, drains them; closing the ledger is its opener's.
+    Its lifespan starts the ingest stages and, at the end, drains them; closing the ledger is its opener's. Where one
+    of the stages ends by an error `on_failure` is told why, from another thread: the application writes nothing more.
     """
     names = SeenNames(registry, clock)
     prices = PriceServices(PriceBook(), registry.rate_cards, PriceTables(registry.rate_cards))
@@ -75,7 +80,7 @@ def create_app(
         if given := await anyio.to_thread.run_sync(ledger.give_cards, giver.cards):
             logger.info("gave rate cards to %d events that were kept before there were any", given)
         await anyio.to_thread.run_sync(remove_left_backups, settings)
-        services.ingest.start()
+        services.ingest.start(on_failure)
         try:
             yield
         finally:

@@ -31,7 +31,7 @@ class Group:
 
     Attributes:
         rows: the events that can be kept.
-        places: for each row, the place of its event among all events of the group.
+        places: for each row, the place of its event among all events of the group, ascending.
         problems: the events that cannot be kept.
     """
 
@@ -83,27 +83,42 @@ def _in_order(
     return pa.concat_tables([rows for rows, _ in filled]).take(order).combine_chunks(), places[order]
 
 
-def answers(group: Group, outcomes: np.ndarray[Any, Any]) -> Iterator[dict[str, Any]]:
-    """The answer to each submission of a group whose rows came out as `outcomes`."""
-    total = sum(len(submission.decoded.events) for submission in group.submissions)
-    by_place = np.full(total, -1, np.int64)  # -1: the event was refused before the ledger
-    by_place[group.places] = outcomes
+def answers(group: Group, outcomes: np.ndarray[Any, Any]) -> Iterator[dict[str, Any] | Exception]:
+    """The answer to each submission of a group whose rows came out as `outcomes`.
+
+    All of them are on disk by now, so an answer that cannot be made is the failure of its own request alone.
+    """
     problems = {problem.position: problem for problem in group.problems}
     start = 0
     for submission in group.submissions:
-        decoded = submission.decoded
-        mine = by_place[start : start + len(decoded.events)]
-        accepted = int((mine == Outcome.ACCEPTED).sum())
-        duplicates = int((mine == Outcome.DUPLICATE).sum())
-        rejections = decoded.rejections
-        if accepted + duplicates < len(mine):
-            refused = np.nonzero((mine != Outcome.ACCEPTED) & (mine != Outcome.DUPLICATE))[0].tolist()
-            rejections = [
-                *rejections,
-                *(_rejection(decoded, row, problems.get(start + row), int(mine[row])) for row in refused),
-            ]
-        yield answer(decoded, accepted, duplicates, rejections)
-        start += len(decoded.events)
+        try:
+            yield _answer_to(submission.decoded, start, group.places, outcomes, problems)
+        except Exception as error:  # noqa: BLE001 - it is raised again where the request is answered
+            yield error
+        start += len(submission.decoded.events)
+
+
+def _answer_to(
+    decoded: Decoded,
+    start: int,
+    places: np.ndarray[Any, Any],
+    outcomes: np.ndarray[Any, Any],
+    problems: dict[int, Problem],
+) -> dict[str, Any]:
+    """The answer to the submission whose first event is at place `start` of its group."""
+    first, last = np.searchsorted(places, (start, start + len(decoded.events)))
+    mine = np.full(len(decoded.events), -1, np.int64)  # -1: the event was refused before the ledger
+    mine[places[first:last] - start] = outcomes[first:last]
+    accepted = int((mine == Outcome.ACCEPTED).sum())
+    duplicates = int((mine == Outcome.DUPLICATE).sum())
+    rejections = decoded.rejections
+    if accepted + duplicates < len(mine):
+        refused = np.nonzero((mine != Outcome.ACCEPTED) & (mine != Outcome.DUPLICATE))[0].tolist()
+        rejections = [
+            *rejections,
+            *(_rejection(decoded, row, problems.get(start + row), int(mine[row])) for row in refused),
+        ]
+    return answer(decoded, accepted, duplicates, rejections)
 
 
 def _rejection(decoded: Decoded, row: int, problem: Problem | None, outcome: int) -> Rejection:

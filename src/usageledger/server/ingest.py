@@ -13,8 +13,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -50,34 +49,55 @@ class Ingest:
         self._cards = cards
         self._settings = settings
         self._clock = clock
+        self._on_failure: Callable[[str], None] = lambda _: None
+        self.failure: str | None = None  # why nothing is written any more
         self._waiting: deque[Submission] = deque()
         self._arrived = threading.Condition()
         self._queued_events = 0  # waiting or being committed; guarded by _arrived
-        self._wanted = 1  # requests that the writer waits for
+        self._turn = threading.Lock()  # of the one writer that waits for requests; taken before _arrived
+        self._wanted = 1  # requests that it waits for
         self._closing = False
         self._ended = threading.Event()  # all that was taken is written
         self._dropped = 0  # the time before which there are no events any more, as far as is known
         self._assembling = threading.Lock()
         self._writers = [
-            threading.Thread(target=self._write_forever, name=f"writer {number}", daemon=True)
+            threading.Thread(target=self._run, args=(self._write_forever,), name=f"writer {number}", daemon=True)
             for number in range(ledger.writers)
         ]
-        self._upkeep = threading.Thread(target=self._keep_up_forever, name="upkeep", daemon=True)
+        self._upkeep = threading.Thread(target=self._run, args=(self._keep_up_forever,), name="upkeep", daemon=True)
 
-    def start(self) -> None:
-        """Starts the threads."""
+    def start(self, on_failure: Callable[[str], None] = lambda _: None) -> None:
+        """Starts the threads; where one ends by an error, `on_failure` is told why, from that thread."""
+        self._on_failure = on_failure
         for thread in (*self._writers, self._upkeep):
             thread.start()
 
     def close(self) -> None:
         """Takes nothing more, commits what was taken, and ends."""
-        with self._arrived:
-            self._closing = True
-            self._arrived.notify_all()
+        self._stop_taking()
         for writer in self._writers:
             writer.join()
         self._ended.set()
         self._upkeep.join()
+
+    def _stop_taking(self) -> None:
+        with self._arrived:
+            self._closing = True
+            self._arrived.notify_all()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        """Does a thread's work. Where it ends by an error nothing would be written any more, so the server ends."""
+        try:
+            work()
+        except BaseException:
+            self.failure = f"The thread '{threading.current_thread().name}' ended by an error"
+            logger.critical("%s: the server ends.", self.failure, exc_info=True)
+            self._stop_taking()
+            self._on_failure(self.failure)
+            with self._arrived:
+                left = list(self._waiting)
+                self._waiting.clear()
+            self._settle(left, [_stopping()] * len(left))
 
     @property
     def queued_events(self) -> int:
@@ -97,7 +117,7 @@ class Ingest:
         submission = Submission(decoded, loop, loop.create_future())
         with self._arrived:
             if self._closing:
-                raise OverloadedError("The server is stopping: send the same request again.", retry_after=2)
+                raise _stopping()
             if self._queued_events and self._queued_events + len(decoded.events) > self._settings.queue_events:
                 raise OverloadedError(
                     f"The queue is full: {self._queued_events} events wait for the disk. "
@@ -117,8 +137,11 @@ class Ingest:
         while self._waiting or not self._closing:
             if submissions := self._take(company):
                 company = len(submissions)
-                with self._refusing(submissions):
-                    self._settle(submissions, self._write(self._assemble(submissions)))
+                told: Sequence[dict[str, Any] | Exception] = [_stopping()] * len(submissions)
+                try:
+                    told = self._written(submissions)
+                finally:
+                    self._settle(submissions, told)
 
     def _take(self, company: int) -> list[Submission]:
         """The next group: whatever is waiting, up to `commit_events`; empty when others took it, or none will come.
@@ -126,7 +149,7 @@ class Ingest:
         A lone request is never held up. Where the last group had company, the next one waits for as much, as long as
         another request comes every `commit_wait_ms`.
         """
-        with self._arrived:
+        with self._turn, self._arrived:
             self._arrived.wait_for(self._enough)
             self._wanted, before = company, 0
             while len(self._waiting) > before and not self._enough():
@@ -154,21 +177,18 @@ class Ingest:
                 group.rows = with_cards(group.rows, self._cards(group.rows))
             return group
 
-    def _write(self, group: Group) -> list[dict[str, Any]]:
-        """The answer to each submission, once its events are on disk."""
-        return list(answers(group, self._ledger.append(group.rows)))
-
-    @contextmanager
-    def _refusing(self, submissions: list[Submission]) -> Generator[None]:
-        """What goes wrong inside is the answer to all of them: nothing of them was kept."""
+    def _written(self, submissions: list[Submission]) -> list[dict[str, Any] | Exception]:
+        """What each submission is told, once its events are on disk; or why nothing of any of them was kept."""
         try:
-            yield
+            group = self._assemble(submissions)
+            outcomes = self._ledger.append(group.rows)
         except UsageLedgerError as error:
             logger.error("a commit failed: %s", error)  # noqa: TRY400 - the message is the whole story
-            self._settle(submissions, [error] * len(submissions))
+            return [error] * len(submissions)
         except Exception:
             logger.exception("a commit failed")
-            self._settle(submissions, [LedgerUnavailableError("The ledger could not write.")] * len(submissions))
+            return [LedgerUnavailableError("The ledger could not write.")] * len(submissions)
+        return list(answers(group, outcomes))
 
     def _settle(self, submissions: list[Submission], told: Sequence[dict[str, Any] | Exception]) -> None:
         with self._arrived:
@@ -177,7 +197,10 @@ class Ingest:
         for submission, each in zip(submissions, told, strict=True):
             by_loop.setdefault(submission.loop, []).append((submission.done, each))
         for loop, settled in by_loop.items():
-            loop.call_soon_threadsafe(_resolve, settled)
+            try:
+                loop.call_soon_threadsafe(_resolve, settled)
+            except RuntimeError:
+                logger.warning("%d requests heard nothing: their event loop is closed", len(settled))
 
     # --- upkeep --------------------------------------------------------------------------------------------------
 
@@ -202,6 +225,10 @@ class Ingest:
         except Exception:
             logger.exception("upkeep failed")
         return False
+
+
+def _stopping() -> OverloadedError:
+    return OverloadedError("The server is stopping: send the same request again.", retry_after=2)
 
 
 def _resolve(settled: list[tuple[asyncio.Future[dict[str, Any]], Any]]) -> None:

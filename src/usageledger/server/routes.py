@@ -178,8 +178,14 @@ def readyz(services: Services) -> Handler:
     """`GET /readyz`: 200 when events can be written, else 503."""
 
     async def handle(_: Request) -> Response:
-        ready = services.ledger.ready()
-        state = {"status": "ready" if ready else "not ready", "queued_events": services.ingest.queued_events}
+        reason = services.ingest.failure
+        ready = reason is None and services.ledger.ready()
+        state: dict[str, Any] = {
+            "status": "ready" if ready else "not ready",
+            "queued_events": services.ingest.queued_events,
+        }
+        if reason:
+            state["reason"] = reason
         return json_response(state, 200 if ready else 503)
 
     return handle
