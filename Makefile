@@ -1,15 +1,20 @@
-# `make run` and `make test` do all their own set-up; they need Python 3.11+, make and pip.
+# Every target does its own set-up; all need Python 3.11+, make and pip, and those of $(PROGRAMS) Debian's packages too.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 NODE_TESTS := tests/contract/node
+NODE := $(NODE_TESTS)/node_modules/.installed
 SERVERS := tests/services/.installed
 CLICKHOUSE := tests/services/clickhouse/node_modules/.installed
+CHROMIUM_FOUND := $(VENV)/.chromium
+JAVA := $(VENV)/.java
+PROGRAMS := $(NODE) $(SERVERS) $(CLICKHOUSE) $(CHROMIUM_FOUND) $(JAVA)
 FUZZ_SECONDS ?= 60
 KILLS ?= 100
 
-.PHONY: help run test test-engines check docs crash crash-cluster fuzz bench bench-clickhouse bench-sweep lock format clean
+.PHONY: help run quick test programs test-engines check docs crash crash-cluster fuzz bench bench-clickhouse bench-sweep lock format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -17,20 +22,28 @@ help:  ## list the targets
 run: $(VENV)/.run  ## start the server on the embedded ledger; prints its address and, once, an admin key
 	@$(BIN)/usageledger serve
 
-test: check $(NODE_TESTS)/node_modules/.installed $(SERVERS) $(CLICKHOUSE) $(VENV)/.chromium $(VENV)/.java  ## the whole suite: style, types, tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+quick: $(VENV)/.dev  ## style, types (mypy), and the tests of units, server, client and golden files that need nothing but Python
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(PYTEST) -m "not external" tests/unit tests/golden tests/server tests/client
+
+test: check $(PROGRAMS)  ## the whole suite: style, types, tests
+	$(PYTEST)
+
+programs: $(PROGRAMS)  ## install what tests need beside Python: Node.js, PostgreSQL, nginx, ClickHouse, Chromium, Java (as root)
 
 test-engines: $(VENV)/.dev $(SERVERS) $(CLICKHOUSE)  ## every test of the ledger on every engine, those included that take long on ClickHouse
-	$(BIN)/python -m pytest -n 2 --dist worksteal --whole tests/ledger tests/property/test_engines.py
+	$(PYTEST) --whole tests/ledger tests/property/test_engines.py
 
-check: $(VENV)/.dev $(NODE_TESTS)/node_modules/.installed
+check: $(VENV)/.dev $(NODE)  ## style and types, by mypy and pyright
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(NODE_TESTS)/node_modules/.bin/pyright --pythonpath $(BIN)/python
 
-fuzz: $(VENV)/.fuzz  ## the long forms of the property and schema tests, then each parser for FUZZ_SECONDS (60)
-	USAGELEDGER_TEST_EFFORT=20 $(BIN)/python -m pytest -n 2 --timeout 3600 tests/property tests/fuzz tests/contract/test_schemathesis.py
+fuzz: $(VENV)/.fuzz $(SERVERS) $(CLICKHOUSE)  ## the long forms of the property and schema tests, then each parser for FUZZ_SECONDS (60)
+	USAGELEDGER_TEST_EFFORT=20 $(PYTEST) --timeout 3600 tests/property tests/fuzz tests/contract/test_schemathesis.py
 	for target in $$(ls tests/fuzz/corpus); do $(BIN)/python -m tests.fuzz $$target $(FUZZ_SECONDS) || exit 1; done
 
 docs: $(VENV)/.dev  ## build the site of the documentation into site/; every warning is an error
@@ -45,10 +58,10 @@ crash-cluster: $(VENV)/.dev $(SERVERS) $(CLICKHOUSE)  ## kill servers and shards
 bench-clickhouse: $(VENV)/.dev $(CLICKHOUSE)  ## measure the server on ClickHouse, beside what ClickHouse alone does
 	$(BIN)/python -m bench.clickhouse
 
-bench: $(VENV)/.dev  ## measure ingestion and queries; prints a table, writes bench/results.json
+bench: $(VENV)/.dev $(CHROMIUM_FOUND)  ## measure ingestion and queries; prints a table, writes bench/results.json
 	$(BIN)/python -m bench
 
-bench-sweep: $(VENV)/.dev  ## grow one ledger from 1 to 100 million events (SIZES=) and measure each; writes bench/results-sweep.json and a plot
+bench-sweep: $(VENV)/.dev $(CHROMIUM_FOUND)  ## grow one ledger from 1 to 100 million events (SIZES=) and measure each; writes bench/results-sweep.json and a plot
 	$(BIN)/python -m bench.sweep $(if $(SIZES),--sizes $(SIZES))
 
 lock: $(VENV)/.dev  ## resolve the dependencies anew into the lock files
@@ -62,7 +75,7 @@ format: $(VENV)/.dev  ## bring the code into the one style
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove everything that these targets made
-	rm -rf $(VENV) .cache $(NODE_TESTS)/node_modules $(SERVERS) $(dir $(CLICKHOUSE))
+	rm -rf $(VENV) .cache dist site $(NODE_TESTS)/node_modules $(SERVERS) $(dir $(CLICKHOUSE))
 
 # Debian has Python without its venv module: virtualenv, unpacked beside the project, then does the same.
 $(BIN)/python:
@@ -86,17 +99,17 @@ $(VENV)/.fuzz: requirements-fuzz.lock $(VENV)/.dev
 	@$(PIP) install --require-hashes -r requirements-fuzz.lock
 	@touch $@
 
-$(VENV)/.chromium: | $(BIN)/python
+$(CHROMIUM_FOUND): | $(BIN)/python
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 	  { echo "The tests need a browser: install Debian's package chromium, or set CHROMIUM=/path/to/chromium"; exit 1; }
 	@touch $@
 
-$(VENV)/.java: | $(BIN)/python
+$(JAVA): | $(BIN)/python
 	@command -v javac >/dev/null || { apt-get update -qq && apt-get install -y -qq default-jdk-headless >/dev/null; } || \
 	  { echo "The tests need Java 17 or newer: install Debian's package default-jdk-headless"; exit 1; }
 	@touch $@
 
-$(NODE_TESTS)/node_modules/.installed: $(NODE_TESTS)/package-lock.json
+$(NODE): $(NODE_TESTS)/package-lock.json
 	@{ command -v npm && command -v curl; } >/dev/null || { apt-get update -qq && apt-get install -y -qq nodejs npm curl; } || \
 	  { echo "The tests need Node.js, npm and curl: install Debian's packages nodejs, npm and curl"; exit 1; }
 	@npm ci --prefix $(NODE_TESTS) --no-audit --no-fund --silent
@@ -108,7 +121,7 @@ $(SERVERS): Makefile
 	  { echo "The tests need PostgreSQL and nginx: install Debian's packages postgresql and nginx-light"; exit 1; }
 	@touch $@
 
-$(CLICKHOUSE): tests/services/clickhouse/package-lock.json $(NODE_TESTS)/node_modules/.installed
+$(CLICKHOUSE): tests/services/clickhouse/package-lock.json $(NODE)
 	@npm ci --prefix tests/services/clickhouse --no-audit --no-fund --silent || \
 	  { echo "The tests need ClickHouse: the npm package @chdb/lib-linux-x64-gnu, on x86-64 Linux with glibc"; exit 1; }
 	@touch $@

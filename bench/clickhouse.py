@@ -1,13 +1,11 @@
 """`python -m bench.clickhouse`: the server on one ClickHouse node, each figure beside what ClickHouse alone does."""
 
 import argparse
-import json
-import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 from tests.services.clickhouse import cluster
 
-from bench.__main__ import show
 from bench.data import Generator, wire_events
+from bench.figures import collect, progress, show
 from bench.ingestion import recent
 from bench.load import Connection, request_bytes, run
 from bench.measure import KEY, figure, p, served
@@ -47,9 +45,8 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="usageledger-bench-") as name, cluster(Path(name) / "ch", 1) as nodes:
         server = f"clickhouse://{nodes[0].address}/"
-        figures = [*ingestion(Path(name), server, given.batches), *queries(Path(name), server, given.events)]
-    told = {"events": given.events, "cpus": os.cpu_count(), "load_average": os.getloadavg()[0], "figures": figures}
-    given.json.write_text(json.dumps(told, indent=2) + "\n")
+        measured = chain(ingestion(Path(name), server, given.batches), queries(Path(name), server, given.events))
+        figures = collect(measured, given.json, events=given.events)
     show(figures, "ClickHouse alone")
 
 
@@ -98,12 +95,10 @@ def queries(folder: Path, server: str, events: int) -> Iterator[dict[str, Any]]:
 
 
 def _fill(registry_file: Path, connection: ClickHouse, events: int) -> None:
-    began = time.perf_counter()
     with open_registry(f"sqlite:///{registry_file}") as registry:
         giver = CardGiver(registry.rate_cards, PriceBook())
-        for table in Generator(seed=2).tables(events, START, END, 100_000):
+        for table in progress(Generator(seed=2).tables(events, START, END, 100_000), events):
             connection.insert("events", _with_precedence(with_cards(table, giver.cards(table))))
-    sys.stderr.write(f"{events:,} events written in {time.perf_counter() - began:.0f} s\n")
 
 
 def _bare(address: str, width: int, names: str) -> str:

@@ -1,12 +1,11 @@
 """What a browser waits for: the first paint, the whole overview, and another grouping; and what the scripts weigh."""
 
-import os
-import shutil
 import statistics
 from collections.abc import Iterator
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from tests.services.programs import program
 
 from bench.measure import KEY, figure
 from usageledger.server.dashboard.assets import files
@@ -30,8 +29,7 @@ def dashboard(port: int, start: int, end: int) -> Iterator[dict[str, Any]]:
     """Figures of the overview of a window; the server's caches are filled first, the browser's are empty."""
     url = f"http://127.0.0.1:{port}/?start={start}&end={end}"
     with sync_playwright() as playwright:
-        chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=program("chromium"), args=FLAGS)
         signed_in = browser.new_context()
         signed_in.set_default_timeout(WAIT_MS)
         page = signed_in.new_page()

@@ -1,6 +1,5 @@
 """How fast pages are answered over HTTP, at rest and while events come in, beside the bare SQL over the whole table."""
 
-import sys
 import tempfile
 import threading
 import time
@@ -16,6 +15,7 @@ import msgspec
 
 from bench.dashboard import dashboard
 from bench.data import DAY, MODELS, Generator, wire_events
+from bench.figures import progress
 from bench.ingestion import recent
 from bench.load import Connection, request_bytes
 from bench.measure import KEY, Served, figure, p, served
@@ -115,17 +115,15 @@ def size_of(data: Path) -> int:
 
 
 def _fill(data: Path, events: int) -> None:
-    began = time.perf_counter()
     ledger = open_ledger(f"duckdb:///{data}/ledger.duckdb")
     registry = open_registry(f"sqlite:///{data}/registry.sqlite")
     giver = CardGiver(registry.rate_cards, PriceBook())
-    for table in Generator(seed=2).tables(events, START, END, 50_000):
+    for table in progress(Generator(seed=2).tables(events, START, END, 50_000), events):
         ledger.append(with_cards(table, giver.cards(table)))
         while ledger.compact():
             pass
     ledger.close()
     registry.close()
-    print(f"{events:,} events written in {time.perf_counter() - began:.0f} s", file=sys.stderr)
 
 
 def _latencies(server: Served, question: Question, encoding: str, floor: float | None) -> Iterator[dict[str, Any]]:

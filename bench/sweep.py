@@ -6,20 +6,19 @@ interrupted is of use. At `TABLE` million events the whole table of `make bench`
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
-from bench.__main__ import show
 from bench.data import Generator
+from bench.figures import collect, machine, progress, show
 from bench.ingestion import ARROW_EVENTS, arrow_request, ingestion
 from bench.load import Connection
 from bench.measure import Served, p, served
@@ -40,13 +39,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("bench/results-sweep.json"), help="where the figures go")
     parser.add_argument("--plot", type=Path, default=Path("docs/images/sweep.svg"), help="where the picture goes")
     given = parser.parse_args()
-    told: dict[str, Any] = {
-        "cpus": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "sizes": [],
-        "table": [],
-    }
+    told: dict[str, Any] = {**machine(), "sizes": [], "table": []}
 
     def write() -> None:
         given.json.write_text(json.dumps(told, indent=2) + "\n")
@@ -62,7 +55,8 @@ def main() -> None:
             say(told["sizes"][-1])
             if millions == given.table:
                 copy = shutil.copytree(data, Path(folder) / "copy")
-                told["table"] = [*measured(copy, events), *ingestion(given.ingest_seconds)]
+                figures = chain(measured(copy, events), ingestion(given.ingest_seconds))
+                told["table"] = collect(figures, given.json.with_suffix(".table.json"), events=events)
                 shutil.rmtree(copy)
                 write()
                 show(told["table"])
@@ -99,7 +93,8 @@ def page(server: Served, address: str) -> dict[str, float]:
 
 def arrow_requests(generator: Generator, events: int) -> Iterator[bytes]:
     """Requests of `ARROW_EVENTS` events each, in order of time."""
-    for table in generator.tables(events, START, min(END, START + DAYS * 86_400), 5 * ARROW_EVENTS):
+    tables = generator.tables(events, START, min(END, START + DAYS * 86_400), 5 * ARROW_EVENTS)
+    for table in progress(tables, events):
         for first in range(0, table.num_rows, ARROW_EVENTS):
             yield arrow_request(table.slice(first, ARROW_EVENTS))
 

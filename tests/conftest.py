@@ -6,8 +6,9 @@ from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests.engines import EMBEDDED, ENGINES, Engine
+from tests.engines import EMBEDDED, ENGINES, Engine, parameter
 from tests.samples import NOW
+from tests.services import programs
 
 from usageledger.ledger import Ledger
 
@@ -34,13 +35,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="ask every engine every question: make test-engines")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    programs.test_begins(item.nodeid, external=item.get_closest_marker("external") is not None)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test of a ledger runs on every engine, but for those of the embedded one's own."""
     if "engine" in metafunc.fixturenames:
         marked = metafunc.definition.get_closest_marker
         long = marked("many_questions") and not metafunc.config.getoption("whole")
         engines = (EMBEDDED,) if marked("embedded") or long else ENGINES
-        metafunc.parametrize("engine", engines, ids=lambda engine: engine.name, indirect=True, scope="session")
+        metafunc.parametrize("engine", [parameter(each) for each in engines], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

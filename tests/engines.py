@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.services.clickhouse import CLUSTER
@@ -72,3 +73,8 @@ ONE_NODE = Engine(
 )
 TWO_SHARDS = Engine("two-shards", _shard, eager=lambda _: None, prepare=_prepare_shards)
 ENGINES = (EMBEDDED, ONE_NODE, TWO_SHARDS)
+
+
+def parameter(engine: Engine) -> Any:
+    """An engine as a parameter of tests; those on other engines than the embedded one need a server."""
+    return pytest.param(engine, id=engine.name, marks=() if engine is EMBEDDED else pytest.mark.external)

@@ -6,8 +6,6 @@ Needs Chromium (Debian's package chromium) and the development dependencies. Pic
 import argparse
 import base64
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.services.programs import program
 
 IMAGES = Path(__file__).parents[1] / "docs/images/dashboard"
 LARGEST_BYTES = 150_000
@@ -45,8 +44,7 @@ def main() -> None:
     given = parser.parse_args()
     IMAGES.mkdir(exist_ok=True)
     with demo(given.events) as (url, key), sync_playwright() as playwright:
-        chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=program("chromium"), args=FLAGS)
         for form in FORMS:
             for name in given.views:
                 picture(browser, url, key, name, form)

@@ -1,8 +1,6 @@
 """Chromium in front of a real server with a small ledger."""
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,26 +11,29 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 from tests.browser.ledger import fill
 from tests.server.process import RunningServer, running
+from tests.services.programs import program
 
 from usageledger.registry import open_registry
 from usageledger.server.auth import PAGE_HEADER
 from usageledger.settings import Settings
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 # As root there is no sandbox; and nothing of the browser's own may go out.
 FLAGS = [
     *("--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
 ]
-AXE = Path(__file__).parents[1] / "contract/node/node_modules/axe-core/axe.min.js"
 WAIT_MS = 20_000
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(pytest.mark.external)
 
 
 # To the end of a module and no longer: its event loop would be in the way of asynchronous tests.
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=program("chromium"), args=FLAGS)
         yield browser
         browser.close()
 
@@ -126,7 +127,7 @@ def visit(chromium: Browser, site: RunningServer) -> Iterator[Callable[..., Visi
 def violations(page: Page) -> list[str]:
     """What axe-core finds, in words. Its script comes by the debugger, as the page's own policy allows none."""
     if not page.evaluate("typeof window.axe === 'object'"):
-        page.evaluate(AXE.read_text("utf-8"))
+        page.evaluate(program("axe-core").read_text("utf-8"))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
         f"{each['id']}: {node['target']} {node['failureSummary']}"

@@ -19,6 +19,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("by", ["option", "environment"])
 def test_the_registry_may_be_elsewhere(run: Run, start: Start, data: Path, by: str) -> None:
     url = new_database()

@@ -24,6 +24,7 @@ EVENTS = [
 ]
 
 
+@pytest.mark.external
 def test_migrate_shows_then_makes_then_has_nothing_to_do(run: Run, tmp_path: Path) -> None:
     url = ONE_NODE.url(tmp_path)
     shown = run("migrate", "--dry-run", USAGELEDGER_LEDGER=url)
@@ -38,12 +39,14 @@ def test_migrate_shows_then_makes_then_has_nothing_to_do(run: Run, tmp_path: Pat
     assert "Give the address" in one_error(run("migrate", "--ledger", "duckdb:///x"), 2)
 
 
+@pytest.mark.external
 def test_a_server_says_what_its_ledger_lacks(run: Run, tmp_path: Path) -> None:
     url = ONE_NODE.url(tmp_path / "other")
     said = one_error(run("serve", "--data", tmp_path / "data", "--ledger", url, "--port", 0), 1)
     assert "make them with 'usageledger migrate'" in said
 
 
+@pytest.mark.external
 def test_moving_up(run: Run, start: Start, tmp_path: Path) -> None:
     """A ledger and its registry are copied, a second time only what came since; answers and verify are as before."""
     data, ledger, registry = tmp_path / "data", ONE_NODE.url(tmp_path), new_database()

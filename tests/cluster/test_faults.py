@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from tests.cluster.faults import run
 
 
+@pytest.mark.external
 def test_nothing_is_lost_doubled_or_changed(tmp_path: Path) -> None:
     result = run(tmp_path, faults=6, seed=7)
     assert (result.lost, result.doubled, result.changed, result.unknown) == (0, 0, 0, 0)

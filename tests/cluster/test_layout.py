@@ -13,8 +13,8 @@ from tests.docs.pages import blocks
 from tests.docs.test_names import COMMANDS
 from tests.server.test_tls import CERT, KEY
 from tests.services.clickhouse import Node
-from tests.services.nginx import program
 from tests.services.processes import free_ports
+from tests.services.programs import program
 
 from usageledger.ledger.clickhouse import Address, parse_address
 from usageledger.ledger.clickhouse.client import Connection
@@ -85,6 +85,7 @@ def test_the_cluster_is_what_is_started() -> None:
     assert set(texts(CLUSTER, "zookeeper/node/port")) == set(texts(KEEPER, "keeper_server/tcp_port"))
 
 
+@pytest.mark.external
 def test_clickhouse_reads_the_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a Keeper in its own process, since those of the layout are not there."""
     engine = ENGINES["clickhouse-2-1"]
@@ -116,6 +117,7 @@ def test_clickhouse_reads_the_cluster(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (path, replica) == ("/clickhouse/tables/2/usage/events_local", "clickhouse-2-1")
 
 
+@pytest.mark.external
 def test_nginx_reads_its_file(tmp_path: Path) -> None:
     text = FILES["nginx.conf"]
     (upstream,) = re.findall(r"upstream servers { server ([\w-]+):(\d+);", text)
@@ -125,6 +127,15 @@ def test_nginx_reads_its_file(tmp_path: Path) -> None:
     for name, path in (("cert", CERT), ("key", KEY)):
         text = text.replace(f"/etc/nginx/tls/{name}.pem", str(path))
     (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid;\n" + text.replace("server server:", "server 127.0.0.1:"))
-    command = [program(), "-t", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "log")]
+    command = [
+        program("nginx"),
+        "-t",
+        "-p",
+        str(tmp_path),
+        "-c",
+        str(tmp_path / "nginx.conf"),
+        "-e",
+        str(tmp_path / "log"),
+    ]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr

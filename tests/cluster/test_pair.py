@@ -15,6 +15,8 @@ from tests.samples import DAY, usage, wire
 
 from usageledger.meters import METERS, Meter
 
+pytestmark = pytest.mark.external
+
 KINDS = [pytest.param(meter, id=meter.kind) for meter in METERS]
 
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from openai import OpenAI
 from tests.contract import large
-from tests.contract.test_node_client import node
 from tests.server.process import RunningServer, running
+from tests.services.programs import program
 
 from usageledger import UsageAPI
 
@@ -73,20 +73,22 @@ def test_ours(page):
     assert counted == [[r["input_tokens"] for r in bucket["results"]] for bucket in json.loads(plain)["data"]]
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("encoding", ["zstd", "gzip", "identity"])
 def test_curl(page, encoding):
     server, plain = page
     choice = ["--header", f"Accept-Encoding: {encoding}"] if encoding != "zstd" else []
-    command = ["curl", "-sf", "--compressed", *choice, "-H", f"Authorization: Bearer {server.key}"]
+    command = [program("curl"), "-sf", "--compressed", *choice, "-H", f"Authorization: Bearer {server.key}"]
     command += ["-w", "%{stderr}%header{content-encoding}", server.url + large.ADDRESS]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     assert done.stderr.decode() == ("" if encoding == "identity" else encoding)
     assert done.stdout == plain
 
 
+@pytest.mark.external
 def test_fetch_of_node(page):
     server, plain = page
-    command = [node(), "--input-type=module", "-", server.url + large.ADDRESS, server.key]
+    command = [program("node"), "--input-type=module", "-", server.url + large.ADDRESS, server.key]
     done = subprocess.run(command, input=FETCH.encode(), capture_output=True, check=True, timeout=60)
     assert done.stderr.decode().strip() in ("gzip", "zstd")  # the newer ones understand zstd
     assert done.stdout == plain

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from tests.contract.usage import END, START, model, values
 from tests.server.process import RunningServer
+from tests.services.programs import program
 
 from usageledger.meters import METERS, Meter
 
@@ -46,19 +46,12 @@ def expected(meter: Meter) -> list[list[dict[str, Any]]]:
     ]
 
 
-def node() -> str:
-    """Node.js."""
-    found = shutil.which("node")
-    assert found, "Node.js is missing: install Debian's package nodejs, or run `make test`, which does."
-    return found
-
-
 @pytest.fixture(scope="module")
 def asked(server: RunningServer) -> dict[str, Any]:
     """What the client answered to all of the questions."""
-    assert (HERE / "node_modules/openai").is_dir(), "The npm package openai is missing: run `make test`, or `npm ci`."
+    program("openai")
     done = subprocess.run(
-        [node(), HERE / "usage.mjs"],
+        [program("node"), HERE / "usage.mjs"],
         input=json.dumps({method(meter): questions(meter) for meter in METERS} | {"costs": [COSTS_QUESTION]}),
         env={**os.environ, "USAGELEDGER_URL": f"{server.url}/v1", "USAGELEDGER_KEY": server.key},
         capture_output=True,
@@ -71,11 +64,13 @@ def asked(server: RunningServer) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("meter", METERS, ids=lambda meter: meter.kind)
 def test_every_endpoint(asked, meter):
     assert asked["answers"][method(meter)] == expected(meter)
 
 
+@pytest.mark.external
 def test_costs(asked, raw):
     """Every page of them, as plain HTTP answers them at once."""
     (buckets,) = asked["answers"]["costs"]
@@ -84,6 +79,7 @@ def test_costs(asked, raw):
     assert sum(len(bucket["results"]) for bucket in buckets) > 20
 
 
+@pytest.mark.external
 def test_lists_go_on_by_themselves(asked):
     assert sorted(asked["projects"]) == sorted(
         {u.dimensions["project_id"] for u in model().kept.values() if u.dimensions["project_id"]}
@@ -91,6 +87,7 @@ def test_lists_go_on_by_themselves(asked):
     assert len(asked["projects"]) > 2
 
 
+@pytest.mark.external
 def test_errors_are_the_clients_own(asked):
     assert asked["refused"] == {
         "type": "BadRequestError",

@@ -4,13 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.docs.server import Running, program, running
-
-
-@pytest.fixture(scope="session", autouse=True)
-def curl() -> None:
-    """Says in one line what would otherwise fail in every example."""
-    program("curl")
+from tests.docs.server import Running, running
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from tests.docs.pages import ROOT, Block
+from tests.docs.pages import Block
+from tests.services.programs import program
 
 KEY = "sk-admin-of-the-examples-0000"
 ADDRESS_IN_DOCS = "127.0.0.1:8080"
-NODE_MODULES = ROOT / "tests" / "contract" / "node" / "node_modules"
 LONGEST_SECONDS = 60
 
 
@@ -53,22 +52,16 @@ class Running:
 
     def _command(self, block: Block, code: str) -> list[str]:
         if block.info == "sh":
-            return [program("bash"), "-euo", "pipefail", "-c", code]
+            program("curl")
+            return [str(program("bash")), "-euo", "pipefail", "-c", code]
         if block.info == "python":
             return [sys.executable, "-W", "error", "-c", code]
-        assert (NODE_MODULES / "openai").is_dir(), "the JavaScript examples need the npm package openai: make test"
+        packages = program("openai").parent
         script, modules = self.folder / "example.mjs", self.folder / "node_modules"
         script.write_text(code)
         if not modules.exists():
-            modules.symlink_to(NODE_MODULES)
-        return [program("node"), str(script)]
-
-
-def program(name: str) -> str:
-    found = shutil.which(name)
-    package = {"node": "nodejs"}.get(name, name)
-    assert found, f"the examples of the documentation need {name}: install Debian's package {package}"
-    return found
+            modules.symlink_to(packages)
+        return [str(program("node")), str(script)]
 
 
 @contextmanager

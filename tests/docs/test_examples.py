@@ -15,6 +15,7 @@ PAIR = re.compile(r"`(\w+)` (\d+)")
 START = 1_730_419_200
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("page", EXECUTED)
 def test_examples_do_what_the_page_says(page: str, server: Running) -> None:
     """One test to a page: its examples build on each other. An event without an answer below it is kept."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.costs import Priced
-from tests.engines import ENGINES, Engine
+from tests.engines import ENGINES, Engine, parameter
 
 DAY = 86400
 MILLION = 1_000_000
@@ -229,7 +229,7 @@ DATED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
 ]
 
 
-@pytest.fixture(params=[pytest.param(engine, id=engine.name) for engine in ENGINES])
+@pytest.fixture(params=[parameter(each) for each in ENGINES])
 def priced(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Priced]:
     engine: Engine = request.param
     with closing(Priced(tmp_path, engine.open)) as made:

@@ -24,6 +24,8 @@ from usageledger.ledger.clickhouse import parse_address, tables
 from usageledger.ledger.clickhouse.client import Connection
 from usageledger.ledger.clickhouse.ledger import LATEST, ClickHouseLedger
 
+pytestmark = pytest.mark.external
+
 EVENT = usage("images", "e", TODAY, images=3, model="m", user_id="u")
 LATER = LATEST - 2 * NOW * 10**6
 

@@ -40,7 +40,7 @@ from usageledger.ledger.clickhouse.ledger import LATEST, ClickHouseLedger
 from usageledger.ledger.protocol import Facet
 from usageledger.meters import FACETS, METER_BY_KIND
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.external, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,8 @@ def path(tmp_path: Path) -> Path:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test runs on both databases, but for those that look at SQLite's file."""
     if "backend" in metafunc.fixturenames:
-        metafunc.parametrize("backend", ["sqlite"] if "path" in metafunc.fixturenames else ["sqlite", "postgresql"])
+        shared = [] if "path" in metafunc.fixturenames else [pytest.param("postgresql", marks=pytest.mark.external)]
+        metafunc.parametrize("backend", ["sqlite", *shared])
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import pytest
 from tests.server.process import RunningServer, running
 from tests.services.postgresql import new_database
 
+pytestmark = pytest.mark.external
+
 START = 1_781_481_600  # 2026-06-15
 
 

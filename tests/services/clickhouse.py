@@ -10,9 +10,9 @@ from typing import Any
 
 from tests.services.nginx import sheltering
 from tests.services.processes import answers, end_with_parent, free_ports, wait_until
+from tests.services.programs import program
 
 HERE = Path(__file__).parent
-LIBRARY = HERE / "clickhouse" / "node_modules" / "@chdb" / "lib-linux-x64-gnu" / "libchdb.so"
 MEMORY_BYTES = 900 * 1024**2  # of each of the two
 CLUSTER = "ledger"
 CONFIG = """<clickhouse>
@@ -47,8 +47,7 @@ class Node:
         return f"127.0.0.1:{self.http}"
 
     def start(self) -> None:
-        assert LIBRARY.exists(), "the tests need the npm package of ClickHouse: make test"
-        command = [HERE / "clickhouse_server.py", LIBRARY, self.folder / "data", self.native, self.http]
+        command = [HERE / "clickhouse_server.py", program("clickhouse"), self.folder / "data", self.native, self.http]
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *map(str, command), str(self.folder / "config.xml")],

@@ -1,13 +1,13 @@
 """A real nginx that shares requests out among servers, by HTTP or by HTTPS."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.services.processes import answers, end_with_parent, free_ports, listens, wait_until
+from tests.services.programs import program
 
 CONFIG = """
 {user}
@@ -38,13 +38,6 @@ http {{
   }}
 }}
 """
-
-
-def program() -> str:
-    """The path of nginx."""
-    found = shutil.which("nginx") or "/usr/sbin/nginx"
-    assert Path(found).exists(), "the tests need nginx: install Debian's package nginx-light"
-    return found
 
 
 @contextmanager
@@ -84,7 +77,7 @@ def _serving(folder: Path, ports: Sequence[int], port: int, options: str = "") -
     servers = " ".join(f"server 127.0.0.1:{each} max_fails=1 fail_timeout=1s;" for each in ports)
     text = CONFIG.format(user=user, folder=folder, servers=servers, port=port, options=options)
     (folder / "nginx.conf").write_text(text)
-    command = [program(), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+    command = [program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
     with subprocess.Popen(
         command,
         text=True,

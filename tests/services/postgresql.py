@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.services.processes import end_with_parent, free_ports, wait_until
+from tests.services.programs import program
 from tests.services.shared import shared
 
 USER = "usageledger"
@@ -35,8 +36,7 @@ def _run(address: str, statement: str) -> None:
 @contextmanager
 def start(_folder: Path) -> Generator[dict[str, Any]]:
     """A server without durability, since no test of ours cuts its power."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    assert programs, "the tests need PostgreSQL: install Debian's package postgresql"
+    programs = program("postgresql")
     (port,) = free_ports(1)
     data = tempfile.mkdtemp(prefix="usageledger-postgresql-")
     # It refuses to run as root.
@@ -45,8 +45,8 @@ def start(_folder: Path) -> Generator[dict[str, Any]]:
         shutil.chown(data, "postgres")
     options = ["-A", "trust", "-U", USER, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
     try:
-        subprocess.run([*user, programs[-1] / "initdb", "-D", data, *options], check=True, cwd=data)
-        command = [programs[-1] / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]
+        subprocess.run([*user, programs / "initdb", "-D", data, *options], check=True, cwd=data)
+        command = [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]
         limits = ["-c", "max_connections=200", "-c", "shared_buffers=32MB"]
         with subprocess.Popen(
             [*user, *command, *limits],
@@ -58,7 +58,7 @@ def start(_folder: Path) -> Generator[dict[str, Any]]:
             wait_until(
                 lambda: (
                     subprocess.run(
-                        [programs[-1] / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)], check=False
+                        [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)], check=False
                     ).returncode
                     == 0
                 ),

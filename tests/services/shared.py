@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
+from tests.services.programs import program
+
 RUN = "USAGELEDGER_TEST_RUN"
 START_SECONDS = 60
 ROOT = Path(__file__).parent.parent.parent
@@ -24,6 +26,7 @@ _joined: dict[str, tuple[dict[str, Any], TextIO]] = {}
 
 def shared(name: str) -> dict[str, Any]:
     """What `tests.services.NAME.start` said of its servers, which run from now on until this test run ends."""
+    program(name)
     if name not in _joined:
         # The processes that a test starts belong to its run.
         run = os.environ.setdefault(RUN, os.environ.get("PYTEST_XDIST_TESTRUNUID") or f"alone-{os.getpid()}")

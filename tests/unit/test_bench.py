@@ -1,11 +1,14 @@
 """What the benchmark sends and draws is what it says."""
 
+import json
 from xml.etree import ElementTree as ET
 
 import msgspec
 import numpy as np
 import pytest
 from bench.data import Generator, wire_events, wire_table
+from bench.figures import collect, progress
+from bench.measure import figure
 from bench.plot import plot
 from bench.queries import QUESTIONS
 
@@ -42,3 +45,24 @@ def test_the_plot_has_every_question_and_a_dot_for_each_figure(millions):
     assert names == [*asked, "Disk, rollups included", "Resident memory while serving", "Start to ready"]
     assert len([*root.iter(f"{tag}circle")]) == len(millions) * (3 * len(asked) + 3)
     assert len([p for p in root.iter(f"{tag}path") if p.get("class") == "target"]) == len(asked) + 1 + 3
+
+
+def test_figures_of_an_interrupted_run_are_kept(tmp_path, capsys):
+    def measured():
+        yield figure("first", 1.5, "ms")
+        yield figure("second", 2_000.0, "events/s")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        collect(measured(), tmp_path / "results.json", events=7)
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert (kept["events"], [each["name"] for each in kept["figures"]]) == (7, ["first", "second"])
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition("s  ")[2] for line in told] == ["first: 1.5 ms", "second: 2,000 events/s"]
+
+
+def test_a_fill_tells_how_far_it_is(capsys):
+    tables = list(Generator(seed=1).tables(1_000, NOW - 3_000, NOW, 30))
+    assert list(progress(tables, 1_000)) == tables
+    told = [line.split()[0] for line in capsys.readouterr().err.splitlines()]
+    assert (len(told), told[0], told[-1]) == (10, "120", "1,000")
