@@ -9,6 +9,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from usageledger.parts import (
+    CACHE_WRITE_PARTS,
+    CACHED_PARTS,
+    NOT_CHARGED,
+    OUTPUT_PARTS,
+    TOKEN_PARTS,
+    UNCACHED_PARTS,
+    Part,
+    Price,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Width:
@@ -31,6 +42,7 @@ class Measure:
 
     Attributes:
         unit: what is counted: `tokens`, `requests`, `images`, `characters`, `seconds`, `bytes`, `sessions`, `usd`.
+        price: how it is charged, or `NOT_CHARGED`; it has no default, so that nothing is left unpriced unseen.
         adds: `sum` for a flow; `gauge` for a size, where a bucket's value is the sum over stores of the largest seen.
         required: an event must carry it, or numbers that it follows from.
         parts: the disjoint stored columns that it is the sum of; a measure that is itself stored is its only part.
@@ -41,16 +53,26 @@ class Measure:
     name: str
     unit: str
     doc: str
+    price: Price | None
     adds: Literal["sum", "gauge"] = "sum"
     required: bool = False
-    parts: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
     default: int | None = None
     unit_field: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.parts and self.price is not NOT_CHARGED:
+            raise ValueError(f"{self.name} is a sum of parts that are charged, so it is NOT_CHARGED, not {self.price}")
+
+    @property
+    def stored(self) -> tuple[Part, ...]:
+        """What is stored of it."""
+        return self.parts or (Part(self.name, self.price),)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The stored columns that add up to this measure."""
-        return self.parts or (self.name,)
+        return tuple(part.name for part in self.stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +132,11 @@ class Meter:
         """The stored columns of its measures."""
         return _unique(column for measure in self.measures for column in measure.columns)
 
+    @property
+    def prices(self) -> dict[str, Price]:
+        """Stored column → how it is charged, of those that are."""
+        return {p.name: p.price for measure in self.measures for p in measure.stored if p.price is not NOT_CHARGED}
+
     def width(self, name: str) -> Width:
         """The width called `name`; KeyError where there is none."""
         return {width.name: width for width in self.widths}[name]
@@ -136,32 +163,34 @@ VECTOR_STORE = Dimension("vector_store_id", "The vector store that was searched.
 BY_MODEL = (PROJECT, USER, API_KEY, MODEL)
 BY_TIER = (*BY_MODEL, BATCH, SERVICE_TIER, API_SOURCE)
 
-UNCACHED = ("input_text_tokens", "input_audio_tokens", "input_image_tokens")
-CACHED = ("input_cached_text_tokens", "input_cached_audio_tokens", "input_cached_image_tokens")
-CACHE_WRITE = ("input_cache_write_30m_tokens", "input_cache_write_12h_tokens", "input_cache_write_other_tokens")
-OUTPUT = ("output_text_tokens", "output_audio_tokens", "output_image_tokens")
-
-REQUESTS = Measure("num_model_requests", "requests", "Requests made to the model.", default=1)
-INPUT_TOKENS = Measure(
-    "input_tokens", "tokens", "Input tokens, all of them.", required=True, parts=("input_text_tokens",)
+REQUESTS = Measure(
+    "num_model_requests",
+    "requests",
+    "Requests made to the model.",
+    Price("requests", "requests", 1_000, optional=True),
+    default=1,
 )
 
 
-def _tokens(name: str, doc: str, parts: tuple[str, ...] = (), *, required: bool = False) -> Measure:
-    return Measure(name, "tokens", doc, required=required, parts=parts)
+def _tokens(name: str, doc: str, parts: tuple[Part, ...] = (), *, required: bool = False) -> Measure:
+    price = NOT_CHARGED if parts else TOKEN_PARTS[name].price
+    return Measure(name, "tokens", doc, price, required=required, parts=parts)
 
 
+INPUT_TOKENS = _tokens("input_tokens", "Input tokens, all of them.", UNCACHED_PARTS[:1], required=True)
 TOKENS = (
     _tokens(
         "input_tokens",
         "Input tokens, cached and cache-write tokens included.",
-        (*UNCACHED, *CACHED, *CACHE_WRITE),
+        (*UNCACHED_PARTS, *CACHED_PARTS, *CACHE_WRITE_PARTS),
         required=True,
     ),
-    _tokens("input_cached_tokens", "Input tokens read from the cache: text, audio and image.", CACHED),
-    _tokens("input_cache_write_tokens", "Input tokens written to the cache, whatever their lifetime.", CACHE_WRITE),
-    _tokens("input_uncached_tokens", "Input tokens neither read from nor written to the cache.", UNCACHED),
-    _tokens("output_tokens", "Output tokens: text, audio and image.", OUTPUT, required=True),
+    _tokens("input_cached_tokens", "Input tokens read from the cache: text, audio and image.", CACHED_PARTS),
+    _tokens(
+        "input_cache_write_tokens", "Input tokens written to the cache, whatever their lifetime.", CACHE_WRITE_PARTS
+    ),
+    _tokens("input_uncached_tokens", "Input tokens neither read from nor written to the cache.", UNCACHED_PARTS),
+    _tokens("output_tokens", "Output tokens: text, audio and image.", OUTPUT_PARTS, required=True),
     _tokens("input_text_tokens", "Text input tokens, cached and cache-write tokens left out."),
     _tokens("output_text_tokens", "Text output tokens."),
     _tokens("input_cached_text_tokens", "Text input tokens read from the cache."),
@@ -173,7 +202,7 @@ TOKENS = (
     _tokens("output_image_tokens", "Image output tokens."),
     _tokens("input_cache_write_30m_tokens", "Input tokens written to the cache for 30 minutes."),
     _tokens("input_cache_write_12h_tokens", "Input tokens written to the cache for 12 hours."),
-    REQUESTS,
+    replace(REQUESTS, price=Price("requests", "requests", 1_000, ("requests_kcount",), optional=True)),
 )
 
 
@@ -202,7 +231,16 @@ METERS: tuple[Meter, ...] = (
     _meter(
         "images",
         "Images",
-        (Measure("images", "images", "Images made or changed.", required=True), REQUESTS),
+        (
+            Measure(
+                "images",
+                "images",
+                "Images made or changed.",
+                Price("images", "images", 1, details=("quality", "size")),
+                required=True,
+            ),
+            REQUESTS,
+        ),
         (
             *BY_MODEL,
             Dimension(
@@ -224,38 +262,90 @@ METERS: tuple[Meter, ...] = (
     _meter(
         "audio_speeches",
         "Audio speeches",
-        (Measure("characters", "characters", "Characters spoken.", required=True), REQUESTS),
+        (
+            Measure(
+                "characters",
+                "characters",
+                "Characters spoken.",
+                Price("speech", "characters", 10**6, ("input_mchars",)),
+                required=True,
+            ),
+            REQUESTS,
+        ),
         BY_MODEL,
     ),
     _meter(
         "audio_transcriptions",
         "Audio transcriptions",
-        (Measure("seconds", "seconds", "Seconds of audio transcribed.", required=True), REQUESTS),
+        (
+            Measure(
+                "seconds",
+                "seconds",
+                "Seconds of audio transcribed.",
+                Price("transcription", "duration_seconds", 60, ("input_audio_hours", "audio_hours")),
+                required=True,
+            ),
+            REQUESTS,
+        ),
         BY_MODEL,
     ),
     _meter(
         "vector_stores",
         "Vector stores",
-        (Measure("usage_bytes", "bytes", "Bytes stored.", adds="gauge", required=True),),
+        (
+            Measure(
+                "usage_bytes",
+                "bytes",
+                "Bytes stored.",
+                Price("vector store storage", "gibibyte_hours", 1, unit_bits=30),
+                adds="gauge",
+                required=True,
+            ),
+        ),
         (PROJECT, Dimension("vector_store_id", "The vector store whose size this is.", on_wire=False)),
     ),
     _meter(
         "code_interpreter_sessions",
         "Code interpreter sessions",
-        (Measure("num_sessions", "sessions", "Code interpreter sessions.", required=True),),
+        (
+            Measure(
+                "num_sessions",
+                "sessions",
+                "Code interpreter sessions.",
+                Price("code interpreter sessions", "sessions", 1),
+                required=True,
+            ),
+        ),
         (PROJECT,),
     ),
     _meter(
         "file_search_calls",
         "File search calls",
-        (Measure("num_requests", "requests", "File search calls.", required=True),),
+        (
+            Measure(
+                "num_requests",
+                "requests",
+                "File search calls.",
+                Price("file search calls", "calls", 1_000, name="search calls"),
+                required=True,
+            ),
+        ),
         (PROJECT, USER, API_KEY, VECTOR_STORE),
         result="file_searches",
     ),
     _meter(
         "web_search_calls",
         "Web search calls",
-        (Measure("num_requests", "requests", "Web search calls.", required=True), REQUESTS),
+        (
+            Measure(
+                "num_requests",
+                "requests",
+                "Web search calls.",
+                Price("web search calls", "calls", 1_000, ("web_searches_kcount",), name="search calls"),
+                required=True,
+            ),
+            REQUESTS,
+        ),
         (
             *BY_MODEL,
             Dimension(
@@ -277,8 +367,10 @@ COSTS = Meter(
     object="organization.costs.result",
     title="Costs",
     measures=(
-        Measure("amount", "usd", "What the usage cost."),
-        Measure("quantity", "", "How much was used, when grouped by line item.", unit_field="quantity_unit"),
+        Measure("amount", "usd", "What the usage cost.", NOT_CHARGED),
+        Measure(
+            "quantity", "", "How much was used, when grouped by line item.", NOT_CHARGED, unit_field="quantity_unit"
+        ),
     ),
     dimensions=(
         PROJECT,

@@ -17,12 +17,12 @@ from usageledger.buckets import Bucket, iso
 from usageledger.errors import InvalidRequestError
 from usageledger.meters import METERS, Meter
 from usageledger.pricing import decimal_text
-from usageledger.pricing.cards import PARTS, STORED_PART
+from usageledger.pricing.cards import PARTS
 from usageledger.query import Query
 
 T = TypeVar("T")
 
-GIB_BITS = 30  # a byte is 2^-30 GiB, which is 5^30 * 10^-30
+UNIT_BITS = {price.unit: price.unit_bits for price in PARTS.values() if price.unit_bits}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,8 @@ def money(amount: int) -> dict[str, Any]:
 
 def quantity_number(quantity: int, unit: str) -> msgspec.Raw:
     """A quantity as JSON; a stored size is kept in bytes and shown in GiB, which always ends in decimals."""
-    if unit == PARTS[STORED_PART].unit:
-        return _number(decimal_text(quantity * 5**GIB_BITS, GIB_BITS))
+    if bits := UNIT_BITS.get(unit):
+        return _number(decimal_text(quantity * 5**bits, bits))  # 2^-30 is 5^30 * 10^-30
     return _number(str(quantity))
 
 

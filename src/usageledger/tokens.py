@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from usageledger.meters import CACHE_WRITE, CACHED, OUTPUT, UNCACHED
+from usageledger.parts import CACHE_WRITE, CACHED, OUTPUT, UNCACHED
 
 # A sum of given numbers, each with its sign: input_tokens - input_cached_tokens is {"input_tokens": 1, …: -1}.
 Expression = dict[str, int]

@@ -19,7 +19,7 @@ from tests.events_strategy import DAY, END, START, Place, batches, histories, lo
 from tests.model import Model, Usage, next_day
 from tests.samples import keep
 
-from usageledger.meters import COSTS, METER_BY_KIND
+from usageledger.meters import COSTS
 from usageledger.pricing import Prices, Subject
 from usageledger.pricing.cards import PARTS
 
@@ -285,7 +285,3 @@ def test_a_repricing_is_a_revision(engine: Engine, history: list[Usage], seed: i
         assert ledger.buckets(START, END, group_by=by, as_of=END + 8) == before
         wanted = expected(model, other, range(START, END + DAY, DAY), {}, by)
         assert shown(ledger.buckets(START, END, group_by=by), by) == dict(wanted)
-
-
-def test_every_kind_is_charged_for_something() -> None:
-    assert all(set(meter.columns) & PARTS.keys() for meter in METER_BY_KIND.values())

@@ -20,10 +20,9 @@ from genai_prices.types import (
     TimeOfDateConstraint,
 )
 
-from usageledger.meters import METERS
 from usageledger.pricing import Override, Subject
 from usageledger.pricing.book import PriceBook
-from usageledger.pricing.cards import PARTS, PARTS_OF_KIND
+from usageledger.pricing.cards import PARTS_OF_KIND
 from usageledger.pricing.overlay import OVERLAY
 
 DAY = 86_400
@@ -169,11 +168,6 @@ def test_the_more_exact_price_comes_first() -> None:
         assert made.prices(subject, overrides).rates["images"] == 7
         assert made.prices(replace(subject, quality="standard"), overrides).rates["images"] == 6
         assert made.prices(replace(subject, size="1024x1024"), overrides).rates["images"] == 5
-
-
-def test_every_kind_has_parts_and_every_part_a_kind() -> None:
-    assert all(PARTS_OF_KIND[meter.kind] for meter in METERS)
-    assert {part for parts in PARTS_OF_KIND.values() for part in parts} == set(PARTS)
 
 
 def test_every_entry_of_the_overlay_says_its_source() -> None:

@@ -21,6 +21,7 @@ from usageledger.meters import (
     Measure,
     Meter,
 )
+from usageledger.parts import NOT_CHARGED
 
 DATA = Path(__file__).parent.parent / "contract" / "data"
 CONTRACT = json.loads((DATA / "sdk-endpoints.json").read_text())
@@ -135,7 +136,7 @@ def test_the_comparison_sees_every_kind_of_difference() -> None:
         path="/organization/usage/completion",
         object=completions.object,
         title="",
-        measures=(*completions.measures[1:], Measure("output_bytes", "bytes", "")),
+        measures=(*completions.measures[1:], Measure("output_bytes", "bytes", "", NOT_CHARGED)),
         dimensions=(Dimension("model", "", filter="models", flag=True), Dimension("batch", "", filter="batches")),
         widths=completions.widths[1:],
     )

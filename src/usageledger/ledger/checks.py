@@ -13,19 +13,10 @@ from usageledger.ledger.dialect import Dialect
 from usageledger.ledger.protocol import CardUse
 from usageledger.ledger.schema import FACET_LIST, FAMILIES, Family, Rollup, facets_of_events
 from usageledger.ledger.sql import Held
-from usageledger.meters import (
-    CACHE_WRITE,
-    CACHED,
-    DAY_SECONDS,
-    FACETS,
-    GAUGES,
-    MEASURE_COLUMNS,
-    METER_BY_KIND,
-    METERS,
-    UNCACHED,
-)
+from usageledger.meters import DAY_SECONDS, FACETS, GAUGES, MEASURE_COLUMNS, METERS
+from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
 from usageledger.pricing import Subject
-from usageledger.pricing.cards import STORED_PART
+from usageledger.pricing.cards import STORED_PART, STORES
 
 STRETCH_EVENTS = 1_000_000  # events compared with their sums at once, so that memory does not grow with the ledger
 
@@ -158,10 +149,10 @@ def quantities(read: Read, start: int, end: int, dialect: Dialect) -> list[tuple
         for part in FLOWS
         for rate_id, text in zip(rate_ids, found[f"{part}_sum"].tolist(), strict=True)
     ]
-    stores = ", ".join(dimension.name for dimension in METER_BY_KIND["vector_stores"].dimensions)
+    stores = ", ".join(dimension.name for dimension in STORES.dimensions)
     sizes = read(
         f"SELECT rate_id, MAX({STORED_PART}) AS largest FROM {dialect.events} "
-        f"WHERE {inside} AND kind = 'vector_stores' GROUP BY rate_id, ts - ts % 3600, {stores}"
+        f"WHERE {inside} AND kind = '{STORES.kind}' GROUP BY rate_id, ts - ts % 3600, {stores}"
     )
     seen = zip(sizes["rate_id"].tolist(), sizes["largest"].tolist(), strict=True)
     return [*summed, *((rate_id, STORED_PART, size) for rate_id, size in seen)]

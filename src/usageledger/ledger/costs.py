@@ -17,9 +17,8 @@ from usageledger.ledger import answers
 from usageledger.ledger.dialect import Dialect
 from usageledger.ledger.schema import EVENTS_TABLE, FAMILIES
 from usageledger.ledger.sql import Coverage, Source, bucket, conditions, cover, summed_up
-from usageledger.meters import METER_BY_KIND
 from usageledger.pages import Aggregate
-from usageledger.pricing.cards import BYTES_PER_GIB, PARTS, STORED_PART
+from usageledger.pricing.cards import PARTS, STORED_PART, STORES
 from usageledger.query import Query
 
 # One row for each part that a card prices; `rate` is in 10⁻¹⁸ USD a unit.
@@ -34,9 +33,8 @@ PRICES = pa.schema(_FIELDS)
 BY_STORE = FAMILIES[0]
 HOURS = BY_STORE.rollups[1]
 FLOWS: tuple[str, ...] = tuple(part for part in PARTS if part != STORED_PART)
-STORES = METER_BY_KIND["vector_stores"]
 _STORE_DIMENSIONS = {dimension.name for dimension in STORES.dimensions}
-_ALWAYS = ", ".join(f"'{name}'" for name, part in PARTS.items() if not part.always)
+_OPTIONAL = ", ".join(f"'{name}'" for name, price in PARTS.items() if price.optional)
 
 
 def costs(query: Query, coverage: Coverage, max_results: int, dialect: Dialect) -> tuple[str, list[Any]] | None:
@@ -75,7 +73,7 @@ def unpriced(query: Query, coverage: Coverage, max_results: int, dialect: Dialec
         return None
     return (
         f"{parts} SELECT kind, rate_id, part, {_quantities(dialect)} AS quantities FROM parts "
-        f"{dialect.without} prices USING (rate_id, part) WHERE part NOT IN ({_ALWAYS}) "
+        f"{dialect.without} prices USING (rate_id, part) WHERE part NOT IN ({_OPTIONAL}) "
         f"GROUP BY kind, rate_id, part ORDER BY kind, rate_id, part LIMIT {max_results + 1}"
     ), arguments
 
@@ -87,7 +85,8 @@ def _quantities(dialect: Dialect) -> str:
 def _amount(dialect: Dialect) -> str:
     """A price is for a GiB-hour and a size is in bytes; half a unit is rounded up."""
     charge = f"{dialect.widened('quantity')} * {dialect.widened('rate')}"
-    stored = dialect.quotient.format(f"{charge} + {BYTES_PER_GIB // 2}", BYTES_PER_GIB)
+    unit = 1 << PARTS[STORED_PART].unit_bits
+    stored = dialect.quotient.format(f"{charge} + {unit // 2}", unit)
     return f"CASE WHEN part = '{STORED_PART}' THEN {stored} ELSE {charge} END"
 
 

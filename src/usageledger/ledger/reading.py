@@ -16,6 +16,7 @@ from usageledger.ledger.schema import EVENT_COLUMNS, EVENT_LIST, EVENTS_TABLE, F
 from usageledger.ledger.sql import Coverage
 from usageledger.meters import DAY_SECONDS
 from usageledger.pages import Aggregate, too_many_results
+from usageledger.pricing.cards import STORES
 from usageledger.query import Query
 
 Columns = dict[str, np.ndarray[Any, Any]]
@@ -90,7 +91,7 @@ class Reader(ABC):
         if not len(found["ts"]):
             return None
         columns = {name: values.tolist()[0] for name, values in found.items()}
-        if columns["kind"] != costs.STORES.kind:
+        if columns["kind"] != STORES.kind:
             return StoredEvent(columns, None)
         return StoredEvent(columns, int(self._read(*costs.largest_size(columns, self.dialect))["largest"][0]))
 

@@ -16,41 +16,14 @@ from types import MappingProxyType
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, TieredPrices, TimeOfDateConstraint
 
+from usageledger.meters import METER_BY_KIND
 from usageledger.pricing.cards import STANDARD_TIERS, Override, Prices, Subject
 from usageledger.pricing.money import to_rate
 from usageledger.pricing.overlay import OVERLAY, Entry
 
-MILLION, THOUSAND, HOUR = 1_000_000, 1_000, 3_600
-
-# Part → the book's keys that may price it, the most exact first, and units a price is for.
-_INPUT = ("input_mtok",)
-_KEYS: dict[str, tuple[tuple[str, ...], int]] = {
-    "input_text_tokens": (("input_text_mtok", *_INPUT), MILLION),
-    "input_audio_tokens": (("input_audio_mtok", *_INPUT), MILLION),
-    "input_image_tokens": (("input_image_mtok", *_INPUT), MILLION),
-    "input_cached_text_tokens": (("cache_text_read_mtok", "cache_read_mtok", *_INPUT), MILLION),
-    "input_cached_audio_tokens": (("cache_audio_read_mtok", "cache_read_mtok", "input_audio_mtok", *_INPUT), MILLION),
-    "input_cached_image_tokens": (("cache_image_read_mtok", "cache_read_mtok", "input_image_mtok", *_INPUT), MILLION),
-    "input_cache_write_30m_tokens": (("cache_write_mtok", *_INPUT), MILLION),
-    "input_cache_write_12h_tokens": (("cache_write_1h_mtok", "cache_write_mtok", *_INPUT), MILLION),
-    "input_cache_write_other_tokens": (("cache_write_mtok", *_INPUT), MILLION),
-    "output_text_tokens": (("output_text_mtok", "output_mtok"), MILLION),
-    "output_audio_tokens": (("output_audio_mtok", "output_mtok"), MILLION),
-    "output_image_tokens": (("output_image_mtok", "output_mtok"), MILLION),
-    "num_model_requests": (("requests_kcount",), THOUSAND),
-    "characters": (("input_mchars",), MILLION),
-    "seconds": (("input_audio_hours", "audio_hours"), HOUR),
-    "num_requests": (("web_searches_kcount",), THOUSAND),
-}
-_PARTS_OF_KIND: dict[str, tuple[str, ...]] = {
-    "completions": tuple(part for part in _KEYS if part.endswith("_tokens") or part == "num_model_requests"),
-    "decisions": tuple(part for part in _KEYS if part.endswith("_tokens") or part == "num_model_requests"),
-    "embeddings": ("input_text_tokens",),
-    "moderations": ("input_text_tokens",),
-    "audio_speeches": ("characters",),
-    "audio_transcriptions": ("seconds",),
-    "web_search_calls": ("num_requests",),
-}
+HOUR = 3_600
+# The end of a key of the book → the stored units that its price is for.
+_PER = {"mtok": 10**6, "mchars": 10**6, "kcount": 1_000, "hours": HOUR}
 # Cached audio where the book has a price for cached text and one for fresh audio, but none for both together: which
 # of the two applies is not said.
 _UNCLEAR: dict[str, tuple[str, frozenset[str]]] = {
@@ -158,12 +131,10 @@ class PriceBook:
             return []
         source = f"{self.name}: {model.id}"
         found: list[tuple[str, int, str]] = []
-        for part in _PARTS_OF_KIND.get(subject.kind, ()):
-            if not _is_clear(part, subject, prices):
-                continue
-            keys, per = _KEYS[part]
-            key = next((key for key in keys if key in prices), None)
-            if key:
+        for part, price in METER_BY_KIND[subject.kind].prices.items():
+            key = next((key for key in price.listed if key in prices), None)
+            if key and _is_clear(part, subject, prices):
+                per = _PER[key.rpartition("_")[2]]
                 found.append((part, to_rate(_in_band(prices[key], subject.band), per), source))
         return found
 

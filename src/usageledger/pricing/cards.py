@@ -5,66 +5,37 @@ usage that has one, in 10⁻¹⁸ USD a unit. What it says never changes; a corr
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from usageledger.meters import METER_BY_KIND, METERS
+from usageledger.meters import GAUGES, METER_BY_KIND, METERS
+from usageledger.parts import NOT_CHARGED, Price
 
 # Tiers that vendors bill at the standard price; `auto` is what was asked for, not what was served.
 STANDARD_TIERS = (None, "default", "standard", "on_demand")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A stored count that is charged for.
-
-    Attributes:
-        words: what its line item is called after the model.
-        unit: the unit of its quantity, as `quantity_unit` says it.
-        always: whether usage of it without a price is unpriced; a request costs nothing where no vendor says so.
-    """
-
-    words: str
-    unit: str
-    always: bool = True
-
-    @property
-    def per(self) -> int:
-        """How many units price lists give a price for."""
-        return LISTED_UNITS.get(self.unit, 1)
+def prices_of_columns() -> dict[str, Price]:
+    """Stored column → how it is charged, which every kind that has it says alike but for its words and list keys."""
+    found: dict[str, tuple[Price | None, str]] = {}
+    for meter in METERS:
+        for part in (part for measure in meter.measures for part in measure.stored):
+            price, kind = found.setdefault(part.name, (part.price, meter.kind))
+            if _alike(price) != _alike(part.price):
+                raise ValueError(f"{part.name}: {kind} say {price}, {meter.kind} say {part.price}")
+    return {name: price for name, (price, _) in found.items() if price is not NOT_CHARGED}
 
 
-LISTED_UNITS = {"tokens": 10**6, "characters": 10**6, "requests": 1_000, "calls": 1_000, "duration_seconds": 60}
+def _alike(price: Price | None) -> Price | None:
+    return price and replace(price, line_item="", listed=())
 
-PARTS: dict[str, Part] = {
-    "input_text_tokens": Part("input", "tokens"),
-    "input_audio_tokens": Part("audio input", "tokens"),
-    "input_image_tokens": Part("image input", "tokens"),
-    "input_cached_text_tokens": Part("cached input", "tokens"),
-    "input_cached_audio_tokens": Part("cached audio input", "tokens"),
-    "input_cached_image_tokens": Part("cached image input", "tokens"),
-    "input_cache_write_30m_tokens": Part("cache write 30m", "tokens"),
-    "input_cache_write_12h_tokens": Part("cache write 12h", "tokens"),
-    "input_cache_write_other_tokens": Part("cache write", "tokens"),
-    "output_text_tokens": Part("output", "tokens"),
-    "output_audio_tokens": Part("audio output", "tokens"),
-    "output_image_tokens": Part("image output", "tokens"),
-    "num_model_requests": Part("requests", "requests", always=False),
-    "images": Part("images", "images"),
-    "characters": Part("speech", "characters"),
-    "seconds": Part("transcription", "duration_seconds"),
-    "usage_bytes": Part("vector store storage", "gibibyte_hours"),
-    "num_sessions": Part("code interpreter sessions", "sessions"),
-    "num_requests": Part("search calls", "calls"),
-}
-SEARCHES = {"file_search_calls": "file search calls", "web_search_calls": "web search calls"}
 
-PARTS_OF_KIND: dict[str, tuple[str, ...]] = {m.kind: tuple(c for c in m.columns if c in PARTS) for m in METERS}
+PARTS: dict[str, Price] = prices_of_columns()
+PARTS_OF_KIND: dict[str, tuple[str, ...]] = {meter.kind: tuple(meter.prices) for meter in METERS}
 
-# A size is charged by the hour: the price is that of a GiB-hour, the count is in bytes.
-STORED_PART = "usage_bytes"
-BYTES_PER_GIB = 2**30
+# A size is charged by the hour, for the largest that each store had in it.
+((STORES, STORED_PART),) = ((meter, column) for meter in METERS for column in meter.prices if column in GAUGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +74,8 @@ class Subject:
 
     def line_item(self, part: str) -> str:
         """The line item of a part: `gpt-4o-2024-08-06, cached input`, `gpt-5, output (batch)`."""
-        words = SEARCHES[self.kind] if part == "num_requests" else PARTS[part].words
-        if part == "images":
-            words = " ".join(filter(None, (words, self.quality, self.size)))
+        price = METER_BY_KIND[self.kind].prices[part]
+        words = " ".join(filter(None, (price.line_item, *(getattr(self, name) for name in price.details))))
         if self.tier != "standard":
             words += f" ({self.tier})"
         return f"{self.model}, {words}" if self.model and "model" in _dimensions(self.kind) else words
@@ -148,10 +118,9 @@ class Prices:
 
 
 def charge(part: str, quantity: int, rate: int) -> int:
-    """What `quantity` of a part costs, in 10⁻¹⁸ USD; of a size, one hour of one store."""
-    if part == STORED_PART:
-        return (quantity * rate + BYTES_PER_GIB // 2) // BYTES_PER_GIB
-    return quantity * rate
+    """What `quantity` of a part costs, in 10⁻¹⁸ USD, half a unit rounded up; of a size, one hour of one store."""
+    stored = 1 << PARTS[part].unit_bits
+    return (quantity * rate + stored // 2) // stored
 
 
 @dataclass(frozen=True, slots=True)

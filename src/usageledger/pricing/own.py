@@ -13,7 +13,7 @@ from typing import Any
 from usageledger.errors import PriceError
 from usageledger.events import FIELDS, did_you_mean
 from usageledger.meters import METER_BY_KIND
-from usageledger.pricing.cards import PARTS, PARTS_OF_KIND, SEARCHES, STORED_PART, Override, Subject, of_tier
+from usageledger.pricing.cards import PARTS, PARTS_OF_KIND, Override, Subject, of_tier
 from usageledger.pricing.money import decimal_text, to_rate
 
 LISTED = "list"
@@ -35,13 +35,14 @@ FIELD_NAMES = (
     "note",
 )
 _PRICE = re.compile(r"(?P<usd>[0-9]{1,12}(\.[0-9]{1,24})?)(/(?P<units>[1-9][0-9]{0,11})(?P<times>[kM]?))?")
+_UNIT_WORDS = {"gibibyte_hours": "GiB-hours", "duration_seconds": "seconds"}
 _TIMES = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
 def part_name(kind: str, part: str) -> str:
     """What a part is called where it is one word: `cached-input`, `search-calls`."""
-    words = "search calls" if kind in SEARCHES and part == "num_requests" else PARTS[part].words
-    return words.replace(" ", "-")
+    price = METER_BY_KIND[kind].prices[part]
+    return (price.name or price.line_item).replace(" ", "-")
 
 
 def parts_by_name(kind: str) -> dict[str, str]:
@@ -51,7 +52,8 @@ def parts_by_name(kind: str) -> dict[str, str]:
 
 def unit_words(part: str, per: int) -> str:
     """`1M tokens`, `1 image`, `60 seconds`: what a price is for."""
-    words = {STORED_PART: "GiB-hours", "seconds": "seconds"}.get(part, PARTS[part].unit)
+    unit = PARTS[part].unit
+    words = _UNIT_WORDS.get(unit, unit)
     count = f"{per // 10**6}M" if per % 10**6 == 0 else f"{per // 1000}k" if per % 1000 == 0 else str(per)
     return f"{count} {words if per != 1 else words.removesuffix('s')}"
 

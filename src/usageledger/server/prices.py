@@ -194,7 +194,7 @@ def _explanation(event: StoredEvent, prices: PriceServices) -> dict[str, Any]:
                 "quantity_unit": PARTS[part].unit,
             }
             for part, count in counts.items()
-            if part not in last.rates and PARTS[part].always
+            if part not in last.rates and not PARTS[part].optional
         ],
         "amount": money(_sum(counts, last)),
         "history": [_said(each, revisions, _sum(counts, each.prices)) for each in said],

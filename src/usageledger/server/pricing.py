@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from usageledger.ledger.costs import PRICES
-from usageledger.meters import CACHE_WRITE, CACHED, DAY_SECONDS, UNCACHED
+from usageledger.meters import DAY_SECONDS
+from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
 from usageledger.pricing import Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.cards import PARTS
