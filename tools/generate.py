@@ -14,10 +14,17 @@ from typing import Any
 import msgspec
 
 from tools import cli_help, client_code
-from usageledger.events import FIELDS, LARGEST_COUNT, LONGEST_ID, LONGEST_NAME, Field
+from usageledger.events import (
+    FIELDS,
+    LARGEST_COUNT,
+    LONGEST_ID,
+    LONGEST_NAME,
+    MOST_ERRORS_LISTED,
+    MOST_ERRORS_OF_AN_EVENT,
+    Field,
+)
 from usageledger.meters import COSTS, METERS, WHOLE, Dimension, Measure, Meter, Width
 from usageledger.query import MOST_FILTER_VALUES, TOKEN_SECONDS
-from usageledger.server.groups import MOST_ERRORS_LISTED
 from usageledger.server.http import LARGEST_OBJECT_BYTES, MOST_PARAMETERS
 from usageledger.settings import Settings
 
@@ -196,6 +203,7 @@ def limits() -> str:
         ("characters of other text in an event", f"{LONGEST_NAME:,}", "fixed"),
         ("a count in an event", f"{LARGEST_COUNT:,}", "fixed"),
         ("refusals listed in one answer", f"{MOST_ERRORS_LISTED:,}", "fixed"),
+        ("refusals listed of one event", f"{MOST_ERRORS_OF_AN_EVENT:,}", "fixed"),
         ("values of one filter", f"{MOST_FILTER_VALUES:,}", "fixed"),
         ("parameters of one query", f"{MOST_PARAMETERS:,}", "fixed"),
         ("hours that a page token is valid", f"{TOKEN_SECONDS // 3600:,}", "fixed"),

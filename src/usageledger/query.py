@@ -32,7 +32,7 @@ from usageledger.buckets import (
     zones,
 )
 from usageledger.errors import InvalidRequestError, PageTokenError
-from usageledger.events import did_you_mean
+from usageledger.hints import did_you_mean
 from usageledger.meters import WHOLE, Dimension, Meter, Width
 
 TOKEN_SECONDS = 24 * 3600

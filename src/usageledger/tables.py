@@ -189,7 +189,7 @@ def decode_table(table: pa.Table, *, latest: int, now: int) -> Decoded:
         index = good[problem.position]
         events.note(place, Identity(texts["id"][int(index)].as_py(), int(numbers["timestamp"][index])))
         events.problems.append(replace(problem, position=place))
-    return Decoded(events, indexes.tolist(), slow.rejections, table.num_rows)
+    return Decoded(events, indexes.tolist(), slow.rejections, table.num_rows, slow.omitted)
 
 
 def _names(table: pa.Table) -> list[str]:
@@ -295,7 +295,7 @@ def _decode_slowly(columns: Mapping[str, Any], rows: Array) -> tuple[Decoded, Ar
         msgspec.json.encode({name: value for name, value in zip(names, row, strict=True) if value is not None})
         for row in given
     ]
-    decoded = decode_slowly(raws, len(raws))
+    decoded = decode_slowly(raws)
     for place, rejection in enumerate(decoded.rejections):
         decoded.rejections[place] = msgspec.structs.replace(rejection, index=int(rows[rejection.index]))
     return decoded, rows[np.array(decoded.indexes, np.int64)]

@@ -157,6 +157,8 @@ def test_what_list_prints_can_be_imported(call: Run, data: Path, tmp_path: Path)
         ("model,part,price,form\na,input,1,2026-01-01\n", "line 2: Unknown field: 'form'. Did you mean 'from'?"),
         ("model,part\na,input,1\n", "line 2: more values than titles."),
         ('model,part\n"a,input\n', "The file is not CSV"),
+        ('[{"price": "1", "price": "2"}]', "Field given twice: 'price', as '1' and as '2'."),
+        ("model,price,price\na,1,2\n", "line 1: there are two columns titled 'price'."),
     ],
 )
 def test_a_file_with_an_error_sets_nothing(call: Run, data: Path, text: str, words: str) -> None:

@@ -59,7 +59,10 @@ def _decode(data: bytes, *, lines: bool) -> None:
     except RequestError as error:
         _check_error(error.status, msgspec.json.encode(error.body()))
         return
-    assert decoded.total == len(decoded.events) + len({rejection.index for rejection in decoded.rejections})
+    assert (
+        decoded.total
+        == len(decoded.events) + len({rejection.index for rejection in decoded.rejections}) + decoded.omitted
+    )
     rows, places, problems = to_table(decoded.events, NOW, NOW)
     assert rows.schema == SCHEMA
     assert len(places) + len(problems) == len(decoded.events)
@@ -84,7 +87,7 @@ def _decode_table(read: Callable[[], pa.Table]) -> None:
         return
     events = decoded.events
     assert isinstance(events, TableEvents)
-    assert decoded.total == len(events) + len({rejection.index for rejection in decoded.rejections})
+    assert decoded.total == len(events) + len({rejection.index for rejection in decoded.rejections}) + decoded.omitted
     assert events.rows.schema == SCHEMA
     events.rows.validate(full=True)
     rows, _, problems = to_table(events.others, NOW, NOW)

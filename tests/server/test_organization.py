@@ -231,6 +231,18 @@ async def test_keys_are_listed_in_either_order_without_deleted_ones(serve, doubl
         problem(await server.request("DELETE", f"{ROOT}/admin_api_keys/{made[1]}"), 404)
 
 
+async def test_a_field_given_twice_is_refused(serve, double, registry: Registry):
+    """Else a key could have other scopes than whoever looked over the request has read."""
+    body = b'{"name": "n", "scopes": ["api.usage.read"], "sc\\u006fpes": ["api.management"]}'
+    async with serve(double) as server:
+        response = await server.post(f"{ROOT}/admin_api_keys", content=body)
+        message = problem(response, 400, param="scopes", code="duplicate_field")["message"]
+        assert message == """Field given twice: 'scopes', as ["api.usage.read"] and as ["api.management"]."""
+        response = await server.post("/v1/reprice", content=b'{"apply": false, "apply": true, "reason": "r"}')
+        assert "as false and as true" in problem(response, 400, param="apply", code="duplicate_field")["message"]
+    assert len(registry.list_keys().data) == 1
+
+
 @pytest.mark.parametrize(
     ("body", "param", "code", "words"),
     [

@@ -208,8 +208,8 @@ def _records(text: str) -> Iterator[tuple[str, Mapping[str, str]]]:
     """The prices of a file, each with its place in it."""
     if text.lstrip()[:1] in ("[", "{"):
         try:
-            read: Any = json.loads(text)
-        except ValueError as error:
+            read: Any = json.loads(text, object_pairs_hook=_once_each)
+        except json.JSONDecodeError as error:
             raise CommandError(f"The file is not JSON: {error}", exit_code=2) from None
         for number, each in enumerate(read if isinstance(read, list) else [read], 1):
             if not isinstance(each, dict) or not all(isinstance(value, str) for value in each.values()):
@@ -218,12 +218,26 @@ def _records(text: str) -> Iterator[tuple[str, Mapping[str, str]]]:
         return
     reader = csv.DictReader(StringIO(text), restkey="", strict=True)
     try:
+        titles = reader.fieldnames or ()
+        if twice := next((title for place, title in enumerate(titles) if title in titles[:place]), None):
+            raise CommandError(f"line {reader.line_num}: there are two columns titled {twice!r}.", exit_code=2)
         for row in reader:
             if "" in row:
                 raise CommandError(f"line {reader.line_num}: more values than titles.", exit_code=2)
             yield f"line {reader.line_num}", {name: value or "" for name, value in row.items()}
     except csv.Error as error:
         raise CommandError(f"The file is not CSV: {error}", exit_code=2) from None
+
+
+def _once_each(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, none of whose fields may be given twice, since only one of their values could count."""
+    given: dict[str, Any] = {}
+    for name, value in fields:
+        if name in given:
+            words = f"Field given twice: {name!r:.100}, as {given[name]!r:.100} and as {value!r:.100}."
+            raise CommandError(words, exit_code=2)
+        given[name] = value
+    return given
 
 
 def _add(prices: "list[Override]", settings: Settings, *, now: int, yes: bool, as_json: bool) -> None:

@@ -1,10 +1,9 @@
 """The bodies of requests: decompressed, each under a limit, and all that are held at once under another."""
 
-import gzip
 import zlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from io import BytesIO
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -17,8 +16,13 @@ from usageledger.settings import Settings
 FREE_BYTES = 64 * 1024  # of each body, whatever others hold
 LARGE_BODY_BYTES = 256 * 1024  # a larger one is decompressed off the event loop
 MOST_UNPACKED = 4  # large ones at once
+GZIP_STEP_BYTES = 4096  # a byte can stand for a thousand, so a step is at most 4 MB
 ZSTD_STEP_BYTES = 256  # four bytes can stand for 128 KB, so a step is at most 8 MB
+MOST_PIECES = 10_000  # members of gzip and frames of zstd, which cost their time even if there is nothing in them
+GZIP_WINDOW = 16 + zlib.MAX_WBITS
 ENCODINGS = ("identity", "gzip", "zstd")
+
+T = TypeVar("T")
 
 
 class Bodies:
@@ -31,6 +35,10 @@ class Bodies:
         self._largest, self._together = settings.max_body_bytes, settings.max_bodies_bytes
         self._held = 0
         self._unpacking = anyio.CapacityLimiter(MOST_UNPACKED)
+
+    async def work(self, function: Callable[..., T], *given: Any) -> T:
+        """Does long work on a body off the event loop, on as few at once as are decompressed."""
+        return await anyio.to_thread.run_sync(function, *given, limiter=self._unpacking)
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncGenerator[bytes]:
@@ -98,33 +106,43 @@ async def read_body(
 
 def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
     try:
-        plain = gzip.GzipFile(fileobj=BytesIO(body)).read(limit + 1) if encoding == "gzip" else _unzstd(body, limit)
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+        plain = _unpack(body, encoding, limit)
+    except (EOFError, zlib.error, zstandard.ZstdError) as error:
         raise InvalidRequestError(f"The body is not {encoding}: {error}", code="invalid_encoding") from None
     if len(plain) > limit:
         raise _too_large(limit)
     return plain
 
 
-def _unzstd(body: bytes, limit: int) -> bytes:
-    """All frames of `body`, in steps until there are more than `limit` bytes.
+def _unpack(body: bytes, encoding: str, limit: int) -> bytes:
+    """All members or frames of `body`, in steps until there are more than `limit` bytes.
 
-    The library's own reader takes a frame that is cut short for a whole one; events would be lost in silence.
+    The libraries' own readers take a zstd frame that is cut short for a whole one, so that events would be lost in
+    silence, and a hundred thousand empty gzip members take them seconds.
     """
-    decompressor = zstandard.ZstdDecompressor()
+    step = GZIP_STEP_BYTES if encoding == "gzip" else ZSTD_STEP_BYTES
+    zstd = zstandard.ZstdDecompressor()
     plain = bytearray()
-    frame: zstandard.ZstdDecompressionObj | None = None
-    for start in range(0, len(body), ZSTD_STEP_BYTES):
-        left = body[start : start + ZSTD_STEP_BYTES]
+    piece: Any = None
+    pieces = 0
+    for start in range(0, len(body), step):
+        left = body[start : start + step]
         while left:
-            frame = frame or decompressor.decompressobj()
-            plain += frame.decompress(left)
-            left, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+            if piece is None:
+                left = left.lstrip(b"\0") if encoding == "gzip" and pieces else left  # members may be padded
+                if not left:
+                    break
+                pieces += 1
+                if pieces > MOST_PIECES:
+                    raise EOFError(f"it has more than {MOST_PIECES} members or frames")
+                piece = zstd.decompressobj() if encoding == "zstd" else zlib.decompressobj(GZIP_WINDOW)
+            plain += piece.decompress(left)
+            left, piece = (piece.unused_data, None) if piece.eof else (b"", piece)
         if len(plain) > limit:
             break
     else:
-        if frame is not None:
-            raise EOFError("it ends before the end of a frame")
+        if piece is not None:
+            raise EOFError("it ends before its end")
     return bytes(plain)
 
 

@@ -9,11 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from usageledger.columns import Problem, to_table, unix_seconds
-from usageledger.events import Decoded, Rejection
+from usageledger.events import MOST_ERRORS_LISTED, Decoded, Rejection
 from usageledger.ledger import Outcome
 from usageledger.tables import TableEvents
-
-MOST_ERRORS_LISTED = 100
 
 
 @dataclass(slots=True)
@@ -111,14 +109,16 @@ def _answer_to(
     mine[places[first:last] - start] = outcomes[first:last]
     accepted = int((mine == Outcome.ACCEPTED).sum())
     duplicates = int((mine == Outcome.DUPLICATE).sum())
-    rejections = decoded.rejections
+    rejections, omitted = decoded.rejections, decoded.omitted
     if accepted + duplicates < len(mine):
         refused = np.nonzero((mine != Outcome.ACCEPTED) & (mine != Outcome.DUPLICATE))[0].tolist()
+        listed = refused[:MOST_ERRORS_LISTED]
         rejections = [
             *rejections,
-            *(_rejection(decoded, row, problems.get(start + row), int(mine[row])) for row in refused),
+            *(_rejection(decoded, row, problems.get(start + row), int(mine[row])) for row in listed),
         ]
-    return answer(decoded, accepted, duplicates, rejections)
+        omitted += len(refused) - len(listed)
+    return answer(decoded, accepted, duplicates, rejections, omitted)
 
 
 def _rejection(decoded: Decoded, row: int, problem: Problem | None, outcome: int) -> Rejection:
@@ -145,16 +145,18 @@ def _rejection(decoded: Decoded, row: int, problem: Problem | None, outcome: int
     )
 
 
-def answer(decoded: Decoded, accepted: int, duplicates: int, rejections: list[Rejection]) -> dict[str, Any]:
-    """The answer to a request: how many events were kept, and why others were not."""
-    listed = sorted(rejections, key=lambda rejection: rejection.index)
+def answer(
+    decoded: Decoded, accepted: int, duplicates: int, rejections: list[Rejection], omitted: int
+) -> dict[str, Any]:
+    """The answer to a request: how many events were kept, and why others were not, `omitted` not among `rejections`."""
+    listed = sorted(rejections, key=lambda rejection: rejection.index)[:MOST_ERRORS_LISTED]
     told: dict[str, Any] = {
         "object": "event.batch",
         "accepted": accepted,
         "duplicates": duplicates,
         "rejected": decoded.total - accepted - duplicates,
-        "errors": listed[:MOST_ERRORS_LISTED],
+        "errors": listed,
     }
-    if len(listed) > MOST_ERRORS_LISTED:
-        told["errors_omitted"] = len(listed) - MOST_ERRORS_LISTED
+    if omitted := omitted + len(rejections) - len(listed):
+        told["errors_omitted"] = omitted
     return told

@@ -9,7 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from usageledger.errors import InvalidRequestError, RequestError, UnsupportedMediaTypeError
-from usageledger.events import Field, did_you_mean
+from usageledger.events import Field, given_twice
+from usageledger.hints import did_you_mean
+from usageledger.json_text import names_given_twice
 from usageledger.server.bodies import read_body
 
 MOST_PARAMETERS = 5000
@@ -77,8 +79,8 @@ async def read_object(request: Request, fields: Sequence[Field], limit: int = LA
     """A JSON object whose fields are among `fields`; those that are absent have their default.
 
     Raises:
-        InvalidRequestError: not a JSON object, an unknown field (with a suggestion), one that is missing, or a value
-            that is not allowed.
+        InvalidRequestError: not a JSON object, an unknown field (with a suggestion), one that is missing or given
+            twice, or a value that is not allowed.
         UnsupportedMediaTypeError: a content type other than JSON.
     """
     media_type(request, JSON_TYPES)
@@ -92,6 +94,8 @@ async def read_object(request: Request, fields: Sequence[Field], limit: int = LA
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise InvalidRequestError(f"The body is not JSON: {reason}", code="invalid_json") from None
+    for name, first, second in names_given_twice(body):
+        raise InvalidRequestError(given_twice(name, first, second), param=name[:256], code="duplicate_field")
     by_name = {field.name: field for field in fields}
     for name, value in given.items():
         if name not in by_name:

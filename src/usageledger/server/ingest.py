@@ -112,7 +112,7 @@ class Ingest:
             LedgerUnavailableError: the ledger could not write; nothing was kept.
         """
         if not decoded.events:
-            return answer(decoded, 0, 0, decoded.rejections)
+            return answer(decoded, 0, 0, decoded.rejections, decoded.omitted)
         loop = asyncio.get_running_loop()
         submission = Submission(decoded, loop, loop.create_future())
         with self._arrived:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from starlette.requests import Request
 
 from usageledger.errors import InvalidRequestError
-from usageledger.events import did_you_mean
+from usageledger.hints import did_you_mean
 from usageledger.server.http import parameters
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from usageledger.errors import OverloadedError
-from usageledger.events import Decoded, decode
+from usageledger.events import Decoded, decode, decode_right, decode_wrong
 from usageledger.ledger import Ledger
 from usageledger.meters import COSTS, METERS, Meter
 from usageledger.pages import render, results_json
@@ -29,6 +29,8 @@ from usageledger.tables import ARROW_TYPES, PARQUET_TYPES, decode_table, read_ar
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
+
+LARGE_JSON_BYTES = 2**20  # read on the event loop in some 10 ms
 
 EVENT_TYPES = (*JSON_TYPES, *LINES_TYPES, *ARROW_TYPES, *PARQUET_TYPES)
 
@@ -124,18 +126,25 @@ def events(services: Services) -> Handler:
 
 
 async def _received(request: Request, kind: str, services: Services) -> Decoded:
-    """The events of a request; nothing holds its body while they wait for the disk."""
+    """The events of a request; nothing holds its body while they wait for the disk.
+
+    On the event loop are read only bodies that take a moment: small ones of JSON in which all is right.
+    """
+    lines, most = kind in LINES_TYPES, services.settings.max_batch_events
     async with services.bodies.read(request) as body:
-        return _decode(body, kind, services.settings, int(services.clock()))
+        if kind in ARROW_TYPES or kind in PARQUET_TYPES:
+            return await services.bodies.work(_decode_table, body, kind, services.settings, int(services.clock()))
+        if len(body) > LARGE_JSON_BYTES:
+            return await services.bodies.work(lambda: decode(body, lines=lines, max_events=most))
+        if right := decode_right(body, lines=lines, max_events=most):
+            return right
+        return await services.bodies.work(lambda: decode_wrong(body, lines=lines, max_events=most))
 
 
-def _decode(body: bytes, kind: str, settings: Settings, now: int) -> Decoded:
-    """The events of a body of this media type."""
+def _decode_table(body: bytes, kind: str, settings: Settings, now: int) -> Decoded:
     most = settings.max_batch_events
-    if kind in ARROW_TYPES or kind in PARQUET_TYPES:
-        table = read_arrow(body, most) if kind in ARROW_TYPES else read_parquet(body, most, settings.max_body_bytes)
-        return decode_table(table, latest=now + settings.max_future_seconds, now=now)
-    return decode(body, lines=kind in LINES_TYPES, max_events=most)
+    table = read_arrow(body, most) if kind in ARROW_TYPES else read_parquet(body, most, settings.max_body_bytes)
+    return decode_table(table, latest=now + settings.max_future_seconds, now=now)
 
 
 def meters(services: Services) -> Handler:

@@ -9,10 +9,9 @@ from typing import Any
 import msgspec
 
 from usageledger.buckets import zones
-from usageledger.events import FIELDS, NOT_GIVEN, Field
+from usageledger.events import FIELDS, MOST_ERRORS_LISTED, NOT_GIVEN, Field
 from usageledger.meters import COSTS, METERS, Meter
 from usageledger.registry import SCOPES
-from usageledger.server.groups import MOST_ERRORS_LISTED
 from usageledger.server.organization import NEW_KEY, NEW_PROJECT, PROJECT_CHANGE
 
 Schema = dict[str, Any]
@@ -242,7 +241,7 @@ def _event_answers() -> dict[str, Schema]:
             "duplicates": described(COUNT, "Events that were there before with the same payload; they count once."),
             "rejected": described(COUNT, "Events that were refused; the others of the request were kept."),
             "errors": {"type": "array", "items": ref("EventRejection"), "maxItems": MOST_ERRORS_LISTED},
-            "errors_omitted": described(COUNT, "How many more reasons there are than `errors` lists."),
+            "errors_omitted": described(COUNT, "How many more refusals there are than `errors` lists."),
         },
         "What came of the events of a request.",
         optional=["errors_omitted"],
