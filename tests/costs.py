@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from usageledger.meters import COSTS
 from usageledger.pages import cost_results_json, render
 from usageledger.pricing.book import PriceBook
 from usageledger.query import page_token, parse
-from usageledger.registry import open_registry
+from usageledger.registry import CardPrices, open_registry
 from usageledger.server.pricing import CardGiver, PriceTables
 
 SECONDS, RESULTS = 60, 100_000
@@ -30,6 +31,10 @@ class Priced:
         self.ledger = open_ledger(folder)
         self.giver = CardGiver(self.registry.rate_cards, book or PriceBook())
         self.tables = PriceTables(self.registry.rate_cards)
+
+    def cards(self) -> list[CardPrices]:
+        """What every card says today."""
+        return list(self.registry.rate_cards.between(0, 2**40))
 
     def close(self) -> None:
         self.ledger.close()
@@ -50,7 +55,8 @@ class Priced:
         found: list[dict[str, Any]] = []
         while True:
             query = parse(COSTS, pairs, now=NOW, secret=SECRET)
-            prices = self.tables.window(query.page_start, query.page_end, query.as_of).prices
+            revision = self.tables.revision(query.as_of)
+            prices = partial(self.tables.window, query.page_start, query.page_end, revision)
             aggregate = self.ledger.costs(query, prices, max_seconds=SECONDS, max_results=RESULTS)
             results = (cost_results_json(query, aggregate, bucket)[1] for bucket in query.buckets)
             body = b"".join(render(query, results, page_token(query, now=NOW, secret=SECRET)))
@@ -70,7 +76,7 @@ class Priced:
 
     def unpriced(self, start: int, end: int) -> list[Unpriced]:
         query = parse(COSTS, [("start_time", str(start)), ("end_time", str(end))], now=NOW, secret=SECRET)
-        prices = self.tables.window(start, end).prices
+        prices = partial(self.tables.window, start, end, self.tables.revision())
         return self.ledger.unpriced(query, prices, max_seconds=SECONDS, max_results=RESULTS)
 
 

@@ -90,7 +90,7 @@ def test_a_question_for_costs(name: str, named: str) -> None:
 @in_each
 def test_the_question_for_what_is_unpriced(named: str) -> None:
     dialect, held, folder = ENGINES[named]
-    written("unpriced", unpriced(COSTS_QUESTIONS["costs_by_day_and_line_item"], held, 1000, dialect), folder)
+    written("unpriced", unpriced(COSTS_QUESTIONS["costs_by_day_and_line_item"], held, 99, 1000, dialect), folder)
 
 
 def written(name: str, found: tuple[str, list[Any]] | None, folder: Path) -> None:

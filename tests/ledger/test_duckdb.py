@@ -91,7 +91,7 @@ def test_a_ledger_of_the_first_version(path: Path, journal: bool) -> None:
         assert ledger.rollup_differences(9) == ledger.doubled(9) == ledger.malformed(9) == []
         assert ledger.facet_differences(9) == []
         models = Facet("model", "completions", TODAY, TODAY + DAY)
-        assert len(ledger.facets(models, max_seconds=60, max_results=100)) == len(EVENTS)
+        assert len(ledger.facets(models, max_seconds=60, limit=100)) == len(EVENTS)
     with closing(DuckDBLedger(path)) as ledger:
         assert ledger.count() == len(EVENTS) + 2 * journal + 1
 

@@ -65,7 +65,7 @@ def everything(ledger: Ledger) -> list[Any]:
     return [
         ledger.events(0, 2**40, after=(0, ""), limit=1000).to_pylist(),
         answer(ledger, query),
-        ledger.facets(facet, max_seconds=60, max_results=1000),
+        ledger.facets(facet, max_seconds=60, limit=1000),
         ledger.span(),
         ledger.days(),
     ]

@@ -66,7 +66,7 @@ def test_sums_and_facets_stay(dropped: Ledger, model: Model, open_again: OpenLed
         assert dropped.count() == len(left)
         agree(dropped, model)
         users = Facet("user_id", None, START, START + 3 * DAY)
-        assert dropped.facets(users, max_seconds=60, max_results=9) == ["u", "v"]
+        assert dropped.facets(users, max_seconds=60, limit=9) == ["u", "v"]
         assert all(finding.ok for finding in verify(dropped))
         dropped.close()
         dropped = open_again()

@@ -48,8 +48,8 @@ def priced(engine: Engine, tmp_path: Path) -> Iterator[Priced]:
 
 def failed(priced: Priced, change: Callable[[int, Prices], Prices | None] = lambda _, prices: prices) -> dict[str, str]:
     """The checks that fail, and what they say."""
-    subjects = {card.card_id: card.subject for card in priced.tables.all() if change(card.card_id, card.prices)}
-    table = priced.tables.window(0, 2**40).prices
+    subjects = {card.card_id: card.subject for card in priced.cards() if change(card.card_id, card.prices)}
+    table = priced.tables.window(0, 2**40, priced.tables.revision())
     findings = list(verify_costs(priced.ledger, table, subjects))
     assert [finding.name for finding in findings] == NAMES
     return {finding.name: finding.detail for finding in findings if not finding.ok}

@@ -278,7 +278,7 @@ def test_a_repricing_is_a_revision(engine: Engine, history: list[Usage], seed: i
         fill(data, ledger, model, history)
         by = ["line_item", "project_id"]
         before = ledger.buckets(START, END, group_by=by)
-        cards = ledger.tables.all()
+        cards = ledger.cards()
         ledger.registry.rate_cards.revise([(c.card_id, book.prices(c.subject)) for c in cards], "again", now=END + 1)
         assert ledger.buckets(START, END, group_by=by) == before
         ledger.registry.rate_cards.revise([(c.card_id, other.prices(c.subject)) for c in cards], "new", now=END + 9)

@@ -133,7 +133,7 @@ def test_engines_know_the_same(history: list[Usage], seed: int, data: st.DataObj
 
         def known(ledger: Priced) -> dict[str, Any]:
             own = ledger.ledger
-            subjects = {card.card_id: card.subject for card in ledger.tables.all()}
+            subjects = {card.card_id: card.subject for card in ledger.cards()}
             event = own.event(one.id, one.timestamp)
             assert event
             return {
@@ -142,7 +142,7 @@ def test_engines_know_the_same(history: list[Usage], seed: int, data: st.DataObj
                     for each in ledger.unpriced(START, END)
                 ),
                 "facets": [
-                    own.facets(Facet(name, None, START - DAY, END), max_seconds=60, max_results=999) for name in FACETS
+                    own.facets(Facet(name, None, START - DAY, END), max_seconds=60, limit=999) for name in FACETS
                 ],
                 "event": ({name: v for name, v in event.columns.items() if name != "rate_id"}, event.largest),
                 "cards": sorted(

@@ -40,7 +40,7 @@ def by_looking(model: Model, facet: Facet) -> list[str]:
 
 
 def answered(ledger: Ledger, facet: Facet) -> list[str]:
-    return ledger.facets(facet, max_seconds=60, max_results=10_000)
+    return ledger.facets(facet, max_seconds=60, limit=10_000)
 
 
 @settings(max_examples=40)

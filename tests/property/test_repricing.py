@@ -91,7 +91,7 @@ def test_every_event_has_the_price_that_holds_for_it(
         for each, (_, text, cached, output, _) in zip(sent, events, strict=True):
             each.counts.update(zip(PARTS, (text, cached, output), strict=True))
         ledger.send([wire(each) for each in sent])
-        said = {card.card_id: card for card in ledger.tables.all()}
+        said = {card.card_id: card for card in ledger.cards()}
         if after:
             cards.set_prices(after, now=2)
         made = reprice(prices, cards.overrides(), said.values())
@@ -105,11 +105,11 @@ def test_every_event_has_the_price_that_holds_for_it(
             assert kept
             card = said[kept.columns["rate_id"]]
             asked = card.prices if _is_kept(card, made.kept) else price_of(event, prices, cards.overrides())
-            (now,) = [card for card in ledger.tables.all() if card.card_id == kept.columns["rate_id"]]
+            (now,) = [card for card in ledger.cards() if card.card_id == kept.columns["rate_id"]]
             assert dict(now.prices.rates) == dict(asked.rates)
             amount += sum((each.counts[part] * Decimal(asked.rates.get(part, 0)) for part in PARTS), Decimal(0)) / USD
         assert ledger.total(START, TODAY) == amount
-        again = reprice(prices, cards.overrides(), ledger.tables.all())
+        again = reprice(prices, cards.overrides(), ledger.cards())
         assert again.changes == []
         assert again.kept == made.kept
 

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, inspect
 
 import usageledger
 from usageledger.errors import RegistryError
+from usageledger.pricing import Prices, Subject
 from usageledger.registry import Registry, migrations, open_registry
 from usageledger.registry.tables import SCHEMA_VERSION, VERSION_TABLE, metadata
 
@@ -71,7 +72,7 @@ def tables(url: str) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("version", ["0005", "1000", "ae1027a6acf", "", "0000"])
+@pytest.mark.parametrize("version", ["0006", "1000", "ae1027a6acf", "", "0000"])
 def test_a_version_that_is_not_ours_is_refused(url: str, version: str) -> None:
     open_registry(url).close()
     execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '{version}'")
@@ -119,3 +120,20 @@ def test_the_package_may_be_installed_anywhere(tmp_path: Path, start: Callable[.
     shutil.copytree(Path(usageledger.__file__).parent, root / "usageledger", ignore=ignored)
     process = start(OPEN, f"sqlite:///{tmp_path}/registry.sqlite", root=root)
     assert process.communicate() == ("True\n", "")
+
+
+def test_cards_of_before_their_days_were_kept_beside_them(url: str) -> None:
+    given = [(Subject(day * 86_400, "images", "openai", 'm"ü'), Prices({"images": day})) for day in (0, 20_000)]
+    with open_registry(url) as registry:
+        cards = registry.rate_cards.give(given)
+    execute(
+        url,
+        "DROP INDEX ix_card_prices_day_price_list_id",
+        "ALTER TABLE card_prices DROP COLUMN day",
+        f"UPDATE {VERSION_TABLE} SET version_num = '0004'",
+    )
+    with open_registry(url) as registry:
+        assert differences(registry) == []
+        (said,) = registry.rate_cards.between(86_400, 2**40)
+        assert (said.card_id, said.subject, said.prices.rates) == (cards[1], given[1][0], {"images": 20_000})
+        assert len(list(registry.rate_cards.between(0, 86_400))) == 1

@@ -2,6 +2,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from tests.registry.seen import seen_ids
 
 from usageledger.errors import RegistryError
 from usageledger.registry import Listing, Project, Registry, User
@@ -45,7 +46,7 @@ def test_seeing_again_changes_nothing(registry: Registry) -> None:
 
 def test_ids_may_be_anything(registry: Registry) -> None:
     registry.note_seen(iter(ODD_IDS), (id_ for id_ in ODD_IDS), now=NOW)
-    assert registry.seen_ids() == (set(ODD_IDS), set(ODD_IDS))
+    assert seen_ids(registry) == (set(ODD_IDS), set(ODD_IDS))
     for id_ in ODD_IDS:
         found = registry.get_project(id_)
         assert found is not None
@@ -59,9 +60,23 @@ def test_names_of_what_has_one(registry: Registry) -> None:
     registry.rename_project("q", "Old")
     registry.archive_project("q", now=NOW)
     key, _ = registry.create_key("Gateway", now=NOW)
-    assert registry.names("project_id") == {"p": "Search", "q": "Old"}
-    assert registry.names("user_id") == registry.names("model") == {}
-    assert registry.names("api_key_id") == {key.id: "Gateway"}
+    asked = ["p", "q", "r", "u", "else", key.id, *(f"more-{number}" for number in range(2_000))]
+    assert registry.names("project_id", asked) == {"p": "Search", "q": "Old"}
+    assert registry.names("project_id", ["q"]) == {"q": "Old"}
+    assert registry.names("user_id", asked) == registry.names("model", asked) == {}
+    assert registry.names("api_key_id", asked) == {key.id: "Gateway"}
+
+
+def test_ids_are_found_by_their_names(registry: Registry) -> None:
+    registry.note_seen(["search-1", "p", "q", "r"], ["search"], now=NOW)
+    for id_, name in {"p": "The SEARCH", "q": "Straße", "r": "100%"}.items():
+        registry.rename_project(id_, name)
+    key, _ = registry.create_key("Research", now=NOW)
+    assert registry.named("project_id", "sEArch") == ["p"], "what has its id for a name is found by its id"
+    assert registry.named("project_id", "STRASSE") == ["q"]
+    assert registry.named("project_id", "%") == ["r"]
+    assert registry.named("user_id", "search") == registry.named("model", "search") == []
+    assert registry.named("api_key_id", "search") == [key.id]
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 257, "\ud800"])
@@ -70,15 +85,15 @@ def test_a_bad_id_adds_nothing(registry: Registry, bad: str) -> None:
         registry.note_seen(["p"], ["u", bad], now=NOW)
     with pytest.raises(RegistryError, match="id of a project"):
         registry.note_seen(["p", bad], ["u"], now=NOW)
-    assert registry.seen_ids() == (set(), set())
+    assert seen_ids(registry) == (set(), set())
 
 
 def test_one_of_the_two_may_be_empty(registry: Registry) -> None:
     registry.note_seen([], [], now=NOW)
-    assert registry.seen_ids() == (set(), set())
+    assert seen_ids(registry) == (set(), set())
     registry.note_seen([], ["u"], now=NOW)
     registry.note_seen(["p"], [], now=NOW)
-    assert registry.seen_ids() == ({"p"}, {"u"})
+    assert seen_ids(registry) == ({"p"}, {"u"})
 
 
 def test_a_made_project_has_the_documented_shape(registry: Registry) -> None:
@@ -87,7 +102,7 @@ def test_a_made_project_has_the_documented_shape(registry: Registry) -> None:
     assert made == Project(id=made.id, name="Search", created_at=NOW, archived_at=None)
     assert registry.get_project(made.id) == made
     assert registry.create_project("Search", now=NOW).id != made.id
-    assert made.id in registry.seen_ids()[0]
+    assert made.id in seen_ids(registry)[0]
 
 
 def test_a_project_is_renamed(registry: Registry) -> None:

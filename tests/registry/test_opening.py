@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.registry.seen import seen_ids
 
 from usageledger.errors import RegistryError
 from usageledger.registry import Registry, database, open_registry
@@ -26,7 +27,7 @@ def test_what_was_written_outlives_the_process(url: str) -> None:
         secret = registry.secret("s")
     with open_registry(url) as registry:
         assert registry.find_key(value, now=NOW) == key
-        assert registry.seen_ids() == ({"p"}, {"u"})
+        assert seen_ids(registry) == ({"p"}, {"u"})
         assert registry.secret("s") == secret
 
 
@@ -139,7 +140,7 @@ def test_a_damaged_database(path: Path, url: str) -> None:
 
     def use() -> None:
         with open_registry(url) as registry:
-            registry.seen_ids()
+            seen_ids(registry)
 
     with pytest.raises(RegistryError, match=r"registry\.sqlite is damaged: restore it from a backup\.$"):
         use()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.registry.seen import seen_ids
 
 from usageledger.registry import Registry, open_registry
 
@@ -76,7 +77,7 @@ def test_processes_may_start_on_a_fresh_registry_at_once(url: str, start: Callab
         assert bootstrap is not None
         assert answers[0] == f"{bootstrap.id} {registry.secret('page-token').hex()}\n"
         assert sorted(key.name for key in registry.list_keys().data) == ["bootstrap", *["own"] * PROCESSES]
-        assert registry.seen_ids() == ({"shared", *(f"of-{n}" for n in range(PROCESSES))}, {"shared"})
+        assert seen_ids(registry) == ({"shared", *(f"of-{n}" for n in range(PROCESSES))}, {"shared"})
 
 
 def test_a_server_and_a_command_line_write_at_once(url: str, registry: Registry, start: Callable[..., Any]) -> None:
@@ -90,7 +91,7 @@ def test_a_server_and_a_command_line_write_at_once(url: str, registry: Registry,
     for command in commands:
         finished(command)
     writers = [*(f"cli{n}" for n in range(2)), *(f"server{n}" for n in range(4))]
-    assert registry.seen_ids()[0] == {f"{writer}-{n}" for writer in writers for n in range(40)}
+    assert seen_ids(registry)[0] == {f"{writer}-{n}" for writer in writers for n in range(40)}
 
 
 def test_opening_and_closing_at_once(url: str, start: Callable[..., Any]) -> None:
@@ -99,7 +100,7 @@ def test_opening_and_closing_at_once(url: str, start: Callable[..., Any]) -> Non
     for process in processes:
         finished(process)
     with open_registry(url) as registry:
-        assert len(registry.seen_ids()[0]) == 3 * 40
+        assert len(seen_ids(registry)[0]) == 3 * 40
 
 
 def test_threads_may_see_the_same_ids_at_once(registry: Registry) -> None:
@@ -108,7 +109,7 @@ def test_threads_may_see_the_same_ids_at_once(registry: Registry) -> None:
             registry.note_seen([f"p{n}", f"p{n}-{thread}"], [f"u{n}"], now=NOW + thread)
 
     in_threads(8, see)
-    project_ids, user_ids = registry.seen_ids()
+    project_ids, user_ids = seen_ids(registry)
     assert project_ids == {f"p{n}" for n in range(20)} | {f"p{n}-{thread}" for n in range(20) for thread in range(8)}
     assert user_ids == {f"u{n}" for n in range(20)}
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from starlette.routing import Route
 
 from usageledger.errors import LedgerUnavailableError
-from usageledger.ledger.protocol import Unpriced
+from usageledger.ledger.protocol import PricesOf, Unpriced
 from usageledger.pages import Aggregate
 
 NOW = 1_760_000_000
@@ -75,13 +75,13 @@ class LedgerDouble:
             raise self.read_failure
         return Aggregate([], {})
 
-    def costs(self, query: Any, prices: pa.Table, *, max_seconds: float, max_results: int) -> Aggregate:
+    def costs(self, query: Any, prices: PricesOf, *, max_seconds: float, max_results: int) -> Aggregate:
         return self.aggregate(query, max_seconds=max_seconds, max_results=max_results)
 
-    def unpriced(self, query: Any, prices: pa.Table, *, max_seconds: float, max_results: int) -> list[Unpriced]:
+    def unpriced(self, query: Any, prices: PricesOf, *, max_seconds: float, max_results: int) -> list[Unpriced]:
         return []
 
-    def facets(self, facet: Any, *, max_seconds: float, max_results: int) -> list[str]:
+    def facets(self, facet: Any, *, max_seconds: float, limit: int) -> list[str]:
         return []
 
     def times_of_cards(self, rate_ids: Sequence[int], start: int, end: int) -> dict[int, tuple[int, int]]:

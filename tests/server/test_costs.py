@@ -1,11 +1,17 @@
 """Costs over HTTP: amounts, the header, the list of what has no price, and what is refused."""
 
 import logging
+from itertools import count
 from typing import Any
 
 import pytest
+from tests.samples import table
 from tests.server.support import NOW, event
 from tests.server.test_errors import problem
+
+from usageledger.columns import with_cards
+from usageledger.pricing.book import PriceBook
+from usageledger.server.pricing import CardGiver, PriceTables
 
 pytestmark = pytest.mark.anyio
 
@@ -131,11 +137,33 @@ async def test_hours_and_our_groupings(serve, ledger):
         assert not {"model", "kind"} & plain.keys()
 
 
+async def test_what_comes_while_prices_are_read_is_not_taken_for_unpriced(serve, ledger, registry, monkeypatch):
+    """However often: an event that is not in the answer has its price in the next one."""
+    giver, read, days = CardGiver(registry.rate_cards, PriceBook()), PriceTables.window, count(1)
+
+    def meanwhile(tables: PriceTables, *asked: Any) -> Any:
+        found = read(tables, *asked)
+        number = next(days)  # each has a day, and so a card, of its own
+        rows = table([known(number, timestamp=NOW - number * DAY, input_tokens=50_000_000)])[0]
+        ledger.append(with_cards(rows, giver.cards(rows)))
+        return found
+
+    window = {"start_time": TODAY - 50 * DAY, "end_time": TODAY, "limit": 50}
+    async with serve(ledger) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(PriceTables, "window", meanwhile)
+            answers = [await server.get(COSTS, params=window) for _ in range(3)]
+            listed = (await server.get(UNPRICED)).json()["data"]
+        assert [HEADER in answer.headers for answer in answers] == [False] * 3
+        assert listed == []
+        assert await amounts(server, **window) == [1] * (next(days) - 1)
+
+
 async def test_a_new_revision_is_seen_at_once(serve, ledger, registry, clock):
     async with serve(ledger) as server:
         await server.post("/v1/events", json=known(input_tokens=50_000_000))
         assert await amounts(server) == [1]
-        (card,) = registry.rate_cards.since(0)
+        (card,) = registry.rate_cards.between(0, 2**40)
         doubled = type(card.prices)({"input_text_tokens": 2 * card.prices.rates["input_text_tokens"]})
         registry.rate_cards.revise([(card.card_id, doubled)], "twice the price", now=NOW + 100)
         assert await amounts(server) == [2]
@@ -144,8 +172,6 @@ async def test_a_new_revision_is_seen_at_once(serve, ledger, registry, clock):
 
 
 async def test_events_of_before_there_were_cards_are_priced_when_the_server_starts(serve, ledger, caplog):
-    from tests.samples import table
-
     caplog.set_level(logging.INFO, "usageledger")
     ledger.append(table([known(input_tokens=50_000_000)])[0])
     async with serve(ledger) as server:

@@ -52,9 +52,9 @@ def verify(
             place = without_password(settings.ledger) if settings.ledger else settings.data.absolute()
             note(f"{counted(events, 'event')} in {place}" if events else "The ledger is empty.")
         findings = []
+        subjects = {card.card_id: card.subject for card in registry.rate_cards.between(0, LATEST_TIME)}
         prices = PriceTables(registry.rate_cards)
-        subjects = {card.card_id: card.subject for card in prices.all()}
-        costs = verify_costs(ledger, prices.window(0, LATEST_TIME).prices, subjects)
+        costs = verify_costs(ledger, prices.window(0, LATEST_TIME, prices.revision()), subjects)
         for finding in chain(findings_of(ledger), costs):
             findings.append({"name": finding.name, "ok": finding.ok, "detail": finding.detail})
             if not as_json:

@@ -62,8 +62,13 @@ def costs(query: Query, coverage: Coverage, max_results: int, dialect: Dialect) 
     ), arguments
 
 
-def unpriced(query: Query, coverage: Coverage, max_results: int, dialect: Dialect) -> tuple[str, list[Any]] | None:
-    """The statement for usage of a window that has no price, by card and part; None where the window is empty."""
+def unpriced(
+    query: Query, coverage: Coverage, newest_card: int, max_results: int, dialect: Dialect
+) -> tuple[str, list[Any]] | None:
+    """The statement for usage of a window that has no price, by card and part; None where the window is empty.
+
+    Cards after `newest_card` are left out: an engine without snapshots may see an event whose card came later.
+    """
     arguments: list[Any] = []
     page = replace(query, start_time=query.page_start, end_time=query.page_end, group_by=())
     if page.start_time >= page.end_time:
@@ -73,7 +78,7 @@ def unpriced(query: Query, coverage: Coverage, max_results: int, dialect: Dialec
         return None
     return (
         f"{parts} SELECT kind, rate_id, part, {_quantities(dialect)} AS quantities FROM parts "
-        f"{dialect.without} prices USING (rate_id, part) WHERE part NOT IN ({_OPTIONAL}) "
+        f"{dialect.without} prices USING (rate_id, part) WHERE part NOT IN ({_OPTIONAL}) AND rate_id <= {newest_card} "
         f"GROUP BY kind, rate_id, part ORDER BY kind, rate_id, part LIMIT {max_results + 1}"
     ), arguments
 

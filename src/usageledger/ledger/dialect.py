@@ -17,6 +17,7 @@ class Dialect:
         text: the type of a text that may be null.
         wide: the type of an integer of 128 bits or more.
         total: the exact sum of a count, which fails where it does not fit into 64 bits.
+        has: whether a text has another in it, whose letters' case is folded already.
         quotient: of two integers that are not negative.
         without: the join that keeps what the other side lacks.
         parts: (keys, what is counted of each part by its name, table) → a row for each key and part that is not 0.
@@ -27,6 +28,7 @@ class Dialect:
     text: str
     wide: str
     total: str
+    has: str
     quotient: str
     without: str
     parts: Callable[[str, Sequence[tuple[str, str]], str], str]
@@ -68,6 +70,7 @@ DUCKDB = Dialect(
     text="VARCHAR",
     wide="HUGEINT",
     total="CAST(SUM({}) AS BIGINT)",
+    has="contains(replace(replace(lower({}), 'ß', 'ss'), 'ς', '\N{GREEK SMALL LETTER SIGMA}'), ?)",
     quotient="({}) // {}",
     without="ANTI JOIN",
     parts=_union_of_parts,
@@ -79,6 +82,7 @@ CLICKHOUSE = Dialect(
     text="Nullable(String)",
     wide="Int256",
     total="accurateCast(SUM(toInt128({})), 'Int64')",
+    has="position(replaceAll(replaceAll(lowerUTF8({}), 'ß', 'ss'), 'ς', '\N{GREEK SMALL LETTER SIGMA}'), ?) > 0",
     quotient="intDiv({}, {})",
     without="LEFT ANTI JOIN",
     parts=_array_of_parts,

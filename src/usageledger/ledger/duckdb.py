@@ -289,23 +289,18 @@ class DuckDBLedger(Reader):
             self._move()
             return sum(carding.give_cards(self._writer, day, cards) for day in carding.days_without_cards(self._writer))
 
-    def _answer(
-        self,
-        ask: Callable[[Coverage], Statement | None],
-        max_seconds: float | None = None,
-        prices: pa.Table | None = None,
-    ) -> Columns | None:
+    def _answer(self, ask: Callable[[Coverage], Statement | None], max_seconds: float | None = None) -> Columns | None:
         """See `Reader`: on a cursor of its own, which sees the last commit, fetched by column."""
         try:
             with self._engine.cursor() as cursor, deadline(cursor, max_seconds):
-                if prices is not None:
-                    cursor.register("prices", prices)
                 cursor.execute("BEGIN")
-                statement = ask(coverage(cursor))
+                statement = ask(coverage(cursor))  # which settles what the transaction sees, before prices are read
                 if statement is None:
                     return None
-                show_recent(cursor, self._journal, statement[0])
-                columns: dict[str, Any] = cursor.execute(*statement).fetchnumpy()
+                for name, table in statement.tables.items():
+                    cursor.register(name, table)
+                show_recent(cursor, self._journal, statement.text)
+                columns: dict[str, Any] = cursor.execute(statement.text, statement.arguments).fetchnumpy()
                 return columns
         except duckdb.InterruptException:
             raise too_slow(max_seconds) from None

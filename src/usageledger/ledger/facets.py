@@ -35,11 +35,15 @@ class Known:
         return pa.Table.from_arrays(arrays, names=list(FACET_COLUMNS))
 
     def note(self, found: dict[Group, set[str]]) -> None:
-        """Remembers what the ledger now has; where that is too much, only the groups just found."""
+        """Remembers what the ledger now has; where that is too much, only what was just found, or nothing."""
         for group, values in found.items():
             self._values.setdefault(group, set()).update(values)
-        if sum(map(len, self._values.values())) > MOST_KNOWN:
-            self._values = found
+        if _count(self._values) > MOST_KNOWN:
+            self._values = found if _count(found) <= MOST_KNOWN else {}
+
+
+def _count(values: dict[Group, set[str]]) -> int:
+    return sum(map(len, values.values()))
 
 
 def found_in(rows: pa.Table) -> dict[Group, set[str]]:

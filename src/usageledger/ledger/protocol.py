@@ -82,14 +82,32 @@ class Facet:
     Attributes:
         kind: only values of this kind of usage; None for all kinds.
         start, end: of the window, whole UTC days.
+        search: only values that have this in them, its letters' case folded, and those of `named`; empty for all.
     """
 
     dimension: str
     kind: str | None
     start: int
     end: int
+    search: str = ""
+    named: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PriceTable:
+    """What rate cards say.
+
+    Attributes:
+        rows: `costs.PRICES`.
+        newest_card: the largest `rate_id` that was looked at; of events with a later one nothing is said.
+    """
+
+    rows: pa.Table
+    newest_card: int
+
+
+# Called when it is settled which events an answer sees, so that the cards of all of them are in the table.
+PricesOf = Callable[[], PriceTable]
 Outcomes = np.ndarray[Any, np.dtype[np.uint8]]  # an `Outcome` for each row
 CardsOf = Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]  # rows → their rate cards
 
@@ -150,8 +168,10 @@ class Ledger(Protocol):
         """
         ...
 
-    def costs(self, query: Query, prices: pa.Table, *, max_seconds: float, max_results: int) -> Aggregate:
-        """The answer to one page of costs, at `prices` (`costs.PRICES`); amounts are integers of 10⁻¹⁸ USD.
+    def costs(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> Aggregate:
+        """The answer to one page of costs; amounts are integers of 10⁻¹⁸ USD.
+
+        `prices` is called when it is settled which events the answer sees.
 
         Raises:
             InvalidRequestError: more than `max_results` result rows, or longer than `max_seconds`.
@@ -159,12 +179,12 @@ class Ledger(Protocol):
         """
         ...
 
-    def unpriced(self, query: Query, prices: pa.Table, *, max_seconds: float, max_results: int) -> list[Unpriced]:
-        """What of a window `prices` say nothing about; raises as `costs` does."""
+    def unpriced(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> list[Unpriced]:
+        """What of a window `prices` say nothing about; called and raised as by `costs`."""
         ...
 
-    def facets(self, facet: Facet, *, max_seconds: float, max_results: int) -> list[str]:
-        """The values, each once, sorted; raises as `aggregate` does."""
+    def facets(self, facet: Facet, *, max_seconds: float, limit: int) -> list[str]:
+        """The first `limit` values, each once, sorted; raises as `aggregate` does."""
         ...
 
     def times_of_cards(self, rate_ids: Sequence[int], start: int, end: int) -> dict[int, tuple[int, int]]:

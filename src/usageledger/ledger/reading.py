@@ -1,7 +1,8 @@
 """Questions to an engine → statements of its dialect → answers: the half of a ledger that all engines share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ from usageledger.columns import SCHEMA
 from usageledger.errors import InvalidRequestError
 from usageledger.ledger import answers, checks, costs, sql
 from usageledger.ledger.dialect import Dialect
-from usageledger.ledger.protocol import CardUse, Facet, StoredEvent, Unpriced
+from usageledger.ledger.protocol import CardUse, Facet, PricesOf, StoredEvent, Unpriced
 from usageledger.ledger.schema import EVENT_COLUMNS, EVENT_LIST, EVENTS_TABLE, FAMILIES
 from usageledger.ledger.sql import Coverage
 from usageledger.meters import DAY_SECONDS
@@ -20,7 +21,15 @@ from usageledger.pricing.cards import STORES
 from usageledger.query import Query
 
 Columns = dict[str, np.ndarray[Any, Any]]
-Statement = tuple[str, Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What an engine is asked, its arguments, and tables that it may read by their names."""
+
+    text: str
+    arguments: Sequence[Any] = ()
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
 def too_slow(max_seconds: float | None) -> InvalidRequestError:
@@ -47,25 +56,41 @@ class Reader(ABC):
 
     def aggregate(self, query: Query, *, max_seconds: float, max_results: int) -> Aggregate:
         """See `Ledger.aggregate`."""
-        columns = self._answer(lambda held: sql.aggregate(query, held, max_results, self.dialect), max_seconds)
+
+        def ask(held: Coverage) -> Statement | None:
+            found = sql.aggregate(query, held, max_results, self.dialect)
+            return found and Statement(*found)
+
+        columns = self._answer(ask, max_seconds)
         if columns is None:
             return Aggregate([], {})
         if len(columns["bucket"]) > max_results:
             raise too_many_results(max_results)
         return answers.to_aggregate(query, columns)
 
-    def costs(self, query: Query, prices: pa.Table, *, max_seconds: float, max_results: int) -> Aggregate:
+    def costs(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> Aggregate:
         """See `Ledger.costs`."""
-        columns = self._answer(lambda held: costs.costs(query, held, max_results, self.dialect), max_seconds, prices)
+
+        def ask(held: Coverage) -> Statement | None:
+            found = costs.costs(query, held, max_results, self.dialect)
+            return found and Statement(*found, {"prices": prices().rows})
+
+        columns = self._answer(ask, max_seconds)
         if columns is None:
             return Aggregate([], {})
         if len(columns["bucket"]) > max_results:
             raise too_many_results(max_results)
         return costs.to_aggregate(query, columns)
 
-    def unpriced(self, query: Query, prices: pa.Table, *, max_seconds: float, max_results: int) -> list[Unpriced]:
+    def unpriced(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> list[Unpriced]:
         """See `Ledger.unpriced`."""
-        found = self._answer(lambda held: costs.unpriced(query, held, max_results, self.dialect), max_seconds, prices)
+
+        def ask(held: Coverage) -> Statement | None:
+            table = prices()
+            found = costs.unpriced(query, held, table.newest_card, max_results, self.dialect)
+            return found and Statement(*found, {"prices": table.rows})
+
+        found = self._answer(ask, max_seconds)
         if found is None:
             return []
         rows = zip(*(found[name].tolist() for name in found), strict=True)
@@ -95,27 +120,22 @@ class Reader(ABC):
             return StoredEvent(columns, None)
         return StoredEvent(columns, int(self._read(*costs.largest_size(columns, self.dialect))["largest"][0]))
 
-    def facets(self, facet: Facet, *, max_seconds: float, max_results: int) -> list[str]:
+    def facets(self, facet: Facet, *, max_seconds: float, limit: int) -> list[str]:
         """See `Ledger.facets`."""
-        values = self._read(*sql.facets(facet, max_results, self.dialect), max_seconds=max_seconds)["value"].tolist()
-        if len(values) > max_results:
-            raise too_many_results(max_results)
-        return sorted(values)
+        tables = {"named": pa.table({"id": pa.array(facet.named, pa.string())})} if facet.named else {}
+        statement = Statement(*sql.facets(facet, limit, self.dialect), tables)
+        values: list[str] = (self._answer(lambda _: statement, max_seconds) or {})["value"].tolist()
+        return values
 
     def _read(self, statement: str, arguments: Sequence[Any] = (), max_seconds: float | None = None) -> Columns:
         """Column → its values; masked where some are null."""
-        return self._answer(lambda _: (statement, arguments), max_seconds) or {}
+        return self._answer(lambda _: Statement(statement, arguments), max_seconds) or {}
 
     @abstractmethod
-    def _answer(
-        self,
-        ask: Callable[[Coverage], Statement | None],
-        max_seconds: float | None = None,
-        prices: pa.Table | None = None,
-    ) -> Columns | None:
+    def _answer(self, ask: Callable[[Coverage], Statement | None], max_seconds: float | None = None) -> Columns | None:
         """What comes of a statement that `ask` makes for the rollups as the statement itself will see them.
 
-        It may read `prices` as a table of that name. Column → its values, None or masked where there is none.
+        Column → its values, None or masked where there is none.
         """
 
     def card_beyond(self, rate_id: int) -> int | None:

@@ -137,20 +137,26 @@ def aggregate(query: Query, coverage: Coverage, max_results: int, dialect: Diale
     return f"{statement} LIMIT {max_results + 1}", arguments
 
 
-def facets(facet: Facet, max_results: int, dialect: Dialect) -> tuple[str, list[Any]]:
-    """The statement for the values of a dimension, as the column `value`; in no order, one more than `max_results`."""
+def facets(facet: Facet, limit: int, dialect: Dialect) -> tuple[str, list[Any]]:
+    """The statement for the first `limit` values of a dimension, as the column `value`, in their order.
+
+    Where `facet.named` has any, it reads them as the column `id` of a table `named`.
+    """
     arguments: list[Any] = []
     kinds = (("kind", (facet.kind,)),) if facet.kind else ()
     if dialect.facets:
-        value, named = "value", (("dimension", (facet.dimension,)), *kinds)
+        value, given = "value", (("dimension", (facet.dimension,)), *kinds)
     else:
-        value, named = facet.dimension, kinds
-    where = conditions(Source("", facet.start, facet.end), named, arguments)
-    table = dialect.facets or dialect.events
+        value, given = facet.dimension, kinds
+    where = conditions(Source("", facet.start, facet.end), given, arguments)
+    if facet.search:
+        found = dialect.has.format(value)
+        arguments.append(facet.search)
+        where += f" AND ({found} OR {value} IN (SELECT id FROM named))" if facet.named else f" AND {found}"
     return (
-        f"SELECT DISTINCT {value} AS value FROM {table} WHERE {where} AND {value} IS NOT NULL LIMIT {max_results + 1}",
-        arguments,
-    )
+        f"SELECT DISTINCT {value} AS value FROM {dialect.facets or dialect.events} "
+        f"WHERE {where} AND {value} IS NOT NULL ORDER BY value LIMIT {limit}"
+    ), arguments
 
 
 def _has_gauge(meter: Meter) -> bool:

@@ -8,10 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-import pyarrow as pa
-
 from usageledger.buckets import iso
-from usageledger.ledger.protocol import CardUse, Ledger
+from usageledger.ledger.protocol import CardUse, Ledger, PriceTable
 from usageledger.ledger.verify import MOST_RESULTS, MOST_SHOWN, QUERY_SECONDS, Finding, counted, finding
 from usageledger.meters import COSTS
 from usageledger.pricing import Subject, decimal_text
@@ -26,18 +24,18 @@ class Priced:
     """A ledger and what its cards say.
 
     Attributes:
-        prices: `costs.PRICES`, of all days.
+        prices: of all days.
         said: (`rate_id`, part) → 10⁻¹⁸ USD a unit, and the line item.
     """
 
     ledger: Ledger
-    prices: pa.Table
+    prices: PriceTable
     said: Mapping[tuple[int, str], tuple[int, str]]
 
 
-def verify_costs(ledger: Ledger, prices: pa.Table, subjects: Mapping[int, Subject]) -> Iterator[Finding]:
+def verify_costs(ledger: Ledger, prices: PriceTable, subjects: Mapping[int, Subject]) -> Iterator[Finding]:
     """Checks rate cards and amounts; a finding for each check."""
-    columns = (prices[name].to_pylist() for name in ("rate_id", "part", "rate", "line_item"))
+    columns = (prices.rows[name].to_pylist() for name in ("rate_id", "part", "rate", "line_item"))
     said = {(rate_id, part): (int(rate), item) for rate_id, part, rate, item in zip(*columns, strict=True)}
     priced = Priced(ledger, prices, said)
     uses = ledger.cards_used()
@@ -112,7 +110,7 @@ def _amounts(priced: Priced, day: int, by: str | None, *, width: str = "1d") -> 
         limit=DAY // COSTS.width(width).seconds,
         page_start=day,
     )
-    answer = priced.ledger.costs(query, priced.prices, max_seconds=QUERY_SECONDS, max_results=MOST_RESULTS)
+    answer = priced.ledger.costs(query, lambda: priced.prices, max_seconds=QUERY_SECONDS, max_results=MOST_RESULTS)
     amounts: dict[str | None, int] = {}
     names = answer.columns.get(by, ()) if by else [None] * len(answer.starts)
     for name, amount in zip(names, answer.columns.get("amount", ()), strict=True):

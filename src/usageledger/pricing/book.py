@@ -5,7 +5,7 @@ context bands, prices by time of day, variants for batch and service tiers), the
 has no price: the standard price is never taken for a batch job or for another service tier.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,10 +18,12 @@ from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, TieredPrices
 
 from usageledger.meters import METER_BY_KIND
 from usageledger.pricing.cards import STANDARD_TIERS, Override, Prices, Subject
+from usageledger.pricing.lists import PriceLists
 from usageledger.pricing.money import to_rate
 from usageledger.pricing.overlay import OVERLAY, Entry
 
 HOUR = 3_600
+NAMES_KEPT_MAX = 10_000  # of models, with what is known of them
 # The end of a key of the book → the stored units that its price is for.
 _PER = {"mtok": 10**6, "mchars": 10**6, "kcount": 1_000, "hours": HOUR}
 # Cached audio where the book has a price for cached text and one for fresh audio, but none for both together: which
@@ -47,9 +49,13 @@ class PriceBook:
     """
 
     def __init__(self, snapshot: DataSnapshot | None = None, overlay: Iterable[Entry] = OVERLAY) -> None:
-        self._snapshot = snapshot or get_snapshot()
-        self._overlay = tuple(overlay)
-        self._model = lru_cache(maxsize=10_000)(self._find_model)
+        self._lists = PriceLists(snapshot or get_snapshot())
+        self._overlay: dict[tuple[str, str], list[Entry]] = {}
+        for entry in overlay:
+            self._overlay.setdefault((entry.kind, entry.provider), []).append(entry)
+        self._named = {model for entries in self._overlay.values() for entry in entries for model in entry.models}
+        self._model = lru_cache(NAMES_KEPT_MAX)(self._find_model)
+        self._shared: dict[tuple[object, ...], list[tuple[int, int, Prices]]] = {}
         self.name = f"genai-prices {version('genai-prices')}"
 
     def offers(self, subject: Subject, overrides: Iterable[Override] = ()) -> list[tuple[Subject, Prices]]:
@@ -61,23 +67,38 @@ class PriceBook:
         """
         known = [override for override in overrides if override.applies(replace(subject, band=override.band))]
         model = self._model(subject.kind, subject.provider, subject.model)
+        if known or subject.model in self._named:
+            found = self._offers(subject, model, known)
+        else:
+            # Names of one model share what it costs, and those of none that they cost nothing known.
+            key: tuple[object, ...] = (subject.day, subject.kind, subject.provider, subject.service_tier, subject.batch)
+            key += (subject.size, subject.quality, subject.context_level, id(model))
+            if key not in self._shared:
+                if len(self._shared) >= NAMES_KEPT_MAX:
+                    self._shared.clear()
+                self._shared[key] = self._offers(replace(subject, model=None), model, ())
+            found = self._shared[key]
+        return [(_at(subject, second, band), prices) for second, band, prices in found]
+
+    def _offers(
+        self, subject: Subject, model: ModelInfo | None, overrides: Sequence[Override]
+    ) -> list[tuple[int, int, Prices]]:
+        """Second of the day, band and prices, the lowest ones first."""
         seconds = sorted({0, *_cuts(model)})
-        offers: list[tuple[Subject, Prices]] = []
-        bands = sorted({0, *(band for second in seconds for band in self._bands(subject, model, second))})
-        bands = sorted({*bands, *(override.band for override in known)})
-        for second in seconds:
-            for band in bands:
-                at = replace(subject, second=second, band=band)
-                offers.append((at, self.prices(at, known)))
-        return offers
+        bands = {0, *(band for second in seconds for band in self._bands(subject, model, second))}
+        return [
+            (second, band, self._prices(replace(subject, second=second, band=band), model, overrides))
+            for second in seconds
+            for band in sorted(bands | {override.band for override in overrides})
+        ]
 
     def subjects(self, subject: Subject, overrides: Iterable[Override] = ()) -> list[Subject]:
         """Subjects of the same day, kind, provider and model that prices may tell apart: tiers, sizes, qualities."""
         known = [replace(override.subject, day=subject.day, band=0) for override in overrides]
         known += [
             replace(subject, size=entry.size, quality=entry.quality)
-            for entry in self._overlay
-            if (entry.kind, entry.provider) == (subject.kind, subject.provider) and subject.model in entry.models
+            for entry in self._overlay.get((subject.kind, subject.provider), ())
+            if subject.model in entry.models
         ]
         model = self._model(subject.kind, subject.provider, subject.model)
         for variant in (model.price_variants or ()) if model else ():
@@ -91,10 +112,13 @@ class PriceBook:
 
     def providers(self, kind: str, model: str) -> list[str]:
         """The providers whose list has a model of this name."""
-        return [each.id for each in self._snapshot.providers if self._model(kind, each.id, model)]
+        return [each.id for each in self._lists.providers if self._model(kind, each.id, model)]
 
     def prices(self, subject: Subject, overrides: Iterable[Override] = ()) -> Prices:
         """The prices of one band and time of day of a subject; a part that nobody prices is absent."""
+        return self._prices(subject, self._model(subject.kind, subject.provider, subject.model), overrides)
+
+    def _prices(self, subject: Subject, model: ModelInfo | None, overrides: Iterable[Override]) -> Prices:
         rates: dict[str, int] = {}
         sources: dict[str, str] = {}
         latest: dict[tuple[str, Subject], Override] = {}
@@ -106,7 +130,7 @@ class PriceBook:
         for override in latest.values():
             if override.rate is not None:
                 rates[override.part], sources[override.part] = override.rate, f"operator: {override.note}".strip(": ")
-        for part, rate, source in (*self._listed(subject), *self._overlaid(subject)):
+        for part, rate, source in (*self._listed(subject, model), *self._overlaid(subject)):
             if part not in rates:
                 rates[part], sources[part] = rate, source
         return Prices(MappingProxyType(rates), MappingProxyType(sources))
@@ -115,17 +139,13 @@ class PriceBook:
         if model is None:
             return None
         listed = "openai-decisions" if (kind, provider) == ("decisions", "openai") else provider
-        try:
-            return self._snapshot.find_provider_model(model, None, listed, None)[1]
-        except LookupError:
-            return None
+        return self._lists.find(listed, model)
 
     def _bands(self, subject: Subject, model: ModelInfo | None, second: int) -> set[int]:
         prices = _model_price(model, replace(subject, second=second))
         return {tier.start for price in prices.values() if isinstance(price, TieredPrices) for tier in price.tiers}
 
-    def _listed(self, subject: Subject) -> list[tuple[str, int, str]]:
-        model = self._model(subject.kind, subject.provider, subject.model)
+    def _listed(self, subject: Subject, model: ModelInfo | None) -> list[tuple[str, int, str]]:
         prices = _model_price(model, subject)
         if not prices or model is None:
             return []
@@ -144,14 +164,17 @@ class PriceBook:
         day = datetime.fromtimestamp(subject.day, UTC).date()
         return [
             (entry.part, to_rate(entry.usd, entry.per), f"{entry.source} (checked {entry.checked})")
-            for entry in self._overlay
-            if (entry.kind, entry.provider) == (subject.kind, subject.provider)
-            and (not entry.models or subject.model in entry.models)
+            for entry in self._overlay.get((subject.kind, subject.provider), ())
+            if (not entry.models or subject.model in entry.models)
             and entry.start <= day
             and (entry.end is None or day < entry.end)
             and entry.size in (None, subject.size)
             and entry.quality in (None, subject.quality)
         ]
+
+
+def _at(subject: Subject, second: int, band: int) -> Subject:
+    return replace(subject, second=second, band=band) if second or band else subject
 
 
 def _cuts(model: ModelInfo | None) -> set[int]:

@@ -5,12 +5,13 @@ that a server and the command line can use one file at once; PostgreSQL, for sev
 """
 
 from usageledger.registry.audit import AUDIT_TYPES, AuditEntry, AuditLog
-from usageledger.registry.prices import CardPrices, OwnPrice, RateCards, Revision
+from usageledger.registry.prices import GIVEN, CardPrices, OwnPrice, RateCards, Revision
 from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Project, Scope, User
 from usageledger.registry.registry import Registry, open_registry
 
 __all__ = [
     "AUDIT_TYPES",
+    "GIVEN",
     "SCOPES",
     "AdminKey",
     "AuditEntry",

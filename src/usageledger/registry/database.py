@@ -4,10 +4,10 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select
 from sqlalchemy.dialects import sqlite
@@ -19,6 +19,9 @@ from usageledger.errors import RegistryError
 from usageledger.registry.faults import registry_error
 
 BUSY_TIMEOUT_S = 5.0
+AT_ONCE = 500  # values in one IN list
+
+T = TypeVar("T")
 
 _WRITES = "usageledger_writes"
 _LOGGING_NAME = "usageledger_registry"
@@ -207,3 +210,19 @@ def insert_or_ignore(connection: Connection, table: Table) -> Insert:
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415  (most registries never need it)
 
     return postgresql.insert(table).on_conflict_do_nothing()
+
+
+def next_numbers(connection: Connection, table: Table, count: int) -> Sequence[int]:
+    """The ids of the next `count` rows of a table that one writer at a time adds to, and that loses none."""
+    if connection.dialect.name == "sqlite":
+        last = connection.execute(select(func.max(table.c.id))).scalar() or 0
+        return range(last + 1, last + 1 + count)
+    rows = func.generate_series(1, count).table_valued("number")
+    sequence = func.pg_get_serial_sequence(table.name, "id")
+    return sorted(connection.scalars(select(func.nextval(sequence)).select_from(rows)))
+
+
+def in_batches(values: Iterable[T]) -> Iterator[list[T]]:
+    """`values` in lists that one IN may hold."""
+    held = list(values)
+    return (held[start : start + AT_ONCE] for start in range(0, len(held), AT_ONCE))

@@ -4,20 +4,18 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, insert, select
 
 from usageledger.errors import RegistryError
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.registry.audit import note
-from usageledger.registry.database import Database, insert_or_ignore, lock_prices
+from usageledger.registry.database import Database, in_batches, insert_or_ignore, lock_prices, next_numbers
 from usageledger.registry.tables import card_prices, price_lists, price_overrides, price_revisions, rate_cards
 
-T = TypeVar("T")
-
-AT_ONCE = 500  # values in one IN list
+ROWS_AT_ONCE = 1_000
 GIVEN = 0  # the revision of what a card said when it was given
 
 
@@ -64,30 +62,52 @@ class RateCards:
 
     def give(self, offers: Sequence[tuple[Subject, Prices]]) -> list[int]:
         """The card of each subject; one that has none yet is given what is offered, for good."""
-        texts = {_digest(text): text for text in (_encode(subject) for subject, _ in offers)}
+        texts = [_encode(subject) for subject, _ in offers]
+        digests = list(map(_digest, texts))
         with self._database.write() as connection:
             lock_prices(connection)
-            known = _ids(connection, rate_cards, texts)
-            fresh = [offer for offer in offers if _digest(_encode(offer[0])) not in known]
+            known = _ids(connection, rate_cards, dict.fromkeys(digests))
+            fresh = {d: place for place, d in enumerate(digests) if d not in known}
             if fresh:
-                known |= _add(connection, rate_cards, "subject", [_encode(subject) for subject, _ in fresh])
-                cards = [known[_digest(_encode(subject))] for subject, _ in fresh]
-                _say(connection, cards, [prices for _, prices in fresh], GIVEN)
-        return [known[_digest(_encode(subject))] for subject, _ in offers]
+                # Numbered here, so that they need not be looked up again by their digests.
+                numbers = next_numbers(connection, rate_cards, len(fresh))
+                rows = [
+                    {"id": number, "digest": digest, "subject": texts[place]}
+                    for number, (digest, place) in zip(numbers, fresh.items(), strict=True)
+                ]
+                connection.execute(insert(rate_cards), rows)
+                given = [(number, *offers[place]) for number, place in zip(numbers, fresh.values(), strict=True)]
+                _say(connection, [(number, subject.day, prices) for number, subject, prices in given], GIVEN)
+                known |= zip(fresh, numbers, strict=True)
+        return [known[digest] for digest in digests]
 
-    def since(self, number: int) -> list[CardPrices]:
-        """What was written after `number`, in the order of their numbers; 0 for everything."""
+    def between(self, start: int, end: int, *, model: str | None = None) -> Iterator[CardPrices]:
+        """What the cards of these days (Unix seconds, end exclusive) say today, or those of one model of them."""
+        days = (card_prices.c.day >= start, card_prices.c.day < end)
         with self._database.read() as connection:
-            return _said(connection, card_prices.c.id > number)
+            for said in _said(connection, *days, _is_last(None)):
+                if model in (None, said.subject.model):
+                    yield said
+
+    def at(self, card_ids: Iterable[int], revision: int | None = None) -> dict[int, CardPrices]:
+        """What these cards (by id) said after a repricing, or say today."""
+        with self._database.read() as connection:
+            return {
+                said.card_id: said
+                for ids in in_batches(card_ids)
+                for said in _said(connection, card_prices.c.card_id.in_(ids), _is_last(revision))
+            }
+
+    def history(self, card_id: int) -> list[CardPrices]:
+        """What a card said, first when it was given, then at each revision of it."""
+        with self._database.read() as connection:
+            return list(_said(connection, card_prices.c.card_id == card_id))
 
     def of(self, subjects: Sequence[Subject]) -> dict[Subject, CardPrices]:
         """What the cards of these subjects say today; one that was not given a card is absent."""
-        found: dict[Subject, CardPrices] = {}
         with self._database.read() as connection:
             cards = _ids(connection, rate_cards, (_digest(_encode(subject)) for subject in subjects))
-            for ids in _batches(cards.values()):
-                found.update({said.subject: said for said in _said(connection, card_prices.c.card_id.in_(ids))})
-        return found
+        return {said.subject: said for said in self.at(cards.values()).values()}
 
     def newest_card(self) -> int:
         """The `rate_id` that was given last; 0 where none was."""
@@ -98,6 +118,31 @@ class RateCards:
         """The number of what was written last; 0 where nothing was."""
         with self._database.read() as connection:
             return connection.execute(select(func.max(card_prices.c.id))).scalar() or 0
+
+    def days(self, after: int, upto: int) -> dict[int, int]:
+        """The days of cards that something was written of, by its number, and the last repricing among it."""
+        days = select(card_prices.c.day, func.max(card_prices.c.revision).label("revision")).where(
+            *_written(after, upto)
+        )
+        with self._database.read() as connection:
+            return {row.day: row.revision for row in connection.execute(days.group_by(card_prices.c.day))}
+
+    def priced(self, days: Sequence[int], *, after: int, upto: int, revision: int) -> Iterator[CardPrices]:
+        """What cards of these days said after a repricing, those left out that say nothing.
+
+        Args:
+            days: their starts, Unix seconds.
+            after: the number after which it was written; 0 for all of it.
+            upto: the number up to which it was.
+            revision: of the repricing.
+        """
+        # What is new is found by its number: it is little, and a day may hold much.
+        day = card_prices.c.day + 0 if after else card_prices.c.day
+        nothing = select(price_lists.c.id).where(price_lists.c.digest == NOTHING).scalar_subquery()
+        says = card_prices.c.price_list_id != func.coalesce(nothing, 0)
+        with self._database.read() as connection:
+            for some in in_batches(days):
+                yield from _said(connection, day.in_(some), *_written(after, upto), says, _is_last(revision))
 
     def revise(
         self, changes: Sequence[tuple[int, Prices]], reason: str, *, actor: str | None = None, now: int
@@ -117,7 +162,8 @@ class RateCards:
             lock_prices(connection)
             made = connection.execute(insert(price_revisions).values(created_at=now, reason=reason))
             revision = Revision(_number(made), now, reason)
-            _say(connection, [card for card, _ in changes], [prices for _, prices in changes], revision.id)
+            days = _days(connection, [card for card, _ in changes])
+            _say(connection, [(card, days[card], prices) for card, prices in changes], revision.id)
             details = {"id": revision.id, "reason": reason, "rate_cards": len(changes)}
             note(connection, "price.revised", actor, details, now=now)
         return revision
@@ -156,40 +202,55 @@ class RateCards:
         return [own.price for own in self.own_prices()]
 
 
-def _said(connection: Connection, condition: ColumnElement[bool]) -> list[CardPrices]:
+def _said(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[CardPrices]:
+    """What fits `conditions`, in the order of its numbers, read piece by piece."""
     query = (
-        select(card_prices.c.id, card_prices.c.card_id, card_prices.c.revision, rate_cards.c.subject)
-        .add_columns(price_lists.c.prices)
+        select(card_prices.c.id, card_prices.c.card_id, card_prices.c.revision, card_prices.c.price_list_id)
+        .add_columns(rate_cards.c.subject)
         .join(rate_cards, rate_cards.c.id == card_prices.c.card_id)
-        .join(price_lists, price_lists.c.id == card_prices.c.price_list_id)
-        .where(condition)
+        .where(*conditions)
         .order_by(card_prices.c.id)
     )
-    lists: dict[str, Prices] = {}
-    return [
-        CardPrices(
-            number=row.id,
-            card_id=row.card_id,
-            revision=row.revision,
-            subject=msgspec.json.decode(row.subject, type=Subject),
-            prices=lists.setdefault(row.prices, _prices(row.prices)),
-        )
-        for row in connection.execute(query)
-    ]
+    lists: dict[int, Prices] = {}
+    for rows in connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}).partitions():
+        unread = {row.price_list_id for row in rows} - lists.keys()
+        texts = select(price_lists.c.id, price_lists.c.prices).where(price_lists.c.id.in_(unread))
+        lists |= {id_: _prices(text) for id_, text in (connection.execute(texts) if unread else ())}
+        for number, card_id, revision, price_list_id, subject in rows:
+            about = msgspec.json.decode(subject, type=Subject)
+            yield CardPrices(number, card_id, revision, about, lists[price_list_id])
 
 
-def _batches(values: Iterable[T]) -> Iterator[list[T]]:
-    """`values` in lists that one IN may hold."""
-    held = list(values)
-    return (held[start : start + AT_ONCE] for start in range(0, len(held), AT_ONCE))
+def _written(after: int, upto: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return card_prices.c.id > after, card_prices.c.id <= upto
 
 
-def _say(connection: Connection, cards: Sequence[int], prices: Sequence[Prices], revision: int) -> None:
-    texts = [_encode(each) for each in prices]
-    lists = _add(connection, price_lists, "prices", texts)
+def _is_last(revision: int | None) -> ColumnElement[bool]:
+    """That nothing was said of the card later, up to a repricing; None for the last one."""
+    if revision == GIVEN:
+        return card_prices.c.revision == GIVEN
+    later = card_prices.alias("later")
+    newer = exists().where(later.c.card_id == card_prices.c.card_id, later.c.revision > card_prices.c.revision)
+    if revision is None:
+        return ~newer
+    return and_(card_prices.c.revision <= revision, ~newer.where(later.c.revision <= revision))
+
+
+def _days(connection: Connection, cards: Iterable[int]) -> dict[int, int]:
+    """Card → its day."""
+    given = select(card_prices.c.card_id, card_prices.c.day).where(card_prices.c.revision == GIVEN)
+    batches = (connection.execute(given.where(card_prices.c.card_id.in_(ids))) for ids in in_batches(cards))
+    return {card: day for rows in batches for card, day in rows}
+
+
+def _say(connection: Connection, said: Sequence[tuple[int, int, Prices]], revision: int) -> None:
+    """Writes the card, its day and its prices; many cards share what they say."""
+    texts = {id(prices): _encode(prices) for prices in {id(prices): prices for *_, prices in said}.values()}
+    lists = _add(connection, price_lists, "prices", texts.values())
+    numbers = {key: lists[_digest(text)] for key, text in texts.items()}
     rows = [
-        {"card_id": card, "revision": revision, "price_list_id": lists[_digest(text)]}
-        for card, text in zip(cards, texts, strict=True)
+        {"card_id": card, "day": day, "revision": revision, "price_list_id": numbers[id(prices)]}
+        for card, day, prices in said
     ]
     connection.execute(insert_or_ignore(connection, card_prices), rows)
 
@@ -204,7 +265,7 @@ def _add(connection: Connection, table: Table, column: str, texts: Iterable[str]
 
 def _ids(connection: Connection, table: Table, digests: Iterable[bytes]) -> dict[bytes, int]:
     found: dict[bytes, int] = {}
-    for wanted in _batches(digests):
+    for wanted in in_batches(digests):
         query = select(table.c.digest, table.c.id).where(table.c.digest.in_(wanted))
         found.update({bytes(digest): id_ for digest, id_ in connection.execute(query)})
     return found
@@ -219,10 +280,9 @@ def _encode(value: Subject | Prices | Override) -> str:
         # Rates are text: JSON's readers may take a number of 20 digits for a double.
         rates = {part: str(rate) for part, rate in value.rates.items()}
         return msgspec.json.encode({"rates": rates, "sources": dict(value.sources)}, order="sorted").decode()
-    fields = asdict(value)
     if isinstance(value, Override) and value.rate is not None:
-        fields["rate"] = str(value.rate)
-    return msgspec.json.encode(fields, order="sorted").decode()
+        return msgspec.json.encode(asdict(value) | {"rate": str(value.rate)}, order="sorted").decode()
+    return msgspec.json.encode(value, order="sorted").decode()
 
 
 def _prices(text: str) -> Prices:
@@ -240,3 +300,6 @@ def _override(text: str) -> Override:
 
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
+
+
+NOTHING = _digest(_encode(Prices()))  # by which the list without prices is found

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, Table, or_, select, update
+from sqlalchemy import Connection, Row, Select, Table, or_, select, update
 
 from usageledger.errors import RegistryError
 from usageledger.registry import audit, copying, records
-from usageledger.registry.database import Database, insert_or_ignore, open_database
+from usageledger.registry.database import Database, in_batches, insert_or_ignore, open_database
 from usageledger.registry.migrations import migrate
 from usageledger.registry.paging import fetch_page
 from usageledger.registry.prices import RateCards
@@ -24,6 +24,10 @@ KEY_PREFIX = "sk-admin-"
 KEY_LENGTH_MIN = 20
 KEY_LENGTH_MAX = 512
 TOUCH_INTERVAL_S = 60
+ROWS_AT_ONCE = 1_000
+
+# Dimensions whose values have names here.
+_NAMED = {"project_id": projects, "user_id": users, "api_key_id": admin_keys}
 
 
 def open_registry(url: str) -> "Registry":
@@ -229,11 +233,6 @@ class Registry:
             if user_rows:
                 connection.execute(insert_or_ignore(connection, users), user_rows)
 
-    def seen_ids(self) -> tuple[set[str], set[str]]:
-        """The ids of all projects, archived ones too, and of all users."""
-        with self._database.read() as connection:
-            return set(connection.scalars(select(projects.c.id))), set(connection.scalars(select(users.c.id)))
-
     def list_projects(
         self, *, after: str | None = None, limit: int = 20, include_archived: bool = False
     ) -> Listing[Project]:
@@ -310,14 +309,28 @@ class Registry:
             row = _by_id(connection, users, user_id)
         return None if row is None else records.user(row)
 
-    def names(self, dimension: str) -> dict[str, str]:
-        """Id → name of the projects, users or keys that have a name other than their id; no others have names."""
-        table = {"project_id": projects, "user_id": users, "api_key_id": admin_keys}.get(dimension)
+    def names(self, dimension: str, ids: Iterable[str]) -> dict[str, str]:
+        """Id → name of those of these projects, users or keys that have a name other than their id."""
+        table = _NAMED.get(dimension)
         if table is None:
             return {}
-        named = select(table.c.id, table.c.name).where(table.c.name.is_not(None), table.c.name != table.c.id)
+        named = _with_names(table)
         with self._database.read() as connection:
-            return {row.id: row.name for row in connection.execute(named)}
+            batches = (connection.execute(named.where(table.c.id.in_(some))) for some in in_batches(ids))
+            return {row.id: row.name for rows in batches for row in rows}
+
+    def named(self, dimension: str, search: str) -> list[str]:
+        """The ids of projects, users or keys whose name has `search` in it, whatever the case of its letters.
+
+        Names that are the id are left out, so that this takes in few: nothing but a key of ours gives others.
+        """
+        table = _NAMED.get(dimension)
+        if table is None:
+            return []
+        wanted = search.casefold()
+        with self._database.read() as connection:
+            rows = connection.execute(_with_names(table), execution_options={"yield_per": ROWS_AT_ONCE})
+            return [row.id for row in rows if wanted in row.name.casefold()]
 
     # Secrets
 
@@ -333,6 +346,10 @@ class Registry:
         with self._database.write() as connection:
             connection.execute(insert_or_ignore(connection, secrets), row)
             return bytes(connection.execute(query).scalar_one())
+
+
+def _with_names(table: Table) -> Select[Any]:
+    return select(table.c.id, table.c.name).where(table.c.name.is_not(None), table.c.name != table.c.id)
 
 
 def _by_id(connection: Connection, table: Table, row_id: str) -> Row[Any] | None:

@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBina
 from sqlalchemy import UniqueConstraint as Unique
 
 # The newest revision in migrations/versions. A registry that says the same opens without Alembic.
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 
 # Our own name, so that a PostgreSQL database may hold another application's Alembic version too.
 VERSION_TABLE = "usageledger_registry_version"
@@ -92,15 +92,18 @@ price_revisions = Table(
     Column("reason", Text, nullable=False),
 )
 
-# `revision` is 0 for what a card said when it was given.
+# `revision` is 0 for what a card said when it was given; `day` is the card's own, so that the prices of a window are
+# found without the others.
 card_prices = Table(
     "card_prices",
     metadata,
     Column("id", NUMBER, primary_key=True),
     Column("card_id", NUMBER, ForeignKey("rate_cards.id"), nullable=False),
+    Column("day", BigInteger, nullable=False, server_default="0"),
     Column("revision", NUMBER, nullable=False),
     Column("price_list_id", NUMBER, ForeignKey("price_lists.id"), nullable=False),
     Unique("card_id", "revision"),
+    Index("ix_card_prices_day_price_list_id", "day", "price_list_id"),
 )
 
 price_overrides = Table(

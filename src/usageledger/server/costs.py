@@ -18,13 +18,12 @@ from usageledger.query import Query, page_token, parse
 from usageledger.server.compression import chosen
 from usageledger.server.http import check_parameters, json_response, parameters
 from usageledger.server.packed import Body, joined
-from usageledger.server.pricing import PriceTable, PriceTables
+from usageledger.server.pricing import PriceTables
 from usageledger.server.routes import Handler, Services, in_slot, paged
 
 UNPRICED_HEADER = "x-usageledger-unpriced"
 MOST_UNPRICED = 10_000
 MOST_COUNTS = 1_000  # pages whose counts are remembered
-MOST_ATTEMPTS = 3  # to answer by prices that did not change meanwhile
 
 
 def cost_routes(services: Services, prices: PriceTables) -> list[Route]:
@@ -37,7 +36,7 @@ def cost_routes(services: Services, prices: PriceTables) -> list[Route]:
 
 def costs(services: Services, prices: PriceTables) -> Handler:
     """`GET /v1/organization/costs`: as usage, with the header `x-usageledger-unpriced` where any of it has no price."""
-    unpriced = UnpricedCounts(services)
+    unpriced = UnpricedCounts(services, prices)
 
     async def handle(request: Request) -> Response:
         await services.authenticator.require(request, "api.usage.read")
@@ -46,18 +45,11 @@ def costs(services: Services, prices: PriceTables) -> Handler:
         token = page_token(query, now=now, secret=services.page_secret)
         encoding = chosen(request.headers.get("accept-encoding", ""))
 
-        def answer(table: PriceTable) -> tuple[Body, int]:
-            results = services.cache.results(query, partial(_ask, services, table), encoding, table.stamp)
-            return joined(render(query, results, token), encoding), unpriced.count(query, table)
-
         def work() -> tuple[Body, int]:
-            # An event may come with a card that the table does not have yet: then once more.
-            for _ in range(MOST_ATTEMPTS):
-                table = prices.window(query.page_start, query.page_end, query.as_of)
-                answered = answer(table)
-                if prices.is_current(table):
-                    return answered
-            return answer(prices.window(query.page_start, query.page_end, query.as_of))
+            # Settled once, so that all of a page is of one price list, whatever is repriced meanwhile.
+            revision = prices.revision(query.as_of)
+            results = services.cache.results(query, partial(_ask, services, prices, revision), encoding, revision)
+            return joined(render(query, results, token), encoding), unpriced.count(query, revision)
 
         body, cards = await in_slot(services, work)
         return paged(body, {UNPRICED_HEADER: str(cards)} if cards else {})
@@ -68,35 +60,38 @@ def costs(services: Services, prices: PriceTables) -> Handler:
 class UnpricedCounts:
     """How many rate cards of a page lack a price that they need; remembered while nothing changes."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, prices: PriceTables) -> None:
         self._services = services
+        self._prices = prices
         self._kept: dict[Any, tuple[int | None, int]] = {}
 
-    def count(self, query: Query, table: PriceTable) -> int:
+    def count(self, query: Query, revision: int) -> int:
         """Raises as `Ledger.unpriced` does."""
-        key = (query.page_start, query.page_end, query.filters, table.stamp)
+        key = (query.page_start, query.page_end, query.filters, revision)
         version = self._services.ledger.version(query.page_start, query.page_end)
         kept = self._kept.get(key)
         if kept is not None and version is not None and kept[0] == version:
             return kept[1]
-        found = len({each.rate_id for each in _unpriced(self._services, query, table)})
+        found = len({each.rate_id for each in _unpriced(self._services, self._prices, query, revision)})
         if len(self._kept) >= MOST_COUNTS:
             self._kept.clear()
         self._kept[key] = version, found
         return found
 
 
-def _ask(services: Services, table: PriceTable, query: Query) -> Iterator[tuple[int, bytes]]:
+def _ask(services: Services, prices: PriceTables, revision: int, query: Query) -> Iterator[tuple[int, bytes]]:
     limits = services.settings
+    table = partial(prices.window, query.page_start, query.page_end, revision)
     aggregate = services.ledger.costs(
-        query, table.prices, max_seconds=limits.max_query_seconds, max_results=limits.max_results
+        query, table, max_seconds=limits.max_query_seconds, max_results=limits.max_results
     )
     return (cost_results_json(query, aggregate, bucket) for bucket in query.buckets)
 
 
-def _unpriced(services: Services, query: Query, table: PriceTable) -> list[Unpriced]:
+def _unpriced(services: Services, prices: PriceTables, query: Query, revision: int) -> list[Unpriced]:
+    table = partial(prices.window, query.page_start, query.page_end, revision)
     return services.ledger.unpriced(
-        query, table.prices, max_seconds=services.settings.max_query_seconds, max_results=MOST_UNPRICED
+        query, table, max_seconds=services.settings.max_query_seconds, max_results=MOST_UNPRICED
     )
 
 
@@ -123,9 +118,8 @@ def _window(given: list[tuple[str, str]], now: int) -> Query:
 
 
 def _list(services: Services, prices: PriceTables, query: Query) -> list[dict[str, Any]]:
-    found = _unpriced(services, query, prices.window(query.start_time, query.end_time))
-    rate_ids = [each.rate_id for each in found]
-    cards = prices.cards(rate_ids)
+    found = _unpriced(services, prices, query, prices.revision())
+    cards = prices.rate_cards.at({each.rate_id for each in found})
     # Of events that were dropped the day is known, from their cards.
     days = {rate_id: card.subject.day for rate_id, card in cards.items()}
     times = {rate_id: (day, day + DAY_SECONDS - 1) for rate_id, day in days.items()}

@@ -1,6 +1,6 @@
 """`GET /v1/facets`: the values that a dimension has in a window, with the names that the registry has for them."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -20,15 +20,6 @@ DEFAULT_FACETS, MOST_FACETS = 100, 1000
 KNOWN = ("dimension", "kind", "start_time", "end_time", "search", "limit")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request; `search` is part of a value or of its name, with its letters' case folded."""
-
-    facet: Facet
-    search: str
-    limit: int
-
-
 def facet_routes(services: Services, registry: Registry) -> list[Route]:
     """The one route."""
     return [Route("/v1/facets", facets(services, registry), methods=["GET"])]
@@ -39,27 +30,26 @@ def facets(services: Services, registry: Registry) -> Handler:
 
     async def handle(request: Request) -> Response:
         await services.authenticator.require(request, "api.usage.read")
-        asked = _asked(request, int(services.clock()))
-        return json_response(await in_slot(services, lambda: _list(services, registry, asked)))
+        facet, limit = _asked(request, int(services.clock()))
+        return json_response(await in_slot(services, lambda: _list(services, registry, facet, limit)))
 
     return handle
 
 
-def _list(services: Services, registry: Registry, asked: Asked) -> dict[str, Any]:
-    limits, dimension = services.settings, asked.facet.dimension
-    values = services.ledger.facets(asked.facet, max_seconds=limits.max_query_seconds, max_results=limits.max_results)
-    names = registry.names(dimension)
-    if asked.search:
-        values = [value for value in values if asked.search in f"{value}\0{names.get(value, '')}".casefold()]
-    shown = values[: asked.limit]
+def _list(services: Services, registry: Registry, facet: Facet, limit: int) -> dict[str, Any]:
+    if facet.search:
+        facet = replace(facet, named=registry.named(facet.dimension, facet.search))
+    values = services.ledger.facets(facet, max_seconds=services.settings.max_query_seconds, limit=limit + 1)
+    shown = values[:limit]
+    names = registry.names(facet.dimension, shown)
     data = [{"object": "facet", "value": value, "name": names.get(value)} for value in shown]
-    return {"object": "list", "data": data, "has_more": len(values) > len(shown)}
+    return {"object": "list", "data": data, "has_more": len(values) > limit}
 
 
 # --- what is asked -----------------------------------------------------------------------------------------------
 
 
-def _asked(request: Request, now: int) -> Asked:
+def _asked(request: Request, now: int) -> tuple[Facet, int]:
     given = take(request, KNOWN)
     kind = one_of("kind", given["kind"][0], tuple(METER_BY_KIND)) if "kind" in given else None
     dimensions = tuple(d.name for d in METER_BY_KIND[kind].groupings if not d.flag) if kind else FACETS
@@ -72,5 +62,5 @@ def _asked(request: Request, now: int) -> Asked:
     search = given.get("search", [""])[0]
     if len(search) > LONGEST_NAME:
         raise refused("search", f"Invalid 'search': expected at most {LONGEST_NAME} characters, got {len(search)}.")
-    facet = Facet(dimension, kind, window.start_time, window.end_time)
-    return Asked(facet, search.casefold(), take_limit(given, DEFAULT_FACETS, MOST_FACETS))
+    facet = Facet(dimension, kind, window.start_time, window.end_time, search.casefold())
+    return facet, take_limit(given, DEFAULT_FACETS, MOST_FACETS)

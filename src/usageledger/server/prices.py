@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -86,14 +87,12 @@ def rate_cards(services: Services, prices: PriceServices) -> Handler:
 
 
 def _cards(services: Services, prices: PriceServices, query: Query) -> list[dict[str, Any]]:
-    table = prices.tables.window(query.start_time, query.end_time, query.as_of)
-    limits = services.settings
+    revision, limits = prices.tables.revision(query.as_of), services.settings
+    table = partial(prices.tables.window, query.start_time, query.end_time, revision)
     asked = replace(query.whole, group_by=("line_item", "rate_id"))
-    answer = services.ledger.costs(
-        asked, table.prices, max_seconds=limits.max_query_seconds, max_results=limits.max_results
-    )
+    answer = services.ledger.costs(asked, table, max_seconds=limits.max_query_seconds, max_results=limits.max_results)
     columns = [answer.columns.get(name, ()) for name in ("rate_id", "line_item", "amount", "quantity")]
-    cards = prices.tables.cards(columns[0], query.as_of)
+    cards = prices.rate_cards.at(set(columns[0]), revision)
     entries: dict[tuple[Subject, str, int, str, int], dict[str, Any]] = {}
     for rate_id, item, amount, quantity in zip(*columns, strict=True):
         card = cards[rate_id]
@@ -167,7 +166,7 @@ def _identity(given: Mapping[str, list[str]]) -> tuple[str, int]:
 
 def _explanation(event: StoredEvent, prices: PriceServices) -> dict[str, Any]:
     columns = event.columns
-    said = prices.tables.history(columns["rate_id"])
+    said = prices.rate_cards.history(columns["rate_id"])
     subject = said[0].subject
     counts = {part: columns[part] if event.largest is None else event.largest for part in subject.parts}
     counts = {part: count for part, count in counts.items() if count}
@@ -270,11 +269,7 @@ def _days(given: Mapping[str, Any], latest: int) -> tuple[int, int]:
 def _reprice(  # noqa: PLR0913, PLR0917 - what is asked, when, and by which key
     services: Services, prices: PriceServices, query: Query, given: Mapping[str, Any], now: int, by: str
 ) -> dict[str, Any]:
-    cards = [
-        card
-        for card in prices.tables.all()
-        if query.start_time <= card.subject.day < query.end_time and given["model"] in (None, card.subject.model)
-    ]
+    cards = prices.rate_cards.between(query.start_time, query.end_time, model=given["model"])
     made = reprice(prices.book, prices.rate_cards.overrides(), cards)
     seconds = services.settings.max_query_seconds
     before, after = (costs_by_line(services.ledger, query, table, seconds) for table in made.tables())

@@ -2,30 +2,36 @@
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from usageledger.buckets import LATEST_TIME
 from usageledger.ledger.costs import PRICES
+from usageledger.ledger.protocol import PriceTable
 from usageledger.meters import DAY_SECONDS
 from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
-from usageledger.pricing import Subject
+from usageledger.pricing import Override, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.cards import PARTS
-from usageledger.registry import CardPrices, RateCards
+from usageledger.registry import GIVEN, CardPrices, RateCards
 
 MOST_WARNINGS = 200  # names that are made up anew each time must not fill the log
 MOST_OFFERS = 100_000  # combinations remembered with their cards
 LARGEST_KEY = 2**40
+CARDS_AT_ONCE = 10_000  # made rows of at once
+ROWS_KEPT_MAX = 500_000  # of prices; about 50 MB
 INPUT = (*UNCACHED, *CACHED, *CACHE_WRITE)
 
 logger = logging.getLogger("usageledger.pricing")
 
-# The stored columns that a price depends on, beside the time.
+# The stored columns that a price depends on, beside the time, in the order of `Subject`.
 KEYS = ("kind", "provider", "model", "service_tier", "batch", "size", "quality", "context_level")
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
@@ -82,9 +88,11 @@ class CardGiver:
             if len(self._offers) > MOST_OFFERS:
                 self._offers.clear()
                 missing = combinations
-            subjects = [_subject(*combination) for combination in missing]
-            overrides = self._rate_cards.overrides()
-            offered = [self._book.offers(subject, overrides) for subject in subjects]
+            subjects = [_subject(combination) for combination in missing]
+            own: dict[tuple[str, str, str | None], list[Override]] = {}
+            for override in self._rate_cards.overrides():
+                own.setdefault((override.kind, override.provider, override.model), []).append(override)
+            offered = [self._book.offers(s, own.get((s.kind, s.provider, s.model), ())) for s in subjects]
             rate_ids = iter(self._rate_cards.give([each for offers in offered for each in offers]))
             for combination, subject, offers in zip(missing, subjects, offered, strict=True):
                 seconds = tuple(dict.fromkeys(at.second for at, _ in offers))
@@ -133,95 +141,83 @@ def _combinations(rows: pa.Table, places: Ids) -> list[Combination]:
     return list(zip((seconds - seconds % DAY_SECONDS).tolist(), *columns, strict=True))
 
 
-def _subject(day: int, *values: Any) -> Subject:
-    given = dict(zip(KEYS, values, strict=True))
-    return Subject(day, batch=bool(given.pop("batch")), **given)
-
-
-@dataclass(frozen=True, slots=True)
-class PriceTable:
-    """Prices of the days of a window.
-
-    Attributes:
-        stamp: what tells it from a table of other prices.
-        prices: `costs.PRICES`.
-    """
-
-    stamp: tuple[int, int | None]
-    prices: pa.Table
+def _subject(combination: Combination) -> Subject:
+    day, kind, provider, model, service_tier, batch, *others = combination
+    return Subject(day, kind, provider, model, service_tier, bool(batch), *others)
 
 
 class PriceTables:
-    """What rate cards say, as tables; follows the registry. Safe to use from many threads."""
+    """What rate cards say, as tables of days; follows the registry. Safe to use from many threads.
+
+    Attributes:
+        rate_cards: the registry's.
+    """
 
     def __init__(self, rate_cards: RateCards) -> None:
-        self._rate_cards = rate_cards
+        self.rate_cards = rate_cards
         self._lock = threading.Lock()
-        self._number = 0
-        self._said: list[CardPrices] = []  # in the order of their numbers
-        self._days: Ids = np.zeros(0, np.int64)
-        self._today = PRICES.empty_table()
+        self._number = 0  # of what was written last, as far as it is known
+        self._revised: dict[int, int] = {}  # each day that has cards, and the last repricing of one
+        self._kept: OrderedDict[int, pa.Table] = OrderedDict()  # what is said today; the day asked for last stands last
 
-    def window(self, start: int, end: int, as_of: int | None = None) -> PriceTable:
-        """The prices of events between these times, as they were at `as_of` (Unix seconds), else as they are."""
+    def revision(self, as_of: int | None = None) -> int:
+        """The last repricing, at or before `as_of` (Unix seconds) where it is given."""
+        return self.rate_cards.revision_at(LATEST_TIME if as_of is None else as_of)
+
+    def window(self, start: int, end: int, revision: int) -> PriceTable:
+        """The prices of events between these times, after a repricing; of every card given before this is called."""
         with self._lock:
+            newest_card = self.rate_cards.newest_card()  # first, so that what all of these say is found
             self._follow()
-            days, table = self._days, self._today
-            if as_of is not None:
-                days, table = price_table(_at(self._said, self._rate_cards.revision_at(as_of)))
-            chosen = (days > start - DAY_SECONDS) & (days < end)
-            return PriceTable((self._number, as_of), table.filter(pa.array(chosen)))
-
-    def is_current(self, table: PriceTable) -> bool:
-        """Whether nothing was written since."""
-        return self._rate_cards.newest() == table.stamp[0]
-
-    def cards(self, rate_ids: Iterable[int], as_of: int | None = None) -> dict[int, CardPrices]:
-        """The cards with these ids, as they were at `as_of` (Unix seconds), else as they are."""
-        wanted = set(rate_ids)
-        with self._lock:
-            self._follow()
-            revision = None if as_of is None else self._rate_cards.revision_at(as_of)
-            return {said.card_id: said for said in _at(self._said, revision) if said.card_id in wanted}
-
-    def all(self) -> list[CardPrices]:
-        """What every card says today."""
-        with self._lock:
-            self._follow()
-            return list(_at(self._said, None))
-
-    def history(self, card_id: int) -> list[CardPrices]:
-        """What a card said, first when it was given, then at each revision of it."""
-        with self._lock:
-            self._follow()
-            return [said for said in self._said if said.card_id == card_id]
+            days = sorted(day for day in self._revised if start - DAY_SECONDS < day < end)
+            tables = {day: self._kept[day] for day in days if day in self._kept and self._revised[day] <= revision}
+            tables |= self._read([day for day in days if day not in tables], 0, revision)
+            for day, table in tables.items():
+                if self._revised[day] <= revision:
+                    self._kept[day] = table
+                    self._kept.move_to_end(day)
+            self._forget()
+        rows = pa.concat_tables([PRICES.empty_table(), *(tables[day] for day in days)]).combine_chunks()
+        return PriceTable(rows, newest_card)
 
     def _follow(self) -> None:
-        if self._rate_cards.newest() == self._number:
+        """Takes up what was written since: new cards are added to their days, and repriced days are read anew."""
+        newest = self.rate_cards.newest()
+        if newest == self._number:
             return
-        fresh = self._rate_cards.since(self._number)
-        self._said += fresh
-        self._number = fresh[-1].number
-        if any(said.revision for said in fresh):
-            self._days, self._today = price_table(_at(self._said, None))
-        else:
-            days, table = price_table(fresh)
-            self._days = np.concatenate([self._days, days])
-            self._today = pa.concat_tables([self._today, table]).combine_chunks()
+        before, self._number = self._number, newest
+        touched = self.rate_cards.days(before, newest)
+        for day, revision in touched.items():
+            self._revised[day] = max(revision, self._revised.get(day, GIVEN))
+            if revision != GIVEN:
+                self._kept.pop(day, None)
+        for day, table in self._read([day for day in touched if day in self._kept], before, GIVEN).items():
+            self._kept[day] = pa.concat_tables([self._kept[day], table]).combine_chunks()
+
+    def _read(self, days: list[int], after: int, revision: int) -> dict[int, pa.Table]:
+        """The prices of each of these days that were written after a number, up to the one that is known."""
+        pieces: dict[int, list[pa.Table]] = {day: [PRICES.empty_table()] for day in days}
+        said = self.rate_cards.priced(days, after=after, upto=self._number, revision=revision)
+        while some := list(islice(said, CARDS_AT_ONCE)):
+            some.sort(key=lambda card: card.subject.day)
+            for day, cards in groupby(some, lambda card: card.subject.day):
+                pieces[day].append(price_table(cards))
+        return {day: pa.concat_tables(tables).combine_chunks() for day, tables in pieces.items()}
+
+    def _forget(self) -> None:
+        """Keeps no more than `ROWS_KEPT_MAX` rows."""
+        rows = sum(table.num_rows for table in self._kept.values())
+        while rows > ROWS_KEPT_MAX:
+            rows -= self._kept.popitem(last=False)[1].num_rows
 
 
-def _at(said: Iterable[CardPrices], revision: int | None) -> Iterable[CardPrices]:
-    """What each card said at a revision; None for the last one."""
-    return {each.card_id: each for each in said if revision is None or each.revision <= revision}.values()
-
-
-def price_table(said: Iterable[CardPrices]) -> tuple[Ids, pa.Table]:
-    """The day of each row, and the rows (`costs.PRICES`): one for each part that a card prices."""
+def price_table(said: Iterable[CardPrices]) -> pa.Table:
+    """The rows (`costs.PRICES`) of cards: one for each part that one prices."""
     rows = [
-        (card.subject.day, card.card_id, part, Decimal(rate), card.subject.line_item(part), PARTS[part].unit)
+        (card.card_id, part, Decimal(rate), card.subject.line_item(part), PARTS[part].unit)
         for card in said
         for part, rate in card.prices.rates.items()
     ]
-    days, *columns = zip(*rows, strict=True) if rows else ((),) * (len(PRICES) + 1)
+    columns = zip(*rows, strict=True) if rows else ((),) * len(PRICES)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, PRICES, strict=True)]
-    return np.array(days, np.int64), pa.Table.from_arrays(arrays, schema=PRICES)
+    return pa.Table.from_arrays(arrays, schema=PRICES)

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pyarrow as pa
-
 from usageledger.ledger import Ledger
+from usageledger.ledger.protocol import PriceTable
 from usageledger.meters import COSTS
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
@@ -42,11 +41,12 @@ class Repricing:
     changes: Sequence[Change]
     kept: Sequence[str]
 
-    def tables(self) -> tuple[pa.Table, pa.Table]:
-        """The prices (`costs.PRICES`) before and after."""
+    def tables(self) -> tuple[PriceTable, PriceTable]:
+        """The prices before and after."""
         new = {change.card.card_id: change.prices for change in self.changes}
         after = [replace(card, prices=new.get(card.card_id, card.prices)) for card in self.cards]
-        return price_table(self.cards)[1], price_table(after)[1]
+        newest = max((card.card_id for card in self.cards), default=0)
+        return PriceTable(price_table(self.cards), newest), PriceTable(price_table(after), newest)
 
 
 def reprice(book: PriceBook, overrides: Sequence[Override], cards: Iterable[CardPrices]) -> Repricing:
@@ -97,14 +97,14 @@ def _spans(at: Subject, given: Sequence[Subject], offered: Sequence[Subject]) ->
 # --- the difference ----------------------------------------------------------------------------------------------
 
 
-def costs_by_line(ledger: Ledger, query: Query, prices: pa.Table, max_seconds: float) -> Lines:
+def costs_by_line(ledger: Ledger, query: Query, prices: PriceTable, max_seconds: float) -> Lines:
     """What a window cost by model and line item.
 
     Raises:
         InvalidRequestError, LedgerUnavailableError: as `Ledger.costs`.
     """
     asked = replace(query.whole, group_by=("line_item", "model"))
-    answer = ledger.costs(asked, prices, max_seconds=max_seconds, max_results=MOST_LINES)
+    answer = ledger.costs(asked, lambda: prices, max_seconds=max_seconds, max_results=MOST_LINES)
     columns = (answer.columns.get(n, ()) for n in ("model", "line_item", "amount", "quantity", "quantity_unit"))
     lines: Lines = {}
     for model, item, amount, quantity, unit in zip(*columns, strict=True):

@@ -72,7 +72,7 @@ UNION ALL SELECT bucket, kind, rate_id, 'usage_bytes' AS part, quantity
 FROM sizes
 WHERE quantity > 0) SELECT kind, rate_id, part, CAST(SUM(CAST(quantity AS HUGEINT)) AS VARCHAR) AS quantities
 FROM parts ANTI JOIN prices USING (rate_id, part)
-WHERE part NOT IN ('num_model_requests')
+WHERE part NOT IN ('num_model_requests') AND rate_id <= 99
 GROUP BY kind, rate_id, part ORDER BY kind, rate_id, part
 LIMIT 1001
 

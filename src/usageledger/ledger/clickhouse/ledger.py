@@ -135,17 +135,12 @@ class ClickHouseLedger(Reader):
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def _answer(
-        self,
-        ask: Callable[[Coverage], Statement | None],
-        max_seconds: float | None = None,
-        prices: pa.Table | None = None,
-    ) -> Columns | None:
+    def _answer(self, ask: Callable[[Coverage], Statement | None], max_seconds: float | None = None) -> Columns | None:
         statement = ask(NO_ROLLUPS)
         if statement is None:
             return None
-        named = None if prices is None else {"prices": prices}
-        return to_columns(self._connection.read(*statement, max_seconds=max_seconds, tables=named))
+        text, arguments, tables = statement.text, statement.arguments, statement.tables
+        return to_columns(self._connection.read(text, arguments, max_seconds=max_seconds, tables=tables))
 
     def doubled(self, limit: int) -> list[str]:
         """See `Ledger.doubled`; besides, identities whose rows, not merged yet, say different things."""

@@ -1,0 +1,134 @@
+"""Names come from events, and there may be any number of them: what each costs is little, and what is kept bounded."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from genai_prices.data_snapshot import get_snapshot
+from tests.samples import table
+from tests.server.support import NOW, event
+
+from usageledger.pricing import Override, Prices, Subject
+from usageledger.pricing.book import PriceBook
+from usageledger.registry import Registry
+from usageledger.server import app, pricing
+from usageledger.server.app import SeenNames
+from usageledger.server.pricing import CardGiver, PriceTables
+
+DAY = 86_400
+
+
+def of_new_models(count: int, prefix: str) -> pa.Table:
+    rows = table([event(1, model="m")])[0]
+    rows = pa.concat_tables([rows] * count).combine_chunks()
+    names = pa.array([f"{prefix}-{number}" for number in range(count)])
+    return rows.set_column(rows.column_names.index("model"), "model", names)
+
+
+def seconds_of(giver: CardGiver, rows: pa.Table) -> float:
+    began = time.process_time()
+    cards = giver.cards(rows)
+    assert len(set(cards.tolist())) == rows.num_rows
+    return time.process_time() - began
+
+
+def test_cards_of_new_models_take_little_work(registry: Registry) -> None:
+    """Ten thousand of them in a batch held the writer for five seconds."""
+    giver = CardGiver(registry.rate_cards, PriceBook())
+    seconds_of(giver, of_new_models(1, "first"))
+    assert seconds_of(giver, of_new_models(3_000, "new")) < 0.75
+
+
+def test_prices_of_other_models_take_no_work(registry: Registry) -> None:
+    """Each new model was compared with each price of the operator's."""
+    own = Override("embeddings", "openai", "", "input_text_tokens", "standard", 0, 5)
+    registry.rate_cards.set_prices([replace(own, model=f"own-{number}") for number in range(1_000)], now=NOW)
+    giver = CardGiver(registry.rate_cards, PriceBook())
+    seconds_of(giver, of_new_models(1, "first"))
+    assert seconds_of(giver, of_new_models(1_000, "new")) < 0.5
+
+
+def test_price_lists_remember_no_names() -> None:
+    """genai-prices keeps every name that it is asked for."""
+    snapshot, book = get_snapshot(), PriceBook()
+    before = {name: len(value) for name, value in vars(snapshot).items() if name.startswith("_")}
+    for provider, model in (("openai", "made-up"), ("openai", "gpt-5"), ("litellm", "openai/made-up"), ("nobody", "m")):
+        book.offers(Subject(NOW - NOW % DAY, "completions", provider, model))
+    assert {name: len(value) for name, value in vars(snapshot).items() if name.startswith("_")} == before
+
+
+def test_names_that_were_seen_are_forgotten_beyond_a_bound(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "NAMES_KEPT_MAX", 10)
+    asked: list[set[str]] = []
+    note_seen = registry.note_seen
+    monkeypatch.setattr(registry, "note_seen", lambda p, u, now: (asked.append(set(p)), note_seen(p, u, now=now)))
+    seen = SeenNames(registry, lambda: NOW)
+    for number in range(4):
+        seen.note({f"p{number}-{n}" for n in range(4)}, {f"u{number}"})
+        assert len(seen._projects) <= 10
+        assert len(seen._users) <= 10
+    seen.note({"p3-0"}, {"u3"})
+    assert len(asked) == 4, "what was seen last is remembered"
+    seen.note({"p0-0"}, set())
+    seen.note({f"p4-{n}" for n in range(11)}, set())
+    assert not seen._projects
+    assert asked[4:] == [{"p0-0"}, {f"p4-{n}" for n in range(11)}]
+    assert len(registry.list_projects(limit=100).data) == 4 * 4 + 11
+    assert len(registry.list_users(limit=100).data) == 4
+
+
+def test_prices_are_read_for_the_days_asked_for_and_forgotten_beyond_a_bound(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pricing, "ROWS_KEPT_MAX", 4)
+    cards, tables = registry.rate_cards, PriceTables(registry.rate_cards)
+    days: list[int] = []
+    priced = cards.priced
+    monkeypatch.setattr(cards, "priced", lambda some, **given: (days.extend(some), priced(some, **given))[1])
+
+    def rates(first: int, last: int, revision: int = 0) -> dict[int, int]:
+        rows = tables.window(first * DAY, last * DAY + 1, revision).rows
+        assert sum(table.num_rows for table in tables._kept.values()) <= 4
+        return dict(zip(rows["rate_id"].to_pylist(), map(int, rows["rate"].to_pylist()), strict=True))
+
+    given = [(Subject(day * DAY, "embeddings", "openai", "m"), Prices({"input_text_tokens": day})) for day in range(8)]
+    nothing = [(Subject(day * DAY, "embeddings", "openai", f"{n}"), Prices()) for day in range(8) for n in range(9)]
+    numbers = cards.give([*given, *nothing])[:8]
+    assert rates(2, 3) == {numbers[2]: 2, numbers[3]: 3}
+    assert rates(3, 4) == {numbers[3]: 3, numbers[4]: 4}
+    assert days == [2 * DAY, 3 * DAY, 4 * DAY]
+    assert rates(0, 7) == dict(zip(numbers, range(8), strict=True))
+    cards.give([(replace(given[7][0], model="new"), Prices({"input_text_tokens": 70}))])
+    days.clear()
+    assert sorted(rates(6, 7).values()) == [6, 7, 70]
+    assert days == [7 * DAY], "only what is new is read"
+    revision = cards.revise([(numbers[6], Prices({"input_text_tokens": 60}))], "why", now=NOW).id
+    assert [sorted(rates(6, 7, number).values()) for number in (0, revision, 0)] == [
+        [6, 7, 70],
+        [7, 60, 70],
+        [6, 7, 70],
+    ]
+    assert tables.revision() == tables.revision(NOW) == revision
+    assert tables.revision(NOW - 1) == 0
+
+
+def test_a_repricing_that_leaves_no_price(registry: Registry) -> None:
+    cards, tables = registry.rate_cards, PriceTables(registry.rate_cards)
+    number, other = cards.give(
+        [(Subject(0, "embeddings", "openai", model), Prices({"input_text_tokens": 1})) for model in "ab"]
+    )
+    first = cards.revise([(number, Prices())], "withdrawn", now=NOW).id
+    second = cards.revise([(number, Prices({"input_text_tokens": 3}))], "again", now=NOW + 1).id
+
+    def rates(revision: int) -> list[Any]:
+        rows = tables.window(0, DAY, revision).rows
+        return sorted(zip(rows["rate_id"].to_pylist(), map(int, rows["rate"].to_pylist()), strict=True))
+
+    for _ in range(2):
+        assert [rates(n) for n in (0, first, second)] == [
+            [(number, 1), (other, 1)],
+            [(other, 1)],
+            [(number, 3), (other, 1)],
+        ]
