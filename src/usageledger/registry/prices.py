@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, ins
 from usageledger.errors import RegistryError
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.registry.audit import note
-from usageledger.registry.database import Database, in_batches, insert_or_ignore, lock_prices, next_numbers
+from usageledger.registry.database import Database, in_batches, insert_many, lock_prices, next_numbers
 from usageledger.registry.tables import card_prices, price_lists, price_overrides, price_revisions, rate_cards
 
 ROWS_AT_ONCE = 1_000
@@ -66,19 +66,17 @@ class RateCards:
         digests = list(map(_digest, texts))
         with self._database.write() as connection:
             lock_prices(connection)
-            known = _ids(connection, rate_cards, dict.fromkeys(digests))
-            fresh = {d: place for place, d in enumerate(digests) if d not in known}
+            # Numbered here, so that new ones, which may be many, need not be looked up by their digests.
+            places = {digest: place for place, digest in enumerate(digests)}
+            known = dict(zip(places, next_numbers(connection, rate_cards, len(places)), strict=True))
+            fresh = {digest: (card, *offers[places[digest]]) for digest, card in known.items()}
+            rows = [(card, digest, texts[places[digest]]) for digest, card in known.items()]
+            if insert_many(connection, rate_cards, ("id", "digest", "subject"), rows) < len(rows):
+                there = _ids(connection, rate_cards, known)
+                fresh = {digest: new for digest, new in fresh.items() if there[digest] == known[digest]}
+                known = there
             if fresh:
-                # Numbered here, so that they need not be looked up again by their digests.
-                numbers = next_numbers(connection, rate_cards, len(fresh))
-                rows = [
-                    {"id": number, "digest": digest, "subject": texts[place]}
-                    for number, (digest, place) in zip(numbers, fresh.items(), strict=True)
-                ]
-                connection.execute(insert(rate_cards), rows)
-                given = [(number, *offers[place]) for number, place in zip(numbers, fresh.values(), strict=True)]
-                _say(connection, [(number, subject.day, prices) for number, subject, prices in given], GIVEN)
-                known |= zip(fresh, numbers, strict=True)
+                _say(connection, [(card, subject.day, prices) for card, subject, prices in fresh.values()], GIVEN)
         return [known[digest] for digest in digests]
 
     def between(self, start: int, end: int, *, model: str | None = None) -> Iterator[CardPrices]:
@@ -248,18 +246,14 @@ def _say(connection: Connection, said: Sequence[tuple[int, int, Prices]], revisi
     texts = {id(prices): _encode(prices) for prices in {id(prices): prices for *_, prices in said}.values()}
     lists = _add(connection, price_lists, "prices", texts.values())
     numbers = {key: lists[_digest(text)] for key, text in texts.items()}
-    rows = [
-        {"card_id": card, "day": day, "revision": revision, "price_list_id": numbers[id(prices)]}
-        for card, day, prices in said
-    ]
-    connection.execute(insert_or_ignore(connection, card_prices), rows)
+    rows = [(card, day, revision, numbers[id(prices)]) for card, day, prices in said]
+    insert_many(connection, card_prices, ("card_id", "day", "revision", "price_list_id"), rows)
 
 
 def _add(connection: Connection, table: Table, column: str, texts: Iterable[str]) -> dict[bytes, int]:
     """Digest → id of each text, added where it is not there yet."""
     by_digest = {_digest(text): text for text in texts}
-    rows = [{"digest": digest, column: text} for digest, text in by_digest.items()]
-    connection.execute(insert_or_ignore(connection, table), rows)
+    insert_many(connection, table, ("digest", column), list(by_digest.items()))
     return _ids(connection, table, by_digest)
 
 

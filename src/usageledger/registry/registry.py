@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, Table, or_, select, update
 
 from usageledger.errors import RegistryError
 from usageledger.registry import audit, copying, records
-from usageledger.registry.database import Database, in_batches, insert_or_ignore, open_database
+from usageledger.registry.database import Database, in_batches, insert_many, insert_or_ignore, open_database
 from usageledger.registry.migrations import migrate
 from usageledger.registry.paging import fetch_page
 from usageledger.registry.prices import RateCards
@@ -223,15 +223,14 @@ class Registry:
             _check_text("The id of a project", id_)
         for id_ in new_users:
             _check_text("The id of a user", id_)
-        project_rows = [{"id": id_, "name": id_, "created_at": now} for id_ in new_projects]
-        user_rows = [{"id": id_, "role": "reader", "added_at": now} for id_ in new_users]
-        if not project_rows and not user_rows:
+        if not new_projects and not new_users:
             return
         with self._database.write() as connection:
-            if project_rows:
-                connection.execute(insert_or_ignore(connection, projects), project_rows)
-            if user_rows:
-                connection.execute(insert_or_ignore(connection, users), user_rows)
+            if new_projects:
+                rows = [(id_, id_, now) for id_ in new_projects]
+                insert_many(connection, projects, ("id", "name", "created_at"), rows)
+            if new_users:
+                insert_many(connection, users, ("id", "role", "added_at"), [(id_, "reader", now) for id_ in new_users])
 
     def list_projects(
         self, *, after: str | None = None, limit: int = 20, include_archived: bool = False

@@ -4,7 +4,6 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby, islice
 from typing import Any
@@ -34,23 +33,16 @@ logger = logging.getLogger("usageledger.pricing")
 # The stored columns that a price depends on, beside the time, in the order of `Subject`.
 KEYS = ("kind", "provider", "model", "service_tier", "batch", "size", "quality", "context_level")
 
+ONE_PRICE: tuple[tuple[int, ...], tuple[int, ...]] = (0,), (0,)  # the seconds and bands of most offers
+
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 Combination = tuple[Any, ...]  # the start of a day, then the values of `KEYS`
 
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """The cards of a subject: one for each time of day and context band, where they differ.
-
-    Attributes:
-        seconds: the seconds of the day at which prices change, ascending from 0.
-        bands: the numbers of input tokens above which another price holds, ascending from 0.
-        rate_ids: for each of `seconds`, and each of `bands`.
-    """
-
-    seconds: tuple[int, ...]
-    bands: tuple[int, ...]
-    rate_ids: Ids
+# The cards of a subject, one for each time of day and context band where they differ: the seconds of the day at which
+# prices change, ascending from 0; the numbers of input tokens above which another price holds, ascending from 0; and
+# for each of these seconds, and in it for each of these numbers, the `rate_id`. Plain tuples of numbers are nothing to
+# Python's collector, and there are many of them.
+Offer = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
 class CardGiver:
@@ -70,16 +62,16 @@ class CardGiver:
         """
         first, inverse = _distinct(rows)
         offers = self._known(_combinations(rows, first))
-        rate_ids: Ids = np.array([offer.rate_ids[0, 0] for offer in offers], np.int64)[inverse]
-        several = np.array([offer.rate_ids.size > 1 for offer in offers])
+        rate_ids: Ids = np.array([ids[0] for _, _, ids in offers], np.int64)[inverse]
+        several = np.array([len(ids) > 1 for _, _, ids in offers])
         if several.any():
             tokens = np.add.reduce([rows[column].to_numpy() for column in INPUT])
             seconds = rows["ts"].to_numpy() % DAY_SECONDS
             for number in np.nonzero(several)[0].tolist():
-                offer, places = offers[number], np.nonzero(inverse == number)[0]
-                at = np.searchsorted(offer.seconds, seconds[places], side="right") - 1
-                band = np.maximum(np.searchsorted(offer.bands, tokens[places], side="left") - 1, 0)
-                rate_ids[places] = offer.rate_ids[at, band]
+                (cuts, bands, ids), places = offers[number], np.nonzero(inverse == number)[0]
+                at = np.searchsorted(cuts, seconds[places], side="right") - 1
+                band = np.maximum(np.searchsorted(bands, tokens[places], side="left") - 1, 0)
+                rate_ids[places] = np.array(ids)[at * len(bands) + band]
         return rate_ids
 
     def _known(self, combinations: list[Combination]) -> list[Offer]:
@@ -95,10 +87,11 @@ class CardGiver:
             offered = [self._book.offers(s, own.get((s.kind, s.provider, s.model), ())) for s in subjects]
             rate_ids = iter(self._rate_cards.give([each for offers in offered for each in offers]))
             for combination, subject, offers in zip(missing, subjects, offered, strict=True):
-                seconds = tuple(dict.fromkeys(at.second for at, _ in offers))
-                bands = tuple(dict.fromkeys(at.band for at, _ in offers))
-                ids = np.array([next(rate_ids) for _ in offers], np.int64)
-                self._offers[combination] = Offer(seconds, bands, ids.reshape(len(seconds), len(bands)))
+                seconds, bands = ONE_PRICE
+                if len(offers) > 1:
+                    seconds = tuple(dict.fromkeys(at.second for at, _ in offers))
+                    bands = tuple(dict.fromkeys(at.band for at, _ in offers))
+                self._offers[combination] = seconds, bands, tuple(next(rate_ids) for _ in offers)
                 if not any(prices.rates for _, prices in offers):
                     self._warn(subject)
         return [self._offers[combination] for combination in combinations]
