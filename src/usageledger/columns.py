@@ -4,7 +4,7 @@ The parts of token totals are derived here, for whole columns at once; an event 
 or that lies too far in the future, is left out with the reason.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from usageledger import tokens
 from usageledger.buckets import LATEST_TIME
+from usageledger.errors import LedgerVersionError
 from usageledger.events import FIELDS, KIND_OF, has_parts
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND, Meter
 
@@ -33,6 +34,11 @@ MOST_AT_ONCE = 2_500  # events made a table of; of 50,000, which no cache of a p
 NO_CARD = 0  # the `rate_id` of an event that was not given a rate card yet
 _ARROW: dict[type, Any] = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
 SCHEMA = pa.schema([pa.field(name, _ARROW[kind], nullable=name in DIMENSIONS) for name, kind in COLUMNS.items()])
+
+
+def default_of(column: str) -> int | None:
+    """The value of an event that says nothing of a column: no dimension, a count of 0, no rate card."""
+    return None if column in DIMENSIONS else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +176,38 @@ def with_cards(rows: pa.Table, rate_ids: np.ndarray[Any, np.dtype[np.int64]]) ->
     return rows.set_column(rows.column_names.index("rate_id"), "rate_id", pa.array(rate_ids))
 
 
+def conform(rows: pa.Table) -> pa.Table:
+    """Rows that another version stored, in the columns of this one, with the default of each that they lack.
+
+    Raises:
+        LedgerVersionError: they have a column that this version does not know.
+    """
+    if rows.schema.equals(SCHEMA):
+        return rows
+    refuse_unknown("The journal", rows.column_names, COLUMNS)
+    return make_table({name: rows[name].combine_chunks() for name in rows.column_names}, rows.num_rows)
+
+
+def refuse_unknown(place: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raises LedgerVersionError where a stored column is none of those that this version knows."""
+    if unknown := set(names).difference(known):
+        raise LedgerVersionError(
+            f"{place} has columns that this UsageLedger does not know, such as {min(unknown)!r}: "
+            "use a newer UsageLedger."
+        )
+
+
 def make_table(columns: dict[str, Any], rows: int) -> pa.Table:
-    """One Arrow table; what a kind has in the columns of others is no dimension, and a count of 0."""
+    """One Arrow table; where `columns` lacks one, every row has its default."""
     arrays: list[Any] = []
     for name, kind in COLUMNS.items():
         array: Any
         if name in columns:
             given = columns[name]
             array = given if isinstance(given, pa.Array) else pa.array(given, _ARROW[kind])
-        elif name in DIMENSIONS:
+        elif (default := default_of(name)) is None:
             array = pa.nulls(rows, _ARROW[kind])
         else:
-            array = pa.repeat(pa.scalar(0, _ARROW[kind]), rows)
+            array = pa.repeat(pa.scalar(default, _ARROW[kind]), rows)
         arrays.append(array)
     return pa.Table.from_arrays(arrays, schema=SCHEMA)

@@ -22,7 +22,6 @@ from usageledger.errors import (
 from usageledger.ledger import Ledger, duckdb, facets, sql, upkeep
 from usageledger.ledger.duckdb import DuckDBLedger
 from usageledger.ledger.journal import to_bytes
-from usageledger.ledger.protocol import Facet
 from usageledger.ledger.schema import VERSION
 
 pytestmark = pytest.mark.embedded
@@ -63,8 +62,8 @@ def change(path: Path, *statements: str) -> None:
 # --- rate cards for events from before there were any ------------------------------------------------------------
 
 
-def older(path: Path, *, journal: bool) -> None:
-    """The file as version 1 of the schema left it, its last two events in the journal where asked for."""
+def older(path: Path) -> None:
+    """The file as version 1 of the schema left it, its last two events in the journal."""
     gone = ("facets", "rollup_state", "retention", "rollup_15m", "rollup_keys_1d")
     change(
         path,
@@ -74,31 +73,14 @@ def older(path: Path, *, journal: bool) -> None:
         *(f"ALTER TABLE {table} DROP COLUMN rate_id" for table in ("events", "rollup_1d", "rollup_1h", "deltas")),
         "UPDATE ledger_version SET version = 1",
     )
-    if journal:
-        rows = table([wire(usage("images", f"late {n}", TODAY - 1 - n, images=1)) for n in range(2)])[0]
-        with closing(engine_module.connect(str(path))) as connection:
-            blob = to_bytes(rows.drop_columns("rate_id"))
-            connection.execute("INSERT INTO journal VALUES (0, ?)", [blob])
-
-
-@pytest.mark.parametrize("journal", [False, True])
-def test_a_ledger_of_the_first_version(path: Path, journal: bool) -> None:
-    older(path, journal=journal)
-    with closing(DuckDBLedger(path)) as ledger:
-        assert ledger.count() == len(EVENTS) + 2 * journal
-        assert append(ledger, EVENTS) == ["duplicate"] * len(EVENTS)
-        assert append(ledger, [usage("images", "new", TODAY + 5, images=3)]) == ["accepted"]
-        assert ledger.rollup_differences(9) == ledger.doubled(9) == ledger.malformed(9) == []
-        assert ledger.facet_differences(9) == []
-        models = Facet("model", "completions", TODAY, TODAY + DAY)
-        assert len(ledger.facets(models, max_seconds=60, limit=100)) == len(EVENTS)
-    with closing(DuckDBLedger(path)) as ledger:
-        assert ledger.count() == len(EVENTS) + 2 * journal + 1
+    rows = table([wire(usage("images", f"late {n}", TODAY - 1 - n, images=1)) for n in range(2)])[0]
+    with closing(engine_module.connect(str(path))) as connection:
+        connection.execute("INSERT INTO journal VALUES (0, ?)", [to_bytes(rows.drop_columns("rate_id"))])
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 9])
 def test_events_without_a_card_are_given_one(path: Path, steps: int) -> None:
-    older(path, journal=True)
+    older(path)
     with closing(DuckDBLedger(path)) as ledger:
         assert [ledger.compact() for _ in range(steps)] == [*[True] * 6, *[False] * 9][:steps]
         before = [answer(ledger, ask(kind, TODAY - DAY, TODAY + DAY)) for kind in ("completions", "images")]

@@ -38,6 +38,15 @@ def refuse_another(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise LedgerError(f"{path} is a DuckDB database of something else, and no ledger: it was left as it is.")
 
 
+def columns_of(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """Table → its columns. Raises duckdb.Error."""
+    statement = "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"
+    found: dict[str, set[str]] = {}
+    for table, name in connection.execute(statement).fetchall():
+        found.setdefault(table, set()).add(name)
+    return found
+
+
 def database_of(cursor: duckdb.DuckDBPyConnection) -> str:
     """The name of its database, as statements have it. Raises duckdb.Error."""
     ((name,),) = cursor.execute("SELECT current_database()").fetchall()

@@ -24,10 +24,11 @@ import numpy as np
 import pyarrow as pa
 
 from usageledger.buckets import floor
+from usageledger.columns import refuse_unknown
 from usageledger.errors import LedgerUnavailableError, LedgerVersionError
 from usageledger.ledger import carding, checks, duplicates, facets, journal, lookup
 from usageledger.ledger.backup import copy_database
-from usageledger.ledger.connection import cannot_open, deadline, first_line, refuse_another
+from usageledger.ledger.connection import cannot_open, columns_of, deadline, first_line, refuse_another
 from usageledger.ledger.dialect import DUCKDB
 from usageledger.ledger.engine import Engine
 from usageledger.ledger.protocol import CardsOf, Outcome, Outcomes
@@ -37,6 +38,7 @@ from usageledger.ledger.rollups import coverage
 from usageledger.ledger.schema import (
     EVENT_LIST,
     FACET_LIST,
+    TABLES,
     VERSION,
     create_tables,
     migrate,
@@ -97,9 +99,14 @@ class DuckDBLedger(Reader):
                 f"The ledger {self._path} has schema version {stored}, and this UsageLedger reads up to {VERSION}: "
                 "use a newer UsageLedger."
             )
-        changes = create_tables() if stored is None else [s for old in range(stored, VERSION) for s in migrate(old)]
+        present = columns_of(self._writer)
+        for table in present.keys() & TABLES.keys():
+            refuse_unknown(f"The ledger {self._path}", present[table], TABLES[table])
+        changes = create_tables() if stored is None else migrate(stored, present)
+        if stored != VERSION:
+            changes.append(f"INSERT INTO ledger_version VALUES ({VERSION})")
         if changes:
-            self._writer.execute(f"BEGIN; {'; '.join(changes)}; INSERT INTO ledger_version VALUES ({VERSION}); COMMIT")
+            self._writer.execute(f"BEGIN; {'; '.join(changes)}; COMMIT")
             self._writer.execute("CHECKPOINT")
 
     def _recover(self) -> None:

@@ -7,10 +7,9 @@ large pieces, beside the commits that come meanwhile.
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
 import pyarrow as pa
 
-from usageledger.columns import NO_CARD
+from usageledger.columns import conform
 
 MOST_KNOWN = 500_000  # identities remembered; about 30 MB
 
@@ -116,8 +115,5 @@ def to_bytes(rows: pa.Table) -> bytes:
 
 
 def from_bytes(stream: bytes) -> pa.Table:
-    """The rows that `to_bytes` made; those of a version without rate cards have none."""
-    rows = pa.ipc.open_stream(stream).read_all()
-    if "rate_id" not in rows.column_names:
-        rows = rows.append_column("rate_id", pa.array(np.full(rows.num_rows, NO_CARD, np.int64)))
-    return rows
+    """The rows that `to_bytes` of any version made (`columns.SCHEMA`). Raises LedgerVersionError."""
+    return conform(pa.ipc.open_stream(stream).read_all())

@@ -44,7 +44,7 @@ def merge(writer: duckdb.DuckDBPyConnection, family: Family, rollup: Rollup, spa
     chosen = f"ts IN ({', '.join(str(span) for span in spans)})"
     writer.execute(
         f"BEGIN; CREATE TEMP TABLE merged AS {_sums(family, rollup, rollup.table, chosen)}; DELETE FROM {rollup.table} "
-        f"WHERE {chosen}; INSERT INTO {rollup.table} SELECT * FROM merged; DROP TABLE merged; COMMIT"
+        f"WHERE {chosen}; INSERT INTO {rollup.table} BY NAME SELECT * FROM merged; DROP TABLE merged; COMMIT"
     )
 
 
@@ -88,7 +88,7 @@ def _insert(writer: duckdb.DuckDBPyConnection, family: Family, where: str) -> Ad
         sums = f"{rollup.table}_sums"
         writer.execute(
             f"CREATE TEMP TABLE {sums} AS {_sums(family, rollup, source, where)}; "
-            f"INSERT INTO {rollup.table} SELECT * FROM {sums}"
+            f"INSERT INTO {rollup.table} BY NAME SELECT * FROM {sums}"
         )
         added[rollup.table] = Counter(dict(writer.execute(f"SELECT ts, COUNT(*) FROM {sums} GROUP BY ts").fetchall()))
         source, where = sums, "TRUE"

@@ -6,12 +6,16 @@ which events that are: those of the commits up to `covered` whose time is before
 the events of later commits, so that it never disagrees with the events, at any commit; and a key may stand in it more
 than once. `facets` has every value that a dimension has on a day. `journal` holds small commits as they came, until
 they are moved to the events. `retention` says from when on events are kept; what was before is in rollups only.
+
+The columns of METERS need no version of the schema: a file that lacks one is given it, with its default, when it is
+opened. So a new one stands behind those that were there before, and statements name columns, never count them.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from usageledger.buckets import LATEST_TIME
-from usageledger.columns import COLUMNS, NO_CARD
+from usageledger.columns import COLUMNS, default_of
 from usageledger.meters import DAY_SECONDS, DIMENSIONS, FACETS, MEASURE_COLUMNS
 
 VERSION = 4
@@ -55,6 +59,13 @@ FAMILIES: tuple[Family, ...] = (
     Family("keys", tuple(DIMENSIONS), (Rollup("rollup_keys_1d", DAY_SECONDS),)),
 )
 
+COMMIT_NUMBER = "commit_number"
+# Table → its columns, of those whose columns come from METERS.
+TABLES: dict[str, tuple[str, ...]] = {
+    EVENTS_TABLE: (*EVENT_COLUMNS, COMMIT_NUMBER),
+    **{rollup.table: ("ts", *family.keys, *MEASURE_COLUMNS) for family in FAMILIES for rollup in family.rollups},
+}
+
 _CREATE_FACETS = (
     "CREATE TABLE IF NOT EXISTS facets "
     "(ts BIGINT NOT NULL, kind VARCHAR NOT NULL, dimension VARCHAR NOT NULL, value VARCHAR NOT NULL)"
@@ -69,7 +80,7 @@ _CREATE_STATE = (
 def create_tables() -> list[str]:
     """The statements that make the tables where there are none."""
     return [
-        f"{_create('events', EVENT_COLUMNS)[:-1]}, commit_number BIGINT NOT NULL)",
+        _create(EVENTS_TABLE),
         *_create_rollups(EVER),
         _CREATE_FACETS,
         "CREATE TABLE IF NOT EXISTS journal (position BIGINT NOT NULL, rows BLOB NOT NULL)",
@@ -79,7 +90,7 @@ def create_tables() -> list[str]:
 def _create_rollups(until: int) -> list[str]:
     """Empty rollups: of all events if there are none yet, else of none, to be filled day by day."""
     return [
-        *(_create(r.table, ("ts", *f.keys, *MEASURE_COLUMNS)) for f in FAMILIES for r in f.rollups),
+        *(_create(rollup.table) for family in FAMILIES for rollup in family.rollups),
         _CREATE_STATE,
         *(f"INSERT INTO rollup_state VALUES ('{family.name}', 0, {until})" for family in FAMILIES),
         "CREATE TABLE IF NOT EXISTS retention (events_from BIGINT NOT NULL)",
@@ -87,19 +98,30 @@ def _create_rollups(until: int) -> list[str]:
     ]
 
 
-def migrate(stored: int) -> list[str]:
-    """The statements that bring tables of version `stored` to the next one."""
-    old_rollups = ("rollup_1d", "rollup_1h", "deltas")
+def migrate(stored: int, present: Mapping[str, Collection[str]]) -> list[str]:
+    """The statements that bring tables to this version.
+
+    Args:
+        stored: their version.
+        present: the columns that they have, by table.
+    """
     steps = {
-        1: [f"ALTER TABLE {t} ADD COLUMN rate_id BIGINT DEFAULT {NO_CARD}" for t in ("events", *old_rollups)],
+        1: [],  # since then there are rate cards
         2: [_CREATE_FACETS, *(f"INSERT INTO facets {facets_of_events(name)}" for name in FACETS)],
-        3: [
-            "ALTER TABLE events ADD COLUMN commit_number BIGINT DEFAULT 0",
-            *(f"DROP TABLE {table}" for table in old_rollups),
-            *_create_rollups(0),
-        ],
+        3: [*(f"DROP TABLE {table}" for table in ("rollup_1d", "rollup_1h", "deltas")), *_create_rollups(0)],
     }
-    return steps[stored]
+    return [*_add_missing(present), *(statement for old in range(stored, VERSION) for statement in steps[old])]
+
+
+def _add_missing(present: Mapping[str, Collection[str]]) -> list[str]:
+    return [
+        f"ALTER TABLE {table} ADD COLUMN {name} {_type(name)}{'' if default is None else f' DEFAULT {default}'}"
+        for table, names in TABLES.items()
+        if table in present
+        for name in names
+        if name not in present[table]
+        for default in (default_of(name),)
+    ]
 
 
 def facets_of_events(dimension: str, where: str = "TRUE", source: str = EVENTS_TABLE) -> str:
@@ -110,8 +132,10 @@ def facets_of_events(dimension: str, where: str = "TRUE", source: str = EVENTS_T
     )
 
 
-def _create(table: str, names: tuple[str, ...]) -> str:
-    columns = ", ".join(
-        f"{name} {_SQL_TYPES[COLUMNS[name]]}{'' if name in DIMENSIONS else ' NOT NULL'}" for name in names
-    )
+def _create(table: str) -> str:
+    columns = ", ".join(f"{name} {_type(name)}{'' if name in DIMENSIONS else ' NOT NULL'}" for name in TABLES[table])
     return f"CREATE TABLE IF NOT EXISTS {table} ({columns})"
+
+
+def _type(column: str) -> str:
+    return "BIGINT" if column == COMMIT_NUMBER else _SQL_TYPES[COLUMNS[column]]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from usageledger.columns import NO_CARD, PAYLOAD_COLUMNS, with_cards
+from usageledger.columns import NO_CARD, PAYLOAD_COLUMNS, refuse_unknown, with_cards
 from usageledger.errors import LedgerError, LedgerUnavailableError, LedgerVersionError
 from usageledger.ledger import duplicates
 from usageledger.ledger.clickhouse import tables
@@ -227,8 +227,4 @@ def _check(address: Address, connection: Connection) -> None:
         raise LedgerVersionError(
             f"The ledger {address.place} has tables of an older version: add what they lack with 'usageledger migrate'."
         )
-    if more := set().union(*present.values()) - tables.columns().keys():
-        raise LedgerVersionError(
-            f"The ledger {address.place} has columns that this UsageLedger does not know, such as {min(more)!r}: "
-            "use a newer UsageLedger."
-        )
+    refuse_unknown(f"The ledger {address.place}", set().union(*present.values()), tables.columns())
