@@ -1,14 +1,17 @@
 """Events that are dropped after their time: their sums and facets stay, and no question gets a wrong answer."""
 
 import random
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from tests.conftest import OpenLedger
-from tests.model import Model
+from tests.model import Model, Usage
 from tests.samples import DAY, TODAY, answer, append, ask, keep, usage
 
 from usageledger.errors import InvalidRequestError
-from usageledger.ledger import Ledger
+from usageledger.ledger import Ledger, checks, duckdb
+from usageledger.ledger.connection import connect
 from usageledger.ledger.protocol import Facet
 from usageledger.ledger.verify import verify
 
@@ -108,6 +111,148 @@ def test_what_cannot_be_told_any_more_is_refused(
 ) -> None:
     with pytest.raises(InvalidRequestError, match="were dropped after their time"):
         answer(dropped, ask("images", start, end, width, group_by=group_by))
+
+
+def sums(ledger: Ledger, start: int, end: int) -> dict[str, int]:
+    """What each width tells of the images of a window."""
+    return {
+        width: sum(
+            result["images"]
+            for bucket in answer(ledger, ask("images", start, end, width))
+            for result in bucket["results"]
+        )
+        for width in ("1h", "1d", "all")
+    }
+
+
+def images(day: int, count: int, each: int = 10) -> list[Usage]:
+    return [usage("images", f"{day} {number}", TODAY + day * DAY + number, images=each) for number in range(count)]
+
+
+def change(path: Path, *statements: str) -> None:
+    """Changes the tables of a ledger that nobody has open."""
+    with closing(connect(path, {})) as connection:
+        for statement in statements:
+            (changed,) = connection.execute(statement).fetchall()[0]
+            assert changed > 0
+
+
+@pytest.mark.parametrize(
+    ("statement", "check", "shown"),
+    [
+        ("UPDATE rollup_1d SET images = images + 1 WHERE ts < {kept}", "rollups", "rollup=rollup_1d"),
+        ("UPDATE rollup_1h SET ts = ts + 3600 WHERE ts < {kept}", "rollups", "rollup=rollup_1h"),
+        ("UPDATE rollup_15m SET images = images + 1 WHERE ts < {kept}", "rollups", "rollup=rollup_1h"),
+        ("DELETE FROM rollup_keys_1d WHERE ts < {kept} AND user_id = 'u'", "rollups", "rollup=rollup_1d"),
+        ("UPDATE rollup_1d SET rate_id = rate_id + 1 WHERE ts < {kept}", "rollups", "rollup=rollup_1d"),
+        (
+            "UPDATE events SET ts = {kept} - 1 WHERE event_id = (SELECT MAX(event_id) FROM events)",
+            "rollups",
+            "event_id=",
+        ),
+        ("DELETE FROM facets WHERE ts < {kept} AND value = 'v'", "facets", "dimension=user_id, value=v"),
+        ("UPDATE facets SET value = 'w' WHERE ts < {kept} AND value = 'p'", "facets", "dimension=project_id, value="),
+    ],
+)
+def test_what_was_dropped_is_verified_by_its_own_sums(
+    dropped: Ledger, open_again: OpenLedger, tmp_path: Path, statement: str, check: str, shown: str
+) -> None:
+    dropped.close()
+    change(tmp_path / "data" / "ledger.duckdb", statement.format(kept=KEPT_FROM))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "STRETCH_ROWS", 10)
+        found = {finding.name: finding.detail for finding in verify(open_again()) if not finding.ok}
+    assert shown in found[f"{check} equal the events"]
+
+
+def test_days_that_were_opened_again_are_closed(open_again: OpenLedger, tmp_path: Path) -> None:
+    """Earlier versions let go of which days were dropped: their sums are said to have no events, and are kept."""
+    ledger = open_again()
+    append(ledger, images(-20, 100) + images(-19, 100) + images(-1, 100))
+    while ledger.drop_events(TODAY - 10 * DAY):
+        pass
+    ledger.close()
+    change(tmp_path / "data" / "ledger.duckdb", f"UPDATE retention SET events_from = {TODAY - 60 * DAY}")
+    ledger = open_again()
+    assert any("rollup=rollup_1d" in words for words in ledger.rollup_differences(9))
+    assert list(ledger.rebuild_rollups()) == 2 * [TODAY - DAY]
+    assert sums(ledger, TODAY - 21 * DAY, TODAY) == dict.fromkeys(("1h", "1d", "all"), 3000)
+    assert all(finding.ok for finding in verify(ledger))
+    assert append(ledger, images(-19, 100)) == ["too_old"] * 100
+
+
+def test_sums_without_events_are_never_deleted(open_again: OpenLedger, tmp_path: Path) -> None:
+    ledger = open_again()
+    append(ledger, images(-3, 100) + images(-2, 100) + images(-1, 100))
+    list(ledger.rebuild_rollups())
+    ledger.close()
+    change(tmp_path / "data" / "ledger.duckdb", f"DELETE FROM events WHERE ts >= {TODAY - 2 * DAY}")
+    ledger = open_again()
+    assert list(ledger.rebuild_rollups()) == 2 * [TODAY - 3 * DAY]
+    assert sums(ledger, TODAY - 3 * DAY, TODAY) == dict.fromkeys(("1h", "1d", "all"), 3000)
+    assert any("rollup=rollup_1d" in words for words in ledger.rollup_differences(9))
+
+
+@pytest.mark.parametrize("recent", [0, 100])
+@pytest.mark.parametrize("upkeep", [0, 9])
+def test_what_comes_after_a_drop_and_a_restart_counts(
+    open_again: OpenLedger, monkeypatch: pytest.MonkeyPatch, recent: int, upkeep: int
+) -> None:
+    """The commits with the highest numbers are dropped, all of them or those of a backfill; none comes twice."""
+    monkeypatch.setattr(duckdb, "BUSY_SECONDS", 0)
+    ledger = open_again()
+    if recent:
+        assert append(ledger, images(-1, recent)) == ["accepted"] * recent
+        assert ledger.compact()
+    for day in (-20, -19):
+        assert append(ledger, images(day, 100)) == ["accepted"] * 100
+        assert ledger.compact()
+    while ledger.drop_events(TODAY - 10 * DAY):
+        pass
+    ledger.close()
+    for again in range(3):
+        ledger = open_again()
+        new = images(0, 200 * (again + 1))[-200:]
+        assert append(ledger, new) == ["accepted"] * 200
+        for _ in range(upkeep):
+            ledger.compact()
+        wanted = recent * 10 + 2000 * (again + 1)
+        assert sums(ledger, TODAY - 2 * DAY, TODAY + DAY) == dict.fromkeys(("1h", "1d", "all"), wanted)
+        minutes = answer(ledger, ask("images", TODAY, TODAY + 3600, "1m"))
+        assert sum(each["results"][0]["images"] for each in minutes if each["results"]) == 2000 * (again + 1)
+        assert sums(ledger, TODAY - 21 * DAY, TODAY - 10 * DAY) == dict.fromkeys(("1h", "1d", "all"), 2000)
+        assert all(finding.ok for finding in verify(ledger))
+        ledger.close()
+
+
+def test_dropped_days_stay_closed(open_again: OpenLedger) -> None:
+    """Whatever is to be dropped later, a day whose events are gone takes none, and its sums stay."""
+    old, kept = images(-20, 100), images(-1, 100)
+    ledger = open_again()
+    append(ledger, [*old, *kept])
+    while ledger.drop_events(TODAY - 10 * DAY):
+        pass
+    closed = ledger.events_from()
+    for before in (TODAY - 10 * DAY, TODAY - 60 * DAY, TODAY - 15 * DAY, 0):
+        assert not ledger.drop_events(before)
+        assert ledger.events_from() == closed
+        assert append(ledger, [*old, *kept]) == ["too_old"] * 100 + ["duplicate"] * 100
+        assert list(ledger.rebuild_rollups())
+        assert sums(ledger, TODAY - 21 * DAY, TODAY) == dict.fromkeys(("1h", "1d", "all"), 2000)
+        assert all(finding.ok for finding in verify(ledger))
+        ledger.close()
+        ledger = open_again()
+
+
+def test_days_without_events_stay_open(open_again: OpenLedger) -> None:
+    """Nothing of them was dropped, so that what comes is certainly new; even in the future, after a clock was ahead."""
+    ledger = open_again()
+    append(ledger, images(-20, 1))
+    for _ in range(3):
+        ledger.drop_events(TODAY + 400 * DAY)
+    assert ledger.events_from() == TODAY - 19 * DAY
+    assert append(ledger, images(-20, 1) + images(-19, 1) + images(0, 1)) == ["too_old", "accepted", "accepted"]
+    assert sums(ledger, TODAY - 21 * DAY, TODAY + DAY) == dict.fromkeys(("1h", "1d", "all"), 30)
 
 
 def test_nothing_to_drop(ledger: Ledger) -> None:

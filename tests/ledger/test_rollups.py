@@ -101,7 +101,8 @@ def test_a_wrong_rollup_is_mended(kept: tuple[OpenLedger, Model]) -> None:
         pass
     writer = getattr(ledger, "_writer")  # noqa: B009 - only a look behind the protocol can break what it promises
     for table in ("rollup_1d", "rollup_1h", "rollup_15m", "rollup_keys_1d"):
-        writer.execute(f"UPDATE {table} SET ts = ts + 86400 WHERE kind = 'completions'")
+        day = f"ts >= {START + DAY} AND ts < {START + 2 * DAY}"
+        writer.execute(f"UPDATE {table} SET ts = ts - {DAY} WHERE kind = 'completions' AND {day}")
         writer.execute(f"INSERT INTO {table} SELECT * FROM {table} LIMIT 3")
     assert len(ledger.rollup_differences(99)) > 4
     list(ledger.rebuild_rollups())

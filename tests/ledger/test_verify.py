@@ -167,7 +167,7 @@ def tampered(tmp_path: Path) -> Tampered:
                 assert changed > 0
         with pytest.MonkeyPatch.context() as patch, closing(open_ledger(url)) as ledger:
             patch.setattr(verify_module, "SAMPLE_DAYS", 2)
-            patch.setattr(checks, "STRETCH_EVENTS", 10)
+            patch.setattr(checks, "STRETCH_ROWS", 10)
             return failed(ledger)
 
     return change

@@ -43,6 +43,7 @@ class LedgerDouble:
         self._open.set()
         self.is_ready = True
         self.dropped: list[int] = []
+        self.settled = 2 * NOW
 
     @property
     def ids(self) -> list[str]:
@@ -69,6 +70,9 @@ class LedgerDouble:
     def drop_events(self, before: int) -> bool:
         self.dropped.append(before)
         return len(self.dropped) < 3
+
+    def settled_until(self) -> int:
+        return self.settled
 
     def aggregate(self, query: Any, *, max_seconds: float, max_results: int) -> Aggregate:
         if self.read_failure:

@@ -348,8 +348,24 @@ async def test_events_are_dropped_after_their_time(serve, double, clock):
         assert double.dropped[3] == before + 86_400
 
 
+async def test_a_clock_that_is_ahead_alone_drops_nothing(serve, double, clock):
+    """What the events say of the time holds, until they say something later."""
+
+    async def dropped(before: int) -> bool:
+        return double.dropped[-1:] == [before]
+
+    double.settled = NOW - NOW % 86_400
+    clock.now += 400 * 86_400
+    async with serve(double, retention_days=30):
+        for _ in range(3):
+            double.settled += 86_400
+            await until(partial(dropped, double.settled - 30 * 86_400))
+    assert max(double.dropped) == double.settled - 30 * 86_400
+
+
 async def test_an_event_of_a_dropped_day_is_refused_by_itself(serve, ledger):
     async with serve(ledger) as server:
+        await server.post("/v1/events", json=event(3, timestamp=NOW - 3 * 86_400))
         ledger.drop_events(NOW - 86_400)
         answer = (await server.post("/v1/events", json=[event(1), event(2, timestamp=NOW - 3 * 86_400)])).json()
     assert (answer["accepted"], answer["rejected"]) == (1, 1)

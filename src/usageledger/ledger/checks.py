@@ -3,7 +3,8 @@
 `read` runs a statement and answers its columns; every statement is in the subset that all engines answer alike.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from usageledger.buckets import LATEST_TIME
@@ -11,14 +12,21 @@ from usageledger.events import LARGEST_COUNT, LONGEST_ID
 from usageledger.ledger.costs import FLOWS
 from usageledger.ledger.dialect import Dialect
 from usageledger.ledger.protocol import CardUse
-from usageledger.ledger.schema import FACET_LIST, FAMILIES, Family, Rollup, facets_of_events
+from usageledger.ledger.schema import EVENTS_TABLE, EVER, FACET_LIST, FAMILIES, Rollup, facets_of_events
 from usageledger.ledger.sql import Held
 from usageledger.meters import DAY_SECONDS, FACETS, GAUGES, MEASURE_COLUMNS, METERS
 from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
 from usageledger.pricing import Subject
 from usageledger.pricing.cards import STORED_PART, STORES
 
-STRETCH_EVENTS = 1_000_000  # events compared with their sums at once, so that memory does not grow with the ledger
+STRETCH_ROWS = 1_000_000  # compared with their sums at once, so that memory does not grow with the ledger
+
+# The finest sums by time, and those by the most dimensions; a finer rollup, a coarser one, and the keys of both.
+FINEST, DETAILED = FAMILIES[0].rollups[-1], FAMILIES[-1].rollups[0]
+_FINER: tuple[tuple[Rollup, Rollup, tuple[str, ...]], ...] = (
+    *((finer, coarser, family.keys) for family in FAMILIES for coarser, finer in pairwise(family.rollups)),
+    *((DETAILED, family.rollups[0], family.keys) for family in FAMILIES[:-1]),
+)
 
 Read = Callable[[str], Mapping[str, Any]]
 
@@ -51,60 +59,77 @@ def doubled(read: Read, limit: int, dialect: Dialect) -> list[str]:
 
 
 def rollup_differences(read: Read, limit: int) -> list[str]:
-    """Groups whose sums differ between a rollup and the events that it holds, either way round."""
+    """Groups whose sums differ between a rollup and the events that it holds, either way round.
+
+    Of dropped events the finer sums are all that there is to compare with, and the sums by more dimensions.
+    """
     states = read("SELECT family, covered, until FROM rollup_state")
     rows = zip(*(values.tolist() for values in states.values()), strict=True)
     held = {family: Held(covered, until) for family, covered, until in rows}
-    found: list[str] = []
-    for where in _stretches(read):
+    events_from = _events_from(read)
+    found = _words(read(f"SELECT event_id, ts, kind FROM events WHERE ts < {events_from} LIMIT {limit}"))
+    for where in _stretches(read, EVENTS_TABLE, events_from, EVER):
         for family in FAMILIES:
+            inside = f"{where} AND ts < {held[family.name].until}"
+            events = f"events WHERE {inside} AND commit_number <= {held[family.name].covered}"
             for rollup in family.rollups:
-                found += _words(read(_differences(family, rollup, where, held[family.name]) + f" LIMIT {limit}"))
+                found += _words(read(_differences(rollup, family.keys, events, inside, limit)))
+        if len(found) >= limit:
+            return found[:limit]
+    for where in _stretches(read, FINEST.table, 0, events_from):
+        for finer, rollup, keys in _FINER:
+            found += _words(read(_differences(rollup, keys, f"{finer.table} WHERE {where}", where, limit)))
         if len(found) >= limit:
             break
     return found[:limit]
 
 
 def facet_differences(read: Read, limit: int) -> list[str]:
-    """Values that the events of a day have and its facets lack, or the other way round."""
+    """Values that events of a day, or sums of dropped ones, have and its facets lack, or the other way round."""
     found: list[str] = []
     keys = FACET_LIST
-    for where in _stretches(read):
-        events = [f"SELECT 1 AS side, {keys} FROM ({facets_of_events(name, where)}) AS told" for name in FACETS]
-        facets = f"SELECT -1 AS side, {keys} FROM facets WHERE {where}"
-        found += _words(
-            read(
-                f"SELECT {keys} FROM ({' UNION ALL '.join((*events, facets))}) AS sides GROUP BY {keys} "
-                f"HAVING SUM(side) <> 0 ORDER BY {keys} LIMIT {limit}"
+    events_from = _events_from(read)
+    for source, start, end in ((EVENTS_TABLE, events_from, EVER), (DETAILED.table, 0, events_from)):
+        for where in _stretches(read, source, start, end):
+            told = [
+                f"SELECT 1 AS side, {keys} FROM ({facets_of_events(name, where, source)}) AS told" for name in FACETS
+            ]
+            facets = f"SELECT -1 AS side, {keys} FROM facets WHERE {where}"
+            found += _words(
+                read(
+                    f"SELECT {keys} FROM ({' UNION ALL '.join((*told, facets))}) AS sides GROUP BY {keys} "
+                    f"HAVING SUM(side) <> 0 ORDER BY {keys} LIMIT {limit}"
+                )
             )
-        )
-        if len(found) >= limit:
-            break
-    return found[:limit]
+            if len(found) >= limit:
+                return found[:limit]
+    return found
 
 
-def _stretches(read: Read) -> Iterator[str]:
-    """Conditions that cut all of time into stretches of whole days with so many events each."""
-    days = read(f"SELECT ts - ts % {DAY_SECONDS} AS day, COUNT(*) AS times FROM events GROUP BY 1 ORDER BY 1")
-    condition = f"ts >= {read('SELECT events_from FROM retention')['events_from'][0]}"
-    events = 0
-    for day, times in zip(days["day"].tolist(), days["times"].tolist(), strict=True):
-        if events and events + times > STRETCH_EVENTS:
-            yield f"{condition} AND ts < {day}"
-            condition, events = f"ts >= {day}", 0
-        events += times
-    yield condition
+def _events_from(read: Read) -> int:
+    return int(read("SELECT events_from FROM retention")["events_from"][0])
 
 
-def _differences(family: Family, rollup: Rollup, where: str, held: Held) -> str:
-    span = f"ts - ts % {rollup.seconds} AS span"
-    keys = ", ".join(family.keys)
-    columns = ", ".join((span, keys, *MEASURE_COLUMNS))
-    inside = f"{where} AND ts < {held.until}"
-    both = (
-        f"SELECT 1 AS side, {columns} FROM events WHERE {inside} AND commit_number <= {held.covered} UNION ALL "
-        f"SELECT -1 AS side, {columns} FROM {rollup.table} WHERE {inside}"
+def _stretches(read: Read, table: str, start: int, end: int) -> Iterator[str]:
+    """Conditions that cut a span of time into stretches of whole days with so many rows of a table each."""
+    days = read(
+        f"SELECT ts - ts % {DAY_SECONDS} AS day, COUNT(*) AS times FROM {table} WHERE ts >= {start} AND ts < {end} "
+        "GROUP BY 1 ORDER BY 1"
     )
+    rows = 0
+    for day, times in zip(days["day"].tolist(), days["times"].tolist(), strict=True):
+        if rows and rows + times > STRETCH_ROWS:
+            yield f"ts >= {start} AND ts < {day}"
+            start, rows = day, 0
+        rows += times
+    yield f"ts >= {start} AND ts < {end}"
+
+
+def _differences(rollup: Rollup, keys: Sequence[str], finer: str, where: str, limit: int) -> str:
+    """The statement for the groups of a rollup that differ from those of `finer`, a table and its condition."""
+    key_list = ", ".join(keys)
+    columns = f"ts - ts % {rollup.seconds} AS span, {key_list}, {', '.join(MEASURE_COLUMNS)}"
+    both = f"SELECT 1 AS side, {columns} FROM {finer} UNION ALL SELECT -1, {columns} FROM {rollup.table} WHERE {where}"
     # Sums are not cast to 64 bits: what is too large to be answered can still be compared.
     differ = [
         f"MAX(CASE side WHEN 1 THEN {c} END) <> MAX(CASE side WHEN -1 THEN {c} END)"
@@ -113,8 +138,8 @@ def _differences(family: Family, rollup: Rollup, where: str, held: Held) -> str:
         for c in MEASURE_COLUMNS
     ]
     return (
-        f"SELECT '{rollup.table}' AS rollup, span, {keys} FROM ({both}) AS sides GROUP BY span, {keys} "
-        f"HAVING MAX(side) < 1 OR MIN(side) > -1 OR {' OR '.join(differ)} ORDER BY span, {keys}"
+        f"SELECT '{rollup.table}' AS rollup, span, {key_list} FROM ({both}) AS sides GROUP BY span, {key_list} "
+        f"HAVING MAX(side) < 1 OR MIN(side) > -1 OR {' OR '.join(differ)} ORDER BY span, {key_list} LIMIT {limit}"
     )
 
 

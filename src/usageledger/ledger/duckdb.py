@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from heapq import nlargest
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -71,13 +72,15 @@ class DuckDBLedger(Reader):
         self._facets = facets.Known()
         self._upkeep = Upkeep()
         self._commits = 0
-        self._touched: dict[int, int] = {}  # day since 1970 → the last commit with an event of it
+        self._touched: dict[int, int] = {}  # day since 1970 → the last commit with an event of it; 0 for one of before
         self._dropped_at = 0  # the last commit before which events were dropped
         self._engine = Engine(self._path, memory_bytes, self._recover)
         try:
             self._prepare()
             self._recover()
             self._move()
+            last = f"SELECT DISTINCT ts // {DAY_SECONDS} AS day FROM events ORDER BY day DESC LIMIT 2"
+            self._touched = {day: 0 for (day,) in self._writer.execute(last).fetchall()}
         except duckdb.Error as error:
             self._writer.close()
             raise cannot_open(self._path, error) from error
@@ -289,6 +292,11 @@ class DuckDBLedger(Reader):
     def events_from(self) -> int:
         """See `Ledger.events_from`."""
         return self._upkeep.events_from
+
+    def settled_until(self) -> int:
+        """See `Ledger.settled_until`."""
+        days = nlargest(2, list(self._touched))
+        return (days[-1] + 1) * DAY_SECONDS if len(days) > 1 else 0
 
     def give_cards(self, cards: CardsOf) -> int:
         """See `Ledger.give_cards`; each day is a transaction of its own, so that it can be interrupted."""

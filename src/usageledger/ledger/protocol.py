@@ -148,7 +148,7 @@ class Ledger(Protocol):
     def drop_events(self, before: int) -> bool:
         """Drops events of times before this one, Unix seconds, at most a UTC day of them; whether there are others.
 
-        Their sums and facets stay. Events of dropped days are refused from then on.
+        Their sums and facets stay. A day that was dropped takes no events from then on.
 
         Raises:
             LedgerError: there are no rollups.
@@ -156,7 +156,14 @@ class Ledger(Protocol):
         ...
 
     def events_from(self) -> int:
-        """From when on events are kept, in Unix seconds; what was before is in sums only."""
+        """From when on events are kept, in Unix seconds; what was before is in sums only. It never goes back."""
+        ...
+
+    def settled_until(self) -> int:
+        """The end of the last UTC day but one that has events, in Unix seconds; 0 where fewer days have some.
+
+        Time has passed until then by the events themselves, whatever a clock says.
+        """
         ...
 
     def aggregate(self, query: Query, *, max_seconds: float, max_results: int) -> Aggregate:

@@ -11,7 +11,7 @@ import duckdb
 
 from usageledger.buckets import floor
 from usageledger.ledger.dialect import DUCKDB
-from usageledger.ledger.schema import EVER, Family, Rollup
+from usageledger.ledger.schema import EVER, FAMILIES, Family, Rollup
 from usageledger.ledger.sql import Coverage, Held
 from usageledger.meters import DAY_SECONDS, MEASURE_COLUMNS
 
@@ -49,25 +49,47 @@ def merge(writer: duckdb.DuckDBPyConnection, family: Family, rollup: Rollup, spa
 
 
 def drop_day(writer: duckdb.DuckDBPyConnection, before: int) -> int | None:
-    """Drops the events of the earliest day, which every family holds all of; up to when, or None if there were none."""
+    """Drops the events of the earliest day, which every family holds all of; up to when, or None if there were none.
+
+    Only a day that had events is closed to others, and it stays closed whatever is to be dropped later.
+    """
     ((first,),) = writer.execute(f"SELECT MIN(ts) FROM events WHERE ts < {before}").fetchall()
-    end = before if first is None else min(before, floor(first, DAY_SECONDS) + DAY_SECONDS)
-    writer.execute(f"BEGIN; DELETE FROM events WHERE ts < {end}; UPDATE retention SET events_from = {end}; COMMIT")
-    return None if first is None else end
+    if first is None:
+        return None
+    end = floor(first, DAY_SECONDS) + DAY_SECONDS
+    writer.execute(
+        f"BEGIN; DELETE FROM events WHERE ts < {end}; "
+        f"UPDATE retention SET events_from = GREATEST(events_from, {end}); COMMIT"
+    )
+    return end
 
 
 def make_anew(writer: duckdb.DuckDBPyConnection, covered: int) -> None:
-    """Begins to make all rollups anew, of the commits up to `covered`; those of dropped events stay."""
-    writer.execute(f"UPDATE rollup_state SET covered = {covered}, until = (SELECT events_from FROM retention)")
+    """Begins to make all rollups anew, of the commits up to `covered`; those of dropped events stay.
+
+    Days that have sums and lie before all events were dropped, whatever `retention` says.
+    """
+    dropped = (
+        f"SELECT MAX(ts) + {DAY_SECONDS} FROM {FAMILIES[0].rollups[0].table} "
+        f"WHERE ts + {DAY_SECONDS} <= (SELECT COALESCE(MIN(ts), {EVER}) FROM events)"
+    )
+    writer.execute(
+        f"BEGIN; UPDATE retention SET events_from = GREATEST(events_from, ({dropped})); "
+        f"UPDATE rollup_state SET covered = {covered}, until = (SELECT events_from FROM retention); COMMIT"
+    )
 
 
 def make_next_day(writer: duckdb.DuckDBPyConnection, family: Family, held: Held) -> int | None:
-    """Makes the next day of a family that does not hold all days yet; its start, or None when it was the last."""
+    """Makes the next day of a family that does not hold all days yet; its start, or None when it was the last.
+
+    A day without events keeps what sums it has: they may be all that is left of it.
+    """
     ((first,),) = writer.execute(f"SELECT MIN(ts) FROM events WHERE ts >= {held.until}").fetchall()
     day = None if first is None else floor(first, DAY_SECONDS)
     until = EVER if day is None else day + DAY_SECONDS
     writer.execute("BEGIN")
-    make_days(writer, family, held.covered, held.until, until)
+    if day is not None:
+        make_days(writer, family, held.covered, day, until)
     writer.execute(f"UPDATE rollup_state SET until = {until} WHERE family = '{family.name}'; COMMIT")
     return day
 

@@ -44,7 +44,8 @@ class Upkeep:
         )
         self._later = dict(writer.execute(later).fetchall())
         ((last,),) = writer.execute("SELECT COALESCE(MAX(commit_number), 0) FROM events").fetchall()
-        return int(last)
+        # The events of later commits may be dropped, after the rollups held them: no number comes twice.
+        return max([int(last), *(held.covered for held in self._coverage.held.values())])
 
     def note(self, commit_number: int, events: int) -> None:
         """Called after each commit."""

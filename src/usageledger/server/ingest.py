@@ -215,7 +215,9 @@ class Ingest:
             if self._ledger.compact():
                 return True
             if self._settings.retention_days:
-                before = floor(int(self._clock()) - self._settings.retention_days * DAY_SECONDS, DAY_SECONDS)
+                # What a clock that is ahead alone says drops nothing.
+                now = min(int(self._clock()), self._ledger.settled_until())
+                before = floor(now - self._settings.retention_days * DAY_SECONDS, DAY_SECONDS)
                 if before > self._dropped:
                     more = self._ledger.drop_events(before)
                     self._dropped = self._dropped if more else before

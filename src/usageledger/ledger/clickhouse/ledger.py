@@ -173,6 +173,10 @@ class ClickHouseLedger(Reader):
         """See `Ledger.events_from`."""
         return 0
 
+    def settled_until(self) -> int:
+        """See `Ledger.settled_until`: nobody asks where nothing is dropped."""
+        return 0
+
     def backup(self, file: Path) -> None:  # noqa: ARG002 - the protocol's
         """See `Ledger.backup`: it is ClickHouse's to do."""
         raise LedgerError(f"The ledger {self._address.place} is no file: back it up with ClickHouse's BACKUP DATABASE.")
