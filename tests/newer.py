@@ -27,13 +27,13 @@ METERS = tuple(_LATER.get(each.kind, each) for each in METERS)
 BEFORE = "COSTS = Meter("
 
 
-def make(folder: Path) -> Path:
-    """Puts a copy of the package with more meters into a folder; where Python finds it."""
+def make(folder: Path, more: str = MORE) -> Path:
+    """Puts a copy of the package with `more` after its meters into a folder; where Python finds it."""
     shutil.copytree(ROOT / "src" / "usageledger", folder / "usageledger", ignore=shutil.ignore_patterns("__pycache__"))
     meters = folder / "usageledger" / "meters.py"
     before, found, after = meters.read_text().partition(BEFORE)
     assert found
-    meters.write_text(f"{before}{MORE}{found}{after}")
+    meters.write_text(f"{before}{more}{found}{after}")
     return folder
 
 

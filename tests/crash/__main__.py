@@ -34,6 +34,10 @@ def main() -> int:
         "requests sent again for want of an answer": outcome.resent,
         "  of them kept before their answer was lost": outcome.kept,
         "acknowledged requests sent once more": outcome.retried,
+        "  events of them refused, since their day was dropped": outcome.refused,
+        "times that the clock was set, from half an hour back to 4,000 days ahead": outcome.jumps,
+        "starts with a longer retention than before": outcome.longer,
+        "starts of a later version, with more columns": outcome.upgrades,
         "times that `usageledger verify` found all in order": outcome.verified,
         **{f"events {name}": count for name, count in asdict(found).items()},
     }

@@ -3,6 +3,7 @@
 import json
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,10 +15,13 @@ import httpx
 import msgspec
 import zstandard
 from tests.crash.events import Times, event, tallies
+from tests.samples import DAY
 
 KEY = "a-key-of-the-crash-run-0123456789"
 PATIENCE_S = 300  # no answer takes longer, however busy the machine
 RETRY_EVERY = 15  # batches after which an acknowledged one is sent once more
+MOST_TOLD = 100  # events of one request that an answer tells the refusal of, one by one
+PAUSE_S = 0.2  # between two requests of a client that has sent all that it has
 
 
 class Gate:
@@ -80,10 +84,13 @@ class Client(threading.Thread):
 
     Attributes:
         acknowledged: its events below this number were acknowledged, no others.
+        full: it has sent all that it has, and only repeats some of it from then on.
+        closed_before: what it sends of days before this time, Unix seconds, is refused since they were dropped.
         in_flight: the events that were sent, perhaps more than once, and not acknowledged yet.
         resent: requests sent again since no answer came.
         kept: those of them that had been kept before their answer was lost.
         retried: acknowledged requests sent once more.
+        refused: events of them, since their days were dropped.
     """
 
     def __init__(self, number: int, manner: Manner, gate: Gate, since: int) -> None:
@@ -93,16 +100,22 @@ class Client(threading.Thread):
         self._lock = threading.Lock()
         self._connection: HTTPConnection | None = None
         self._start_seen = 0
-        self.acknowledged = 0
+        self.acknowledged = self.closed_before = 0
+        self.full = threading.Event()
         self.in_flight: list[dict[str, Any]] = []
         self._certain: Counter[str] = Counter()
-        self.resent = self.kept = self.retried = 0
+        self.resent = self.kept = self.retried = self.refused = 0
         self.failure: BaseException | None = None
 
     def run(self) -> None:
         try:
             batches = 0
-            while not self._gate.ended and self.acknowledged != self.manner.most:
+            while not self._gate.ended:
+                if self.acknowledged == self.manner.most:
+                    self.full.set()
+                    time.sleep(PAUSE_S)
+                    self._send_old()
+                    continue
                 self._send_next()
                 batches += 1
                 if batches % RETRY_EVERY == 0:
@@ -111,6 +124,11 @@ class Client(threading.Thread):
             self.failure = error
         finally:
             self._hang_up()
+
+    @property
+    def newest(self) -> int:
+        """When its last event is that was acknowledged, Unix seconds."""
+        return int(event(self.number, self.acknowledged - 1, self._since, self.manner.times)["timestamp"])
 
     def events(self, start: int, end: int) -> list[dict[str, Any]]:
         return [event(self.number, n, self._since, self.manner.times) for n in range(start, end)]
@@ -135,10 +153,19 @@ class Client(threading.Thread):
             self.in_flight = []
 
     def _send_old(self) -> None:
-        first = self._random.randrange(self.acknowledged // self.manner.batch) * self.manner.batch
-        answer, _ = self._answer(self.events(first, first + self.manner.batch))
-        assert answer["duplicates"] == self.manner.batch, answer
+        """Sends something acknowledged again: none of it is new, and what was dropped once stays so."""
+        size = min(self.manner.batch, MOST_TOLD)
+        first = self._random.randrange(self.acknowledged - size + 1)
+        batch = self.events(first, first + size)
+        answer, _ = self._answer(batch)
+        refused = {error["id"]: error["code"] for error in answer["errors"]}
+        assert set(refused.values()) <= ({"too_old"} if self.manner.times == "old" else set()), answer
+        assert answer["duplicates"] == size - len(refused), answer
+        closed = [event["timestamp"] // DAY * DAY + DAY for event in batch if event["id"] in refused]
+        self.closed_before = max(self.closed_before, *closed, 0)
+        assert refused.keys() == {event["id"] for event in batch if event["timestamp"] < self.closed_before}, answer
         self.retried += 1
+        self.refused += len(refused)
 
     def _answer(self, batch: list[dict[str, Any]]) -> tuple[dict[str, Any], int]:
         """The answer to a request, and how often it was sent for it."""
@@ -153,7 +180,6 @@ class Client(threading.Thread):
                 continue
             assert status in (200, 503), answer
             if status == 200:
-                assert answer["rejected"] == 0, answer
                 return answer, attempts
 
     def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
@@ -207,11 +233,10 @@ def finish(gate: Gate, started: Iterable[Client]) -> None:
 
 
 def wait_for_limited(started: Iterable[Client]) -> None:
-    """Until those that send so many and no more are done."""
+    """Until those that have so many events and no more have sent all of them."""
     for client in started:
-        if client.manner.most:
-            client.join(PATIENCE_S)
-    raise_failures(started)
+        while client.manner.most and not client.full.wait(1):
+            raise_failures(started)
 
 
 def raise_failures(started: Iterable[Client]) -> None:

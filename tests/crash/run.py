@@ -15,19 +15,23 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+from tests import newer
 from tests.crash.clients import KEY, Client, Gate, clients, finish, known, raise_failures, wait_for_limited
 from tests.crash.compare import Comparison, compare
 from tests.crash.events import DAYS, OLD_DAYS, SUMMED_KINDS, tally_of
 from tests.samples import DAY
 
 PYTHON = (sys.executable, "-W", "error")
-# The server is the real one, but that what comes with every 64 MB of log or some 100,000 events comes as much more
-# often as a run is shorter than a life: upkeep, moves of the journal, and folding the log into the file. And a file is
-# there while the journal is moved, while sums are brought up to date, and while the events of a day are dropped.
+# The server is the real one, but that a file says how wrong its clock is, and that what comes with every 64 MB of log
+# or some 100,000 events comes as much more often as a run is shorter than a life: upkeep, moves of the journal, and
+# folding the log into the file. And a file is there while the journal is moved, while sums are brought up to date, and
+# while the events of a day are dropped.
 SERVER = """
-import os
+import os, time
 from dataclasses import replace
 from pathlib import Path
+real = time.time
+time.time = lambda: real() + float(Path(os.environ["CRASH_RUN_CLOCK"]).read_text())
 from usageledger.cli import main
 from usageledger.ledger import duckdb, engine, rollups, upkeep
 from usageledger.server import ingest
@@ -63,6 +67,21 @@ MOMENTS = {"load": 7, "start": 3, "quiet": 2, "fold": 2, "stop": 2, "drop": 3, "
 MARKED = {"move": "the journal was moved", "sums": "sums were brought up to date", "drop": "a day was dropped"}
 KEPT_DAYS = DAYS + 1  # at the end
 ALL_DAYS = KEPT_DAYS + OLD_DAYS  # at first: nothing is dropped
+# By how much the server's clock is wrong, in seconds; no longer back than the events of now are old.
+CLOCKS = (0, 0, -1800, 3600, DAY, 40 * DAY, 4000 * DAY)
+# Each version later than the one before has one more column that is counted and one that usage is told apart by.
+LATER = """
+METERS = tuple(
+    each if each.kind != "{kind}" else replace(
+        each,
+        measures=(*each.measures, replace(REQUESTS, name="num_later_{number}", doc="Later.", default=0)),
+        dimensions=(*each.dimensions, Dimension("later_{number}", "Later.")),
+    )
+    for each in METERS
+)
+
+"""
+LATER_KINDS = ("embeddings", "images", "audio_speeches")
 
 
 @dataclass
@@ -73,16 +92,23 @@ class Outcome:
         kills: moment → SIGKILLs of a server that was running.
         in_flight: kills with at least one request under way.
         during: what is marked → kills while the server did it.
+        jumps: times that the server's clock was set.
+        longer: starts with a retention that is longer than one before.
+        upgrades: starts of a later version.
         verified: times that `usageledger verify` found everything in order.
     """
 
     kills: Counter[str] = field(default_factory=Counter)
     in_flight: int = 0
     during: Counter[str] = field(default_factory=Counter)
+    jumps: int = 0
+    longer: int = 0
+    upgrades: int = 0
     verified: int = 0
     resent: int = 0
     kept: int = 0
     retried: int = 0
+    refused: int = 0
     comparison: Comparison | None = None
 
 
@@ -97,7 +123,10 @@ class Run:
         self._random = random.Random(seed)
         self._gate = Gate()
         self._start_s = 1.0  # how long the last start took
-        self._retention_days = ALL_DAYS
+        self._clock = folder / "clock"
+        self._versions = folder / "versions"
+        self._later = 0  # how many versions later than this one the server is
+        self._retention_days = self._least_days = ALL_DAYS
         self._dropped_before = 0
         self.outcome = Outcome()
 
@@ -105,17 +134,25 @@ class Run:
         """So many kills, then one clean start and stop, and the comparison.
 
         The clients' old events come before the first kill. Some of them are dropped at each kill that comes then, so
-        that it has something to interrupt, and the others at the end.
+        that it has something to interrupt, and the others at the end. Meanwhile the retention is made longer and
+        shorter, the clock jumps, and some starts are of a later version, over what was killed under load.
         """
         some_days = max(1, 5 * OLD_DAYS // count)
+        upgrades = self._random.sample(range(1, count), max(1, count // 20))
         with self._said.open("w") as said, clients(self._gate, int(time.time()) - DAYS * DAY - 7200) as started:
             self._one(said, started, "fill")
             while self.outcome.kills.total() < count:
-                left = self._retention_days > KEPT_DAYS  # or there is nothing to drop any more
+                kills = self.outcome.kills.total()
+                left = self._least_days > KEPT_DAYS  # or there is nothing to drop any more
                 moments = {moment: often for moment, often in MOMENTS.items() if left or moment != "drop"}
                 (moment,) = self._random.choices(list(moments), list(moments.values()))
+                if kills + 1 in upgrades:
+                    moment = "load"
+                elif kills in upgrades:
+                    self._upgrade()
                 if moment == "drop":
-                    self._retention_days = max(KEPT_DAYS, self._retention_days - some_days)
+                    self._least_days = max(KEPT_DAYS, self._least_days - some_days)
+                self._keep_for(self._least_days if moment == "drop" else self._some_days())
                 self._one(said, started, moment)
                 raise_failures(started)
                 if self.outcome.kills.total() % VERIFY_EVERY == 0:
@@ -123,14 +160,41 @@ class Run:
             self._end(said, started)
         self._verify()
         assert "Traceback" not in self._said.read_text(), self._said.read_text()
-        self.outcome.resent, self.outcome.kept, self.outcome.retried = (
-            sum(getattr(client, name) for client in started) for name in ("resent", "kept", "retried")
-        )
+        for name in ("resent", "kept", "retried", "refused"):
+            setattr(self.outcome, name, sum(getattr(client, name) for client in started))
+        assert all(client.closed_before <= self._dropped_before for client in started)
         self.outcome.comparison = compare(self._data / "ledger.duckdb", started, self._dropped_before)
         return self.outcome
 
+    def _some_days(self) -> int:
+        """A retention that drops nothing, or nothing more than was to be dropped before."""
+        return self._random.choice((0, self._least_days, self._least_days + 2, ALL_DAYS, 100 * ALL_DAYS))
+
+    def _keep_for(self, days: int) -> None:
+        self.outcome.longer += (days or ALL_DAYS) > (self._retention_days or ALL_DAYS)
+        self._retention_days = days
+
+    def _set_clock(self, ahead: int) -> None:
+        """At once, so that nobody reads a half of it."""
+        new = self._clock.with_name("new clock")
+        new.write_text(str(ahead))
+        new.replace(self._clock)
+        self.outcome.jumps += 1
+
+    def _upgrade(self) -> None:
+        self._later += 1
+        self.outcome.upgrades += 1
+        kinds = (LATER_KINDS[number % len(LATER_KINDS)] for number in range(self._later))
+        more = "".join(LATER.format(kind=kind, number=number) for number, kind in enumerate(kinds))
+        newer.make(self._versions / str(self._later), more)
+
+    def _version(self) -> dict[str, str]:
+        """Where Python finds the version that the server is."""
+        return {"PYTHONPATH": str(self._versions / str(self._later))} if self._later else {}
+
     def _one(self, said: IO[str], started: list[Client], moment: str) -> None:
         under_way = False
+        self._set_clock(self._random.choice(CLOCKS))
         with self._serving(said) as server:
             if moment == "start":
                 time.sleep(self._random.uniform(0, 1.1 * self._start_s))
@@ -142,6 +206,7 @@ class Run:
                 self._gate.open(address)
                 if moment == "fill":
                     wait_for_limited(started)
+                self._set_clock(self._random.choice(CLOCKS))
                 self._wait_for(moment, server)
                 under_way = any(client.in_flight for client in started)
         self._gate.shut()
@@ -151,11 +216,13 @@ class Run:
             self.outcome.during.update(file.name for file in self._marks.iterdir())
 
     def _end(self, said: IO[str], started: list[Client]) -> None:
-        self._retention_days = KEPT_DAYS
+        self._keep_for(KEPT_DAYS)
+        self._set_clock(0)
         with self._serving(said) as server:
             address = self._ready(server)
             self._gate.open(address)
             finish(self._gate, started)
+            self._dropped_before = max(client.newest for client in started) // DAY * DAY - KEPT_DAYS * DAY
             self._wait_until_dropped(address)
             certain, possible = known(started)
             assert not possible
@@ -192,8 +259,8 @@ class Run:
             file.unlink()
         command = [*PYTHON, "-c", SERVER, "serve", "--data", str(self._data), "--port", "0", "--json"]
         retention = {"USAGELEDGER_RETENTION_DAYS": str(self._retention_days)}
-        marks = {"CRASH_RUN_MARKS": str(self._marks)}
-        environment = {**os.environ, "USAGELEDGER_ADMIN_KEY": KEY, **retention, **marks}
+        files = {"CRASH_RUN_MARKS": str(self._marks), "CRASH_RUN_CLOCK": str(self._clock)}
+        environment = {**os.environ, "USAGELEDGER_ADMIN_KEY": KEY, **retention, **files, **self._version()}
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=said, text=True) as server:
             try:
                 yield server
@@ -225,7 +292,6 @@ class Run:
 
     def _wait_until_dropped(self, address: str) -> None:
         """A minute of the last day that is to be dropped is refused when its events are gone."""
-        self._dropped_before = (int(time.time()) - self._retention_days * DAY) // DAY * DAY
         until = time.monotonic() + START_S
         with httpx.Client(base_url=address, headers={"authorization": f"Bearer {KEY}"}, timeout=START_S) as client:
             window = {"start_time": self._dropped_before - 60, "bucket_width": "1m", "limit": 1}
@@ -237,6 +303,7 @@ class Run:
     def _verify(self) -> None:
         done = subprocess.run(
             [*PYTHON, "-m", "usageledger", "verify", "--data", str(self._data)],
+            env={**os.environ, **self._version()},
             capture_output=True,
             text=True,
             check=False,
