@@ -172,7 +172,7 @@ def test_an_event_that_is_too_large_by_itself_is_refused_alone(run: Run, faulty:
     faulty.replies += [Reply(413), Reply(413), Reply(413)]
     done = ingest(run, faulty, file, "--batch", 4)
     assert (done.returncode, done.stdout) == (1, "9 accepted, 0 duplicates, 1 refused\n")
-    assert done.stderr == f"{file}:1: No.\n"
+    assert done.stderr == f"{file}:1: evt_0: No.\n"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
@@ -200,6 +200,19 @@ def test_a_redirect_is_named(run: Run, faulty: Faulty, file: Path) -> None:
 def test_another_server_is_noticed(run: Run, faulty: Faulty, file: Path) -> None:
     faulty.replies.append(Reply(200, body={"hello": "world"}))
     assert "is not a UsageLedger" in one_error(ingest(run, faulty, file), 1)
+
+
+def test_a_refusal_that_the_server_did_not_name_is_asked_for_in_halves(run: Run, faulty: Faulty, file: Path) -> None:
+    fault = {"index": 0, "id": "evt_0", "code": "unknown_field", "param": "x", "message": "Unknown field: 'x'"}
+    faulty.replies += [
+        Reply(200, body=answer(0, rejected=2, errors=[fault], errors_omitted=1)),
+        Reply(200, body=answer(0, rejected=1, errors=[fault])),
+        Reply(200, body=answer(0, rejected=1, errors=[fault | {"id": "evt_1"}])),
+    ]
+    file.write_text('{"id": "evt_0", "x": 1}\n{"id": "evt_1", "x": 1}\n')
+    done = ingest(run, faulty, file)
+    assert (done.returncode, done.stdout) == (1, "0 accepted, 0 duplicates, 2 refused\n")
+    assert done.stderr == f"{file}:1: evt_0: Unknown field: 'x'\n{file}:2: evt_1: Unknown field: 'x'\n"
 
 
 def test_many_refusals_are_counted(run: Run, faulty: Faulty, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import zstandard
+
 KEY = "sk-admin-of-the-client-tests-0123456789"
 EMPTY_PAGE = {"object": "page", "data": [], "has_more": False, "next_page": None}
 
@@ -16,12 +18,13 @@ Step = Callable[[BaseHTTPRequestHandler], object]
 
 @dataclass
 class Asked:
-    """A request as it arrived."""
+    """A request as it arrived; `body` is decompressed, `sent` is not."""
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
+    sent: bytes
 
 
 @dataclass
@@ -87,9 +90,11 @@ def faulty() -> Iterator[Faulty]:
         protocol_version = "HTTP/1.1"
 
         def do(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            body = sent = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            state.asked.append(Asked(self.command, self.path, headers, body))
+            if headers.get("content-encoding") == "zstd":
+                body = zstandard.ZstdDecompressor().decompressobj().decompress(sent)
+            state.asked.append(Asked(self.command, self.path, headers, body, sent))
             self.lines = len(body.splitlines())
             usual = answer(200, batch(self.lines) if body else EMPTY_PAGE)
             (state.steps.pop(0) if state.steps else usual)(self)

@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 from tests.client.server import KEY, Faulty, answer, batch, cut, cut_body
 
-from usageledger.client import AsyncEventSender, Drop, EventSender, SenderCounts, SettingsError, outbox, sender
+from usageledger.client import (
+    AsyncEventSender,
+    Drop,
+    EventSender,
+    SenderCounts,
+    SettingsError,
+    outbox,
+    sender,
+    transport,
+)
 from usageledger.client.outbox import Outbox
 
 LATER = 3600.0
@@ -163,7 +172,7 @@ def test_waits_grow_and_retry_after_is_obeyed(server, start, no_waits):
 
 
 def test_what_waits_meanwhile_is_bounded(server, start, no_waits, caplog, monkeypatch):
-    monkeypatch.setattr(sender, "backoff_s", lambda attempt, longest: 0.4)
+    monkeypatch.setattr(transport.random, "uniform", lambda low, high: 0.8)
     release = threading.Event()
     server.steps = [lambda handler: (release.wait(60), answer(503)(handler))]
     drops: list[Drop] = []

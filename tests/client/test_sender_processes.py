@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -154,7 +155,7 @@ assert os.waitpid(child, 0)[1] >> 8 == 1
 
 def test_every_event_is_there_once_though_the_server_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The real server, `kill -9` at random moments while events come, and started again over the same data."""
-    monkeypatch.setattr(sending, "LONGEST_WAIT_S", 0.2)
+    monkeypatch.setattr(sending, "RETRIES", replace(sending.RETRIES, backoff_s_max=0.2))
     random, number, kills = Random(), 3000, 3
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -67,7 +67,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
         try:
             _send(files, delivery, batch, advance)
         except (CommandError, KeyboardInterrupt):
-            if delivery.tally.batches or as_json:
+            if delivery.tally.batches or delivery.tally.rejected or as_json:
                 _report(delivery.tally, as_json=as_json)
                 say("Run the same command again to go on: what was kept counts once.")
             raise
@@ -79,13 +79,14 @@ def ingest(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 
 
 def _send(names: list[str], delivery: "Delivery", batch_size: int, advance: Callable[[int, int], None]) -> None:
-    from usageledger.cli.delivery import batches  # noqa: PLC0415 - loaded only to send
-    from usageledger.cli.records import STDIN, open_file, read_records  # noqa: PLC0415 - the same
+    from usageledger.cli.records import STDIN, open_file, read_records  # noqa: PLC0415 - loaded only to send
+    from usageledger.client.delivery import batches  # noqa: PLC0415 - the same
 
     done = 0
     for name in names:
         with open_file(name) as file:
-            for batch in batches(read_records(file, "stdin" if name == STDIN else name), batch_size):
+            records = read_records(file, "stdin" if name == STDIN else name)
+            for batch in batches(records, batch_size, lambda record: len(record.text)):
                 delivery.send(batch)
                 place = file.tell() if file.seekable() else 0
                 advance(done + place, len(batch))

@@ -165,4 +165,4 @@ def _status_words(status: int, headers: Mapping[str, str]) -> str:
     except ValueError:
         words = "Unknown status"
     location = headers.get("location")
-    return f"{words}, the address has moved to {location}" if location else words
+    return f"{words}, moved to {location}" if location else words

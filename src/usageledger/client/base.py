@@ -1,6 +1,6 @@
 """What the generated clients do over their transports: ask for pages, and send events."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -9,28 +9,13 @@ import msgspec
 
 from usageledger.client.answers import json_object, page_parts
 from usageledger.client.arguments import parameters
-from usageledger.client.errors import APIError, RequestTooLargeError, SettingsError
-from usageledger.client.events import (
-    BATCH_EVENTS,
-    CONTENT_TYPE,
-    PATH,
-    Answer,
-    Event,
-    EventReport,
-    batches,
-    delivery,
-    encode,
-    read_answer,
-)
+from usageledger.client.delivery import BATCH_EVENTS, batches, deliver, deliver_async
+from usageledger.client.errors import APIError, SettingsError
+from usageledger.client.events import Event, EventReport, encode
 from usageledger.client.pages import AsyncUsagePage, R, UsagePage
 from usageledger.client.transport import DEFAULT_BASE_URL, AsyncTransport, Request, SyncTransport
 
 OPENAI = httpx.URL(DEFAULT_BASE_URL).host
-
-
-def post(lines: Sequence[bytes]) -> Request:
-    """The request that sends lines of events."""
-    return Request("POST", PATH, body=b"\n".join(lines), content_type=CONTENT_TYPE)
 
 
 class SyncClient(SyncTransport):
@@ -53,9 +38,9 @@ class SyncClient(SyncTransport):
         """
         _check(self.base_url, batch_size)
         report, sent = EventReport(), 0
-        for lines in batches(map(encode, events), batch_size):
+        for lines in batches(map(encode, events), batch_size, len):
             try:
-                report += self._deliver(lines, sent)
+                report += deliver(self._send, lines, sent)
             except APIError as error:
                 error.add_note(f"Of the events given, the first {sent} were answered before.")
                 raise
@@ -79,20 +64,6 @@ class SyncClient(SyncTransport):
             APIError: there is no answer, or it is an error.
         """
         return json_object(self._send(_json_request(method, path, query, body)))
-
-    def _deliver(self, lines: list[bytes], first: int) -> EventReport:
-        steps = delivery(lines, first)
-        part = next(steps)
-        while True:
-            try:
-                answer: Answer | RequestTooLargeError = read_answer(self._send(post(part)), len(part))
-            except RequestTooLargeError as error:
-                answer = error
-            try:
-                part = steps.send(answer)
-            except StopIteration as end:
-                report: EventReport = end.value
-                return report
 
     def _page(self, path: str, kind: type[R], given: Mapping[str, Any]) -> UsagePage[R]:
         content = self._send(Request("GET", path, parameters(given)))
@@ -126,7 +97,7 @@ class AsyncClient(AsyncTransport):
         report, sent = EventReport(), 0
         async for lines in _batches(events, batch_size):
             try:
-                report += await self._deliver(lines, sent)
+                report += await deliver_async(self._send, lines, sent)
             except APIError as error:
                 error.add_note(f"Of the events given, the first {sent} were answered before.")
                 raise
@@ -151,20 +122,6 @@ class AsyncClient(AsyncTransport):
         """
         return json_object(await self._send(_json_request(method, path, query, body)))
 
-    async def _deliver(self, lines: list[bytes], first: int) -> EventReport:
-        steps = delivery(lines, first)
-        part = next(steps)
-        while True:
-            try:
-                answer: Answer | RequestTooLargeError = read_answer(await self._send(post(part)), len(part))
-            except RequestTooLargeError as error:
-                answer = error
-            try:
-                part = steps.send(answer)
-            except StopIteration as end:
-                report: EventReport = end.value
-                return report
-
     async def _page(self, path: str, kind: type[R], given: Mapping[str, Any]) -> AsyncUsagePage[R]:
         content = await self._send(Request("GET", path, parameters(given)))
         return AsyncUsagePage(*page_parts(content, kind), kind, partial(self._next, path, kind, given))
@@ -188,15 +145,15 @@ def _check(base_url: str, batch_size: int) -> None:
 
 async def _batches(events: Iterable[Event] | AsyncIterable[Event], size: int) -> AsyncIterator[list[bytes]]:
     if not isinstance(events, AsyncIterable):
-        for lines in batches(map(encode, events), size):
+        for lines in batches(map(encode, events), size, len):
             yield lines
         return
     held: list[bytes] = []
     async for event in events:
         held.append(encode(event))
         if len(held) == size:
-            for lines in batches(held, size):
+            for lines in batches(held, size, len):
                 yield lines
             held = []
-    for lines in batches(held, size):
+    for lines in batches(held, size, len):
         yield lines

@@ -64,7 +64,15 @@ class APIError(UsageLedgerError):
 
 
 class APIConnectionError(APIError):
-    """No answer came: the connection was refused or cut off, or the name was not resolved."""
+    """No answer came: the connection was refused or cut off, or the name was not resolved.
+
+    Attributes:
+        may_have_arrived: whether the server may have the request, since it was the answer that was lost.
+    """
+
+    def __init__(self, message: str, *, may_have_arrived: bool = True) -> None:
+        super().__init__(message)
+        self.may_have_arrived = may_have_arrived
 
 
 class APITimeoutError(APIConnectionError):

@@ -1,22 +1,18 @@
-"""Events → batches for `POST /v1/events`, and what became of them.
+"""Events as lines of `POST /v1/events`, and what became of them.
 
 An event's identity is (`id`, `timestamp`), so an event gets its `id` before the first try: the same bytes sent again
 count once. Source: docs/events.md.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
 import msgspec
 
-from usageledger.client.errors import APIResponseValidationError, RequestTooLargeError
+from usageledger.client.errors import APIResponseValidationError
 
-PATH = "/events"
-CONTENT_TYPE = "application/x-ndjson"
-BATCH_EVENTS = 1000
-BATCH_BYTES = 4 * 1024**2
 MOST_ERRORS_KEPT = 1000
 
 Event: TypeAlias = Mapping[str, Any]
@@ -105,20 +101,6 @@ def encode(event: Any) -> bytes:
     return msgspec.json.encode(dict(event) if event.get("id") is not None else {**event, "id": f"evt_{uuid4().hex}"})
 
 
-def batches(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
-    """`lines` in lists of `size`, and of at most `BATCH_BYTES` unless one alone is larger."""
-    batch: list[bytes] = []
-    held = 0
-    for line in lines:
-        if batch and (len(batch) == size or held + len(line) > BATCH_BYTES):
-            yield batch
-            batch, held = [], 0
-        batch.append(line)
-        held += len(line) + 1
-    if batch:
-        yield batch
-
-
 def read_answer(content: bytes, events: int) -> Answer:
     """The answer to a batch of so many events.
 
@@ -137,31 +119,6 @@ def read_answer(content: bytes, events: int) -> Answer:
     return answer
 
 
-def must_split(lines: Sequence[bytes], answer: Answer | RequestTooLargeError) -> bool:
-    """Whether a batch is to be sent again in halves: it is too large, or not all of its refusals were named.
-
-    What the server has kept by then counts as a duplicate and is not doubled.
-    """
-    return len(lines) > 1 and (isinstance(answer, RequestTooLargeError) or answer.errors_omitted > 0)
-
-
-def delivery(
-    lines: Sequence[bytes], first: int = 0
-) -> Generator[Sequence[bytes], Answer | RequestTooLargeError, EventReport]:
-    """The steps of sending one batch: yields the lines to send, is given their answer, and returns the report."""
-    answer = yield lines
-    if must_split(lines, answer):
-        middle = len(lines) // 2
-        left = yield from delivery(lines[:middle], first)
-        right = yield from delivery(lines[middle:], first + middle)
-        kept = 0 if isinstance(answer, RequestTooLargeError) else answer.accepted
-        return left + right + EventReport(accepted=kept, duplicates=-kept)
-    if isinstance(answer, RequestTooLargeError):
-        refused = EventError(first, identity(lines[0]), answer.code, answer.param, answer.message)
-        return EventReport(rejected=1, errors=(refused,))
-    return answer.report(first)
-
-
 def decode(line: bytes) -> dict[str, Any]:
     """The event of a line."""
     event: dict[str, Any] = msgspec.json.decode(line)
@@ -169,6 +126,10 @@ def decode(line: bytes) -> dict[str, Any]:
 
 
 def identity(line: bytes) -> str | None:
-    """The `id` of the event of a line, where it is text."""
-    value = decode(line)["id"]
+    """Return the `id` of the event of a line, where it has one that is text."""
+    try:
+        event = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    value = event.get("id") if isinstance(event, dict) else None
     return value if isinstance(value, str) else None

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from usageledger.client.events import BATCH_BYTES
+from usageledger.client.delivery import BATCH_BYTES
 
 
 @dataclass(frozen=True, slots=True)

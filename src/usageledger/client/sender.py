@@ -15,15 +15,16 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
+from math import inf
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
 import httpx
 
-from usageledger.client.base import post
+from usageledger.client.delivery import must_split, post
 from usageledger.client.errors import (
     APIError,
     APIStatusError,
@@ -32,14 +33,14 @@ from usageledger.client.errors import (
     SettingsError,
     UnprocessableEntityError,
 )
-from usageledger.client.events import Answer, Event, decode, encode, must_split, read_answer
+from usageledger.client.events import Answer, Event, decode, encode, read_answer
 from usageledger.client.outbox import Outbox, SenderCounts
-from usageledger.client.transport import SyncTransport, backoff_s
+from usageledger.client.transport import Retries, SyncTransport
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 KEY_VARIABLES = ("USAGELEDGER_API_KEY", "USAGELEDGER_ADMIN_KEY")
-LONGEST_WAIT_S = 30.0
-CLOSING_WAIT_S = 0.5
+RETRIES = Retries(count_max=None, backoff_s_max=30.0, asked_s_max=inf, worth=lambda _: True)
+CLOSING_BACKOFF_S_MAX = 0.5
 LOG_EVERY_S = 10.0
 
 logger = logging.getLogger("usageledger.client")
@@ -235,13 +236,15 @@ class Sender:
             except (BadRequestError, RequestTooLargeError, UnprocessableEntityError) as error:
                 return error
             except APIError as error:
-                asked = error.retry_after if isinstance(error, APIStatusError) else None
-                longest = CLOSING_WAIT_S if self._outbox.closing else LONGEST_WAIT_S
-                seconds = backoff_s(attempt, longest) if asked is None else asked
+                seconds = self._retries().wait_s(attempt, error) or 0.0
                 logger.warning("events sent again in %.1f s: %d; %s", seconds, len(lines), error)
-            if not self._outbox.pause(seconds, asked=asked is not None):
+                asked = isinstance(error, APIStatusError) and error.retry_after is not None
+            if not self._outbox.pause(seconds, asked=asked):
                 break
         return None
+
+    def _retries(self) -> Retries:
+        return replace(RETRIES, backoff_s_max=CLOSING_BACKOFF_S_MAX) if self._outbox.closing else RETRIES
 
     # --- what is lost --------------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ import os
 import random
 import ssl
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count
 from types import TracebackType
@@ -31,8 +32,6 @@ RETRIED = (408, 409, 429)
 FIRST_OF_SERVER = 500  # from here on it is the server that failed, which may pass
 UNTOUCHED = (429, 503)  # the request was turned away before it had any effect
 FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 8.0
-LONGEST_ASKED_WAIT_S = 60.0
 
 logger = logging.getLogger("usageledger.client")
 
@@ -42,11 +41,55 @@ _inherited: list[object] = []
 H = TypeVar("H", bound=httpx.Client | httpx.AsyncClient)
 
 
+def may_pass(error: APIError) -> bool:
+    """Tell whether the same request may be answered another time: after 408, 409, 429, 5xx or a broken connection."""
+    if isinstance(error, APIStatusError):
+        return error.status_code in RETRIED or error.status_code >= FIRST_OF_SERVER
+    return isinstance(error, APIConnectionError)
+
+
+def was_turned_away(error: APIError) -> bool:
+    """Tell whether the request had no effect, so that it may be sent again even where two of them would have two."""
+    return isinstance(error, APIStatusError) and error.status_code in UNTOUCHED
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """A rule for sending the same request again.
+
+    Attributes:
+        count_max: how often; None for as long as it takes.
+        backoff_s_max: the longest wait where the server asks for none.
+        asked_s_max: a server that asks for a longer wait ends the retries, as the caller is to know at once.
+        worth: tells the errors after which the request is sent again.
+    """
+
+    count_max: int | None = DEFAULT_MAX_RETRIES
+    backoff_s_max: float = 8.0
+    asked_s_max: float = 60.0
+    worth: Callable[[APIError], bool] = may_pass
+
+    def wait_s(self, attempt: int, error: APIError) -> float | None:
+        """Return the seconds to wait after the tries up to `attempt`, from 0; None where that was the last one.
+
+        Never less than the server asked for. Waits of our own differ by chance, so that many clients do not come back
+        at one moment.
+        """
+        if not self.worth(error) or (self.count_max is not None and attempt >= self.count_max):
+            return None
+        asked = error.retry_after if isinstance(error, APIStatusError) else None
+        if asked is not None:
+            return asked if asked <= self.asked_s_max else None
+        longest = min(self.backoff_s_max, FIRST_WAIT_S * 2.0 ** min(attempt, 30))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request, the same bytes on every try.
 
     Attributes:
+        content_encoding: how `body` is compressed.
         repeatable: whether it may arrive twice and have its effect once.
     """
 
@@ -55,6 +98,7 @@ class Request:
     query: list[tuple[str, str]] = field(default_factory=list)
     body: bytes | None = None
     content_type: str | None = None
+    content_encoding: str | None = None
     repeatable: bool = True
 
 
@@ -83,7 +127,7 @@ class Transport(Generic[H]):
     ) -> None:
         self._api_key = _checked_key(os.environ.get("OPENAI_ADMIN_KEY") if api_key is None else api_key)
         self.base_url = _checked_address(os.environ.get("OPENAI_BASE_URL", "") if base_url is None else base_url)
-        self.max_retries = _checked_retries(max_retries)
+        self._retries = Retries(_checked_retries(max_retries))
         self._timeout = timeout
         self._given_http = http_client
         self._own_http: tuple[int, H] | None = None
@@ -112,12 +156,13 @@ class Transport(Generic[H]):
             "accept": "application/json",
             "user-agent": f"usageledger-python/{__version__}",
         }
+        about_body = {"content-type": request.content_type, "content-encoding": request.content_encoding}
         arguments: dict[str, Any] = {
             "method": request.method,
             "url": self.base_url + request.path,
             "params": request.query or None,
             "content": request.body,
-            "headers": headers | ({"content-type": request.content_type} if request.content_type else {}),
+            "headers": headers | {name: value for name, value in about_body.items() if value},
         }
         return arguments if self._timeout is None else arguments | {"timeout": self._timeout}
 
@@ -134,45 +179,31 @@ class Transport(Generic[H]):
 
     def _unanswered(self, error: httpx.RequestError) -> APIConnectionError:
         reason = str(error).replace(self._api_key, "[API key]") or type(error).__name__
+        arrived = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
         if isinstance(error, httpx.TimeoutException):
-            return APITimeoutError(f"{self.base_url} did not answer in time ({type(error).__name__}).")
-        return APIConnectionError(f"{self.base_url} cannot be reached: {reason}")
+            words = f"{self.base_url} did not answer in time ({type(error).__name__})."
+            return APITimeoutError(words, may_have_arrived=arrived)
+        return APIConnectionError(f"{self.base_url} cannot be reached: {reason}", may_have_arrived=arrived)
 
     def _wait_s(self, request: Request, attempt: int, error: APIError) -> float | None:
-        """How long to wait before the same request is sent again; None where that is given up.
-
-        Never less than the server asked for: where that is more than a minute, the caller is told at once.
-        """
-        status = error.status_code if isinstance(error, APIStatusError) else None
-        if attempt >= self.max_retries or not worth_a_retry(error, repeatable=request.repeatable):
-            return None
-        asked = error.retry_after if isinstance(error, APIStatusError) else None
-        if asked is not None and asked > LONGEST_ASKED_WAIT_S:
-            return None
-        seconds = backoff_s(attempt) if asked is None else asked
-        logger.info(
-            "%s %s: %s; trying again in %.1f s (%d of %d)",
-            request.method,
-            request.path,
-            "no answer" if status is None else status,
-            seconds,
-            attempt + 1,
-            self.max_retries,
-        )
+        """Return the seconds to wait before the same request is sent again; None where that is given up."""
+        retries = self._retries if request.repeatable else replace(self._retries, worth=was_turned_away)
+        seconds = retries.wait_s(attempt, error)
+        if seconds is not None:
+            self._note_retry(request, attempt, seconds, error)
         return seconds
 
-
-def backoff_s(attempt: int, longest: float = LONGEST_WAIT_S) -> float:
-    """How long to wait after the tries up to `attempt`, so that many clients do not come back at one moment."""
-    return min(longest, FIRST_WAIT_S * 2.0 ** min(attempt, 30)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-
-
-def worth_a_retry(error: APIError, *, repeatable: bool) -> bool:
-    """Whether the same request may be answered another time, without the harm of its arriving twice."""
-    status = error.status_code if isinstance(error, APIStatusError) else None
-    if not repeatable:
-        return status in UNTOUCHED
-    return isinstance(error, APIConnectionError) if status is None else status in RETRIED or status >= FIRST_OF_SERVER
+    def _note_retry(self, request: Request, attempt: int, seconds: float, error: APIError) -> None:
+        """Log that a request is sent again."""
+        logger.info(
+            "%s %s: %s; trying again in %.1f s (%d of %s)",
+            request.method,
+            request.path,
+            error.status_code if isinstance(error, APIStatusError) else "no answer",
+            seconds,
+            attempt + 1,
+            self._retries.count_max,
+        )
 
 
 class SyncTransport(Transport[httpx.Client]):
