@@ -12,7 +12,6 @@ from usageledger.cli.figures import aligned, digits
 from usageledger.cli.moments import parse_moment
 from usageledger.cli.options import AsJson
 from usageledger.cli.output import iso_time, note, print_table
-from usageledger.cli.prices import plain_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -76,7 +75,7 @@ def _say_event(told: Mapping[str, Any]) -> None:
 
 def sum_table(told: Mapping[str, Any]) -> "Table":
     """The sum: a row for each line item, and the total below."""
-    from rich.text import Text  # noqa: PLC0415 - loaded only to draw
+    from usageledger.cli.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
 
     lines: Sequence[Mapping[str, Any]] = [*told["lines"], *told["unpriced"]]
     prices = aligned([_value(line, "unit_price") for line in lines])
@@ -86,7 +85,7 @@ def sum_table(told: Mapping[str, Any]) -> "Table":
     table.columns[0].footer, table.columns[4].footer = "Sum", total
     for line, price, amount in zip(lines, prices, amounts, strict=True):
         cells = (line["line_item"], digits(Decimal(line["quantity"])), line["quantity_unit"])
-        table.add_row(*map(Text, (*cells, price or "unpriced", amount)))
+        table.add_row(*cells, price or "unpriced", amount)
     return table
 
 

@@ -12,13 +12,14 @@ import msgspec
 
 from usageledger.buckets import iso
 from usageledger.cli.figures import digits
-from usageledger.cli.output import CommandError, print_data
+from usageledger.cli.output import CommandError, print_json_text, visible
 from usageledger.client.pages import UsageBucket, UsagePage
 from usageledger.meters import Meter
 
 Row = dict[str, Any]
 
 TIMES = ("start_time", "end_time")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def flat_rows(buckets: Sequence[UsageBucket[Any]], timezone: str | None) -> list[Row]:
@@ -42,12 +43,12 @@ def columns(meter: Meter, rows: Sequence[Row]) -> list[str]:
 
 def print_rows_as_json(rows: Sequence[Row]) -> None:
     """An array on one line of stdout; amounts are JSON numbers with all their digits."""
-    print_data(msgspec.json.Encoder(decimal_format="number").encode(rows).decode())
+    print_json_text(msgspec.json.Encoder(decimal_format="number").encode(rows).decode())
 
 
 def print_as_json(value: Any) -> None:
     """What a server answered, on one line of stdout; numbers with all their digits and no exponent."""
-    print_data(msgspec.json.encode(_written_out(value)).decode())
+    print_json_text(msgspec.json.encode(_written_out(value)).decode())
 
 
 def _written_out(value: Any) -> Any:
@@ -59,10 +60,16 @@ def _written_out(value: Any) -> Any:
 
 
 def print_rows_as_csv(names: Sequence[str], rows: Sequence[Row]) -> None:
-    """CSV on stdout, the names first, quoted as in RFC 4180, lines ended as Unix does; what is null is empty."""
+    """CSV on stdout, the names first, quoted as in RFC 4180, lines ended as Unix does; what is null is empty.
+
+    Where stdout is a terminal, a text is shown as `visible` has it; in files it is as it was sent.
+    """
+    shown = visible if sys.stdout.isatty() else str
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
+    writer.writerow([_text_cell(shown(name)) for name in names])
+    for row in rows:
+        cells = (row.get(name) for name in names)
+        writer.writerow([_text_cell(shown(cell)) if isinstance(cell, str) else _cell(cell) for cell in cells])
 
 
 def write_parquet(path: Path, page: UsagePage[Any]) -> None:
@@ -98,6 +105,11 @@ def _times(bucket: UsageBucket[Any], timezone: str | None) -> Row:
 def _plain(value: Any) -> Any:
     """A Decimal without exponent and without zeros at its end, so that 0E-6176 is 0; anything else as it is."""
     return Decimal(digits(value).replace(",", "")) if isinstance(value, Decimal) else value
+
+
+def _text_cell(text: str) -> str:
+    """A text that a spreadsheet takes for none of its formulas: with an apostrophe before what would begin one."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def _cell(value: Any) -> Any:

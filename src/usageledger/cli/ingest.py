@@ -10,7 +10,7 @@ import typer
 
 from usageledger.cli.connection import Key, ProfileName, Url, connect_to
 from usageledger.cli.options import AsJson
-from usageledger.cli.output import CommandError, counted, note, print_data, print_json
+from usageledger.cli.output import CommandError, counted, note, print_data, print_json, visible
 
 if TYPE_CHECKING:
     from usageledger.cli.delivery import Delivery, Tally
@@ -131,6 +131,7 @@ def _progress(names: list[str]) -> Generator[tuple[Callable[[int, int], None], C
         return
     from rich.console import Console  # noqa: PLC0415 - loaded only to draw
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415 - the same
 
     total = None if "-" in names else sum(Path(name).stat().st_size for name in names)
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[events]:,} events"), TimeRemainingColumn())
@@ -144,6 +145,6 @@ def _progress(names: list[str]) -> Generator[tuple[Callable[[int, int], None], C
             progress.update(task, completed=place, events=sent)
 
         def say(text: str) -> None:
-            progress.console.print(text, markup=False, highlight=False)
+            progress.console.print(Text(visible(text)))
 
         yield advance, say

@@ -11,7 +11,7 @@ import typer
 
 from usageledger.cli.folder import existing_settings, make_data_folder, opened_registry
 from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, RegistryUrl
-from usageledger.cli.output import CommandError, iso_time, note, print_data, print_json, print_table
+from usageledger.cli.output import CommandError, ask, iso_time, note, print_data, print_json, print_table, visible
 from usageledger.settings import load_settings
 
 if TYPE_CHECKING:
@@ -133,8 +133,7 @@ def revoke(
 def _confirm(key: "AdminKey") -> None:
     if not sys.stdin.isatty():
         raise CommandError("Revoking cannot be undone: give --yes where nobody can be asked.", exit_code=2)
-    typer.echo(f"Revoke {key.id} ({key.name}) for good? [y/N] ", err=True, nl=False)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if ask(f"Revoke {key.id} ({key.name}) for good? [y/N]").lower() not in ("y", "yes"):
         raise CommandError("Not revoked.")
 
 
@@ -158,22 +157,23 @@ def _all_keys(registry: "Registry") -> Iterator["AdminKey"]:
 def key_table(keys: "list[AdminKey]", width: int) -> "Table":
     """The keys as a table that fits into `width` columns: the narrow one leaves out when keys were made."""
     from rich import box  # noqa: PLC0415 - loaded only to draw
-    from rich.table import Table  # noqa: PLC0415 - the same
     from rich.text import Text  # noqa: PLC0415 - the same
+
+    from usageledger.cli.text_table import TextTable  # noqa: PLC0415 - the same
 
     wide = width >= WIDE
     times = ("created_at", "expires_at", "last_used_at") if wide else ("expires_at", "last_used_at")
     titles = {"created_at": "Created", "expires_at": "Expires", "last_used_at": "Last used"}
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, int(wide), 0, 0), show_edge=False, leading=1)
+    table = TextTable(box=box.SIMPLE_HEAD, padding=(0, int(wide), 0, 0), show_edge=False, leading=1)
     table.add_column("Key", no_wrap=True)
     table.add_column("Name", overflow="fold", min_width=8)
     table.add_column("Scopes", no_wrap=True)
     for time_name in times:
         table.add_column(titles[time_name], no_wrap=True)
     for key in keys:
-        name = Text.assemble(key.id, "\n", (key.redacted_value, "dim"))
+        name = Text.assemble(key.id, "\n", (visible(key.redacted_value), "dim"))
         moments = [_moment(getattr(key, time_name), " " if wide else "\n") for time_name in times]
-        table.add_row(name, Text(key.name), Text("\n".join(key.scopes)), *moments)
+        table.add_row(name, key.name, Text("\n".join(key.scopes)), *map(Text, moments))
     return table
 
 

@@ -39,8 +39,8 @@ def migrate(
     if as_json:
         print_json({"statements": statements, "applied": not dry_run})
         return
-    for statement in statements:
-        print_data(f"{statement};")
+    for line in (line for statement in statements for line in f"{statement};".splitlines()):
+        print_data(line)
     place = without_password(url)
     if not statements:
         note(f"Nothing to do: {place} has every table and column.")

@@ -1,4 +1,7 @@
-"""Where words go: data to stdout; messages, progress and errors to stderr."""
+"""Where words go: data to stdout; messages, progress and errors to stderr.
+
+Names come from outside, and a terminal does what some characters say. So every line is printed as `visible` has it.
+"""
 
 import json
 import os
@@ -26,14 +29,34 @@ class CommandError(UsageLedgerError):
         self.exit_code = exit_code
 
 
-def print_data(text: str) -> None:
-    """What the command was asked for, on stdout."""
-    typer.echo(text)
+def visible(text: str) -> str:
+    r"""`text` on one line, with what would not be seen written out: an escape character is `\x1b`, a line end `\n`."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def print_data(line: str) -> None:
+    """A line of what the command was asked for, on stdout."""
+    typer.echo(visible(line))
 
 
 def print_json(value: Any) -> None:
     """What the command was asked for, as one line of JSON on stdout."""
-    typer.echo(json.dumps(value))
+    print_json_text(json.dumps(value))
+
+
+def print_json_text(text: str) -> None:
+    """JSON that is written already, on one line of stdout; what would not be seen is escaped as JSON has it."""
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else _json_escape(each) for each in text)
+    typer.echo(text)
+
+
+def _json_escape(character: str) -> str:
+    """The character in units of UTF-16."""
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
 
 
 def print_table(draw: "Callable[[Console], RenderableType]") -> None:
@@ -41,13 +64,19 @@ def print_table(draw: "Callable[[Console], RenderableType]") -> None:
     from rich.console import Console  # noqa: PLC0415 - loaded only to draw
 
     fixed = sys.stdout.isatty() or os.environ.get("COLUMNS")
-    console = Console(width=None if fixed else PIPE_WIDTH, highlight=False)
+    console = Console(width=None if fixed else PIPE_WIDTH, highlight=False, markup=False, emoji=False)
     console.print(draw(console))
 
 
-def note(text: str) -> None:
-    """A message to a person, on stderr."""
-    typer.echo(text, err=True)
+def note(line: str = "") -> None:
+    """A line to a person, on stderr."""
+    typer.echo(visible(line), err=True)
+
+
+def ask(question: str) -> str:
+    """The line that a person answers at the terminal."""
+    typer.echo(f"{visible(question)} ", err=True, nl=False)
+    return sys.stdin.readline().strip()
 
 
 def print_error(message: str) -> None:
@@ -55,7 +84,7 @@ def print_error(message: str) -> None:
     label = "Error:"
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         label = typer.style(label, fg="red", bold=True)
-    typer.echo(f"{label} {' '.join(message.split())}", err=True)
+    typer.echo(f"{label} {visible(' '.join(message.split()))}", err=True)
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -10,7 +10,7 @@ import typer
 from usageledger.cli.folder import is_there, opened_registry
 from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, RegistryUrl
 from usageledger.cli.output import CommandError, iso_time, note, print_json, print_table
-from usageledger.cli.prices import KINDS, LATER, plain_table
+from usageledger.cli.prices import KINDS, LATER
 from usageledger.meters import DAY_SECONDS, METER_BY_KIND, METERS, MODEL
 from usageledger.settings import Settings, load_settings
 
@@ -145,8 +145,7 @@ def price_table(shown: "Sequence[Shown]") -> "Table":
     Where several sources say the prices, each is marked with the number that `sources` gives it; a price that usage of
     the day does not have is marked with a star.
     """
-    from rich.text import Text  # noqa: PLC0415 - loaded only to draw
-
+    from usageledger.cli.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
     from usageledger.pricing.cards import PARTS  # noqa: PLC0415 - loaded only to draw
     from usageledger.pricing.own import part_name, unit_words  # noqa: PLC0415 - the same
 
@@ -157,7 +156,7 @@ def price_table(shown: "Sequence[Shown]") -> "Table":
     table = plain_table("USD", *titles)
     for subject in dict.fromkeys(line.subject for line in shown):
         lines = (by_place.get((subject, part)) for part in parts)
-        table.add_row(_about(subject), *(Text("-" if line is None else _cell(line, listed)) for line in lines))
+        table.add_row(_about(subject), *("-" if line is None else _cell(line, listed) for line in lines))
     return table
 
 

@@ -273,7 +273,8 @@ def _changes(prices: "Sequence[Override]", cards: "RateCards") -> "Iterator[Chan
 
 def own_table(own: "Sequence[OwnPrice]") -> "Table":
     """The operator's prices, a row for each."""
-    from usageledger.pricing.cards import PARTS  # noqa: PLC0415 - loaded only to draw
+    from usageledger.cli.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
+    from usageledger.pricing.cards import PARTS  # noqa: PLC0415 - the same
     from usageledger.pricing.own import LISTED, part_name, price_text, unit_words  # noqa: PLC0415 - the same
 
     table = plain_table("From", "About", "Part", ">USD", "Per", "Note", "Set")
@@ -294,6 +295,8 @@ def own_table(own: "Sequence[OwnPrice]") -> "Table":
 
 def revision_table(found: "Sequence[Revision]") -> "Table":
     """Repricings, a row for each."""
+    from usageledger.cli.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
+
     table = plain_table(">Revision", "When", "Why")
     for revision in found:
         table.add_row(str(revision.id), iso_time(revision.created_at)[:16].replace("T", " ") + "Z", revision.reason)
@@ -305,17 +308,3 @@ def about(price: "Override") -> str:
     words = [f"{price.provider} {price.model or price.kind}", *([] if price.tier == "standard" else [price.tier])]
     words += [word for word in (price.size, price.quality, price.context_level) if word]
     return ", ".join([*words, *([f"above {price.band:,} input tokens"] if price.band else [])])
-
-
-def plain_table(*titles: str) -> "Table":
-    """A table of text; a title that begins with > is of numbers, at the right."""
-    from rich import box  # noqa: PLC0415 - loaded only to draw
-    from rich.table import Table  # noqa: PLC0415 - the same
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for title in titles:
-        number = title.startswith(">")
-        table.add_column(
-            title.removeprefix(">"), justify="right" if number else "left", overflow="fold", no_wrap=number
-        )
-    return table

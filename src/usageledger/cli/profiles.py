@@ -71,15 +71,9 @@ def use(
 
 
 def _table(profiles: Profiles) -> "Table":
-    from rich import box  # noqa: PLC0415 - loaded only to draw
-    from rich.table import Table  # noqa: PLC0415 - the same
-    from rich.text import Text  # noqa: PLC0415 - the same
+    from usageledger.cli.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("", no_wrap=True)
-    table.add_column("Profile", overflow="fold")
-    table.add_column("Server", overflow="fold")
-    table.add_column("Key", no_wrap=True)
+    table = plain_table("", "Profile", "Server", "Key")
     for name, kept in profiles.by_name.items():
-        table.add_row("*" if name == profiles.current else "", Text(name), Text(kept.url), Text(kept.redacted_key))
+        table.add_row("*" if name == profiles.current else "", name, kept.url, kept.redacted_key)
     return table

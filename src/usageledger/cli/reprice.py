@@ -10,7 +10,6 @@ from usageledger.cli.connection import Key, ProfileName, Url, connect_to
 from usageledger.cli.figures import aligned, digits
 from usageledger.cli.options import AsJson
 from usageledger.cli.output import CommandError, counted, iso_time, note, print_table
-from usageledger.cli.prices import plain_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -151,21 +150,20 @@ def _tell(answer: Mapping[str, Any]) -> None:
 
 def line_table(lines: Sequence[Mapping[str, Any]]) -> "Table":
     """Line items whose costs differ, those that differ most first."""
-    from rich.text import Text  # noqa: PLC0415 - loaded only to draw
+    from usageledger.cli.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
 
     lines = sorted(lines, key=lambda line: -abs(Decimal(line["difference"]["value"])))
     columns = [[amount_of(line[side]) for line in lines] for side in ("before", "after")]
     columns.append([Decimal(line["difference"]["value"]) for line in lines])
     table = plain_table("Line item", ">Before USD", ">After USD", ">Difference")
     for line, *cells in zip(lines, *(aligned_or(column, "unpriced") for column in columns), strict=True):
-        table.add_row(Text(line["line_item"]), *map(Text, cells))
+        table.add_row(line["line_item"], *cells)
     return table
 
 
 def price_table(prices: Sequence[Mapping[str, Any]]) -> "Table":
     """Prices that differ, in USD for as many units as price lists give."""
-    from rich.text import Text  # noqa: PLC0415 - loaded only to draw
-
+    from usageledger.cli.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
     from usageledger.pricing.cards import PARTS  # noqa: PLC0415 - the same
     from usageledger.pricing.own import unit_words  # noqa: PLC0415 - the same
 
@@ -174,7 +172,7 @@ def price_table(prices: Sequence[Mapping[str, Any]]) -> "Table":
     for price, *cells in zip(prices, *(aligned_or(column, "none") for column in columns), strict=True):
         days = dict.fromkeys(iso_time(price[day])[:10] for day in ("first_day", "last_day"))
         per = unit_words(price["part"], PARTS[price["part"]].per)
-        table.add_row(Text(_named(price)), " to ".join(days), *map(Text, cells), per)
+        table.add_row(_named(price), " to ".join(days), *cells, per)
     return table
 
 

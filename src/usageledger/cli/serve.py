@@ -4,12 +4,12 @@ import os
 import time
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from usageledger import __version__
 from usageledger.cli.folder import make_data_folder
 from usageledger.cli.options import AsJson, with_settings
-from usageledger.cli.output import note, print_json
+from usageledger.cli.output import note, print_json, visible
 from usageledger.errors import SettingsError
 from usageledger.settings import Settings, without_password
 
@@ -98,10 +98,16 @@ def _announce(address: str, settings: Settings, key: str | None) -> None:
         '"input_tokens": 1200, "output_tokens": 300}'
     )
     authorization = f"-H 'Authorization: Bearer {key}'"
-    note(f"\nAdmin key, shown only now: {key}\n\nTry it:\n")
-    note(f"  curl {address}/v1/events {authorization} -H 'Content-Type: application/json' -d '{event}'\n")
     query = f"start_time={now - now % 86400}&group_by=model"
-    note(f"  curl '{address}/v1/organization/usage/completions?{query}' {authorization}\n")
+    for line in (
+        f"Admin key, shown only now: {key}",
+        "Try it:",
+        f"  curl {address}/v1/events {authorization} -H 'Content-Type: application/json' -d '{event}'",
+        f"  curl '{address}/v1/organization/usage/completions?{query}' {authorization}",
+    ):
+        note()
+        note(line)
+    note()
 
 
 def _is_loopback(host: str) -> bool:
@@ -136,7 +142,16 @@ def _log_to_stderr() -> None:
     """The server's own messages: warnings of its libraries, and everything of ours from INFO on."""
     import logging  # noqa: PLC0415 - only a server logs
 
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    class Formatter(logging.Formatter):
+        """A record is one line, and its traceback lines that are set in: a name in them begins no other record."""
+
+        def formatMessage(self, record: "LogRecord") -> str:  # noqa: N802 - as logging has it
+            return visible(super().formatMessage(record))
+
+        def formatException(self, ei: Any) -> str:  # noqa: N802 - as logging has it
+            return "\n".join(f"  {visible(line)}" for line in super().formatException(ei).split("\n"))
+
+    formatter = Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from rich import box
 from rich.cells import cell_len
-from rich.table import Table
 from rich.text import Text
 
 from usageledger.cli.figures import Number, add, aligned, bar, share, sparkline
-from usageledger.cli.output import CommandError, listed
+from usageledger.cli.output import CommandError, listed, visible
+from usageledger.cli.text_table import TextTable
 from usageledger.client.pages import UsageBucket
 from usageledger.meters import Measure, Meter
 
@@ -89,7 +89,7 @@ class Layout(NamedTuple):
     graph_width: int
 
 
-def usage_table(drawing: Drawing, buckets: Sequence[UsageBucket[Any]]) -> tuple[Table, int]:
+def usage_table(drawing: Drawing, buckets: Sequence[UsageBucket[Any]]) -> tuple[TextTable, int]:
     """The table, and how many measures had no room in it.
 
     Raises:
@@ -106,9 +106,9 @@ def usage_table(drawing: Drawing, buckets: Sequence[UsageBucket[Any]]) -> tuple[
     table.title = _heading(drawing, buckets)
     table.show_footer = len(lines) > 1
     for number, (line, graph) in enumerate(zip(lines, _graphs(drawing, lines, layout.graph_width), strict=True)):
-        cells = [Text(label, "dim" if label == NONE else "") for label in line.labels]
-        cells += [Text(column.cells[number].rjust(column.width)) for column in layout.columns]
-        table.add_row(*cells, Text(graph))
+        labelled = (Text(label, "dim") if label == NONE else label for label in line.labels)
+        numbers = (column.cells[number].rjust(column.width) for column in layout.columns)
+        table.add_row(*labelled, *numbers, graph)
     shown = [column for column in layout.columns if column in main or column in others]
     return table, len(main) + len(others) - len(shown)
 
@@ -153,11 +153,10 @@ def _group_lines(drawing: Drawing, rows: Rows) -> list[Line]:
 
 
 def _label(value: str | bool | None, *, plain: bool) -> str:
-    """A group's value as one line; what could steer the terminal, or what it does not know, is replaced."""
+    """A group's value as it is shown; what the terminal does not know is replaced."""
     if value is None:
         return NONE
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    text = "".join(character if character.isprintable() else "�" for character in text)
+    text = visible(str(value).lower() if isinstance(value, bool) else str(value))
     return text.encode("ascii", "replace").decode() if plain else text
 
 
@@ -205,7 +204,9 @@ def _number_column(measure: Measure, lines: Sequence[Line], rows: Rows) -> Colum
 
 def _quantity_column(measure: Measure, field: str, lines: Sequence[Line]) -> Column:
     """Quantities with their units; those in several units have no sum, neither in a line nor below."""
-    units = [sorted({str(row[field]) for bucket in line.rows for row in bucket if row.get(field)}) for line in lines]
+    units = [
+        sorted({visible(str(row[field])) for bucket in line.rows for row in bucket if row.get(field)}) for line in lines
+    ]
     values = [total(measure, line.rows) if len(found) <= 1 else None for line, found in zip(lines, units, strict=True)]
     longest = max(len(unit) for found in units for unit in ["", *found])
     cells = [
@@ -216,7 +217,7 @@ def _quantity_column(measure: Measure, field: str, lines: Sequence[Line]) -> Col
 
 
 def _currency(rows: Rows) -> str:
-    found = sorted({str(row["currency"]) for bucket in rows for row in bucket if row.get("currency")})
+    found = sorted({visible(str(row["currency"])) for bucket in rows for row in bucket if row.get("currency")})
     if len(found) > 1:
         raise CommandError(f"The amounts are in {' and '.join(found)}, which have no sum: use --json or --csv.")
     return "".join(found).upper()
@@ -272,9 +273,9 @@ def _take(columns: Iterable[Column], room: int) -> tuple[list[Column], int]:
     return taken, room
 
 
-def _frame(labels: Sequence[Column], layout: Layout) -> Table:
+def _frame(labels: Sequence[Column], layout: Layout) -> TextTable:
     """The table without its lines. Numbers are padded here, as justifying would lose the blanks behind them."""
-    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False, title_justify="left")
+    table = TextTable(box=box.SIMPLE, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False, title_justify="left")
     table.title_style, table.footer_style = "bold", "bold"
     widths = [*layout.label_widths, *(column.width for column in layout.columns)]
     columns = [*labels, *layout.columns]

@@ -8,7 +8,6 @@ from usageledger.cli.connection import Key, ProfileName, Url, connect_to
 from usageledger.cli.figures import digits
 from usageledger.cli.options import AsJson
 from usageledger.cli.output import iso_time, note, print_table
-from usageledger.cli.prices import plain_table
 from usageledger.cli.reprice import Since, Until, day
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def unpriced(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 
 def unpriced_table(entries: Sequence[Mapping[str, Any]]) -> "Table":
     """A row for each model, tier and part."""
-    from rich.text import Text  # noqa: PLC0415 - loaded only to draw
+    from usageledger.cli.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
 
     table = plain_table("Kind", "Provider", "Line item", ">Quantity", "Unit", "From", "To")
     for entry in entries:
@@ -59,5 +58,5 @@ def unpriced_table(entries: Sequence[Mapping[str, Any]]) -> "Table":
         for line in entry["quantities"]:
             quantity = digits(Decimal(line["quantity"]))
             cells = (entry["kind"], entry["provider"], line["line_item"], quantity, line["quantity_unit"], *days)
-            table.add_row(*map(Text, cells))
+            table.add_row(*cells)
     return table
