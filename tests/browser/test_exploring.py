@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from tests.browser.conftest import Visitor, api
 
 from usageledger.meters import COSTS, METER_BY_KIND
@@ -205,6 +205,26 @@ def test_days_of_a_time_zone(visit, site, zone):
     assert parse_qs(urlsplit(caught.value.url).query)["timezone"] == [zone]
     days = caught.value.json()["data"]
     assert (days[0]["start_time"], len(days)) == (start, 7)
+
+
+def test_the_csv_holds_no_formula(visit):
+    names = [*(f"{sign}1+1" for sign in "=+-@\t\r"), "a=1", "'=1"]
+
+    def renamed(route: Route) -> None:
+        page = route.fetch().json()
+        for bucket in page["data"]:
+            results = bucket["results"][:1] * len(names)
+            bucket["results"] = [result | {"model": name} for result, name in zip(results, names, strict=False)]
+        route.fulfill(json=page)
+
+    visitor = visit()
+    visitor.page.route("**/v1/organization/usage/completions*", renamed)
+    page = visitor.go("/usage/completions?range=90d&group_by=model")
+    with page.expect_download() as caught:
+        page.get_by_role("button", name="CSV").click()
+    rows = list(csv.DictReader(io.StringIO(Path(caught.value.path()).read_bytes().decode(), newline="")))
+    assert {row["model"] for row in rows} == {*(f"'{name}" for name in names[:6]), *names[6:]}
+    assert all(row["input_tokens"].isdecimal() for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -187,9 +187,23 @@ def test_what_waits_meanwhile_is_bounded(server, start, no_waits, caplog, monkey
     assert sender_.counts == SenderCounts(offered=8, delivered=5, dropped=3, retries=1)
     sender_.close()
     assert caplog.messages[1:] == [
-        "events sent again in 0.4 s: 2; 503: Service Unavailable",
+        "events sent again in 0.4 s: 2; '503: Service Unavailable'",
         "events dropped: 2; the queue is full: events come faster than they are delivered",
     ]
+
+
+def test_what_a_server_says_forges_no_line_of_the_log(server, start, no_waits, caplog):
+    said = "\x1b[2J\r\n2026-11-27 CRITICAL forged"
+    server.steps = [
+        answer(503, {"error": {"message": said}}),
+        answer(200, batch(1, 1, [{"index": 0, "id": said, "code": "x", "param": None, "message": said}])),
+    ]
+    sender_ = start()
+    sender_.send(event(0))
+    assert sender_.flush(60)
+    sender_.close()
+    assert [message.partition(" ")[0] for message in caplog.messages] == ["events", "events"]
+    assert all("forged" in message and message.isprintable() for message in caplog.messages)
 
 
 def test_refused_events_are_told_and_the_others_delivered(server, start, caplog):
@@ -206,7 +220,7 @@ def test_refused_events_are_told_and_the_others_delivered(server, start, caplog)
     assert sender_.counts == SenderCounts(offered=3, delivered=2, refused=1)
     sender_.close()
     assert drops == [Drop(event(1), "refused", "Unknown field: 'x'; Unknown field: 'y'")]
-    assert "events refused: 1; the first, 'e1': Unknown field: 'x'" in caplog.text
+    assert "events refused: 1; the first, 'e1': \"Unknown field: 'x'" in caplog.text
 
 
 @pytest.mark.parametrize("status", [400, 422])

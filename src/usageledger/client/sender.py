@@ -225,7 +225,7 @@ class Sender:
         """Counts a batch, the events at some places of which were refused; the others are delivered."""
         if self._outbox.settle(delivered=len(lines) - refused, refused=refused) and reasons:
             drops = [Drop(decode(lines[place]), "refused", reason) for place, reason in reasons.items()]
-            logger.warning("events refused: %d; the first, %r: %s", refused, drops[0].event["id"], drops[0].message)
+            logger.warning("events refused: %d; the first, %r: %r", refused, drops[0].event["id"], drops[0].message)
             self._tell(drops)
 
     def _answer(self, lines: list[bytes]) -> Answer | APIStatusError | None:
@@ -237,7 +237,7 @@ class Sender:
                 return error
             except APIError as error:
                 seconds = self._retries().wait_s(attempt, error) or 0.0
-                logger.warning("events sent again in %.1f s: %d; %s", seconds, len(lines), error)
+                logger.warning("events sent again in %.1f s: %d; %r", seconds, len(lines), str(error))
                 asked = isinstance(error, APIStatusError) and error.retry_after is not None
             if not self._outbox.pause(seconds, asked=asked):
                 break
