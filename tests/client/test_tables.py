@@ -61,7 +61,14 @@ USAGE = page(
 )
 
 
-@pytest.mark.parametrize("found", [COSTS, USAGE], ids=["costs", "usage"])
+LARGE = page(
+    CompletionsResult(input_tokens=2**63, output_tokens=2**63 - 1, num_model_requests=3),
+    CompletionsResult(input_tokens=1, output_tokens=0, num_model_requests=1, input_cached_tokens=2**100 + 1),
+    kind=CompletionsResult,
+)
+
+
+@pytest.mark.parametrize("found", [COSTS, USAGE, LARGE], ids=["costs", "usage", "large"])
 @pytest.mark.parametrize("to", ["arrow", "pandas", "polars"])
 def test_each_table_has_the_rows(found, to):
     if to == "arrow":

@@ -48,6 +48,7 @@ QUESTIONS = {
     "vector_stores_unaligned": ask("vector_stores", WEEK[0] + 1, WEEK[1], group_by=["project_id"], project_ids=["a"]),
 }
 
+WIDE_QUESTIONS = ("completions_by_user", "vector_stores_by_day")
 
 COSTS_QUESTIONS = {
     "costs_by_day_and_line_item": costs_of(group_by=["line_item"]),
@@ -78,6 +79,13 @@ in_each = pytest.mark.parametrize("named", ENGINES)
 def test_a_question(name: str, named: str) -> None:
     dialect, held, folder = ENGINES[named]
     written(name, aggregate(QUESTIONS[name], held, 1000, dialect), folder)
+
+
+@in_each
+@pytest.mark.parametrize("name", WIDE_QUESTIONS)
+def test_a_question_whose_sums_are_beyond_64_bits(name: str, named: str) -> None:
+    dialect, held, folder = ENGINES[named]
+    written(f"{name}_wide", aggregate(QUESTIONS[name], held, 1000, dialect, wide=True), folder)
 
 
 @in_each
@@ -116,7 +124,7 @@ def test_the_tables_of_clickhouse(layout: str) -> None:
 
 
 def test_every_file_is_of_a_question() -> None:
-    asked = {*QUESTIONS, *COSTS_QUESTIONS, "unpriced"}
+    asked = {*QUESTIONS, *(f"{name}_wide" for name in WIDE_QUESTIONS), *COSTS_QUESTIONS, "unpriced"}
     assert {path.stem for path in GOLDEN.glob("*.sql")} == {*asked, "tables"}
     tables = {"tables_one_node", "tables_sharded", "tables_replicated"}
     assert {path.stem for path in (GOLDEN / "clickhouse").iterdir()} == {*asked, *tables}

@@ -177,7 +177,7 @@ ENDLESS = "SELECT SUM(a.range * b.range) AS sum FROM range(10000000) AS a, range
 def test_a_query_ends_at_its_deadline(opened: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     query = ask("completions", TODAY, TODAY + DAY)
     with monkeypatch.context() as patch:
-        patch.setattr(sql, "aggregate", lambda *_: (ENDLESS, []))
+        patch.setattr(sql, "aggregate", lambda *_, **__: (ENDLESS, []))
         with pytest.raises(InvalidRequestError, match=r"The query took longer than 0\.05 seconds: ask for") as caught:
             opened.aggregate(query, max_seconds=0.05, max_results=10)
     assert caught.value.code == "query_timeout"
@@ -186,21 +186,20 @@ def test_a_query_ends_at_its_deadline(opened: Ledger, monkeypatch: pytest.Monkey
 
 
 def test_a_query_that_fails_says_so_in_one_line(opened: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql, "aggregate", lambda *_: ("SELECT\nnonsense FROM nowhere", []))
+    monkeypatch.setattr(sql, "aggregate", lambda *_, **__: ("SELECT\nnonsense FROM nowhere", []))
     with pytest.raises(LedgerUnavailableError, match=r"^The ledger could not read: ") as caught:
         opened.aggregate(ask("completions", TODAY, TODAY + DAY), max_seconds=5, max_results=10)
     assert "\n" not in str(caught.value)
     assert opened.ready()
 
 
-def test_more_than_can_be_added_up_is_said(tmp_path: Path) -> None:
+def test_more_than_64_bits_can_hold_is_added_up(tmp_path: Path) -> None:
     largest = 2**53 - 1
     with closing(DuckDBLedger(tmp_path / "ledger.duckdb")) as ledger:
         append(ledger, [usage("images", f"e{n}", TODAY + n % 2 * 3600, images=largest) for n in range(1040)])
         for group_by in ([], ["user_id"]):
-            with pytest.raises(InvalidRequestError, match=r"A sum of this page is larger than") as caught:
-                answer(ledger, ask("images", TODAY, TODAY + DAY, group_by=group_by))
-            assert caught.value.code == "too_large_sum"
+            (day,) = answer(ledger, ask("images", TODAY, TODAY + DAY, group_by=group_by))
+            assert day["results"][0]["images"] == 1040 * largest
         hours = answer(ledger, ask("images", TODAY, TODAY + 7200, "1h"))
         assert [bucket["results"][0]["images"] for bucket in hours] == [520 * largest] * 2
         assert ledger.ready()

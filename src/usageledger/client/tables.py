@@ -1,7 +1,7 @@
 """Results → tables of pyarrow, pandas and polars, with the types that keep every digit."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Context, Decimal, Inexact
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_args
@@ -32,15 +32,18 @@ def arrow_table(kind: type[msgspec.Struct], rows: Sequence[Row]) -> "pa.Table":
 
     Raises:
         MissingExtraError: pyarrow is not installed.
-        ValueError: an amount has more digits than Arrow can hold.
+        ValueError: a number has more digits than Arrow can hold.
     """
     arrow: Any = _library("pyarrow")
-    types = {int: arrow.int64(), bool: arrow.bool_(), str: arrow.string()}
+    types = {bool: arrow.bool_(), str: arrow.string()}
     time = arrow.timestamp("s", "UTC")
     columns: dict[str, Any] = {}
     for name, of in (("start_time", time), ("end_time", time), *_columns(kind)):
         values = [row[name] for row in rows]
-        columns[name] = _decimals(arrow, name, values) if of is Decimal else arrow.array(values, types.get(of, of))
+        if of is Decimal:
+            columns[name] = _decimals(arrow, name, values)
+        else:
+            columns[name] = _counts(arrow, name, values) if of is int else arrow.array(values, types.get(of, of))
     for name in dict.fromkeys(name for row in rows for name in row if name not in columns):
         columns[name] = _unknown(arrow, [row.get(name) for row in rows])
     table: pa.Table = arrow.table(columns)
@@ -93,11 +96,18 @@ def _columns(kind: type[msgspec.Struct]) -> Iterator[tuple[str, type]]:
             yield field.name, of
 
 
-def _decimals(arrow: Any, name: str, values: Iterable[Decimal | None]) -> Any:
+def _counts(arrow: Any, name: str, values: Sequence[int | None]) -> Any:
+    """A column of 64 bits, or of Decimal where a count is larger."""
+    try:
+        return arrow.array(values, arrow.int64())
+    except OverflowError:
+        return _decimals(arrow, name, [None if value is None else Decimal(value) for value in values], least_scale=0)
+
+
+def _decimals(arrow: Any, name: str, values: Sequence[Decimal | None], *, least_scale: int = LEAST_SCALE) -> Any:
     """A column of Decimal, as narrow as keeps every digit."""
-    values = list(values)
     sizes = [_digits(value) for value in values if value is not None]
-    scale = max([LEAST_SCALE, *(fraction for _, fraction in sizes)])
+    scale = max([least_scale, *(fraction for _, fraction in sizes)])
     digits = scale + max([0, *(whole for whole, _ in sizes)])
     if digits > WIDE_DIGITS:
         raise ValueError(f"{name}: {digits} digits are more than Arrow can hold ({WIDE_DIGITS}): take to_rows().")

@@ -18,13 +18,15 @@ LARGEST_INT64 = 2**63 - 1
 def to_aggregate(query: Query, columns: Mapping[str, Column]) -> Aggregate:
     """The answer made of `columns`: `bucket`, the dimensions grouped by, and `sum_` with each stored column.
 
+    Sums beyond 64 bits come as text.
+
     Rows are sorted by bucket and then by the dimensions grouped by, what has no value last.
     """
     buckets = columns["bucket"]
     names: dict[str, list[Any]] = {name: columns[name].tolist() for name in query.group_by}
     places = order(buckets, names)
     answer: dict[str, Sequence[Any]] = {name: picked(values, places) for name, values in names.items()}
-    sums = {c: columns[f"sum_{c}"][places] for c in query.meter.columns}
+    sums = {c: _numbers(columns[f"sum_{c}"])[places] for c in query.meter.columns}
     shown: dict[tuple[str, ...], list[int]] = {}
     for measure in query.meter.measures:
         # Most parts of most pages are zero, so that many measures are one and the same column.
@@ -52,6 +54,12 @@ def order(buckets: Column, names: Mapping[str, list[Any]]) -> Column:
 def picked(values: list[Any], order: Column) -> list[Any]:
     """`values` in that order."""
     return list(map(values.__getitem__, order.tolist()))
+
+
+def _numbers(sums: Column) -> Column:
+    if np.issubdtype(sums.dtype, np.integer):
+        return sums
+    return np.array([int(text) for text in sums.tolist()], object)
 
 
 def _total(measure: Measure, parts: list[Column], rows: int) -> list[int]:

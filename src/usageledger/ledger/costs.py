@@ -1,9 +1,10 @@
 """A query for costs → one SQL statement and its arguments: quantities by rate card, times what the card says.
 
-The engine multiplies and adds integers of 10⁻¹⁸ USD that are wider than 64 bits, and answers them as text. It reads
-`prices` (`PRICES`), a table of what the cards say, beside its own tables. A stored size is charged by the hour, for
-the largest size of each store in it; such an hour is priced as a whole and rounded by itself, so that no grouping can
-add it up to something else.
+The engine multiplies and adds integers that are wider than 64 bits, and answers them as text. A rate comes in two
+halves of at most 10¹², so that no product of a count leaves 128 bits: their sums are answered, as `high` and `low`. It
+reads `prices` (`PRICES`), a table of what the cards say, beside its own tables. A stored size is charged by the hour,
+for the largest size of each store in it; such an hour is priced as a whole and rounded by itself, so that no grouping
+can add it up to something else.
 """
 
 from collections.abc import Mapping
@@ -19,13 +20,15 @@ from usageledger.ledger.schema import EVENTS_TABLE, FAMILIES
 from usageledger.ledger.sql import Coverage, Source, bucket, conditions, cover, summed_up
 from usageledger.pages import Aggregate
 from usageledger.pricing.cards import PARTS, STORED_PART, STORES
+from usageledger.pricing.money import RATE_STEP
 from usageledger.query import Query
 
-# One row for each part that a card prices; `rate` is in 10⁻¹⁸ USD a unit.
+# One row for each part that a card prices; a rate is `rate_high` * `RATE_STEP` + `rate_low`, in 10⁻¹⁸ USD a unit.
 _FIELDS: "list[pa.Field[Any]]" = [
     pa.field("rate_id", pa.int64()),
     pa.field("part", pa.string()),
-    pa.field("rate", pa.decimal128(38, 0)),
+    pa.field("rate_high", pa.int64()),
+    pa.field("rate_low", pa.int64()),
     pa.field("line_item", pa.string()),
     pa.field("quantity_unit", pa.string()),
 ]
@@ -40,8 +43,8 @@ _OPTIONAL = ", ".join(f"'{name}'" for name, price in PARTS.items() if price.opti
 def costs(query: Query, coverage: Coverage, max_results: int, dialect: Dialect) -> tuple[str, list[Any]] | None:
     """The statement for one page of costs; None where its window is empty.
 
-    Columns: `bucket`, what is grouped by, `amount` as text, and by line item `quantities` as text and `unit`.
-    A query made here, not on the wire, may group by `rate_id` as well.
+    Columns: `bucket`, what is grouped by, `high` and `low` of the amount as text, and by line item `quantities` as text
+    and `unit`. A query made here, not on the wire, may group by `rate_id` as well.
     """
     arguments: list[Any] = []
     names = tuple(name for name in query.group_by if name not in ("line_item", "kind", "rate_id"))
@@ -55,8 +58,9 @@ def costs(query: Query, coverage: Coverage, max_results: int, dialect: Dialect) 
     if chosen:
         lines = f" WHERE line_item IN ({', '.join('?' * len(chosen))})"
         arguments += chosen
+    high, low = (dialect.as_text(f"SUM({half})") for half in _halves(dialect))
     return (
-        f"{parts} SELECT {keys}, {dialect.as_text(f'SUM({_amount(dialect)})')} AS amount"
+        f"{parts} SELECT {keys}, {high} AS high, {low} AS low"
         f"{by_item if 'line_item' in query.group_by else ''} FROM parts JOIN prices USING (rate_id, part){lines} "
         f"GROUP BY {keys} LIMIT {max_results + 1}"
     ), arguments
@@ -87,12 +91,17 @@ def _quantities(dialect: Dialect) -> str:
     return dialect.as_text(f"SUM({dialect.widened('quantity')})")
 
 
-def _amount(dialect: Dialect) -> str:
-    """A price is for a GiB-hour and a size is in bytes; half a unit is rounded up."""
-    charge = f"{dialect.widened('quantity')} * {dialect.widened('rate')}"
+def _halves(dialect: Dialect) -> tuple[str, str]:
+    """`high` and `low` of an amount. A price is for a GiB-hour and a size is in bytes; half a unit is rounded up."""
+    high, low = (f"{dialect.widened('quantity')} * rate_{half}" for half in ("high", "low"))
     unit = 1 << PARTS[STORED_PART].unit_bits
-    stored = dialect.quotient.format(f"{charge} + {unit // 2}", unit)
-    return f"CASE WHEN part = '{STORED_PART}' THEN {stored} ELSE {charge} END"
+    rest = f"{dialect.widened(f'({high}) % {unit}')} * {RATE_STEP} + {low} + {unit // 2}"
+    stored = (dialect.quotient.format(half, unit) for half in (high, rest))
+    first, second = (
+        f"CASE WHEN part = '{STORED_PART}' THEN {of_size} ELSE {half} END"
+        for of_size, half in zip(stored, (high, low), strict=True)
+    )
+    return first, second
 
 
 def _parts(
@@ -101,7 +110,7 @@ def _parts(
     """`WITH … parts (bucket, kind, names, rate_id, part, quantity)`: what a window holds of every part."""
     filters = tuple(f for f in query.filters if f[0] != "line_item")
     stored = {name for name, _ in filters} <= _STORE_DIMENSIONS
-    flows = summed_up(query, coverage, ("kind", *names, "rate_id"), FLOWS, filters, dialect, arguments)
+    flows = summed_up(query, coverage, ("kind", *names, "rate_id"), FLOWS, filters, dialect, arguments, wide=True)
     sizes = _sizes(query, coverage, names, dialect, arguments) if stored else None
     keys = ", ".join(("bucket", "kind", *names, "rate_id"))
     tables = [f"flows AS ({flows})"] if flows else []
@@ -161,7 +170,8 @@ def to_aggregate(query: Query, columns: Mapping[str, Any]) -> Aggregate:
     values = {name: column.tolist() for name, column in columns.items()}
     order = answers.order(columns["bucket"], {name: values[name] for name in query.group_by})
     answer = {name: answers.picked(column, order) for name, column in values.items() if name != "bucket"}
-    answer["amount"] = list(map(int, answer["amount"]))
+    halves = zip(answer.pop("high"), answer.pop("low"), strict=True)
+    answer["amount"] = [int(high) * RATE_STEP + int(low) for high, low in halves]
     if "quantities" in answer:
         answer["quantity"] = list(map(int, answer.pop("quantities")))
         answer["quantity_unit"] = answer.pop("unit")

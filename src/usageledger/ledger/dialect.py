@@ -16,7 +16,8 @@ class Dialect:
         facets: the table of the values of dimensions; None where they are taken from the events.
         text: the type of a text that may be null.
         wide: the type of an integer of 128 bits or more.
-        total: the exact sum of a count, which fails where it does not fit into 64 bits.
+        sum: the exact sum of a count, wider than 64 bits.
+        narrow: a number in 64 bits, which fails where it does not fit.
         has: whether a text has another in it, whose letters' case is folded already.
         quotient: of two integers that are not negative.
         without: the join that keeps what the other side lacks.
@@ -27,7 +28,8 @@ class Dialect:
     facets: str | None
     text: str
     wide: str
-    total: str
+    sum: str
+    narrow: str
     has: str
     quotient: str
     without: str
@@ -37,9 +39,14 @@ class Dialect:
         """A table as it is read."""
         return self.events if name == EVENTS_TABLE else name
 
-    def summed(self, column: str) -> str:
-        """How a stored column adds up: the largest for a gauge, else the exact sum."""
-        return f"MAX({column})" if column in GAUGES else self.total.format(column)
+    def summed(self, column: str, *, wide: bool = False) -> str:
+        """How a stored column adds up: the largest for a gauge, else as `total` says."""
+        return f"MAX({column})" if column in GAUGES else self.total(column, wide=wide)
+
+    def total(self, column: str, *, wide: bool = False) -> str:
+        """The exact sum of a count: in 64 bits, which fails where it does not fit, or in the wider type."""
+        added = self.sum.format(column)
+        return added if wide else self.narrow.format(added)
 
     def as_text(self, expression: str) -> str:
         """A number that may be wider than 64 bits, as digits."""
@@ -69,7 +76,8 @@ DUCKDB = Dialect(
     facets=FACETS_TABLE,
     text="VARCHAR",
     wide="HUGEINT",
-    total="CAST(SUM({}) AS BIGINT)",
+    sum="SUM({})",
+    narrow="CAST({} AS BIGINT)",
     has="contains(replace(replace(lower({}), 'ß', 'ss'), 'ς', '\N{GREEK SMALL LETTER SIGMA}'), ?)",
     quotient="({}) // {}",
     without="ANTI JOIN",
@@ -81,7 +89,8 @@ CLICKHOUSE = Dialect(
     facets=None,
     text="Nullable(String)",
     wide="Int256",
-    total="accurateCast(SUM(toInt128({})), 'Int64')",
+    sum="SUM(toInt128({}))",
+    narrow="accurateCast({}, 'Int64')",
     has="position(replaceAll(replaceAll(lowerUTF8({}), 'ß', 'ss'), 'ς', '\N{GREEK SMALL LETTER SIGMA}'), ?) > 0",
     quotient="intDiv({}, {})",
     without="LEFT ANTI JOIN",

@@ -20,6 +20,8 @@ from usageledger.pages import Aggregate, too_many_results
 from usageledger.pricing.cards import STORES
 from usageledger.query import Query
 
+TOO_LARGE_SUM = "too_large_sum"
+
 Columns = dict[str, np.ndarray[Any, Any]]
 
 
@@ -41,10 +43,9 @@ def too_slow(max_seconds: float | None) -> InvalidRequestError:
 
 
 def too_large_sum() -> InvalidRequestError:
-    """The error of a sum that does not fit into 64 bits."""
+    """The error of a sum that does not fit into the integers it is asked for in: 64 bits, or in the end 128."""
     return InvalidRequestError(
-        "A sum of this page is larger than 2^63 - 1: ask for narrower buckets or for more groups.",
-        code="too_large_sum",
+        "A sum of this page is larger than 2^127: ask for narrower buckets or for more groups.", code=TOO_LARGE_SUM
     )
 
 
@@ -56,17 +57,24 @@ class Reader(ABC):
 
     def aggregate(self, query: Query, *, max_seconds: float, max_results: int) -> Aggregate:
         """See `Ledger.aggregate`."""
-
-        def ask(held: Coverage) -> Statement | None:
-            found = sql.aggregate(query, held, max_results, self.dialect)
-            return found and Statement(*found)
-
-        columns = self._answer(ask, max_seconds)
+        try:
+            columns = self._sums(query, max_seconds, max_results, wide=False)
+        except InvalidRequestError as error:
+            if error.code != TOO_LARGE_SUM:
+                raise
+            columns = self._sums(query, max_seconds, max_results, wide=True)
         if columns is None:
             return Aggregate([], {})
         if len(columns["bucket"]) > max_results:
             raise too_many_results(max_results)
         return answers.to_aggregate(query, columns)
+
+    def _sums(self, query: Query, max_seconds: float, max_results: int, *, wide: bool) -> Columns | None:
+        def ask(held: Coverage) -> Statement | None:
+            found = sql.aggregate(query, held, max_results, self.dialect, wide=wide)
+            return found and Statement(*found)
+
+        return self._answer(ask, max_seconds)
 
     def costs(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> Aggregate:
         """See `Ledger.costs`."""

@@ -15,7 +15,7 @@ from usageledger.ledger.schema import EVER, FAMILIES, Family, Rollup
 from usageledger.ledger.sql import Coverage, Held
 from usageledger.meters import DAY_SECONDS, MEASURE_COLUMNS
 
-LARGE_COUNT = 2**43  # a million counts below it add up to less than 2^63
+LARGEST_COUNT = 2**63 - 1  # that a rollup can hold
 
 Added = dict[str, Counter[int]]  # rollup table → span → rows added to it
 
@@ -119,10 +119,11 @@ def _insert(writer: duckdb.DuckDBPyConnection, family: Family, where: str) -> Ad
 
 
 def _sums(family: Family, rollup: Rollup, source: str, where: str) -> str:
-    """The rows of a rollup; what has counts so large that many of them overflow stays by itself."""
+    """The rows of a rollup; a row stays by itself if as many such rows as there are would overflow."""
     keys = ", ".join(family.keys)
     counts = ", ".join(f"{DUCKDB.summed(column)} AS {column}" for column in MEASURE_COLUMNS)
+    most = f"(SELECT {LARGEST_COUNT} // GREATEST(COUNT(*), 1) FROM {source} WHERE {where})"
     return (
         f"SELECT ts - ts % {rollup.seconds} AS ts, {keys}, {counts} FROM {source} WHERE {where} GROUP BY 1, {keys}, "
-        f"CASE WHEN GREATEST({', '.join(MEASURE_COLUMNS)}) > {LARGE_COUNT} THEN rowid END ORDER BY 1, {keys}"
+        f"CASE WHEN GREATEST({', '.join(MEASURE_COLUMNS)}) > {most} THEN rowid END ORDER BY 1, {keys}"
     )

@@ -114,26 +114,32 @@ def _joined(sources: Sequence[Source]) -> list[Source]:
     return found
 
 
-def aggregate(query: Query, coverage: Coverage, max_results: int, dialect: Dialect) -> tuple[str, list[Any]] | None:
+def aggregate(
+    query: Query, coverage: Coverage, max_results: int, dialect: Dialect, *, wide: bool = False
+) -> tuple[str, list[Any]] | None:
     """The statement for one page of `query`; None where its window is empty.
 
     Columns: `bucket`, the dimensions grouped by, and `sum_` with each of the meter's stored columns; in no order. One
-    row more than `max_results` is asked for, so that too many can be told from just enough.
+    row more than `max_results` is asked for, so that too many can be told from just enough. Sums are of 64 bits, and
+    the statement fails where one does not fit; with `wide` they are text, which takes longer, and all of them fit.
     """
     meter = query.meter
     # A gauge's largest size is taken for each store by itself, so its rows are first grouped by every dimension.
     names = tuple(d.name for d in meter.dimensions) if _has_gauge(meter) else query.group_by
     arguments: list[Any] = []
     filters = (("kind", (meter.kind,)), *query.filters)
-    statement = summed_up(query, coverage, names, meter.columns, filters, dialect, arguments)
+    statement = summed_up(query, coverage, names, meter.columns, filters, dialect, arguments, wide=wide)
     if statement is None:
         return None
     if _has_gauge(meter):
         keys = ", ".join(("bucket", *query.group_by))
         largest = ", ".join(f"sum_{c} AS {c}" for c in meter.columns)
-        sums = ", ".join(f"{dialect.total.format(c)} AS sum_{c}" for c in meter.columns)
+        sums = ", ".join(f"{dialect.total(c, wide=wide)} AS sum_{c}" for c in meter.columns)
         stores = f"SELECT {keys}, {largest} FROM ({statement}) AS stores"
         statement = f"SELECT {keys}, {sums} FROM ({stores}) AS largest GROUP BY {keys}"
+    if wide:
+        texts = (f"{dialect.as_text(f'sum_{c}')} AS sum_{c}" for c in meter.columns)
+        statement = f"SELECT {', '.join(('bucket', *query.group_by, *texts))} FROM ({statement}) AS wide"
     return f"{statement} LIMIT {max_results + 1}", arguments
 
 
@@ -171,13 +177,15 @@ def summed_up(  # noqa: PLR0913, PLR0917 - a statement has this many parts
     filters: tuple[Filter, ...],
     dialect: Dialect,
     arguments: list[Any],
+    *,
+    wide: bool,
 ) -> str | None:
     """The statement for `columns`, each as `sum_` with its name, by bucket and `names`; None for an empty window.
 
     Where each run of buckets is in one table, that table is grouped by itself: shards then add up their own rows.
     """
     keys = ", ".join(("bucket", *names))
-    sums = ", ".join(f"{dialect.summed(column)} AS sum_{column}" for column in columns)
+    sums = ", ".join(f"{dialect.summed(column, wide=wide)} AS sum_{column}" for column in columns)
     read = replace(query, group_by=names, filters=filters)
     runs = [(run, found) for run in query.runs if (found := sources(read, run, coverage))]
     alone = all(len(found) == 1 for _, found in runs)

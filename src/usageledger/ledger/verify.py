@@ -59,9 +59,7 @@ def verify(ledger: Ledger) -> Iterator[Finding]:
         ("pages concatenate", _by_pages, f"{days}; windows that start and end anywhere"),
     ):
         differences = list(islice((words for kind in kinds for words in compare(kind)), MOST_SHOWN))
-        left_out = list(dict.fromkeys(words for kind in kinds for words in kind.left_out))
-        more = f"; left out: {', '.join(left_out[:MOST_SHOWN])}" if left_out else ""
-        yield finding(name, differences, compared + more)
+        yield finding(name, differences, compared, [words for kind in kinds for words in kind.left_out])
         for kind in kinds:
             kind.left_out.clear()
 
@@ -71,9 +69,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def finding(name: str, wrong: Sequence[str], compared: str) -> Finding:
-    """What came of a check: what is `wrong`, or else what was compared."""
-    return Finding(name, not wrong, "; ".join(wrong) if wrong else compared)
+def finding(name: str, wrong: Sequence[str], compared: str, left_out: Iterable[str] = ()) -> Finding:
+    """Says what came of a check: what is `wrong`, or else what was compared; and what was `left_out`, and why."""
+    days = list(dict.fromkeys(left_out))
+    others = f" and {len(days) - MOST_SHOWN:,} more" if len(days) > MOST_SHOWN else ""
+    more = f"; left out: {', '.join(days[:MOST_SHOWN])}{others}" if days else ""
+    return Finding(name, not wrong, ("; ".join(wrong) if wrong else compared) + more)
 
 
 # --- what there is to compare ------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ def _days_used(kind: Kind, start: int, end: int) -> list[int]:
 def _starts(kind: Kind, start: int, end: int, width: str) -> Iterator[int]:
     try:
         yield from kind.ask(start, end, width).starts
-    except InvalidRequestError:  # too many of them, or a sum that is too large
+    except InvalidRequestError:  # too many of them, or it takes too long
         if end - start <= DAY:
             yield start
             return

@@ -4,16 +4,18 @@ Quantities are taken from the events themselves and multiplied here, in integers
 client would ask them, from the rollups.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from usageledger.buckets import iso
+from usageledger.errors import InvalidRequestError
 from usageledger.ledger.protocol import CardUse, Ledger, PriceTable
 from usageledger.ledger.verify import MOST_RESULTS, MOST_SHOWN, QUERY_SECONDS, Finding, counted, finding
 from usageledger.meters import COSTS
 from usageledger.pricing import Subject, decimal_text
 from usageledger.pricing.cards import charge
+from usageledger.pricing.money import RATE_STEP
 from usageledger.query import Query
 
 DAY = 86_400
@@ -33,10 +35,15 @@ class Priced:
     said: Mapping[tuple[int, str], tuple[int, str]]
 
 
+Compare = Callable[[Priced, int], Iterator[str]]
+
+
 def verify_costs(ledger: Ledger, prices: PriceTable, subjects: Mapping[int, Subject]) -> Iterator[Finding]:
     """Checks rate cards and amounts; a finding for each check."""
-    columns = (prices.rows[name].to_pylist() for name in ("rate_id", "part", "rate", "line_item"))
-    said = {(rate_id, part): (int(rate), item) for rate_id, part, rate, item in zip(*columns, strict=True)}
+    columns = (prices.rows[name].to_pylist() for name in ("rate_id", "part", "rate_high", "rate_low", "line_item"))
+    said = {
+        (rate_id, part): (high * RATE_STEP + low, item) for rate_id, part, high, low, item in zip(*columns, strict=True)
+    }
     priced = Priced(ledger, prices, said)
     uses = ledger.cards_used()
     days = sorted({use.day for use in uses})
@@ -48,8 +55,20 @@ def verify_costs(ledger: Ledger, prices: PriceTable, subjects: Mapping[int, Subj
         ("groups of costs sum to the whole", _by_groups),
         ("hours of costs sum to days", _by_hours),
     ):
-        wrong = islice((words for day in days for words in compare(priced, day)), MOST_SHOWN)
-        yield finding(name, list(wrong), compared)
+        left_out: list[str] = []
+        wrong = list(islice(_on_days(priced, days, compare, left_out), MOST_SHOWN))
+        yield finding(name, wrong, compared, left_out)
+
+
+def _on_days(priced: Priced, days: Sequence[int], compare: Compare, left_out: list[str]) -> Iterator[str]:
+    """Finds what is wrong on each day; a day that is not answered is left out, and the others are compared."""
+    for day in days:
+        try:
+            found = list(compare(priced, day))
+        except InvalidRequestError as error:
+            left_out.append(f"costs on {iso(day)[:10]} ({error.code})")
+        else:
+            yield from found
 
 
 def _misplaced(uses: Sequence[CardUse], subjects: Mapping[int, Subject]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 UNITS_PER_USD = 10**18
 PLACES = 18
 LARGEST_RATE = 10**6 * UNITS_PER_USD  # of one unit of usage
+RATE_STEP = 10**12  # a rate in two halves of 64 bits: times any count, each of them fits into 128
 
 # Enough for every price and every sum, so that no step but the last rounds.
 _EXACT = Context(prec=100)

@@ -4,7 +4,6 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
-from decimal import Decimal
 from itertools import groupby, islice
 from typing import Any
 
@@ -19,6 +18,7 @@ from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
 from usageledger.pricing import Override, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.cards import PARTS
+from usageledger.pricing.money import RATE_STEP
 from usageledger.registry import GIVEN, CardPrices, RateCards
 
 MOST_WARNINGS = 200  # names that are made up anew each time must not fill the log
@@ -207,7 +207,7 @@ class PriceTables:
 def price_table(said: Iterable[CardPrices]) -> pa.Table:
     """The rows (`costs.PRICES`) of cards: one for each part that one prices."""
     rows = [
-        (card.card_id, part, Decimal(rate), card.subject.line_item(part), PARTS[part].unit)
+        (card.card_id, part, *divmod(rate, RATE_STEP), card.subject.line_item(part), PARTS[part].unit)
         for card in said
         for part, rate in card.prices.rates.items()
     ]

@@ -1,0 +1,17 @@
+SELECT bucket, user_id, CAST(sum_input_text_tokens AS VARCHAR) AS sum_input_text_tokens, CAST(sum_input_audio_tokens AS VARCHAR) AS sum_input_audio_tokens, CAST(sum_input_image_tokens AS VARCHAR) AS sum_input_image_tokens, CAST(sum_input_cached_text_tokens AS VARCHAR) AS sum_input_cached_text_tokens, CAST(sum_input_cached_audio_tokens AS VARCHAR) AS sum_input_cached_audio_tokens, CAST(sum_input_cached_image_tokens AS VARCHAR) AS sum_input_cached_image_tokens, CAST(sum_input_cache_write_30m_tokens AS VARCHAR) AS sum_input_cache_write_30m_tokens, CAST(sum_input_cache_write_12h_tokens AS VARCHAR) AS sum_input_cache_write_12h_tokens, CAST(sum_input_cache_write_other_tokens AS VARCHAR) AS sum_input_cache_write_other_tokens, CAST(sum_output_text_tokens AS VARCHAR) AS sum_output_text_tokens, CAST(sum_output_audio_tokens AS VARCHAR) AS sum_output_audio_tokens, CAST(sum_output_image_tokens AS VARCHAR) AS sum_output_image_tokens, CAST(sum_num_model_requests AS VARCHAR) AS sum_num_model_requests
+FROM (SELECT bucket, user_id, SUM(input_text_tokens) AS sum_input_text_tokens, SUM(input_audio_tokens) AS sum_input_audio_tokens, SUM(input_image_tokens) AS sum_input_image_tokens, SUM(input_cached_text_tokens) AS sum_input_cached_text_tokens, SUM(input_cached_audio_tokens) AS sum_input_cached_audio_tokens, SUM(input_cached_image_tokens) AS sum_input_cached_image_tokens, SUM(input_cache_write_30m_tokens) AS sum_input_cache_write_30m_tokens, SUM(input_cache_write_12h_tokens) AS sum_input_cache_write_12h_tokens, SUM(input_cache_write_other_tokens) AS sum_input_cache_write_other_tokens, SUM(output_text_tokens) AS sum_output_text_tokens, SUM(output_audio_tokens) AS sum_output_audio_tokens, SUM(output_image_tokens) AS sum_output_image_tokens, SUM(num_model_requests) AS sum_num_model_requests
+FROM (SELECT ts - ts % 86400 AS bucket, user_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests
+FROM rollup_keys_1d
+WHERE ts >= ? AND ts < ? AND kind = ?
+UNION ALL SELECT ts - ts % 86400 AS bucket, user_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests
+FROM events
+WHERE ts >= ? AND ts < ? AND commit_number > 5 AND kind = ?) AS picked
+GROUP BY bucket, user_id) AS wide
+LIMIT 1001
+
+-- 1: 1780876800
+-- 2: 1781481600
+-- 3: 'completions'
+-- 4: 1780876800
+-- 5: 1781481600
+-- 6: 'completions'
