@@ -322,7 +322,6 @@ class DuckDBLedger(Reader):
         except (duckdb.ConversionException, duckdb.OutOfRangeException):
             raise too_large_sum() from None
         except duckdb.Error as error:
-            self._engine.note(error)
             raise LedgerUnavailableError(f"The ledger could not read: {first_line(error)}") from error
 
     def rollup_differences(self, limit: int) -> list[str]:
@@ -345,7 +344,6 @@ class DuckDBLedger(Reader):
             with self._engine.cursor() as cursor:
                 copy_database(cursor, file)
         except duckdb.Error as error:
-            self._engine.note(error)
             raise LedgerUnavailableError(f"The ledger could not be backed up: {first_line(error)}") from error
 
     def ready(self) -> bool:

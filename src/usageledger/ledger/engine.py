@@ -22,6 +22,7 @@ CHECKPOINT_THRESHOLD = "64MB"  # 8 MB: stalls of 2 s; 256 MB: rare ones of 5 s
 NEVER = "1TB"  # the threshold while folding the log in would fail
 MEND_SECONDS = 2.0  # between attempts to write after that failed, and the first two to fold the log in
 MOST_MEND_SECONDS = 60.0
+INTERRUPT_SECONDS = 0.05  # between interrupts: a reader that was between two statements did not hear the last one
 
 logger = logging.getLogger("usageledger.ledger")
 
@@ -45,7 +46,7 @@ class Engine:
         self._fold_at = 0.0
         self._fold_after = MEND_SECONDS
         self._changed = threading.Condition()
-        self._reading = 0
+        self._cursors: set[duckdb.DuckDBPyConnection] = set()  # of those who read now; guarded by _changed
         self._kept_out = False
         self.ready = False
         self.writer = self._connect(CHECKPOINT_THRESHOLD)
@@ -106,27 +107,39 @@ class Engine:
 
     @contextmanager
     def cursor(self) -> Generator[duckdb.DuckDBPyConnection]:
-        """A cursor for one reader; while the file is opened again, readers wait here."""
+        """A cursor for one reader; while the file is opened again, readers wait here.
+
+        Raises:
+            LedgerUnavailableError: the reader was interrupted, since the file has to be opened again.
+        """
         with self._changed:
             self._changed.wait_for(lambda: not self._kept_out)
-            self._reading += 1
-        try:
             cursor = self.writer.cursor()
-            try:
-                yield cursor
-            finally:
-                cursor.close()
+            self._cursors.add(cursor)
+        try:
+            yield cursor
+        except duckdb.InterruptException as error:
+            if self._kept_out:
+                raise LedgerUnavailableError("The ledger could not read: it is opened again") from error
+            raise
+        except duckdb.Error as error:
+            self.note(error)  # while its cursor is open, this is the engine that the error is about
+            raise
         finally:
             with self._changed:
-                self._reading -= 1
+                cursor.close()
+                self._cursors.remove(cursor)
                 self._changed.notify_all()
 
     @contextmanager
     def _without_readers(self) -> Generator[None]:
-        """Begins when the last reader is gone: the engine goes only when every cursor is closed."""
+        """Interrupts the readers, and begins when they are gone: the engine goes only when every cursor is closed."""
         with self._changed:
             self._kept_out = True
-            self._changed.wait_for(lambda: not self._reading)
+            while self._cursors:
+                for cursor in self._cursors:
+                    cursor.interrupt()
+                self._changed.wait(INTERRUPT_SECONDS)
         try:
             yield
         finally:

@@ -1,0 +1,81 @@
+"""An engine that failed, and whoever still reads from it: the file is opened again, and is none of the old one's."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from tests.samples import DAY, TODAY, answer, append, ask, usage
+
+from usageledger.errors import LedgerUnavailableError
+from usageledger.ledger import sql
+from usageledger.ledger.duckdb import DuckDBLedger
+
+EVENTS = [usage("images", f"e{n}", TODAY + n, images=n) for n in range(10)]
+MORE = [usage("images", "more", TODAY + 1000, images=7)]
+IMAGES = ask("images", TODAY, TODAY + DAY)
+ENDLESS = "SELECT SUM(a.range * b.range) AS sum FROM range(10000000) AS a, range(10000000) AS b"
+FAILED = duckdb.FatalException("database has been invalidated")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[DuckDBLedger]:
+    with closing(DuckDBLedger(tmp_path / "ledger.duckdb")) as opened:
+        append(opened, EVENTS)
+        yield opened
+
+
+def test_a_late_reader_of_an_engine_that_failed(ledger: DuckDBLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it still has to say of the old engine does not fail the new one."""
+    engine = ledger._engine
+    opened = engine.cursor
+
+    @contextmanager
+    def and_opened_again() -> Iterator[duckdb.DuckDBPyConnection]:
+        try:
+            with opened() as cursor:
+                yield cursor
+        finally:
+            # Its cursor is closed, and it did not say yet how it went.
+            with ThreadPoolExecutor(1) as pool:
+                assert pool.submit(append, ledger, MORE).result() == ["accepted"]
+
+    def fail(*_: object) -> Any:
+        raise FAILED
+
+    engine.note(FAILED)  # as another reader saw it
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "cursor", and_opened_again)
+        patch.setattr(sql, "aggregate", fail)
+        with pytest.raises(LedgerUnavailableError, match=r"^The ledger could not read: "):
+            answer(ledger, IMAGES)
+    writer = ledger._writer
+    assert append(ledger, MORE) == ["duplicate"]
+    assert ledger._writer is writer, "opened again for nothing"
+
+
+@pytest.mark.parametrize("told", ["a commit", "upkeep"])
+def test_a_reader_without_a_deadline_holds_up_nobody(ledger: DuckDBLedger, told: str) -> None:
+    """It is interrupted when the file has to be opened again, and hears that it may ask again."""
+    reads = threading.Event()
+
+    def endless(_: object) -> tuple[str, tuple[()]]:
+        reads.set()
+        return ENDLESS, ()
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(ledger._answer, endless)
+        reads.wait()
+        ledger._engine.note(FAILED)
+        if told == "a commit":
+            assert append(ledger, MORE) == ["accepted"]
+        else:
+            ledger.compact()
+        with pytest.raises(LedgerUnavailableError, match=r"could not read: .*opened again"):
+            reading.result()
+    assert append(ledger, EVENTS) == ["duplicate"] * len(EVENTS)
+    assert answer(ledger, IMAGES)[0]["results"][0]["images"] == sum(range(10)) + 7 * (told == "a commit")
