@@ -72,6 +72,11 @@ class Query:
     timezone: str | None = None
 
     @property
+    def filters_digest(self) -> bytes:
+        """What tells these filters from others: SHA-256, since all of them are as long as a URL may be."""
+        return sha256(repr(self.filters).encode()).digest()
+
+    @property
     def buckets(self) -> tuple[Bucket, ...]:
         """The buckets of this page, ascending, the outermost ones of the window clamped to it."""
         if self.timezone:

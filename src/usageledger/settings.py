@@ -51,7 +51,10 @@ class Settings:
     )
     max_bodies_bytes: int = field(
         default=256 * 1024**2,
-        metadata=_help("Memory for request bodies that are being received, together; beyond it the answer is 503."),
+        metadata=_help(
+            "Memory for request bodies while they are received and unpacked, together, beyond 64 KB of each; beyond it "
+            "the answer is 503."
+        ),
     )
     max_batch_events: int = field(default=10_000, metadata=_help("Most events in one request.", 1))
     max_future_seconds: int = field(
@@ -59,6 +62,12 @@ class Settings:
     )
     queue_events: int = field(
         default=200_000, metadata=_help("Most events that wait for the disk; beyond it the answer is 503.", 1)
+    )
+    queue_bytes: int = field(
+        default=256 * 1024**2,
+        metadata=_help(
+            "Memory of events that wait for the disk, until they are answered; beyond it the answer is 503."
+        ),
     )
     commit_events: int = field(default=20_000, metadata=_help("Most events in one commit.", 1))
     commit_wait_ms: int = field(

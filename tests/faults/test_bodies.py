@@ -11,6 +11,7 @@ import httpx
 import pytest
 import zstandard
 from tests.faults.support import batch, connected, events_told, head, memory_bounded, post, settle, verified
+from tests.faults.test_load import STUCK_DISK
 from tests.server.process import running
 from tests.server.test_errors import problem
 
@@ -71,3 +72,25 @@ def test_many_clients_that_stall_in_the_middle_of_a_large_body(tmp_path: Path) -
             assert events_told(client) == 3000
         assert server.stop() == (0, "")
     assert verified(tmp_path) == 3000
+
+
+def test_small_bodies_that_are_large_when_they_are_read(tmp_path: Path) -> None:
+    """What waits for a disk that is stuck is bounded by its memory, not by how many events or requests it is."""
+    stuck = tmp_path / "stuck"
+    wide = "x" * 240 + "\N{PANDA FACE}"  # one such letter, and every other one takes four bytes as well
+    texts = dict.fromkeys(("model", "project_id", "user_id", "api_key_id"), wide)
+    events = [event | texts for event in batch(0, 10_000)]
+    body = zstandard.compress(json.dumps(events, ensure_ascii=False).encode(), 3)
+    assert len(body) < MIB
+    with running(tmp_path / "data", prepare=STUCK_DISK.format(file=str(stuck))) as server:
+        headers = server.headers | {"content-encoding": "zstd"}
+        with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client, ThreadPoolExecutor(24) as pool:
+            stuck.touch()
+            with memory_bounded(server, 500 * MIB):
+                sent = [pool.submit(client.post, "/v1/events", content=body) for _ in range(24)]
+                settle(lambda: sum(answer.done() for answer in sent) > 16)
+                stuck.unlink()
+                statuses = {answer.result().status_code for answer in sent}
+            assert statuses == {200, 503}
+        assert server.stop() == (0, "")
+    assert verified(tmp_path / "data") == 10_000

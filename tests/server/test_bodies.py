@@ -1,14 +1,22 @@
 """What the bodies of several requests hold together: who is refused, who is not, and that nothing is held for ever."""
 
 import asyncio
+import gzip
+import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
+import zstandard
+from starlette.requests import Request
 from tests.server.support import event
 from tests.server.test_errors import problem
 
-from usageledger.server.bodies import FREE_BYTES
+from usageledger.errors import OverloadedError
+from usageledger.server.bodies import LARGE_BODY_BYTES, Bodies
+from usageledger.server.memory import FREE_BYTES
 
 pytestmark = pytest.mark.anyio
 
@@ -80,3 +88,30 @@ async def test_what_was_held_is_free_again(serve, double, end):
         assert (await server.post(URL, content=large(3, padding=100_000))).json()["accepted"] == 1
         slow.go_on.set()
         assert (await other).json()["accepted"] == 1
+
+
+def compressed(encoding: str, size: int) -> Request:
+    """A request whose body is of so many bytes, compressed."""
+    noise = random.Random(1).randbytes(size // 2)
+    plain = noise + bytes(size - len(noise))
+    body = gzip.compress(plain) if encoding == "gzip" else zstandard.compress(plain)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request({"type": "http", "headers": [(b"content-encoding", encoding.encode())]}, receive)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+@pytest.mark.parametrize("size", [FREE_BYTES + TOGETHER // 2 + 1, 4 * LARGE_BODY_BYTES])
+async def test_a_body_counts_as_it_is_unpacked(settings, encoding, size):
+    """On the event loop and off it; a small one is read all the same, and at the end nothing is held."""
+    bodies = Bodies(replace(settings, max_bodies_bytes=TOGETHER))
+    for _ in range(2):
+        async with bodies.read(compressed(encoding, size)) as body:
+            assert len(body) == size
+            with pytest.raises(OverloadedError, match=str(TOGETHER)):
+                async with bodies.read(compressed(encoding, size)):
+                    pass
+            async with bodies.read(compressed(encoding, FREE_BYTES // 2)) as other:
+                assert len(other) == FREE_BYTES // 2

@@ -1,5 +1,6 @@
 """Buckets answered before: never an old number, and the ledger is asked only for what changed."""
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -211,6 +212,22 @@ def test_a_day_that_changed_is_packed_anew(asked: Asked, encoding: str):
     assert [old == new for old, new in zip(before, after, strict=True)] == [day != 2 for day in range(7)]
     assert next(result["images"] for result in after[2] if result["model"] == "model 3") == 8
     assert asked.windows[1:] == [(START + 2 * DAY, START + 3 * DAY)]
+
+
+@pytest.mark.parametrize("longest", [1, 60_000])
+def test_the_cache_takes_no_more_memory_than_it_may(asked: Asked, longest: int):
+    """With answers of nothing, whose keys are most of it, and with questions that are long themselves."""
+    most = 4 * 2**20
+    cache = cache_of(asked, cache_bytes=most)
+    minutes = ask("images", START, START + 1440 * 60, "1m", limit=1440)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(100 if longest > 1 else 20):
+        query = replace(minutes, filters=(("model", (f"{number:<{longest}}",)),), limit=1440 if longest == 1 else 1)
+        cache.results(query, lambda part: [(0, b"[]")] * part.limit)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < most
 
 
 def test_what_was_dropped_has_one_answer(asked: Asked):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import threading
+import tracemalloc
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,8 +16,9 @@ from tests.server.support import NO_SPACE, NOW, Clock, LedgerDouble, Server, eve
 from tests.server.test_errors import problem
 
 from usageledger.errors import RegistryError
-from usageledger.events import decode
+from usageledger.events import FIELDS, LARGEST_COUNT, decode
 from usageledger.server import create_app, groups
+from usageledger.server.groups import size_of
 from usageledger.server.ingest import Ingest
 
 pytestmark = pytest.mark.anyio
@@ -169,6 +171,65 @@ async def test_503_when_the_queue_is_full(serve, double):
         await asyncio.gather(first, second)
         assert (await send(server, 6)).json()["accepted"] == 1
     assert double.ids == ["e1", "e2", "e3", "e4", "e5", "e6"]
+
+
+async def test_503_when_the_queue_has_as_many_bytes_as_it_may(serve, double):
+    async with serve(double, queue_bytes=3000) as server:
+        first = await held(server, double, 1, 2, 3, 4)
+        error = problem(await send(server, 5, 6), 503, code="overloaded")
+        assert "4 events" in error["message"]
+        assert (await server.post(URL, json=[])).status_code == 200
+        double.let_go()
+        await first
+        double.hold()
+        others = [send(server, number) for number in (5, 6, 7)]
+        await queued(server, 3)
+        double.let_go()
+        await asyncio.gather(*others)
+    assert sorted(double.ids) == [f"e{number}" for number in range(1, 8)]
+
+
+async def test_a_commit_has_a_size_in_bytes(serve, double, monkeypatch):
+    monkeypatch.setattr("usageledger.server.ingest.COMMIT_BYTES_MAX", 4000)
+    async with serve(double) as server:
+        first = await held(server, double, 0)
+        others = [send(server, number, number + 1) for number in range(1, 41, 2)]
+        large = send(server, *range(100, 125))
+        await queued(server, 1 + 40 + 25)
+        double.let_go()
+        await asyncio.gather(first, *others, large)
+    sizes = sorted(len(commit) for commit in double.commits)
+    assert sum(sizes) == 66
+    assert sizes[-1] == 25  # a request is never split
+    assert 1 < sizes[-2] <= 6
+
+
+def fullest(kind: str, number: int, text: str) -> dict[str, Any]:
+    """An event that has every field, all texts that may be anything being `text`."""
+    values: dict[str, Any] = {"kind": kind, "id": f"{number:06}", "timestamp": NOW - number}
+    for name, field in FIELDS[kind].items():
+        if name not in values:
+            free = field.problem(text) is None and field.problem("x") is None
+            rule = field.rule.split("'")
+            values[name] = (LARGEST_COUNT - number) if int in field.python else text if free else rule[1:2] or True
+            if isinstance(values[name], list):
+                (values[name],) = values[name]
+    return values
+
+
+@pytest.mark.parametrize("kind", list(FIELDS))
+@pytest.mark.parametrize("text", ["x", "x" * 250, "é" * 9, "x" * 250 + "😀", "\u4e00" * 250])
+@pytest.mark.parametrize("escaped", [False, True])
+def test_events_take_no_more_memory_than_they_count(kind, text, escaped):
+    count = 300
+    body = json.dumps([fullest(kind, n, text) for n in range(count)], ensure_ascii=escaped).encode()
+    decode(body, lines=False, max_events=count)
+    tracemalloc.start()
+    decoded = decode(body, lines=False, max_events=count)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (len(decoded.events), decoded.rejections) == (count, [])
+    assert taken <= size_of(decoded, body) < 12 * taken
 
 
 async def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(serve, double):
@@ -415,9 +476,9 @@ def test_an_event_loop_that_closed_keeps_no_answer_from_others(double, settings,
     ingest = Ingest(double, lambda *_: None, lambda rows: rows["ts"].to_numpy(), settings, Clock())
     decoded = [decode(json.dumps(event(number)).encode(), lines=False, max_events=1) for number in (1, 2, 3)]
     gone, here = asyncio.new_event_loop(), asyncio.new_event_loop()
-    left = gone.create_task(ingest.submit(decoded[0]))
+    left = gone.create_task(ingest.submit(decoded[0], 100))
     gone.run_until_complete(asyncio.sleep(0))
-    answers = [here.create_task(ingest.submit(each)) for each in decoded[1:]]
+    answers = [here.create_task(ingest.submit(each, 100)) for each in decoded[1:]]
     here.run_until_complete(asyncio.sleep(0))
     gone.close()
     ingest.start()
@@ -482,7 +543,7 @@ def test_what_a_writer_leaves_another_one_takes_at_once(double, settings):
 
     def arrive(number: int) -> "asyncio.Task[Any]":
         decoded = decode(json.dumps(event(number)).encode(), lines=False, max_events=1)
-        task = loop.create_task(ingest.submit(decoded))
+        task = loop.create_task(ingest.submit(decoded, 100))
         loop.run_until_complete(asyncio.sleep(0))
         return task
 

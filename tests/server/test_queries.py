@@ -1,7 +1,10 @@
 """Questions have limits: how many at once, how long, and how large their answers."""
 
 import asyncio
+import gc
 import threading
+import tracemalloc
+import urllib.parse
 from typing import Any
 
 import pytest
@@ -48,6 +51,27 @@ async def test_no_more_questions_at_once_than_allowed(serve):
         answers = await asyncio.gather(*tasks)
     assert {answer.status_code for answer in answers} == {200}
     assert ledger.most_at_work == 2
+
+
+async def test_a_long_question_leaves_nothing_as_long_behind(serve, ledger):
+    """All filters together are as long as a URL may be; neither what is answered nor what has no price keeps them."""
+
+    async def ask(number: int) -> None:
+        window = {"start_time": NOW - 86_400, "end_time": NOW, "limit": 1}
+        filters = {"project_ids": [f"{number}-{place}-{'x' * 240}" for place in range(200)]}
+        for url in (URL, "/v1/organization/costs"):
+            assert (await server.get(url, params=window | filters)).status_code == 200
+
+    async with serve(ledger) as server:
+        await ask(0)
+        tracemalloc.start()
+        for number in range(1, 40):
+            await ask(number)
+        urllib.parse.clear_cache()  # of the test's client
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert kept < 10**6
 
 
 async def test_503_when_a_question_waits_too_long_for_its_turn(serve):

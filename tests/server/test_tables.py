@@ -60,7 +60,7 @@ def answers(tmp: Path, body: bytes, kind: str) -> tuple[list[Any], list[tuple[An
         decodeds = [decode(body, lines=False, max_events=MANY) for _ in range(2)]
     with closing(open_ledger(f"duckdb:///{tmp}/ledger.duckdb")) as ledger:
         ingest = Ingest(ledger, lambda *_: None, lambda rows: rows["ts"].to_numpy(), Settings(), lambda: LATEST)
-        told = [ingest._write(ingest._assemble([Submission(decoded, None, None)])) for decoded in decodeds]
+        told = [ingest._written([Submission(decoded, 0, None, None)]) for decoded in decodeds]
         stored = ledger._read(f"SELECT {', '.join(PAYLOAD_COLUMNS)} FROM events ORDER BY ALL")
     return told, list(zip(*(values.tolist() for values in stored.values()), strict=True))
 
@@ -104,8 +104,8 @@ def test_requests_of_every_form_in_one_commit_are_answered_as_one_by_one(tmp_pat
     for number, groups in enumerate(([requests], [[request] for request in requests])):
         with closing(open_ledger(f"duckdb:///{tmp_path}/{number}.duckdb")) as ledger:
             ingest = Ingest(ledger, lambda *_: None, lambda rows: rows["ts"].to_numpy(), Settings(), lambda: LATEST)
-            together = [[Submission(each, None, None) for each in group] for group in groups]
-            told.append([answer for group in together for answer in ingest._write(ingest._assemble(group))])
+            together = [[Submission(each, 0, None, None) for each in group] for group in groups]
+            told.append([answer for group in together for answer in ingest._written(group)])
             assert ledger.count() == 4
     assert told[0] == told[1]
     assert [(each["accepted"], each["duplicates"], each["rejected"]) for each in told[0]] == [

@@ -79,23 +79,30 @@ def some_rows(first: int, count: int) -> pa.Table:
     return table([wire(usage("images", f"e{n}", n, images=1)) for n in range(first, first + count)])[0]
 
 
+MOST = 2**30  # bytes
+
+
 def test_a_journal_gives_its_rows_in_pieces_and_forgets_them() -> None:
     kept = Journal()
     parts = [some_rows(10 * n, n) for n in (3, 2, 5, 1)]
     for rows in parts:
         kept.add(rows, hashes_of(identities_of(rows)))
     assert (kept.count, kept.next_position) == (11, 4)
-    assert kept.first(5, 4) == (1, parts[:2])
-    assert kept.first(4, 4) == (0, parts[:1])
-    assert kept.first(1, 4) == (0, parts[:1])  # at least one
-    assert kept.first(99, 3) == (2, parts[:3])
-    assert kept.first(99, 0) == (-1, [])
+    assert kept.first(5, MOST, 4) == (1, parts[:2])
+    assert kept.first(4, MOST, 4) == (0, parts[:1])
+    assert kept.first(1, MOST, 4) == (0, parts[:1])  # at least one
+    assert kept.first(99, MOST, 3) == (2, parts[:3])
+    assert kept.first(99, MOST, 0) == (-1, [])
+    assert kept.first(99, sum(rows.get_total_buffer_size() for rows in parts[:2]), 4) == (1, parts[:2])
+    assert kept.first(99, 1, 4) == (0, parts[:1])
+    assert kept.size == sum(rows.get_total_buffer_size() for rows in parts)
     assert not kept.has_none_of(hashes_of([("e20", 20), ("x", 1)]))
     kept.forget(1)
     assert kept.has_none_of(hashes_of(identities_of(parts[0]) + identities_of(parts[1])))
     assert not kept.has_none_of(hashes_of([("e10", 10)]))
     assert kept.count == 6
-    assert kept.first(5, 4) == (2, parts[2:3])
+    assert kept.size == sum(rows.get_total_buffer_size() for rows in parts[2:])
+    assert kept.first(5, MOST, 4) == (2, parts[2:3])
     assert list(kept) == parts[2:]
 
 

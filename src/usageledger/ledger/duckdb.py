@@ -49,8 +49,10 @@ from usageledger.ledger.upkeep import Upkeep
 from usageledger.meters import DAY_SECONDS
 
 FULL_ROWS = 60_000  # that make the journal worth moving at once; a commit of twice as many would be written twice
+FULL_BYTES = 64 * 1024**2  # the same: rows of long texts take more than others
 FULL_COMMITS = 256  # the same; each is a piece of what queries read
-MOST_ROWS = 500_000  # where moving does not keep up, the writer waits for it; 200 MB
+MOST_ROWS = 500_000  # where moving does not keep up, the writer waits for it
+MOST_BYTES = 256 * 1024**2  # the same
 BUSY_SECONDS = 1.0  # after a commit, another is likely
 NOT_ROLLED_UP = "The rollups could not be written"
 
@@ -148,7 +150,8 @@ class DuckDBLedger(Reader):
     def _fits_journal(self, rows: pa.Table, hashes: set[int]) -> bool:
         """Whether all `rows` are new, and neither they nor what is there already are too many."""
         earliest = int(rows["ts"].to_numpy().min())
-        if len(hashes) < rows.num_rows or rows.num_rows > FULL_ROWS or self._journal.count > MOST_ROWS:
+        kept = self._journal
+        if len(hashes) < rows.num_rows or rows.num_rows > FULL_ROWS or kept.count > MOST_ROWS or kept.size > MOST_BYTES:
             return False
         if earliest < self._upkeep.events_from:
             return False
@@ -220,7 +223,7 @@ class DuckDBLedger(Reader):
         while True:
             with self._lock:
                 moved = self._journal
-                last, tables = moved.first(FULL_ROWS, end)
+                last, tables = moved.first(FULL_ROWS, FULL_BYTES, end)
             if not tables:
                 return
             with self._engine.cursor() as cursor, self._writing("The ledger could not write", cursor):
@@ -265,8 +268,9 @@ class DuckDBLedger(Reader):
 
     def _worth_moving(self) -> bool:
         busy = time.monotonic() - self._appended_at < BUSY_SECONDS
-        full = self._journal.count >= FULL_ROWS or len(self._journal) >= FULL_COMMITS
-        return full or (not busy and self._journal.count > 0)
+        kept = self._journal
+        full = kept.count >= FULL_ROWS or kept.size >= FULL_BYTES or len(kept) >= FULL_COMMITS
+        return full or (not busy and kept.count > 0)
 
     def rebuild_rollups(self) -> Iterator[int]:
         """See `Ledger.rebuild_rollups`; the locks are free between two days."""

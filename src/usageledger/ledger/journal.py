@@ -24,7 +24,7 @@ class Journal:
         self._rows: dict[int, pa.Table] = {}
         self._hashes: dict[int, set[int]] = {}
         self._all_hashes: set[int] = set()
-        self.count = 0
+        self.count = self.size = 0  # rows, and their bytes
         self.next_position = 0
         for position, rows in left:
             self.next_position = position
@@ -46,19 +46,21 @@ class Journal:
         self._hashes[self.next_position] = hashes
         self._all_hashes |= hashes
         self.count += rows.num_rows
+        self.size += rows.get_total_buffer_size()
         self.next_position += 1
 
     def has_none_of(self, hashes: set[int]) -> bool:
         """Whether none of these identities is here."""
         return self._all_hashes.isdisjoint(hashes)
 
-    def first(self, most: int, end: int) -> tuple[int, list[pa.Table]]:
+    def first(self, most: int, most_bytes: int, end: int) -> tuple[int, list[pa.Table]]:
         """The first tables before position `end`, up to `most` rows but at least one, and the last one's position."""
         taken: list[pa.Table] = []
-        last, count = -1, 0
+        last, count, size = -1, 0, 0
         for position, rows in self._rows.items():
             count += rows.num_rows
-            if position >= end or (taken and count > most):
+            size += rows.get_total_buffer_size()
+            if position >= end or (taken and (count > most or size > most_bytes)):
                 break
             taken.append(rows)
             last = position
@@ -67,7 +69,9 @@ class Journal:
     def forget(self, last: int) -> None:
         """Takes out what is at positions up to `last`."""
         for position in [each for each in self._rows if each <= last]:
-            self.count -= self._rows.pop(position).num_rows
+            rows = self._rows.pop(position)
+            self.count -= rows.num_rows
+            self.size -= rows.get_total_buffer_size()
             self._all_hashes -= self._hashes.pop(position)
 
 

@@ -10,10 +10,10 @@ import anyio.to_thread
 import zstandard
 from starlette.requests import Request
 
-from usageledger.errors import BodyTooLargeError, InvalidRequestError, OverloadedError, UnsupportedMediaTypeError
+from usageledger.errors import BodyTooLargeError, InvalidRequestError, UnsupportedMediaTypeError
+from usageledger.server.memory import SharedMemory
 from usageledger.settings import Settings
 
-FREE_BYTES = 64 * 1024  # of each body, whatever others hold
 LARGE_BODY_BYTES = 256 * 1024  # a larger one is decompressed off the event loop
 MOST_UNPACKED = 4  # large ones at once
 GZIP_STEP_BYTES = 4096  # a byte can stand for a thousand, so a step is at most 4 MB
@@ -26,14 +26,15 @@ T = TypeVar("T")
 
 
 class Bodies:
-    """Reads the bodies of many clients in bounded memory, however slow they are with them.
-
-    What they hold counts only beyond `FREE_BYTES` of each, so that a small body is read while large ones are not.
-    """
+    """Reads the bodies of many clients in bounded memory, however slow they are with them."""
 
     def __init__(self, settings: Settings) -> None:
-        self._largest, self._together = settings.max_body_bytes, settings.max_bodies_bytes
-        self._held = 0
+        self._largest = settings.max_body_bytes
+        self._memory = SharedMemory(
+            settings.max_bodies_bytes,
+            f"The bodies of requests that are being received are larger than {settings.max_bodies_bytes} bytes "
+            "together. Nothing of this request was kept: send the same request again.",
+        )
         self._unpacking = anyio.CapacityLimiter(MOST_UNPACKED)
 
     async def work(self, function: Callable[..., T], *given: Any) -> T:
@@ -48,23 +49,8 @@ class Bodies:
             OverloadedError: it would be too much with what others hold.
             BodyTooLargeError, UnsupportedMediaTypeError, InvalidRequestError: as `read_body` does.
         """
-        mine = 0
-
-        def hold(size: int) -> None:
-            nonlocal mine
-            others, beyond = self._held - mine, max(0, size - FREE_BYTES)
-            if others and others + beyond > self._together:
-                raise OverloadedError(
-                    f"The bodies of requests that are being received are larger than {self._together} bytes together. "
-                    "Nothing of this request was kept: send the same request again.",
-                    retry_after=1,
-                )
-            self._held, mine = others + beyond, beyond
-
-        try:
+        with self._memory.share() as hold:
             yield await read_body(request, self._largest, hold, self._unpacking)
-        finally:
-            self._held -= mine
 
 
 async def read_body(
@@ -75,7 +61,8 @@ async def read_body(
 ) -> bytes:
     """The body, decompressed, of at most `limit` bytes before and after.
 
-    `hold` is told how much there is of it, as it comes; a large one is decompressed when `unpacking` lets it.
+    `hold` is told how much there is of it, as it comes and as it is decompressed, perhaps from another thread; a large
+    one is decompressed when `unpacking` lets it.
 
     Raises:
         BodyTooLargeError: more than `limit` bytes.
@@ -97,16 +84,17 @@ async def read_body(
         hold(size)
         chunks.append(chunk)
     body = b"".join(chunks)
+    del chunks  # or it would be there twice
     if encoding == "identity":
         return body
     if size > LARGE_BODY_BYTES:
-        return await anyio.to_thread.run_sync(_decompress, body, encoding, limit, limiter=unpacking)
-    return _decompress(body, encoding, limit)
+        return await anyio.to_thread.run_sync(_decompress, body, encoding, limit, hold, limiter=unpacking)
+    return _decompress(body, encoding, limit, hold)
 
 
-def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
+def _decompress(body: bytes, encoding: str, limit: int, hold: Callable[[int], None]) -> bytes:
     try:
-        plain = _unpack(body, encoding, limit)
+        plain = _unpack(body, encoding, limit, lambda size: hold(len(body) + size))
     except (EOFError, zlib.error, zstandard.ZstdError) as error:
         raise InvalidRequestError(f"The body is not {encoding}: {error}", code="invalid_encoding") from None
     if len(plain) > limit:
@@ -114,7 +102,7 @@ def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
     return plain
 
 
-def _unpack(body: bytes, encoding: str, limit: int) -> bytes:
+def _unpack(body: bytes, encoding: str, limit: int, hold: Callable[[int], None]) -> bytes:
     """All members or frames of `body`, in steps until there are more than `limit` bytes.
 
     The libraries' own readers take a zstd frame that is cut short for a whole one, so that events would be lost in
@@ -138,6 +126,7 @@ def _unpack(body: bytes, encoding: str, limit: int) -> bytes:
                 piece = zstd.decompressobj() if encoding == "zstd" else zlib.decompressobj(GZIP_WINDOW)
             plain += piece.decompress(left)
             left, piece = (piece.unused_data, None) if piece.eof else (b"", piece)
+        hold(len(plain))
         if len(plain) > limit:
             break
     else:

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from usageledger.buckets import Bucket
 from usageledger.ledger import Ledger
 from usageledger.pages import too_many_results
-from usageledger.query import Filter, Query
+from usageledger.query import Query
 from usageledger.server.packed import Packed
 from usageledger.settings import Settings
 
-OVERHEAD_BYTES = 500  # of an entry beside its JSON
+OVERHEAD_BYTES = 500  # of an entry, with its key, beside its JSON
 PACKED_BYTES = 16 * 1024  # smaller ones are compressed together, when they are sent: each by itself takes longer
 
-Key = tuple[str, str, tuple[Filter, ...], tuple[str, ...], Hashable, Bucket]
+Key = tuple[str, str, bytes, tuple[str, ...], Hashable, Bucket]
 Ask = Callable[[Query], Iterable[tuple[int, bytes]]]
 
 
@@ -57,9 +57,8 @@ class BucketCache:
             LedgerUnavailableError: the engine failed.
         """
         buckets = query.buckets
-        keys = [
-            (query.meter.kind, query.width.name, query.filters, query.group_by, prices, bucket) for bucket in buckets
-        ]
+        filters = query.filters_digest
+        keys = [(query.meter.kind, query.width.name, filters, query.group_by, prices, bucket) for bucket in buckets]
         # Read before the ledger is asked: what comes in meanwhile makes the answer older than it is, never newer.
         versions = [self._ledger.version(bucket.start, bucket.end) for bucket in buckets]
         answers = [self._find(key, version) for key, version in zip(keys, versions, strict=True)]

@@ -67,7 +67,7 @@ class UnpricedCounts:
 
     def count(self, query: Query, revision: int) -> int:
         """Raises as `Ledger.unpriced` does."""
-        key = (query.page_start, query.page_end, query.filters, revision)
+        key = (query.page_start, query.page_end, query.filters_digest, revision)
         version = self._services.ledger.version(query.page_start, query.page_end)
         kept = self._kept.get(key)
         if kept is not None and version is not None and kept[0] == version:

@@ -1,10 +1,13 @@
 """The events of some requests as one table, and the answer to each of these requests."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -13,14 +16,29 @@ from usageledger.events import MOST_ERRORS_LISTED, Decoded, Rejection
 from usageledger.ledger import Outcome
 from usageledger.tables import TableEvents
 
+EVENT_BYTES = 512  # of an event beside its text: what Python needs for it, its texts and its numbers
+WIDE = 4  # bytes of a character, where one of its text is not ASCII
+
 
 @dataclass(slots=True)
 class Submission:
-    """The events of one request, waiting for their commit."""
+    """The events of one request, waiting for their commit, and how much memory they take."""
 
     decoded: Decoded
+    size: int
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[dict[str, Any]]
+
+
+def size_of(decoded: Decoded, body: bytes) -> int:
+    """Bytes of memory that the events of a body take, and what is said of them; never less than they do."""
+    events = decoded.events
+    objects = EVENT_BYTES * (len(events) + len(decoded.rejections))
+    if isinstance(events, TableEvents):
+        values = chain.from_iterable(map(msgspec.structs.astuple, events.others))
+        return events.rows.get_total_buffer_size() + sum(map(sys.getsizeof, values)) + objects
+    is_ascii = body.isascii() and b"\\u" not in body
+    return len(body) * (1 if is_ascii else WIDE) + objects
 
 
 @dataclass(slots=True)
@@ -29,7 +47,7 @@ class Group:
 
     Attributes:
         rows: the events that can be kept.
-        places: for each row, the place of its event among all events of the group, ascending.
+        places: for each row, the place of its event among all events of the group.
         problems: the events that cannot be kept.
     """
 
@@ -86,27 +104,23 @@ def answers(group: Group, outcomes: np.ndarray[Any, Any]) -> Iterator[dict[str, 
 
     All of them are on disk by now, so an answer that cannot be made is the failure of its own request alone.
     """
+    by_place = np.full(sum(len(submission.decoded.events) for submission in group.submissions), -1, np.int64)
+    by_place[group.places] = outcomes  # -1: the event was refused before the ledger
     problems = {problem.position: problem for problem in group.problems}
     start = 0
     for submission in group.submissions:
+        end = start + len(submission.decoded.events)
         try:
-            yield _answer_to(submission.decoded, start, group.places, outcomes, problems)
+            yield _answer_to(submission.decoded, by_place[start:end], start, problems)
         except Exception as error:  # noqa: BLE001 - it is raised again where the request is answered
             yield error
-        start += len(submission.decoded.events)
+        start = end
 
 
 def _answer_to(
-    decoded: Decoded,
-    start: int,
-    places: np.ndarray[Any, Any],
-    outcomes: np.ndarray[Any, Any],
-    problems: dict[int, Problem],
+    decoded: Decoded, mine: np.ndarray[Any, Any], start: int, problems: dict[int, Problem]
 ) -> dict[str, Any]:
-    """The answer to the submission whose first event is at place `start` of its group."""
-    first, last = np.searchsorted(places, (start, start + len(decoded.events)))
-    mine = np.full(len(decoded.events), -1, np.int64)  # -1: the event was refused before the ledger
-    mine[places[first:last] - start] = outcomes[first:last]
+    """The answer to a submission whose events came out as `mine`; the first is at place `start` of its group."""
     accepted = int((mine == Outcome.ACCEPTED).sum())
     duplicates = int((mine == Outcome.DUPLICATE).sum())
     rejections, omitted = decoded.rejections, decoded.omitted

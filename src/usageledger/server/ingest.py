@@ -28,6 +28,7 @@ from usageledger.meters import DAY_SECONDS
 from usageledger.server.groups import Group, Submission, answer, answers, assemble
 from usageledger.settings import Settings
 
+COMMIT_BYTES_MAX = 32 * 1024**2  # of events in one commit, which takes several times as much for a moment
 IDLE_SECONDS = 0.2  # between two looks whether there is upkeep to do
 
 logger = logging.getLogger("usageledger.ingest")
@@ -53,7 +54,7 @@ class Ingest:
         self.failure: str | None = None  # why nothing is written any more
         self._waiting: deque[Submission] = deque()
         self._arrived = threading.Condition()
-        self._queued_events = 0  # waiting or being committed; guarded by _arrived
+        self._queued_events = self._queued_bytes = 0  # waiting or being committed; guarded by _arrived
         self._turn = threading.Lock()  # of the one writer that waits for requests; taken before _arrived
         self._wanted = 1  # requests that it waits for
         self._closing = False
@@ -104,8 +105,8 @@ class Ingest:
         """How many events wait for the disk."""
         return self._queued_events
 
-    async def submit(self, decoded: Decoded) -> dict[str, Any]:
-        """The answer to one request, once its events are on disk.
+    async def submit(self, decoded: Decoded, size: int) -> dict[str, Any]:
+        """The answer to one request, once its events, which take `size` bytes of memory, are on disk.
 
         Raises:
             OverloadedError: the queue is full, or the server is stopping; nothing was taken.
@@ -114,17 +115,18 @@ class Ingest:
         if not decoded.events:
             return answer(decoded, 0, 0, decoded.rejections, decoded.omitted)
         loop = asyncio.get_running_loop()
-        submission = Submission(decoded, loop, loop.create_future())
+        submission = Submission(decoded, size, loop, loop.create_future())
         with self._arrived:
             if self._closing:
                 raise _stopping()
-            if self._queued_events and self._queued_events + len(decoded.events) > self._settings.queue_events:
+            events, held = self._queued_events + len(decoded.events), self._queued_bytes + size
+            if self._queued_events and (events > self._settings.queue_events or held > self._settings.queue_bytes):
                 raise OverloadedError(
-                    f"The queue is full: {self._queued_events} events wait for the disk. "
+                    f"The queue is full: {self._queued_events} events of {self._queued_bytes} bytes wait for the disk. "
                     "Nothing of this request was kept: send the same request again.",
                     retry_after=1,
                 )
-            self._queued_events += len(decoded.events)
+            self._queued_events, self._queued_bytes = events, held
             self._waiting.append(submission)
             if self._enough():
                 self._arrived.notify()
@@ -144,7 +146,7 @@ class Ingest:
                     self._settle(submissions, told)
 
     def _take(self, company: int) -> list[Submission]:
-        """The next group: whatever is waiting, up to `commit_events`; empty when others took it, or none will come.
+        """The next group: whatever is waiting, up to a commit's size; empty when others took it, or none will come.
 
         A lone request is never held up. Where the last group had company, the next one waits for as much, as long as
         another request comes every `commit_wait_ms`.
@@ -157,10 +159,11 @@ class Ingest:
                 self._arrived.wait_for(self._enough, self._settings.commit_wait_ms / 1000)
             self._wanted = 1
             taken: list[Submission] = []
-            events = 0
+            events = held = 0
             while self._waiting:
                 events += len(self._waiting[0].decoded.events)
-                if taken and events > self._settings.commit_events:
+                held += self._waiting[0].size
+                if taken and (events > self._settings.commit_events or held > COMMIT_BYTES_MAX):
                     break
                 taken.append(self._waiting.popleft())
             return taken
@@ -188,11 +191,15 @@ class Ingest:
         except Exception:
             logger.exception("a commit failed")
             return [LedgerUnavailableError("The ledger could not write.")] * len(submissions)
-        return list(answers(group, outcomes))
+        try:
+            return list(answers(group, outcomes))
+        except Exception as error:  # noqa: BLE001 - it is raised again where each request is answered
+            return [error] * len(submissions)  # and not that nothing was kept
 
     def _settle(self, submissions: list[Submission], told: Sequence[dict[str, Any] | Exception]) -> None:
         with self._arrived:
             self._queued_events -= sum(len(submission.decoded.events) for submission in submissions)
+            self._queued_bytes -= sum(submission.size for submission in submissions)
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[dict[str, Any]], Any]]] = {}
         for submission, each in zip(submissions, told, strict=True):
             by_loop.setdefault(submission.loop, []).append((submission.done, each))

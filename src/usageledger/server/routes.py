@@ -21,6 +21,7 @@ from usageledger.server.auth import Authenticator
 from usageledger.server.bodies import Bodies
 from usageledger.server.cache import BucketCache
 from usageledger.server.compression import chosen
+from usageledger.server.groups import size_of
 from usageledger.server.http import JSON_TYPES, LINES_TYPES, json_response, media_type, parameters
 from usageledger.server.ingest import Ingest
 from usageledger.server.packed import Body, joined
@@ -120,25 +121,31 @@ def events(services: Services) -> Handler:
     async def handle(request: Request) -> Response:
         await services.authenticator.require(request, "api.usage.write")
         kind = media_type(request, EVENT_TYPES)
-        return json_response(await services.ingest.submit(await _received(request, kind, services)))
+        return json_response(await services.ingest.submit(*await _received(request, kind, services)))
 
     return handle
 
 
-async def _received(request: Request, kind: str, services: Services) -> Decoded:
-    """The events of a request; nothing holds its body while they wait for the disk.
+async def _received(request: Request, kind: str, services: Services) -> tuple[Decoded, int]:
+    """The events of a request and their size; nothing holds its body while they wait for the disk."""
+    async with services.bodies.read(request) as body:
+        decoded = await _decode(body, kind, services)
+        return decoded, size_of(decoded, body)
+
+
+async def _decode(body: bytes, kind: str, services: Services) -> Decoded:
+    """The events of a body of this media type.
 
     On the event loop are read only bodies that take a moment: small ones of JSON in which all is right.
     """
     lines, most = kind in LINES_TYPES, services.settings.max_batch_events
-    async with services.bodies.read(request) as body:
-        if kind in ARROW_TYPES or kind in PARQUET_TYPES:
-            return await services.bodies.work(_decode_table, body, kind, services.settings, int(services.clock()))
-        if len(body) > LARGE_JSON_BYTES:
-            return await services.bodies.work(lambda: decode(body, lines=lines, max_events=most))
-        if right := decode_right(body, lines=lines, max_events=most):
-            return right
-        return await services.bodies.work(lambda: decode_wrong(body, lines=lines, max_events=most))
+    if kind in ARROW_TYPES or kind in PARQUET_TYPES:
+        return await services.bodies.work(_decode_table, body, kind, services.settings, int(services.clock()))
+    if len(body) > LARGE_JSON_BYTES:
+        return await services.bodies.work(lambda: decode(body, lines=lines, max_events=most))
+    if right := decode_right(body, lines=lines, max_events=most):
+        return right
+    return await services.bodies.work(lambda: decode_wrong(body, lines=lines, max_events=most))
 
 
 def _decode_table(body: bytes, kind: str, settings: Settings, now: int) -> Decoded:
