@@ -76,8 +76,16 @@ class Settings:
     max_queries: int = field(default=4, metadata=_help("Most queries that run at once.", 1))
     max_query_seconds: int = field(default=30, metadata=_help("Longest time of one query.", 1))
     max_results: int = field(default=250_000, metadata=_help("Most result rows in one page.", 1))
+    max_answers_bytes: int = field(
+        default=256 * 1024**2,
+        metadata=_help(
+            "Memory for answers while clients take them in, together, beyond 64 KB of each; beyond it the answer is "
+            "503."
+        ),
+    )
     cache_bytes: int = field(
-        default=64 * 1024**2, metadata=_help("Memory for buckets answered before and unchanged since; 0 for none.")
+        default=64 * 1024**2,
+        metadata=_help("Memory for buckets answered before and unchanged since, with their keys; 0 for none."),
     )
     retention_days: int = field(
         default=0,
@@ -96,7 +104,10 @@ class Settings:
         metadata=_help("Longest time in which a client sends a request, or takes in a part of an answer.", 1),
     )
     idle_seconds: int = field(default=75, metadata=_help("How long a connection without a request is kept.", 1))
-    memory_bytes: int = field(default=1024**3, metadata=_help("Memory of the embedded ledger's engine.", 128 * 1024**2))
+    memory_bytes: int = field(
+        default=1024**3,
+        metadata=_help("Memory of the engine (DuckDB's memory_limit) of the embedded ledger.", 128 * 1024**2),
+    )
 
     @property
     def ledger_url(self) -> str:

@@ -4,6 +4,7 @@ import itertools
 import json
 import selectors
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -11,15 +12,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
-from tests.faults.support import batch, connected, events_told, head, memory_bounded, post, settle, verified
+from tests.faults.support import SINCE, batch, connected, events_told, head, memory_bounded, post, settle, verified
 from tests.server.process import RunningServer, running
 from tests.server.test_errors import problem
 
 CLIENTS = 6
 CROWD = 200  # requests of 1,000 events at once
 MIB = 2**20
+AUTH = "authorization: Bearer {}"
 STUCK_DISK = """
 import time, pathlib
 from usageledger.ledger.duckdb import DuckDBLedger
@@ -134,3 +137,29 @@ def test_a_clock_that_jumps(tmp_path: Path) -> None:
             settle(lambda: httpx.get(f"{server.url}/readyz").json() == {"status": "ready", "queued_events": 0})
         assert server.stop() == (0, "")
     assert verified(tmp_path / "data") == sent + 1000
+
+
+def test_clients_that_do_not_read_their_answers(tmp_path: Path) -> None:
+    """What is on its way to all of them is bounded: further large answers are refused, small ones are given."""
+    window = {"start_time": SINCE, "end_time": SINCE + 86_400, "group_by": "user_id"}
+    url = f"/v1/organization/usage/embeddings?{urlencode(window)}"
+    with running(tmp_path, max_answers_bytes=24 * MIB, max_queries=1, cache_bytes=0) as server:
+        headers = server.headers | {"accept-encoding": "identity"}
+        with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client, ExitStack() as stalled:
+            for number in range(20):
+                events = [event | {"user_id": f"{number}-{n}-{'u' * 200}"} for n, event in enumerate(batch(number))]
+                assert post(client, events).json()["accepted"] == 1000
+            page = client.get(url).raise_for_status()
+            assert len(page.content) > 6 * MIB
+            with memory_bounded(server, 120 * MIB):
+                connections = [stalled.enter_context(connected(server)) for _ in range(30)]
+                for connection in connections:
+                    connection.sendall(f"GET {url} HTTP/1.1\r\nhost: x\r\n{AUTH.format(server.key)}\r\n\r\n".encode())
+                statuses = Counter(int(connection.recv(13, socket.MSG_PEEK).split()[1]) for connection in connections)
+                assert client.get("/v1/meters").status_code == 200
+            assert statuses == {200: 3, 503: 27}
+            problem(client.get(url), 503, type="server_error", code="overloaded")
+            stalled.close()
+            settle(lambda: client.get(url).status_code == 200)
+            assert client.get(url).content == page.content
+        assert server.stop() == (0, "")

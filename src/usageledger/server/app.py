@@ -38,6 +38,7 @@ from usageledger.server.dashboard import dashboard_routes
 from usageledger.server.facets import facet_routes
 from usageledger.server.http import SECURITY_HEADERS, STRICT_TRANSPORT, error_response
 from usageledger.server.ingest import Ingest, as_request_error
+from usageledger.server.memory import SharedMemory
 from usageledger.server.openapi import openapi_routes
 from usageledger.server.organization import organization_routes
 from usageledger.server.prices import PriceServices, price_routes
@@ -105,6 +106,11 @@ def create_app(
         exception_handlers=handlers,
     )
     app.router.redirect_slashes = False
+    app.state.answers = SharedMemory(
+        settings.max_answers_bytes,
+        f"The answers that clients are taking in are larger than {settings.max_answers_bytes} bytes together: "
+        "send the same request again.",
+    )
     return Envelope(app)
 
 

@@ -1,18 +1,22 @@
 """Reading requests and writing answers: JSON by msgspec, errors in the API's one shape."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from usageledger.errors import InvalidRequestError, RequestError, UnsupportedMediaTypeError
 from usageledger.events import Field, given_twice
 from usageledger.hints import did_you_mean
 from usageledger.json_text import names_given_twice
 from usageledger.server.bodies import read_body
+from usageledger.server.memory import FREE_BYTES
+from usageledger.server.packed import PIECE_BYTES
 
 MOST_PARAMETERS = 5000
 LARGEST_OBJECT_BYTES = 64 * 1024
@@ -30,9 +34,37 @@ JSON_TYPES = ("application/json",)
 LINES_TYPES = ("application/x-ndjson", "application/jsonl")
 
 
+class LargeAnswer(StreamingResponse):
+    """JSON that is sent in pieces, so that other requests get their turn, and counts until the client has taken it in.
+
+    The application's `state.answers` is the memory that all of them share; where there is no room for this one, it is
+    refused with OverloadedError before anything of it is sent.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], size: int, held: int, headers: Mapping[str, str] | None = None) -> None:
+        given = {"content-length": str(size), **(headers or {})}
+        super().__init__(_cut(pieces), headers=given, media_type="application/json")
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI. The end is sent when the connection has taken in what stands before it, so what is held is let go."""
+        with scope["app"].state.answers.share() as hold:
+            hold(self._held + PIECE_BYTES)  # the piece that the connection has
+            await super().__call__(scope, receive, send)
+
+
+async def _cut(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        for start in range(0, len(piece), PIECE_BYTES):
+            yield piece[start : start + PIECE_BYTES]
+
+
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """`value` as JSON."""
-    return Response(msgspec.json.encode(value), status, headers, "application/json")
+    body = msgspec.json.encode(value)
+    if status == HTTPStatus.OK and len(body) > FREE_BYTES:
+        return LargeAnswer([body], len(body), len(body), headers)
+    return Response(body, status, headers, "application/json")
 
 
 def error_response(error: RequestError) -> Response:

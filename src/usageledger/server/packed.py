@@ -17,6 +17,7 @@ from usageledger.server.compression import GZIP_LEVEL, SMALLEST_BYTES, ZSTD_LEVE
 PIECE_BYTES = 256 * 1024
 
 WINDOW_LOG = 20
+UNPACKING_BYTES = 2 * 1024**2  # what unpacks a run as it is sent: its window, and a piece
 # A worker of libzstd compresses what comes between two flushes by itself, for any worker may have it. Without workers
 # the first block may repeat a distance that only the start of its own frame has.
 ZSTD = zstandard.ZstdCompressionParameters.from_level(
@@ -74,16 +75,16 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body of `size` bytes in one of the encodings, or as it is where there is none."""
+    """A body of `size` bytes in one of the encodings, or as it is where there is none.
+
+    Attributes:
+        held: bytes of memory that it takes until it is sent.
+    """
 
     encoding: str | None
     size: int
+    held: int
     pieces: Iterable[bytes]
-
-    @property
-    def is_large(self) -> bool:
-        """Whether it is to be sent in pieces."""
-        return self.size >= PIECE_BYTES
 
 
 def joined(parts: Iterable[bytes | Packed], encoding: str | None) -> Body:
@@ -91,9 +92,12 @@ def joined(parts: Iterable[bytes | Packed], encoding: str | None) -> Body:
     runs = list(_runs(parts))
     size = sum(run.size if isinstance(run, Packed) else len(run) for run in runs)
     if encoding is None or size < SMALLEST_BYTES:
-        return Body(None, size, _pieces(_unpacked(runs)))
+        held = sum(run.kept_bytes if isinstance(run, Packed) else len(run) for run in runs)
+        held += UNPACKING_BYTES if held < size else 0
+        return Body(None, size, held, _pieces(_unpacked(runs)))
     pieces = list(_pieces(_zstd(runs) if encoding == "zstd" else _gzip(runs, size)))
-    return Body(encoding, sum(map(len, pieces)), pieces)
+    size = sum(map(len, pieces))
+    return Body(encoding, size, size, pieces)
 
 
 def _runs(parts: Iterable[bytes | Packed]) -> Iterator[bytes | Packed]:

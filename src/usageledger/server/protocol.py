@@ -7,6 +7,7 @@ from typing import ClassVar, cast
 from uuid import uuid4
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from usageledger.errors import (
@@ -46,6 +47,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Refuses a connection beyond the limit."""
         super().connection_made(cast("asyncio.Transport", transport))
+        self.transport.set_write_buffer_limits(HIGH_WATER_LIMIT)  # TLS has one of its own, eight times as large
         if len(self.connections) > self.most_connections:
             self._refuse(OverloadedError("The server has too many connections: try again.", retry_after=1))
             return

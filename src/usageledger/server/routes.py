@@ -1,14 +1,14 @@
 """The handlers of usage, events, meters and health."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from usageledger.errors import OverloadedError
@@ -22,8 +22,9 @@ from usageledger.server.bodies import Bodies
 from usageledger.server.cache import BucketCache
 from usageledger.server.compression import chosen
 from usageledger.server.groups import size_of
-from usageledger.server.http import JSON_TYPES, LINES_TYPES, json_response, media_type, parameters
+from usageledger.server.http import JSON_TYPES, LINES_TYPES, LargeAnswer, json_response, media_type, parameters
 from usageledger.server.ingest import Ingest
+from usageledger.server.memory import FREE_BYTES
 from usageledger.server.packed import Body, joined
 from usageledger.settings import Settings
 from usageledger.tables import ARROW_TYPES, PARQUET_TYPES, decode_table, read_arrow, read_parquet
@@ -88,12 +89,12 @@ def _ask(services: Services, query: Query) -> Iterator[tuple[int, bytes]]:
 
 
 def paged(body: Body, headers: Mapping[str, str] | None = None) -> Response:
-    """A page, streamed where it is large, so that other requests need not wait behind it."""
-    given = {"content-length": str(body.size), **(headers or {})}
+    """A page, sent in pieces where it is large."""
+    given = dict(headers or {})
     if body.encoding:
         given["content-encoding"] = body.encoding
-    if body.is_large:
-        return StreamingResponse(_stream(body.pieces), headers=given, media_type="application/json")
+    if max(body.size, body.held) > FREE_BYTES:
+        return LargeAnswer(body.pieces, body.size, body.held, given)
     return Response(b"".join(body.pieces), headers=given, media_type="application/json")
 
 
@@ -108,11 +109,6 @@ async def in_slot(services: Services, work: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(work)
     finally:
         services.query_slots.release()
-
-
-async def _stream(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
 
 
 def events(services: Services) -> Handler:
