@@ -13,6 +13,7 @@ from tests.server.test_errors import problem
 
 from usageledger.meters import COSTS, METERS
 from usageledger.pages import Aggregate
+from usageledger.server.packed import PIECE_BYTES
 
 pytestmark = pytest.mark.anyio
 
@@ -132,3 +133,34 @@ async def test_the_meters_are_the_table(serve, double):
     assert calls["bucket_widths"][0] == {"name": "1m", "seconds": 60, "default_limit": 60, "max_limit": 1440}
     # What is stored but is no part of the official API is not offered.
     assert [d["name"] for d in by_kind["vector_stores"]["dimensions"]] == ["project_id"]
+
+
+async def test_a_large_list_counts_with_other_answers(serve, double, monkeypatch):
+    """Not pages alone: what a client does not take in counts until it does, or is gone."""
+    values = [f"{number:0250}" for number in range(1000)]
+    monkeypatch.setattr(double, "facets", lambda *_, **__: values)
+    url = "/v1/facets?dimension=model&limit=1000"
+    async with serve(double, max_answers_bytes=600_000) as server:
+        blocked, messages, go_on = asyncio.Event(), [], asyncio.Event()
+
+        async def send(message: Any) -> None:
+            messages.append(message)
+            if len(messages) == 2:
+                blocked.set()
+                await go_on.wait()
+
+        async def receive() -> Any:
+            await asyncio.Event().wait()
+
+        headers = [(b"authorization", server.client.headers["authorization"].encode())]
+        path, _, query = url.partition("?")
+        scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": headers}
+        given = {"scheme": "http", "client": ("127.0.0.1", 1), "root_path": "", "http_version": "1.1"}
+        task = asyncio.create_task(server.app(scope | given, receive, send))
+        await blocked.wait()
+        assert (len(messages[1]["body"]), messages[1]["more_body"]) == (PIECE_BYTES, True)
+        assert "larger than 600000 bytes" in problem(await server.get(url), 503, code="overloaded")["message"]
+        assert (await server.get("/v1/meters")).status_code == 200
+        go_on.set()
+        await task
+        assert len((await server.get(url)).json()["data"]) == 1000
