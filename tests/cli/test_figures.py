@@ -11,7 +11,7 @@ from usageledger.cli.figures import LEVELS, PLAIN_LEVELS, Number, add, aligned, 
 
 AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False, places=18, min_value=-(10**12), max_value=10**12)
 ODD = st.sampled_from([Decimal("0E-6176"), Decimal("1E+6144"), Decimal("1E-6176"), Decimal("5E3")])
-NUMBERS = st.one_of(st.integers(0, 2**63 - 1), AMOUNTS, ODD)
+NUMBERS = st.one_of(st.integers(0, 2**80), AMOUNTS, ODD)
 SIZES = NUMBERS.filter(lambda number: number >= 0)
 
 

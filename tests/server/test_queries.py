@@ -11,6 +11,7 @@ import pytest
 from tests.server.support import NOW, LedgerDouble, event
 from tests.server.test_errors import problem
 
+from usageledger.events import LARGEST_COUNT
 from usageledger.meters import COSTS, METERS
 from usageledger.pages import Aggregate
 from usageledger.server.packed import PIECE_BYTES
@@ -107,6 +108,25 @@ async def test_an_answer_has_what_was_kept_just_before(serve, ledger):
             await server.post("/v1/events", json=event(number))
             page = (await server.get(URL, params=WINDOW)).json()
             assert page["data"][0]["results"][0]["num_model_requests"] == number + 1
+
+
+async def test_sums_beyond_64_bits_come_with_all_their_digits(serve, ledger):
+    """A count may be a sum of parts, each of which is beyond 64 bits by itself."""
+    counts = {"kind": "completions", "model": "gpt-5", "input_tokens": LARGEST_COUNT, "output_tokens": LARGEST_COUNT}
+    tokens = counts | {"input_cached_tokens": LARGEST_COUNT // 2}
+    async with serve(ledger) as server:
+        for first in (0, 1500):
+            body = [event(n, **tokens) for n in range(first, first + 1500)]
+            assert (await server.post("/v1/events", json=body)).json()["accepted"] == 1500
+        given = {"start_time": NOW - 3600, "end_time": NOW}
+        usage = await server.get("/v1/organization/usage/completions", params=given)
+        costs = await server.get("/v1/organization/costs", params=given | {"group_by": "line_item"})
+    for page in (usage, costs):
+        assert page.status_code == 200, page.text
+    assert f'"input_tokens":{3000 * LARGEST_COUNT},'.encode() in usage.content
+    assert f'"input_cached_tokens":{3000 * (LARGEST_COUNT // 2)},'.encode() in usage.content
+    quantities = {r["line_item"]: r["quantity"] for b in costs.json()["data"] for r in b["results"]}
+    assert quantities["gpt-5, output"] == 3000 * LARGEST_COUNT
 
 
 async def test_a_window_that_has_not_begun_has_no_buckets(serve, ledger):
