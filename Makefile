@@ -13,8 +13,9 @@ JAVA := $(VENV)/.java
 PROGRAMS := $(NODE) $(SERVERS) $(CLICKHOUSE) $(CHROMIUM_FOUND) $(JAVA)
 FUZZ_SECONDS ?= 60
 KILLS ?= 100
+UNIT := packaging/usageledger.service
 
-.PHONY: help run quick test programs test-engines check docs crash crash-cluster fuzz bench bench-clickhouse bench-sweep lock format clean
+.PHONY: help run quick test programs test-engines check docs crash crash-cluster fuzz bench bench-clickhouse bench-sweep wheel check-packaging check-image lock format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -64,11 +65,36 @@ bench: $(VENV)/.dev $(CHROMIUM_FOUND)  ## measure ingestion and queries; prints 
 bench-sweep: $(VENV)/.dev $(CHROMIUM_FOUND)  ## grow one ledger from 1 to 100 million events (SIZES=) and measure each; writes bench/results-sweep.json and a plot
 	$(BIN)/python -m bench.sweep $(if $(SIZES),--sizes $(SIZES))
 
+wheel: $(VENV)/.dev  ## build wheel and source distribution into dist/; a fresh virtual environment installs the wheel and serves
+	rm -rf dist
+	$(BIN)/hatchling build
+	$(BIN)/python -m tools.check_wheel
+
+check-packaging: $(VENV)/.packaging $(VENV)/.systemd  ## check workflows, forms, Dockerfile, compose.yaml, systemd unit and pre-commit's file
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet --persona auditor .github
+	test ! -e $(BIN)/hadolint || $(BIN)/hadolint Dockerfile
+	$(BIN)/pre-commit validate-config
+	mkdir -p .cache && sed 's,/opt/usageledger/bin,$(CURDIR)/$(BIN),' $(UNIT) > .cache/$(notdir $(UNIT))
+	systemd-analyze verify .cache/$(notdir $(UNIT))
+	systemd-analyze security --offline=true --threshold=20 --no-pager $(UNIT) > .cache/exposure || { cat .cache/exposure; exit 1; }
+
+check-image: $(VENV)/.dev $(VENV)/.debootstrap  ## carry out the Dockerfile in a chroot, as root, without Docker: it serves, is not root, keeps its data
+	$(BIN)/python -m tools.check_image
+
 lock: $(VENV)/.dev  ## resolve the dependencies anew into the lock files
 	$(PIP) install uv
 	$(BIN)/uv pip compile pyproject.toml --upgrade --group build --universal --generate-hashes --no-header --no-annotate -q -o requirements.lock
 	$(BIN)/uv pip compile --upgrade --python-version 3.11 --group fuzz --universal --generate-hashes --no-header --no-annotate -q -o requirements-fuzz.lock
 	$(BIN)/uv pip compile pyproject.toml --upgrade --all-extras --group dev --universal --generate-hashes --no-header --no-annotate -q -o requirements-dev.lock
+	$(BIN)/uv pip compile pyproject.toml --upgrade --group build --extra clickhouse --extra postgresql -c requirements-dev.lock --universal --generate-hashes --no-header --no-annotate -q -o requirements-image.lock
+	$(BIN)/uv pip compile --upgrade --python-version 3.11 --group packaging -c requirements-dev.lock --universal --generate-hashes --no-header --no-annotate -q -o requirements-packaging.lock
 
 format: $(VENV)/.dev  ## bring the code into the one style
 	$(BIN)/ruff format .
@@ -97,6 +123,20 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 
 $(VENV)/.fuzz: requirements-fuzz.lock $(VENV)/.dev
 	@$(PIP) install --require-hashes -r requirements-fuzz.lock
+	@touch $@
+
+$(VENV)/.packaging: requirements-packaging.lock $(VENV)/.dev
+	@$(PIP) install --require-hashes -r requirements-packaging.lock
+	@touch $@
+
+$(VENV)/.systemd: | $(BIN)/python
+	@command -v systemd-analyze >/dev/null || { apt-get update -qq && apt-get install -y -qq systemd >/dev/null; } || \
+	  { echo "The check of the unit needs systemd-analyze: install Debian's package systemd"; exit 1; }
+	@touch $@
+
+$(VENV)/.debootstrap: | $(BIN)/python
+	@command -v debootstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq debootstrap >/dev/null; } || \
+	  { echo "The check of the image needs debootstrap: install Debian's package debootstrap"; exit 1; }
 	@touch $@
 
 $(CHROMIUM_FOUND): | $(BIN)/python

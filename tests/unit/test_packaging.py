@@ -1,0 +1,25 @@
+"""What the image and the targets of make say of themselves."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text()
+PINNED = re.compile(r"^([\w-]+)==(\S+)", re.MULTILINE)
+
+
+def pinned(lock):
+    return dict(PINNED.findall((ROOT / lock).read_text()))
+
+
+def test_the_image_has_the_versions_that_are_tested():
+    image, tested = pinned("requirements-image.lock"), pinned("requirements-dev.lock")
+    assert {"clickhouse-connect", "psycopg", "duckdb"} <= image.keys()
+    assert image.items() <= tested.items()
+    assert pinned("requirements.lock").items() <= image.items()
+
+
+def test_every_target_is_in_the_help():
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)
+    told = re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE)
+    assert sorted(phony.split()) == sorted(told)
