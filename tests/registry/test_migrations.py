@@ -128,7 +128,7 @@ def test_cards_of_before_their_days_were_kept_beside_them(url: str) -> None:
         cards = registry.rate_cards.give(given)
     execute(
         url,
-        "DROP INDEX ix_card_prices_day_price_list_id",
+        "DROP INDEX ix_card_prices_day",
         "ALTER TABLE card_prices DROP COLUMN day",
         f"UPDATE {VERSION_TABLE} SET version_num = '0004'",
     )

@@ -85,6 +85,9 @@ class LedgerDouble:
     def unpriced(self, query: Any, prices: PricesOf, *, max_seconds: float, max_results: int) -> list[Unpriced]:
         return []
 
+    def unpriced_cards(self, query: Any, prices: PricesOf, *, max_seconds: float) -> int:
+        return 0
+
     def facets(self, facet: Any, *, max_seconds: float, limit: int) -> list[str]:
         return []
 

@@ -11,6 +11,7 @@ from tests.server.test_errors import problem
 
 from usageledger.columns import with_cards
 from usageledger.pricing.book import PriceBook
+from usageledger.server import costs
 from usageledger.server.pricing import CardGiver, PriceTables
 
 pytestmark = pytest.mark.anyio
@@ -99,6 +100,18 @@ async def test_what_has_no_price_is_listed_and_logged_once(serve, ledger, caplog
         await server.post("/v1/events", json=[event(n, model=f"made-up-{n}") for n in range(300)])
     assert len(caplog.records) == 201
     assert caplog.messages[-1] == "no price for many models: GET /v1/unpriced lists them"
+
+
+async def test_more_without_a_price_than_are_listed(serve, ledger, monkeypatch):
+    """They are counted all the same; a list of some of them, with sums of some of their days, would be wrong."""
+    monkeypatch.setattr(costs, "MOST_UNPRICED", 3)
+    async with serve(ledger) as server:
+        await server.post("/v1/events", json=[event(n, model=f"made-up-{n}") for n in range(3)])
+        assert len((await server.get(UNPRICED)).json()["data"]) == 3
+        await server.post("/v1/events", json=event(3, model="made-up-3"))
+        assert (await server.get(COSTS, params=WINDOW)).headers[HEADER] == "4"
+        error = problem(await server.get(UNPRICED), 400, code="too_many_results", param="start_time")
+        assert error["message"].startswith("More than 3 prices are missing")
 
 
 async def test_the_window_of_a_page_decides_what_is_unpriced(serve, ledger):

@@ -69,10 +69,24 @@ def costs(query: Query, coverage: Coverage, max_results: int, dialect: Dialect) 
 def unpriced(
     query: Query, coverage: Coverage, newest_card: int, max_results: int, dialect: Dialect
 ) -> tuple[str, list[Any]] | None:
-    """The statement for usage of a window that has no price, by card and part; None where the window is empty.
+    """The statement for usage of a window that has no price, by card and part; None where the window is empty."""
+    columns = f"kind, rate_id, part, {_quantities(dialect)} AS quantities"
+    found = _without_price(query, coverage, newest_card, columns, dialect)
+    grouped = f" GROUP BY kind, rate_id, part ORDER BY kind, rate_id, part LIMIT {max_results + 1}"
+    return found and (found[0] + grouped, found[1])
 
-    Cards after `newest_card` are left out: an engine without snapshots may see an event whose card came later.
-    """
+
+def unpriced_cards(
+    query: Query, coverage: Coverage, newest_card: int, dialect: Dialect
+) -> tuple[str, list[Any]] | None:
+    """The statement for how many cards lack a price that usage of a window needs; None where the window is empty."""
+    return _without_price(query, coverage, newest_card, "COUNT(DISTINCT rate_id) AS cards", dialect)
+
+
+def _without_price(
+    query: Query, coverage: Coverage, newest_card: int, columns: str, dialect: Dialect
+) -> tuple[str, list[Any]] | None:
+    """Cards after `newest_card` are left out: an engine without snapshots may see an event whose card came later."""
     arguments: list[Any] = []
     page = replace(query, start_time=query.page_start, end_time=query.page_end, group_by=())
     if page.start_time >= page.end_time:
@@ -81,9 +95,8 @@ def unpriced(
     if parts is None:
         return None
     return (
-        f"{parts} SELECT kind, rate_id, part, {_quantities(dialect)} AS quantities FROM parts "
-        f"{dialect.without} prices USING (rate_id, part) WHERE part NOT IN ({_OPTIONAL}) AND rate_id <= {newest_card} "
-        f"GROUP BY kind, rate_id, part ORDER BY kind, rate_id, part LIMIT {max_results + 1}"
+        f"{parts} SELECT {columns} FROM parts {dialect.without} prices USING (rate_id, part) "
+        f"WHERE part NOT IN ({_OPTIONAL}) AND rate_id <= {newest_card}"
     ), arguments
 
 

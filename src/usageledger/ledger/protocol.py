@@ -190,6 +190,10 @@ class Ledger(Protocol):
         """What of a window `prices` say nothing about; called and raised as by `costs`."""
         ...
 
+    def unpriced_cards(self, query: Query, prices: PricesOf, *, max_seconds: float) -> int:
+        """How many rate cards `unpriced` is about, whatever their number."""
+        ...
+
     def facets(self, facet: Facet, *, max_seconds: float, limit: int) -> list[str]:
         """The first `limit` values, each once, sorted; raises as `aggregate` does."""
         ...

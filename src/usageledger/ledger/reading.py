@@ -101,8 +101,26 @@ class Reader(ABC):
         found = self._answer(ask, max_seconds)
         if found is None:
             return []
+        if len(found["part"]) > max_results:
+            raise InvalidRequestError(
+                f"More than {max_results} prices are missing in this window, by day, model and part: ask for a shorter "
+                "one with 'start_time' and 'end_time'.",
+                param="start_time",
+                code="too_many_results",
+            )
         rows = zip(*(found[name].tolist() for name in found), strict=True)
         return [Unpriced(kind, rate_id, part, int(quantity)) for kind, rate_id, part, quantity in rows]
+
+    def unpriced_cards(self, query: Query, prices: PricesOf, *, max_seconds: float) -> int:
+        """See `Ledger.unpriced_cards`."""
+
+        def ask(held: Coverage) -> Statement | None:
+            table = prices()
+            found = costs.unpriced_cards(query, held, table.newest_card, self.dialect)
+            return found and Statement(*found, {"prices": table.rows})
+
+        counted = self._answer(ask, max_seconds)
+        return int(counted["cards"][0]) if counted else 0
 
     def times_of_cards(self, rate_ids: Sequence[int], start: int, end: int) -> dict[int, tuple[int, int]]:
         """See `Ledger.times_of_cards`."""

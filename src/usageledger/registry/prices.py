@@ -60,23 +60,30 @@ class RateCards:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def give(self, offers: Sequence[tuple[Subject, Prices]]) -> list[int]:
+    def give(self, offers: Iterable[tuple[Subject, Prices]]) -> list[int]:
         """The card of each subject; one that has none yet is given what is offered, for good."""
-        texts = [_encode(subject) for subject, _ in offers]
+        # Columns, since there may be very many: objects for each would keep Python's collector busy.
+        texts: list[str] = []
+        days: list[int] = []
+        prices: list[Prices] = []
+        for subject, offered in offers:
+            texts.append(_encode(subject))
+            days.append(subject.day)
+            prices.append(offered)
         digests = list(map(_digest, texts))
+        places = {digest: place for place, digest in enumerate(digests)}
+        if not places:
+            return []
         with self._database.write() as connection:
             lock_prices(connection)
-            # Numbered here, so that new ones, which may be many, need not be looked up by their digests.
-            places = {digest: place for place, digest in enumerate(digests)}
+            # Numbered here, so that new ones need not be looked up by their digests.
             known = dict(zip(places, next_numbers(connection, rate_cards, len(places)), strict=True))
-            fresh = {digest: (card, *offers[places[digest]]) for digest, card in known.items()}
-            rows = [(card, digest, texts[places[digest]]) for digest, card in known.items()]
+            rows = [(known[digest], digest, texts[place]) for digest, place in places.items()]
             if insert_many(connection, rate_cards, ("id", "digest", "subject"), rows) < len(rows):
-                there = _ids(connection, rate_cards, known)
-                fresh = {digest: new for digest, new in fresh.items() if there[digest] == known[digest]}
-                known = there
-            if fresh:
-                _say(connection, [(card, subject.day, prices) for card, subject, prices in fresh.values()], GIVEN)
+                numbered, known = known, _ids(connection, rate_cards, known)
+                places = {digest: place for digest, place in places.items() if known[digest] == numbered[digest]}
+            if places:
+                _say(connection, [(known[d], days[place], prices[place]) for d, place in places.items()], GIVEN)
         return [known[digest] for digest in digests]
 
     def between(self, start: int, end: int, *, model: str | None = None) -> Iterator[CardPrices]:
@@ -135,7 +142,7 @@ class RateCards:
             revision: of the repricing.
         """
         # What is new is found by its number: it is little, and a day may hold much.
-        day = card_prices.c.day + 0 if after else card_prices.c.day
+        day = card_prices.c.day + 0 if after else card_prices.c.day  # + 0: not by the index
         nothing = select(price_lists.c.id).where(price_lists.c.digest == NOTHING).scalar_subquery()
         says = card_prices.c.price_list_id != func.coalesce(nothing, 0)
         with self._database.read() as connection:
@@ -220,7 +227,9 @@ def _said(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[
 
 
 def _written(after: int, upto: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return card_prices.c.id > after, card_prices.c.id <= upto
+    """By the numbers only where something was read before; else an index of the days is better."""
+    number = card_prices.c.id if after else card_prices.c.id + 0
+    return number > after, number <= upto
 
 
 def _is_last(revision: int | None) -> ColumnElement[bool]:

@@ -103,7 +103,7 @@ card_prices = Table(
     Column("revision", NUMBER, nullable=False),
     Column("price_list_id", NUMBER, ForeignKey("price_lists.id"), nullable=False),
     Unique("card_id", "revision"),
-    Index("ix_card_prices_day_price_list_id", "day", "price_list_id"),
+    Index("ix_card_prices_day", "day", "price_list_id", "revision"),
 )
 
 price_overrides = Table(

@@ -22,7 +22,7 @@ from usageledger.server.pricing import PriceTables
 from usageledger.server.routes import Handler, Services, in_slot, paged
 
 UNPRICED_HEADER = "x-usageledger-unpriced"
-MOST_UNPRICED = 10_000
+MOST_UNPRICED = 10_000  # cards and parts in a list
 MOST_COUNTS = 1_000  # pages whose counts are remembered
 
 
@@ -72,7 +72,11 @@ class UnpricedCounts:
         kept = self._kept.get(key)
         if kept is not None and version is not None and kept[0] == version:
             return kept[1]
-        found = len({each.rate_id for each in _unpriced(self._services, self._prices, query, revision)})
+        found = self._services.ledger.unpriced_cards(
+            query,
+            partial(self._prices.window, query.page_start, query.page_end, revision),
+            max_seconds=self._services.settings.max_query_seconds,
+        )
         if len(self._kept) >= MOST_COUNTS:
             self._kept.clear()
         self._kept[key] = version, found
@@ -86,13 +90,6 @@ def _ask(services: Services, prices: PriceTables, revision: int, query: Query) -
         query, table, max_seconds=limits.max_query_seconds, max_results=limits.max_results
     )
     return (cost_results_json(query, aggregate, bucket) for bucket in query.buckets)
-
-
-def _unpriced(services: Services, prices: PriceTables, query: Query, revision: int) -> list[Unpriced]:
-    table = partial(prices.window, query.page_start, query.page_end, revision)
-    return services.ledger.unpriced(
-        query, table, max_seconds=services.settings.max_query_seconds, max_results=MOST_UNPRICED
-    )
 
 
 def unpriced(services: Services, prices: PriceTables) -> Handler:
@@ -118,7 +115,9 @@ def _window(given: list[tuple[str, str]], now: int) -> Query:
 
 
 def _list(services: Services, prices: PriceTables, query: Query) -> list[dict[str, Any]]:
-    found = _unpriced(services, prices, query, prices.revision())
+    table = partial(prices.window, query.page_start, query.page_end, prices.revision())
+    seconds = services.settings.max_query_seconds
+    found = services.ledger.unpriced(query, table, max_seconds=seconds, max_results=MOST_UNPRICED)
     cards = prices.rate_cards.at({each.rate_id for each in found})
     # Of events that were dropped the day is known, from their cards.
     days = {rate_id: card.subject.day for rate_id, card in cards.items()}

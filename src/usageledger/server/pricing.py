@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Any
 
@@ -15,7 +15,7 @@ from usageledger.ledger.costs import PRICES
 from usageledger.ledger.protocol import PriceTable
 from usageledger.meters import DAY_SECONDS
 from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
-from usageledger.pricing import Override, Subject
+from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.cards import PARTS
 from usageledger.pricing.money import RATE_STEP
@@ -80,21 +80,30 @@ class CardGiver:
             if len(self._offers) > MOST_OFFERS:
                 self._offers.clear()
                 missing = combinations
-            subjects = [_subject(combination) for combination in missing]
-            own: dict[tuple[str, str, str | None], list[Override]] = {}
-            for override in self._rate_cards.overrides():
-                own.setdefault((override.kind, override.provider, override.model), []).append(override)
-            offered = [self._book.offers(s, own.get((s.kind, s.provider, s.model), ())) for s in subjects]
-            rate_ids = iter(self._rate_cards.give([each for offers in offered for each in offers]))
-            for combination, subject, offers in zip(missing, subjects, offered, strict=True):
-                seconds, bands = ONE_PRICE
-                if len(offers) > 1:
-                    seconds = tuple(dict.fromkeys(at.second for at, _ in offers))
-                    bands = tuple(dict.fromkeys(at.band for at, _ in offers))
-                self._offers[combination] = seconds, bands, tuple(next(rate_ids) for _ in offers)
-                if not any(prices.rates for _, prices in offers):
-                    self._warn(subject)
+            shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+            rate_ids = iter(self._rate_cards.give(self._offered(missing, shapes)))
+            for combination, (seconds, bands) in zip(missing, shapes, strict=True):
+                self._offers[combination] = seconds, bands, tuple(islice(rate_ids, len(seconds) * len(bands)))
         return [self._offers[combination] for combination in combinations]
+
+    def _offered(
+        self, combinations: list[Combination], shapes: list[tuple[tuple[int, ...], tuple[int, ...]]]
+    ) -> Iterator[tuple[Subject, Prices]]:
+        """What the book offers to each, one after the other; adds the seconds and bands of each to `shapes`."""
+        own: dict[tuple[str, str, str | None], list[Override]] = {}
+        for override in self._rate_cards.overrides():
+            own.setdefault((override.kind, override.provider, override.model), []).append(override)
+        for combination in combinations:
+            subject = _subject(combination)
+            offers = self._book.offers(subject, own.get((subject.kind, subject.provider, subject.model), ()))
+            if len(offers) == 1:
+                shapes.append(ONE_PRICE)
+            else:
+                seconds = tuple(dict.fromkeys(at.second for at, _ in offers))
+                shapes.append((seconds, tuple(dict.fromkeys(at.band for at, _ in offers))))
+            if not any(prices.rates for _, prices in offers):
+                self._warn(subject)
+            yield from offers
 
     def _warn(self, subject: Subject) -> None:
         """Logs once that there is no price for a model, or for the tier of it that came first."""

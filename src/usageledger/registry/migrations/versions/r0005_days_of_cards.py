@@ -15,4 +15,4 @@ def upgrade() -> None:
     on_sqlite = op.get_bind().dialect.name == "sqlite"
     day = "json_extract(subject, '$.day')" if on_sqlite else "CAST(CAST(subject AS json) ->> 'day' AS BIGINT)"
     op.execute(f"UPDATE card_prices SET day = (SELECT {day} FROM rate_cards WHERE rate_cards.id = card_prices.card_id)")
-    op.create_index("ix_card_prices_day_price_list_id", "card_prices", ["day", "price_list_id"])
+    op.create_index("ix_card_prices_day", "card_prices", ["day", "price_list_id", "revision"])
