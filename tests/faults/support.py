@@ -1,6 +1,7 @@
 """What the tests of faults share: events in batches, what the server tells of them, and whether the ledger is sound."""
 
 import json
+import resource
 import socket
 import subprocess
 import sys
@@ -59,6 +60,16 @@ def events_told(client: httpx.Client) -> int:
         assert response.status_code == 503, response.text
         return -1
     return sum(result["num_model_requests"] for bucket in response.json()["data"] for result in bucket["results"])
+
+
+@contextmanager
+def files_limited(size: int) -> Iterator[None]:
+    """In the block no file of this process grows beyond so many bytes, as on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def settle(condition: Callable[[], bool]) -> None:

@@ -5,7 +5,9 @@ outside while the server runs.
 """
 
 import resource
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -84,3 +86,60 @@ def test_a_full_disk(tmp_path: Path, log_may_grow: bool) -> None:
     if log_may_grow:
         assert "the engine was opened again" in said
     assert verified(tmp_path) == acknowledged + 2000
+
+
+FULL = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+"""
+
+
+@pytest.mark.parametrize("ended", ["stopped", "killed"])
+def test_a_start_on_a_full_disk(tmp_path: Path, ended: str) -> None:
+    """What was acknowledged is read; `/readyz` says why nothing is written, until there is room."""
+    with (
+        running(tmp_path) as server,
+        httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as client,
+    ):
+        assert post(client, batch(1)).json()["accepted"] == 1000
+        if ended == "stopped":
+            server.stop()
+    with (
+        running(tmp_path, key=server.key, prepare=SMALL + FULL) as server,
+        httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as client,
+    ):
+        not_ready = client.get("/readyz")
+        assert not_ready.status_code == 503
+        assert not_ready.json()["reasons"] == ["The ledger cannot be written.", "The registry cannot be written."]
+        assert events_told(client) == 1000
+        refused = post(client, batch(2))
+        problem(refused, 503, type="server_error", code="overloaded")
+        assert "retry-after" in refused.headers
+        assert events_told(client) == 1000
+        limit_files(server, resource.RLIM_INFINITY)
+        settle(lambda: client.get("/readyz").status_code == 200)
+        assert post(client, batch(2)).json()["accepted"] == 1000
+        assert events_told(client) == 2000
+        code, said = server.stop()
+    assert code == 0
+    assert "Traceback" not in said
+    assert verified(tmp_path) == 2000
+
+
+def test_a_registry_that_cannot_be_written(tmp_path: Path) -> None:
+    """Another process keeps its lock, and the ledger can be written: new names are refused, and `/readyz` says so."""
+    with (
+        running(tmp_path, prepare=SMALL) as server,
+        httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as client,
+    ):
+        assert post(client, batch(1)).json()["accepted"] == 1000
+        assert client.get("/readyz").status_code == 200
+        with closing(sqlite3.connect(tmp_path / "registry.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            problem(post(client, [batch(2)[0] | {"user_id": "another"}]), 503, code="overloaded")
+            assert client.get("/readyz").json()["reasons"] == ["The registry cannot be written."]
+            assert events_told(client) == 1000
+        settle(lambda: client.get("/readyz").status_code == 200)
+        assert post(client, [batch(2)[0] | {"user_id": "another"}]).json()["accepted"] == 1
+        assert server.stop()[0] == 0
+    assert verified(tmp_path) == 1001

@@ -19,6 +19,7 @@ from tests.faults.support import SINCE, batch, connected, events_told, head, mem
 from tests.server.process import RunningServer, running
 from tests.server.test_errors import problem
 
+READY = {"status": "ready", "reasons": [], "queued_events": 0}
 CLIENTS = 6
 CROWD = 200  # requests of 1,000 events at once
 MIB = 2**20
@@ -134,7 +135,7 @@ def test_a_clock_that_jumps(tmp_path: Path) -> None:
             assert post(client, batch(9)).json()["rejected"] == 1000
             offset.write_text("0")
             assert post(client, batch(9)).json()["accepted"] == 1000
-            settle(lambda: httpx.get(f"{server.url}/readyz").json() == {"status": "ready", "queued_events": 0})
+            settle(lambda: httpx.get(f"{server.url}/readyz").json() == READY)
         assert server.stop() == (0, "")
     assert verified(tmp_path / "data") == sent + 1000
 

@@ -346,6 +346,7 @@ def test_what_was_asked_before_an_engine_failed_is_asked_again(opened: Ledger) -
     ledger._engine.note(engine_module.FatalException("database has been invalidated"))
     assert not ledger.ready()
     assert append(opened, BATCHES["small"]) == ["accepted"]
+    ledger.compact()
     assert ledger.ready()
     assert ledger.version(TODAY - DAY, TODAY) > before
     assert append(opened, BATCHES["small"]) == ["duplicate"]

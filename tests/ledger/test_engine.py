@@ -9,10 +9,12 @@ from typing import Any
 
 import duckdb
 import pytest
+from tests.faults.support import files_limited
+from tests.ledger import released
 from tests.samples import DAY, TODAY, answer, append, ask, usage
 
 from usageledger.errors import LedgerUnavailableError
-from usageledger.ledger import sql
+from usageledger.ledger import engine, sql
 from usageledger.ledger.duckdb import DuckDBLedger
 
 EVENTS = [usage("images", f"e{n}", TODAY + n, images=n) for n in range(10)]
@@ -31,8 +33,8 @@ def ledger(tmp_path: Path) -> Iterator[DuckDBLedger]:
 
 def test_a_late_reader_of_an_engine_that_failed(ledger: DuckDBLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it still has to say of the old engine does not fail the new one."""
-    engine = ledger._engine
-    opened = engine.cursor
+    old = ledger._engine
+    opened = old.cursor
 
     @contextmanager
     def and_opened_again() -> Iterator[duckdb.DuckDBPyConnection]:
@@ -47,9 +49,9 @@ def test_a_late_reader_of_an_engine_that_failed(ledger: DuckDBLedger, monkeypatc
     def fail(*_: object) -> Any:
         raise FAILED
 
-    engine.note(FAILED)  # as another reader saw it
+    old.note(FAILED)  # as another reader saw it
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "cursor", and_opened_again)
+        patch.setattr(old, "cursor", and_opened_again)
         patch.setattr(sql, "aggregate", fail)
         with pytest.raises(LedgerUnavailableError, match=r"^The ledger could not read: "):
             answer(ledger, IMAGES)
@@ -79,3 +81,41 @@ def test_a_reader_without_a_deadline_holds_up_nobody(ledger: DuckDBLedger, told:
             reading.result()
     assert append(ledger, EVENTS) == ["duplicate"] * len(EVENTS)
     assert answer(ledger, IMAGES)[0]["results"][0]["images"] == sum(range(10)) + 7 * (told == "a commit")
+
+
+def test_a_disk_with_room_for_commits_alone_is_not_ready(ledger: DuckDBLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it can be written again is said when what waits can be moved, not when a few bytes were written."""
+    monkeypatch.setattr(engine, "MEND_SECONDS", 0)
+    many = [usage("images", f"m{n}", TODAY + 5000 + n, images=n) for n in range(2000)]
+    assert set(append(ledger, many)) == {"accepted"}
+    log = ledger._path.with_name(f"{ledger._path.name}.wal")
+    ledger._engine.ready = False
+    with files_limited(log.stat().st_size + 100_000):
+        with pytest.raises(LedgerUnavailableError):
+            ledger.compact()
+        assert append(ledger, MORE) == ["accepted"]
+        assert not ledger.ready()
+        assert ledger.count() == len(EVENTS) + len(many) + 1
+    ledger.compact()
+    assert ledger.ready()
+
+
+@pytest.mark.parametrize("left", ["nothing", "a full journal"])
+def test_a_ledger_is_opened_on_a_full_disk(tmp_path: Path, left: str) -> None:
+    truth, _ = released.unpack(released.THIS_VERSION, tmp_path)
+    path = tmp_path / "ledger.duckdb"
+    if left == "nothing":
+        DuckDBLedger(path).close()
+    with files_limited(4096):
+        ledger = DuckDBLedger(path)
+        assert not ledger.ready()
+        held = ledger.count()
+        assert held > len(truth) // 2
+        with pytest.raises(LedgerUnavailableError):
+            append(ledger, MORE)
+    with closing(ledger):
+        ledger._engine._write_at = 0
+        ledger.compact()
+        assert ledger.ready()
+        assert append(ledger, MORE) == ["accepted"]
+        assert ledger.count() == held + 1

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.faults.support import files_limited
 from tests.registry.seen import seen_ids
 
 from usageledger.errors import RegistryError
@@ -273,3 +274,30 @@ def test_only_the_first_line_of_a_drivers_message_is_shown() -> None:
     error = RuntimeError("duplicate key\nDETAIL: Key (digest)=(\\x1234) already exists.")
     assert str(registry_error(error, "x")) == "The registry x failed: duplicate key."
     assert str(registry_error(RuntimeError(), "x")) == "The registry x failed: RuntimeError."
+
+
+def test_a_full_disk_is_read_and_written_again_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without room for the files of its log as well, which a clean end removes."""
+    url = f"sqlite:///{tmp_path}/registry.sqlite"
+    monkeypatch.setattr(database, "PROBE_INTERVAL_S", 0)
+    with open_registry(url) as registry:
+        key, value = registry.create_key("a key", now=NOW)
+        assert registry.ready()
+    with files_limited(4096):
+        registry = open_registry(url)
+        assert registry.find_key(value, now=NOW) == key
+        for _ in range(2):
+            assert not registry.ready()
+            with pytest.raises(RegistryError):
+                registry.note_seen(["p"], [], now=NOW)
+    with registry:
+        assert registry.ready()
+        registry.note_seen(["p"], [], now=NOW)
+        assert registry.get_project("p")
+    with open_registry(url) as registry, files_limited(4096):
+        with pytest.raises(RegistryError):
+            registry.note_seen([f"p{n}" for n in range(5000)], [], now=NOW)
+        assert not registry.ready()
+        assert registry.find_key(value, now=NOW) == key

@@ -235,6 +235,19 @@ async def test_readiness_follows_the_ledger(serve, double):
         double.is_ready = False
         not_ready = await server.get("/readyz")
         alive = await server.get("/healthz")
-    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "queued_events": 0})
-    assert (not_ready.status_code, not_ready.json()) == (503, {"status": "not ready", "queued_events": 0})
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": [], "queued_events": 0})
+    assert (not_ready.status_code, not_ready.json()) == (
+        503,
+        {"status": "not ready", "reasons": ["The ledger cannot be written."], "queued_events": 0},
+    )
     assert (alive.status_code, alive.json()) == (200, {"status": "ok"})
+
+
+async def test_readiness_follows_the_registry(serve, ledger, registry, monkeypatch):
+    async with serve(ledger) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(registry, "ready", lambda: False)
+            not_ready = await server.get("/readyz")
+        ready = await server.get("/readyz")
+    assert (not_ready.status_code, not_ready.json()["reasons"]) == (503, ["The registry cannot be written."])
+    assert (ready.status_code, ready.json()["reasons"]) == (200, [])

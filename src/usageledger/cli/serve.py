@@ -52,8 +52,10 @@ def run_server(settings: Settings, *, as_json: bool) -> None:
     _log_to_stderr()
     os.umask(0o077)  # whatever the ledger and the registry write is their owner's alone
     with open_registry(settings.registry_url) as registry:
-        if settings.admin_key:
-            registry.create_key("bootstrap", value=settings.admin_key, now=int(time.time()))
+        now = int(time.time())
+        # A key that is there is not written again, so that a server starts, to read, on a full disk.
+        if settings.admin_key and registry.find_key(settings.admin_key, now=now) is None:
+            registry.create_key("bootstrap", value=settings.admin_key, now=now)
 
         def on_ready(address: str) -> None:
             # Made only now: a key that is made before a start that fails would never be seen.

@@ -11,6 +11,7 @@ Who changes more than one of them takes the locks in this order: the rollups', t
 go on while the journal is moved, and both while rollups are made.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -25,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from usageledger.buckets import floor
-from usageledger.columns import refuse_unknown
+from usageledger.columns import NO_CARD, refuse_unknown
 from usageledger.errors import LedgerUnavailableError, LedgerVersionError
 from usageledger.ledger import carding, checks, duplicates, facets, journal, lookup
 from usageledger.ledger.backup import copy_database
@@ -51,9 +52,11 @@ from usageledger.meters import DAY_SECONDS
 FULL_ROWS = 60_000  # that make the journal worth moving at once; a commit of twice as many would be written twice
 FULL_BYTES = 64 * 1024**2  # the same: rows of long texts take more than others
 FULL_COMMITS = 256  # the same; each is a piece of what queries read
+ROW_BYTES = 400  # that an event takes in the log, about
 MOST_ROWS = 500_000  # where moving does not keep up, the writer waits for it
 MOST_BYTES = 256 * 1024**2  # the same
 BUSY_SECONDS = 1.0  # after a commit, another is likely
+logger = logging.getLogger("usageledger.ledger")
 NOT_ROLLED_UP = "The rollups could not be written"
 
 
@@ -80,7 +83,7 @@ class DuckDBLedger(Reader):
         try:
             self._prepare()
             self._recover()
-            self._move()
+            self._start_writing()
             last = f"SELECT DISTINCT ts // {DAY_SECONDS} AS day FROM events ORDER BY day DESC LIMIT 2"
             self._touched = {day: 0 for (day,) in self._writer.execute(last).fetchall()}
         except duckdb.Error as error:
@@ -89,7 +92,6 @@ class DuckDBLedger(Reader):
         except BaseException:
             self._writer.close()
             raise
-        self._engine.ready = True
 
     @property
     def _writer(self) -> duckdb.DuckDBPyConnection:
@@ -127,6 +129,18 @@ class DuckDBLedger(Reader):
         self._commits += 1
         self._all_touched = self._commits
         self._number = self._upkeep.learn(self._writer)
+
+    def _start_writing(self) -> None:
+        """Moves what is left in the journal; on a full disk it is read where it is, until `compact` succeeds."""
+        try:
+            self._move()
+            with self._lock, self._writing("The ledger could not write"):
+                self._engine.start()
+        except LedgerUnavailableError as error:
+            if self._engine.ready:  # it is no fault of the disk
+                raise
+            logger.error("%s; it is read meanwhile", error)  # noqa: TRY400 - the message is the whole story
+            self._engine.reopen()
 
     def _one(self, statement: str) -> Any:
         return self._writer.execute(statement).fetchall()[0][0]
@@ -183,7 +197,6 @@ class DuckDBLedger(Reader):
     def _note(self, rows: pa.Table, hashes: set[int]) -> None:
         """Remembers what is in the ledger now."""
         timestamps = rows["ts"].to_numpy()
-        self._engine.ready = True
         self._appended_at = time.monotonic()
         self._newcomers.note(hashes, int(timestamps.max()))
         self._commits += 1
@@ -256,7 +269,7 @@ class DuckDBLedger(Reader):
     def compact(self) -> bool:
         """See `Ledger.compact`: what failed, then the journal, then one family of rollups."""
         with self._lock, self._writing(NOT_ROLLED_UP):
-            self._engine.mend()
+            self._engine.mend(ROW_BYTES * min(self._journal.count, FULL_ROWS))
             if not self._engine.ready:
                 return False
         if self._worth_moving():
@@ -305,7 +318,8 @@ class DuckDBLedger(Reader):
     def give_cards(self, cards: CardsOf) -> int:
         """See `Ledger.give_cards`; each day is a transaction of its own, so that it can be interrupted."""
         with self._rolling, self._moving, self._lock, self._writing("The ledger could not write"):
-            self._move()
+            if any((rows["rate_id"].to_numpy() == NO_CARD).any() for rows in self._journal):
+                self._move()
             return sum(carding.give_cards(self._writer, day, cards) for day in carding.days_without_cards(self._writer))
 
     def _answer(self, ask: Callable[[Coverage], Statement | None], max_seconds: float | None = None) -> Columns | None:

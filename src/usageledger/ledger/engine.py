@@ -22,6 +22,7 @@ CHECKPOINT_THRESHOLD = "64MB"  # 8 MB: stalls of 2 s; 256 MB: rare ones of 5 s
 NEVER = "1TB"  # the threshold while folding the log in would fail
 MEND_SECONDS = 2.0  # between attempts to write after that failed, and the first two to fold the log in
 MOST_MEND_SECONDS = 60.0
+PROBE_BYTES = 4096  # in a row of a probe
 INTERRUPT_SECONDS = 0.05  # between interrupts: a reader that was between two statements did not hear the last one
 
 logger = logging.getLogger("usageledger.ledger")
@@ -32,7 +33,7 @@ class Engine:
 
     Attributes:
         writer: for the one thread that holds the ledger's lock.
-        ready: whether the last attempt to write succeeded.
+        ready: whether it can be written, as the last write that failed and the probes since then tell.
     """
 
     def __init__(self, path: Path, memory_bytes: int, take_up: Callable[[], None]) -> None:
@@ -41,7 +42,7 @@ class Engine:
         self._memory = f"{memory_bytes // 2**20}MiB"
         self._take_up = take_up
         self._invalid = False
-        self._unfolded = False  # the log is not folded into the file, since that failed
+        self._unfolded = True  # the log is left alone, since to fold it into the file would fail for want of room
         self._write_at = 0.0
         self._fold_at = 0.0
         self._fold_after = MEND_SECONDS
@@ -49,10 +50,18 @@ class Engine:
         self._cursors: set[duckdb.DuckDBPyConnection] = set()  # of those who read now; guarded by _changed
         self._kept_out = False
         self.ready = False
-        self.writer = self._connect(CHECKPOINT_THRESHOLD)
+        self.writer = self._connect()
 
-    def _connect(self, threshold: str) -> duckdb.DuckDBPyConnection:
-        return connect(self._path, {"memory_limit": self._memory, "checkpoint_threshold": threshold})
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        return connect(self._path, {"memory_limit": self._memory, "checkpoint_threshold": NEVER})
+
+    def start(self) -> None:
+        """Finds out whether the file can be written. Raises duckdb.Error where it cannot."""
+        self._probe(0)
+        self.ready = True
+        if self._has_room():
+            self.writer.execute(f"SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
+            self._unfolded = False
 
     def note(self, error: duckdb.Error) -> None:
         """Learns from an error of a statement whether the engine can go on."""
@@ -71,15 +80,18 @@ class Engine:
         with self._without_readers():
             self.writer.close()
             try:
-                self.writer = self._connect(NEVER)
+                self.writer = self._connect()
                 self._take_up()
             except (LedgerError, duckdb.Error) as error:
                 raise LedgerUnavailableError(f"The ledger could not be opened again: {first_line(error)}") from error
             self._invalid, self._unfolded = False, True
         logger.warning("the engine was opened again; its log is folded into the file when there is room")
 
-    def mend(self) -> None:
+    def mend(self, move_bytes: int) -> None:
         """What failed is tried again: opening, writing, and folding the log into the file.
+
+        Args:
+            move_bytes: what is to be written next, so that a probe which succeeds promises that it will.
 
         Raises:
             LedgerUnavailableError: it could not be opened.
@@ -89,7 +101,7 @@ class Engine:
         now = time.monotonic()
         if not self.ready and now >= self._write_at:
             self._write_at = now + MEND_SECONDS
-            self.writer.execute("UPDATE ledger_version SET version = version")
+            self._probe(move_bytes)
             self.ready = True
             logger.warning("the ledger can be written again")
         if self._unfolded and self.ready and now >= self._fold_at and self._has_room():
@@ -99,6 +111,12 @@ class Engine:
             self.writer.execute(f"CHECKPOINT; SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
             self._unfolded, self._fold_after = False, MEND_SECONDS
             logger.warning("the log was folded into the file: all is well again")
+
+    def _probe(self, size: int) -> None:
+        """Writes so many bytes to the log, at least some. What a kill leaves of it, the next probe removes."""
+        filling = f"SELECT repeat('x', {PROBE_BYTES})::BLOB AS filling FROM range({1 + size // PROBE_BYTES})"
+        self.writer.execute(f"CREATE OR REPLACE TABLE write_probe AS {filling}")
+        self.writer.execute("DROP TABLE write_probe")
 
     def _has_room(self) -> bool:
         """Whether the disk has as much space left as the log takes; folding it in needs less."""

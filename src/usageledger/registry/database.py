@@ -3,28 +3,35 @@
 import logging
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, select, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
 from usageledger.errors import RegistryError
 from usageledger.registry.faults import registry_error
+from usageledger.registry.tables import VERSION_TABLE
 
 BUSY_TIMEOUT_S = 5.0
 AT_ONCE = 500  # values in one IN list
+PROBE_INTERVAL_S = 2.0  # between two attempts to write after one failed
 
 T = TypeVar("T")
 
+logger = logging.getLogger("usageledger.registry")
+
 _WRITES = "usageledger_writes"
 _LOGGING_NAME = "usageledger_registry"
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)  # when a file beside it is made
 # PostgreSQL's advisory locks are numbers: "ulreg" and "ulprc".
 _MIGRATION_LOCK = 0x75_6C_72_65_67
 _PRICES_LOCK = 0x75_6C_70_72_63
@@ -41,6 +48,9 @@ class Database:
         self._engine = engine
         self._writer = engine.execution_options(**{_WRITES: True})
         self._closed = False
+        self._probing = threading.Lock()
+        self._writable = False  # as the last write tells; nothing was written yet
+        self._probe_at = 0.0
         self.place = place
 
     @contextmanager
@@ -54,6 +64,21 @@ class Database:
         """A transaction that commits at the end. Raises RegistryError for every failure of the database."""
         with self._transaction(self._writer) as connection:
             yield connection
+        self._writable = True
+
+    def is_writable(self) -> bool:
+        """Whether it can be written, as the last write tells; where that failed, one is tried now and then."""
+        due = not self._writable and time.monotonic() >= self._probe_at
+        if due and self._probing.acquire(blocking=False):
+            try:
+                self._probe_at = time.monotonic() + PROBE_INTERVAL_S
+                with self.write() as connection:
+                    connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = version_num"))
+            except RegistryError as error:
+                logger.warning("%s", error)
+            finally:
+                self._probing.release()
+        return self._writable
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Generator[Connection]:
@@ -63,6 +88,10 @@ class Database:
             with engine.begin() as connection:
                 yield connection
         except (SQLAlchemyError, sqlite3.Error, UnicodeError, OverflowError) as error:
+            if engine is self._writer and not isinstance(
+                error, IntegrityError | DataError | UnicodeError | OverflowError
+            ):
+                self._writable = False
             # Without the cause: a driver's message may hold the values of the row.
             raise registry_error(error, self.place) from None
 
@@ -126,9 +155,9 @@ def _open_sqlite(url: URL) -> Database:
         raise RegistryError("The registry needs a file: processes share it, and keys must outlive them.")
     path = Path(url.database)
     _make_file(path)
-    engine = _engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None})
-    event.listen(engine, "connect", _prepare_sqlite)
+    engine = _engine(url, creator=lambda: _connect_sqlite(path))
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "checkin", _drop_frozen)
     return Database(engine, str(path))
 
 
@@ -152,7 +181,36 @@ def _make_file(path: Path) -> None:
         raise RegistryError(f"The registry {path} cannot be made: {reason}.") from None
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+class _Frozen(sqlite3.Connection):
+    """A connection that reads the file as it is, and makes no file beside it."""
+
+
+def _connect_sqlite(path: Path) -> sqlite3.Connection:
+    """A connection; where a full disk has no room for the files of the log, one that only reads.
+
+    Without a log the file is whole, and for want of room nobody can begin one.
+    """
+    options: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S, "isolation_level": None, "check_same_thread": False}
+    connection: sqlite3.Connection = sqlite3.connect(path, **options)
+    try:
+        _prepare_sqlite(connection)
+    except sqlite3.OperationalError as error:
+        connection.close()
+        log = path.with_name(f"{path.name}-wal")
+        if error.sqlite_errorcode & 0xFF not in _NO_ROOM or (log.exists() and log.stat().st_size):
+            raise
+        logger.warning("the registry %s can only be read: %s", path, error)
+        return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, factory=_Frozen, **options)
+    return connection
+
+
+def _drop_frozen(connection: object, record: ConnectionPoolEntry) -> None:
+    """Ends a connection that only reads after its first use: there may be room by the next time."""
+    if isinstance(connection, _Frozen):
+        record.invalidate()
+
+
+def _prepare_sqlite(connection: sqlite3.Connection) -> None:
     """Set up a new connection; the time-out comes first, as the others may have to wait."""
     connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
     _use_wal(connection)

@@ -78,6 +78,10 @@ class Registry:
         """Close the database; closing again does nothing."""
         self._database.close()
 
+    def ready(self) -> bool:
+        """Whether it can be written, as far as the last attempt tells; may take 5 s."""
+        return self._database.is_writable()
+
     def backup(self, file: Path) -> None:
         """Copy the whole registry, as it is at one moment, to a new file; only a registry in a file can be."""
         self._database.backup(file)

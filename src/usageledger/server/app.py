@@ -92,7 +92,7 @@ def create_app(
     handlers: dict[Any, Any] = {HTTPException: _http_error, UsageLedgerError: _own_error}
     app = _Application(
         routes=[
-            *usage_routes(services),
+            *usage_routes(services, registry),
             *cost_routes(services, prices.tables),
             *price_routes(services, prices),
             *facet_routes(services, registry),

@@ -5,6 +5,7 @@ made by our own page: it has `PAGE_HEADER`, which no other origin may set, and i
 """
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from math import ceil, inf
 import anyio.to_thread
 from starlette.requests import Request
 
-from usageledger.errors import AuthenticationError, PermissionDeniedError, RateLimitError
+from usageledger.errors import AuthenticationError, PermissionDeniedError, RateLimitError, RegistryError
 from usageledger.registry import AdminKey, Registry
 from usageledger.settings import Settings
 
@@ -24,6 +25,8 @@ MOST_CACHED_KEYS = 10_000
 MOST_ADDRESSES = 10_000  # remembered with their wrong keys
 SESSION_COOKIE = "usageledger_session"
 PAGE_HEADER = "x-usageledger-dashboard"
+
+logger = logging.getLogger("usageledger")
 
 
 @dataclass(slots=True)
@@ -194,7 +197,10 @@ class Authenticator:
         find = self._registry.sessions.find_key if credential.is_session else self._registry.find_key
         key = find(credential.value, now=now)
         if key:
-            self._registry.touch_key(key.id, now=now)
+            try:
+                self._registry.touch_key(key.id, now=now)
+            except RegistryError as error:
+                logger.warning("when a key was used could not be noted: %s", error)  # a right key reads all the same
         return key
 
 

@@ -221,7 +221,7 @@ class Ingest:
         try:
             if self._ledger.compact():
                 return True
-            if self._settings.retention_days:
+            if self._settings.retention_days and self._ledger.ready():
                 # What a clock that is ahead alone says drops nothing.
                 now = min(int(self._clock()), self._ledger.settled_until())
                 before = floor(now - self._settings.retention_days * DAY_SECONDS, DAY_SECONDS)

@@ -17,6 +17,7 @@ from usageledger.ledger import Ledger
 from usageledger.meters import COSTS, METERS, Meter
 from usageledger.pages import render, results_json
 from usageledger.query import Query, page_token, parse
+from usageledger.registry import Registry
 from usageledger.server.auth import Authenticator
 from usageledger.server.bodies import Bodies
 from usageledger.server.cache import BucketCache
@@ -52,14 +53,14 @@ class Services:
     query_slots: anyio.CapacityLimiter
 
 
-def usage_routes(services: Services) -> list[Route]:
+def usage_routes(services: Services, registry: Registry) -> list[Route]:
     """Eleven usage endpoints by one handler, events in, and the list of meters."""
     return [
         Route("/v1/events", events(services), methods=["POST"]),  # first, since routes are tried in order
         *(Route(f"/v1{meter.path}", usage(meter, services), methods=["GET"]) for meter in METERS),
         Route("/v1/meters", meters(services), methods=["GET"]),
         Route("/healthz", healthz, methods=["GET"]),
-        Route("/readyz", readyz(services), methods=["GET"]),
+        Route("/readyz", readyz(services, registry), methods=["GET"]),
     ]
 
 
@@ -186,19 +187,16 @@ async def healthz(_: Request) -> Response:
     return json_response({"status": "ok"})
 
 
-def readyz(services: Services) -> Handler:
-    """`GET /readyz`: 200 when events can be written, else 503."""
+def readyz(services: Services, registry: Registry) -> Handler:
+    """`GET /readyz`: 200 when events can be written, else 503 with the reasons."""
 
     async def handle(_: Request) -> Response:
-        reason = services.ingest.failure
-        ready = reason is None and services.ledger.ready()
-        state: dict[str, Any] = {
-            "status": "ready" if ready else "not ready",
-            "queued_events": services.ingest.queued_events,
-        }
-        if reason:
-            state["reason"] = reason
-        return json_response(state, 200 if ready else 503)
+        stores = {"ledger": services.ledger.ready(), "registry": await anyio.to_thread.run_sync(registry.ready)}
+        reasons = [f"The {store} cannot be written." for store, ready in stores.items() if not ready]
+        if services.ingest.failure:
+            reasons.append(f"{services.ingest.failure}.")
+        state = {"status": "not ready" if reasons else "ready", "reasons": reasons}
+        return json_response(state | {"queued_events": services.ingest.queued_events}, 503 if reasons else 200)
 
     return handle
 

@@ -299,13 +299,13 @@ def _meter_list() -> dict[str, Schema]:
 
 def _server() -> dict[str, Schema]:
     status: Schema = {"type": "string", "enum": ["ready", "not ready"]}
-    queued = described(COUNT, "Events that wait for the disk.")
-    reason = described({"type": "string"}, "Why nothing is written any more.")
-    readiness = {"status": status, "queued_events": queued, "reason": reason}
+    reasons = described({"type": "array", "items": {"type": "string"}}, "Why it is not ready; empty where it is.")
     return {
         "OpenApi": described({"type": "object", "required": ["openapi", "info", "paths"]}, "An OpenAPI document."),
         "Health": answer({"status": const("ok")}),
-        "Readiness": answer(readiness, optional=("reason",)),
+        "Readiness": answer(
+            {"status": status, "reasons": reasons, "queued_events": described(COUNT, "Events that wait for the disk.")}
+        ),
     }
 
 
