@@ -135,7 +135,7 @@ class Meter:
     @property
     def prices(self) -> dict[str, Price]:
         """Stored column → how it is charged, of those that are."""
-        return {p.name: p.price for measure in self.measures for p in measure.stored if p.price is not NOT_CHARGED}
+        return {p.name: p.price for measure in self.measures for p in measure.stored if p.price}
 
     def width(self, name: str) -> Width:
         """The width called `name`; KeyError where there is none."""

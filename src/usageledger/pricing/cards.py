@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from usageledger.meters import GAUGES, METER_BY_KIND, METERS
-from usageledger.parts import NOT_CHARGED, Price
+from usageledger.parts import Price
 
 # Tiers that vendors bill at the standard price; `auto` is what was asked for, not what was served.
 STANDARD_TIERS = (None, "default", "standard", "on_demand")
@@ -24,7 +24,7 @@ def prices_of_columns() -> dict[str, Price]:
             price, kind = found.setdefault(part.name, (part.price, meter.kind))
             if _alike(price) != _alike(part.price):
                 raise ValueError(f"{part.name}: {kind} say {price}, {meter.kind} say {part.price}")
-    return {name: price for name, (price, _) in found.items() if price is not NOT_CHARGED}
+    return {name: price for name, (price, _) in found.items() if price}
 
 
 def _alike(price: Price | None) -> Price | None:
