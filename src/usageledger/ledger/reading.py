@@ -20,8 +20,6 @@ from usageledger.pages import Aggregate, too_many_results
 from usageledger.pricing.cards import STORES
 from usageledger.query import Query
 
-TOO_LARGE_SUM = "too_large_sum"
-
 Columns = dict[str, np.ndarray[Any, Any]]
 
 
@@ -45,7 +43,7 @@ def too_slow(max_seconds: float | None) -> InvalidRequestError:
 def too_large_sum() -> InvalidRequestError:
     """The error of a sum that does not fit into the integers it is asked for in: 64 bits, or in the end 128."""
     return InvalidRequestError(
-        "A sum of this page is larger than 2^127: ask for narrower buckets or for more groups.", code=TOO_LARGE_SUM
+        "A sum of this page is larger than 2^127: ask for narrower buckets or for more groups.", code="too_large_sum"
     )
 
 
@@ -60,7 +58,7 @@ class Reader(ABC):
         try:
             columns = self._sums(query, max_seconds, max_results, wide=False)
         except InvalidRequestError as error:
-            if error.code != TOO_LARGE_SUM:
+            if error.code != "too_large_sum":
                 raise
             columns = self._sums(query, max_seconds, max_results, wide=True)
         if columns is None:
