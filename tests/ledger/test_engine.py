@@ -46,7 +46,7 @@ def test_a_late_reader_of_an_engine_that_failed(ledger: DuckDBLedger, monkeypatc
             with ThreadPoolExecutor(1) as pool:
                 assert pool.submit(append, ledger, MORE).result() == ["accepted"]
 
-    def fail(*_: object) -> Any:
+    def fail(*_: object, **__: object) -> Any:
         raise FAILED
 
     old.note(FAILED)  # as another reader saw it

@@ -17,7 +17,7 @@ MODULES = {
 
 # Each layer may import from itself and from those before it; the first ones import nothing of ours.
 LAYERS = (
-    {"errors", "hints", "json_text", "parts", "version"},
+    {"errors", "hints", "json_text", "locks", "parts", "version"},
     {"meters"},
     {"buckets", "tokens", "events", "columns", "tables", "query", "pages", "pricing", "settings"},
     {"ledger", "registry"},

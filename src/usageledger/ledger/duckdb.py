@@ -7,12 +7,12 @@ a commit; a commit is one fdatasync; results are fetched by column, because row-
 A commit goes to the journal, and from there to the events when the journal is full or when there is time; a query
 reads both. One that holds what is known, or very much, goes straight to the events.
 
-Who changes more than one of them takes the locks in this order: the rollups', the events', the writer's. So commits
-go on while the journal is moved, and both while rollups are made.
+Who changes more than one of them takes the locks in the order of their ranks: the rollups', the events', the writer's.
+A cursor comes last, and no lock is taken while one is open. So commits go on while the journal is moved, and both while
+rollups are made.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -47,6 +47,7 @@ from usageledger.ledger.schema import (
 )
 from usageledger.ledger.sql import Coverage
 from usageledger.ledger.upkeep import Upkeep
+from usageledger.locks import RankedLock, holding
 from usageledger.meters import DAY_SECONDS
 
 FULL_ROWS = 60_000  # that make the journal worth moving at once; a commit of twice as many would be written twice
@@ -69,9 +70,9 @@ class DuckDBLedger(Reader):
 
     def __init__(self, path: str | Path, *, memory_bytes: int = 1024**3) -> None:
         self._path = Path(path)
-        self._rolling = threading.RLock()  # the rollups
-        self._moving = threading.RLock()  # the events
-        self._lock = threading.RLock()  # the writer, and all that is remembered of what it wrote
+        self._rollups_lock = RankedLock("rollups", 1)
+        self._events_lock = RankedLock("events", 2)
+        self._writer_lock = RankedLock("writer", 3)  # and all that is remembered of what it wrote
         self._journal = journal.Journal()
         self._appended_at = -BUSY_SECONDS  # by the clock that only goes forward
         self._facets = facets.Known()
@@ -133,8 +134,9 @@ class DuckDBLedger(Reader):
     def _start_writing(self) -> None:
         """Moves what is left in the journal; on a full disk it is read where it is, until `compact` succeeds."""
         try:
-            self._move()
-            with self._lock, self._writing("The ledger could not write"):
+            with self._events_lock:
+                self._move()
+            with self._writer_lock, self._writing("The ledger could not write"):
                 self._engine.start()
         except LedgerUnavailableError as error:
             if self._engine.ready:  # it is no fault of the disk
@@ -153,14 +155,15 @@ class DuckDBLedger(Reader):
             return np.zeros(0, np.uint8)
         identities = journal.identities_of(rows)
         hashes = set(map(hash, identities))
-        with self._lock, self._writing("The ledger could not write"):
+        with self._writer_lock, self._writing("The ledger could not write"):
             self._engine.reopen()
             if self._fits_journal(rows, hashes):
                 self._keep(rows, hashes)
                 return np.zeros(rows.num_rows, np.uint8)
-        with self._moving, self._lock, self._writing("The ledger could not write"):
+        with self._events_lock, self._writer_lock, self._writing("The ledger could not write"):
             return self._judge(rows, identities)
 
+    @holding("_writer_lock")
     def _fits_journal(self, rows: pa.Table, hashes: set[int]) -> bool:
         """Whether all `rows` are new, and neither they nor what is there already are too many."""
         earliest = int(rows["ts"].to_numpy().min())
@@ -173,12 +176,14 @@ class DuckDBLedger(Reader):
             return True
         return self._journal.has_none_of(hashes) and not lookup.any_stored(self._writer, rows)
 
+    @holding("_writer_lock")
     def _keep(self, rows: pa.Table, hashes: set[int]) -> None:
         """Keeps new rows in the journal."""
         self._writer.execute("INSERT INTO journal VALUES (?, ?)", [self._journal.next_position, journal.to_bytes(rows)])
         self._journal.add(rows, hashes)
         self._note(rows, hashes)
 
+    @holding("_events_lock", "_writer_lock")
     def _judge(self, rows: pa.Table, identities: list[journal.Identity]) -> Outcomes:
         """Keeps rows of which some may be known or too old; with the locks of the events and the writer."""
         young = rows["ts"].to_numpy() >= self._upkeep.events_from
@@ -194,6 +199,7 @@ class DuckDBLedger(Reader):
             self._note(rows, set(map(hash, identities)))
         return outcomes
 
+    @holding("_writer_lock")
     def _note(self, rows: pa.Table, hashes: set[int]) -> None:
         """Remembers what is in the ledger now."""
         timestamps = rows["ts"].to_numpy()
@@ -230,20 +236,22 @@ class DuckDBLedger(Reader):
             self._engine.ready = False
             self._engine.note(error)
 
+    @holding("_events_lock")
     def _move(self) -> None:
         """Moves what is in the journal now to the events; with their lock."""
         end = self._journal.next_position
         while True:
-            with self._lock:
+            with self._writer_lock:
                 moved = self._journal
                 last, tables = moved.first(FULL_ROWS, FULL_BYTES, end)
             if not tables:
                 return
             with self._engine.cursor() as cursor, self._writing("The ledger could not write", cursor):
                 self._insert(cursor, pa.concat_tables(tables), f"DELETE FROM journal WHERE position <= {last};")
-            with self._lock:
+            with self._writer_lock:
                 moved.forget(last)
 
+    @holding("_events_lock")
     def _insert(self, connection: duckdb.DuckDBPyConnection, fresh: pa.Table, also: str = "") -> None:
         """Writes the events and their facets in one transaction; with the lock of the events.
 
@@ -268,15 +276,15 @@ class DuckDBLedger(Reader):
 
     def compact(self) -> bool:
         """See `Ledger.compact`: what failed, then the journal, then one family of rollups."""
-        with self._lock, self._writing(NOT_ROLLED_UP):
+        with self._writer_lock, self._writing(NOT_ROLLED_UP):
             self._engine.mend(ROW_BYTES * min(self._journal.count, FULL_ROWS))
             if not self._engine.ready:
                 return False
         if self._worth_moving():
-            with self._moving:
+            with self._events_lock:
                 self._move()
             return True
-        with self._rolling, self._engine.cursor() as cursor, self._writing(NOT_ROLLED_UP, cursor):
+        with self._rollups_lock, self._engine.cursor() as cursor, self._writing(NOT_ROLLED_UP, cursor):
             return self._upkeep.step(cursor)
 
     def _worth_moving(self) -> bool:
@@ -287,11 +295,11 @@ class DuckDBLedger(Reader):
 
     def rebuild_rollups(self) -> Iterator[int]:
         """See `Ledger.rebuild_rollups`; the locks are free between two days."""
-        with self._rolling, self._moving, self._lock, self._writing(NOT_ROLLED_UP):
+        with self._rollups_lock, self._events_lock, self._writer_lock, self._writing(NOT_ROLLED_UP):
             self._move()
             self._upkeep.make_anew(self._writer, self._number)
         while True:
-            with self._rolling, self._moving, self._lock, self._writing(NOT_ROLLED_UP):
+            with self._rollups_lock, self._events_lock, self._writer_lock, self._writing(NOT_ROLLED_UP):
                 day = self._upkeep.next_day(self._writer)
             if day is None:
                 return
@@ -299,7 +307,7 @@ class DuckDBLedger(Reader):
 
     def drop_events(self, before: int) -> bool:
         """See `Ledger.drop_events`."""
-        with self._rolling, self._moving, self._lock, self._writing("The events could not be dropped"):
+        with self._rollups_lock, self._events_lock, self._writer_lock, self._writing("The events could not be dropped"):
             self._move()
             more = self._upkeep.drop_day(self._writer, floor(before, DAY_SECONDS), self._number)
             self._commits += 1
@@ -317,7 +325,7 @@ class DuckDBLedger(Reader):
 
     def give_cards(self, cards: CardsOf) -> int:
         """See `Ledger.give_cards`; each day is a transaction of its own, so that it can be interrupted."""
-        with self._rolling, self._moving, self._lock, self._writing("The ledger could not write"):
+        with self._rollups_lock, self._events_lock, self._writer_lock, self._writing("The ledger could not write"):
             if any((rows["rate_id"].to_numpy() == NO_CARD).any() for rows in self._journal):
                 self._move()
             return sum(carding.give_cards(self._writer, day, cards) for day in carding.days_without_cards(self._writer))
@@ -370,7 +378,7 @@ class DuckDBLedger(Reader):
 
     def close(self) -> None:
         """See `Ledger.close`."""
-        with self._moving, self._lock:
+        with self._events_lock, self._writer_lock:
             try:
                 if self._engine.ready:
                     self._move()

@@ -17,6 +17,7 @@ import duckdb
 
 from usageledger.errors import LedgerError, LedgerUnavailableError
 from usageledger.ledger.connection import connect, first_line
+from usageledger.locks import RankedLock
 
 CHECKPOINT_THRESHOLD = "64MB"  # 8 MB: stalls of 2 s; 256 MB: rare ones of 5 s
 NEVER = "1TB"  # the threshold while folding the log in would fail
@@ -47,6 +48,7 @@ class Engine:
         self._fold_at = 0.0
         self._fold_after = MEND_SECONDS
         self._changed = threading.Condition()
+        self._reading = RankedLock("cursor", 4, shared=True)
         self._cursors: set[duckdb.DuckDBPyConnection] = set()  # of those who read now; guarded by _changed
         self._kept_out = False
         self.ready = False
@@ -135,7 +137,8 @@ class Engine:
             cursor = self.writer.cursor()
             self._cursors.add(cursor)
         try:
-            yield cursor
+            with self._reading:
+                yield cursor
         except duckdb.InterruptException as error:
             if self._kept_out:
                 raise LedgerUnavailableError("The ledger could not read: it is opened again") from error
