@@ -181,6 +181,34 @@ def test_days_that_were_opened_again_are_closed(open_again: OpenLedger, tmp_path
     assert append(ledger, images(-19, 100)) == ["too_old"] * 100
 
 
+def test_commits_that_were_numbered_twice_are_mended(open_again: OpenLedger, tmp_path: Path) -> None:
+    """Earlier versions gave new events the numbers of dropped ones, so that no sum got them."""
+    ledger = open_again()
+    append(ledger, images(-20, 100))
+    while ledger.drop_events(TODAY - 10 * DAY):
+        pass
+    append(ledger, images(-1, 100))
+    ledger.close()
+    change(tmp_path / "data" / "ledger.duckdb", "UPDATE events SET commit_number = 1")
+    ledger = open_again()
+    assert sums(ledger, TODAY - 21 * DAY, TODAY) == dict.fromkeys(("1h", "1d", "all"), 1000)
+    assert any("rollup=rollup_1d" in words for words in ledger.rollup_differences(9))
+    list(ledger.rebuild_rollups())
+    assert sums(ledger, TODAY - 21 * DAY, TODAY) == dict.fromkeys(("1h", "1d", "all"), 2000)
+    assert all(finding.ok for finding in verify(ledger))
+
+
+def test_time_passes_by_the_last_day_but_one_that_has_events(open_again: OpenLedger) -> None:
+    ledger = open_again()
+    assert ledger.settled_until() == 0
+    for day, settled in ((-13, None), (-10, -12), (-1, -9), (-40, -9), (-5, -4)):
+        append(ledger, images(day, 1))
+        for _ in range(2):
+            assert ledger.settled_until() == (0 if settled is None else TODAY + settled * DAY)
+            ledger.close()
+            ledger = open_again()
+
+
 def test_sums_without_events_are_never_deleted(open_again: OpenLedger, tmp_path: Path) -> None:
     ledger = open_again()
     append(ledger, images(-3, 100) + images(-2, 100) + images(-1, 100))

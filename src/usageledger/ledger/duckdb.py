@@ -85,8 +85,10 @@ class DuckDBLedger(Reader):
             self._prepare()
             self._recover()
             self._start_writing()
-            last = f"SELECT DISTINCT ts // {DAY_SECONDS} AS day FROM events ORDER BY day DESC LIMIT 2"
-            self._touched = {day: 0 for (day,) in self._writer.execute(last).fetchall()}
+            last = self._one("SELECT MAX(ts) FROM events")
+            if last is not None:
+                before = self._one(f"SELECT MAX(ts) FROM events WHERE ts < {floor(last, DAY_SECONDS)}")
+                self._touched = {at // DAY_SECONDS: 0 for at in (last, before) if at is not None}
         except duckdb.Error as error:
             self._writer.close()
             raise cannot_open(self._path, error) from error
