@@ -5,8 +5,7 @@ turned into stored columns, whole columns at once. Every other row is written as
 body is, so that it is taken or refused for the same reasons and in the same words.
 """
 
-import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,11 +13,9 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.columns import Problem, complaints_of, make_table
-from usageledger.errors import BodyTooLargeError, InvalidRequestError
 from usageledger.events import (
     FIELDS,
     LARGEST_COUNT,
@@ -26,7 +23,6 @@ from usageledger.events import (
     LONGEST_NAME,
     NOT_GIVEN,
     Decoded,
-    check_size,
     decode_slowly,
     has_parts,
 )
@@ -82,96 +78,9 @@ class TableEvents(Sequence[Any]):
         return Identity(self.rows["event_id"][row].as_py(), self.rows["ts"][row].as_py())
 
 
-# --- bodies ------------------------------------------------------------------------------------------------------
-
-
-def read_arrow(body: bytes, max_events: int) -> pa.Table:
-    """The table of an Arrow IPC stream.
-
-    Raises:
-        InvalidRequestError: it is not one, or its buffers are compressed.
-        BodyTooLargeError: more than `max_events` rows.
-    """
-    return _read(lambda: _read_stream(body, max_events), "invalid_arrow", "an Arrow IPC stream")
-
-
-def read_parquet(body: bytes, max_events: int, max_bytes: int) -> pa.Table:
-    """The table of a Parquet file; raises as `read_arrow` does, and where it is larger than `max_bytes` unpacked."""
-
-    def read() -> pa.Table:
-        file = pq.ParquetFile(pa.BufferReader(body))
-        check_size(file.metadata.num_rows, max_events)
-        groups = range(file.metadata.num_row_groups)
-        if sum(file.metadata.row_group(group).total_byte_size for group in groups) > max_bytes:
-            raise BodyTooLargeError(f"The body is larger than {max_bytes} bytes (decompressed): send fewer events.")
-        return file.read()
-
-    return _read(read, "invalid_parquet", "a Parquet file")
-
-
-def _read(read: Callable[[], pa.Table], code: str, noun: str) -> pa.Table:
-    try:
-        table = read()
-        table.validate(full=True)  # offsets and UTF-8 come from a stranger
-        for field in table.schema:  # and so do the names of columns and time zones, which are read no sooner
-            _ = field.name, getattr(_value_type(field.type), "tz", None)
-    except (pa.ArrowException, OSError, EOFError, struct.error, ValueError, KeyError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InvalidRequestError(f"The body is not {noun}: {reason}", code=code) from None
-    return table
-
-
-def _read_stream(body: bytes, max_events: int) -> pa.Table:
-    # A compressed buffer can stand for any amount of memory; a compressed body is unpacked under a limit.
-    if any(_is_compressed(message.metadata.to_pybytes()) for message in pa.ipc.MessageReader.open_stream(body)):
-        raise InvalidRequestError(
-            "The buffers of this Arrow IPC stream are compressed: send it with 'Content-Encoding: zstd' instead.",
-            code="invalid_arrow",
-        )
-    batches: list[pa.RecordBatch] = []
-    rows = 0
-    with pa.ipc.open_stream(body) as reader:
-        for batch in reader:
-            rows += batch.num_rows
-            check_size(rows, max_events)
-            batches.append(batch)
-        return pa.Table.from_batches(batches, reader.schema)
-
-
-def _is_compressed(metadata: bytes) -> bool:
-    """Whether a message says that its buffers are compressed (flatbuffers; Message.fbs of the Arrow format)."""
-    dictionary_batch, record_batch = 2, 3
-
-    def field(table: int, number: int) -> int:
-        vtable = table - struct.unpack_from("<i", metadata, table)[0]
-        (size,) = struct.unpack_from("<H", metadata, vtable)
-        place = 4 + 2 * number
-        (offset,) = struct.unpack_from("<H", metadata, vtable + place) if place < size else (0,)
-        return table + int(offset) if offset else 0
-
-    def follow(place: int) -> int:
-        return place + int(struct.unpack_from("<I", metadata, place)[0])
-
-    message = follow(0)
-    kind, header = field(message, 1), field(message, 2)
-    if not kind or not header or metadata[kind] not in (dictionary_batch, record_batch):
-        return False
-    batch = follow(header)
-    if metadata[kind] == dictionary_batch:
-        batch = follow(field(batch, 1))
-    return bool(field(batch, 3))
-
-
-# --- rows --------------------------------------------------------------------------------------------------------
-
-
 def decode_table(table: pa.Table, *, latest: int, now: int) -> Decoded:
-    """The events of a table; `latest` and `now` as `columns.to_table` has them.
-
-    Raises:
-        InvalidRequestError: a column whose type no field can have, or two columns of one name.
-    """
-    columns = {name: _plain(name, table[name]) for name in _names(table)}
+    """The events of a table as `table_bodies` reads it; `latest` and `now` as `columns.to_table` has them."""
+    columns = {name: _plain(table[name]) for name in table.column_names}
     texts, numbers, right = _check(columns, table.num_rows)
     good = np.nonzero(right)[0]
     slow, slow_at = _decode_slowly(columns, np.nonzero(~right)[0])
@@ -192,40 +101,17 @@ def decode_table(table: pa.Table, *, latest: int, now: int) -> Decoded:
     return Decoded(events, indexes.tolist(), slow.rejections, table.num_rows, slow.omitted)
 
 
-def _names(table: pa.Table) -> list[str]:
-    names = table.column_names
-    for name in names:
-        if names.count(name) > 1:
-            raise InvalidRequestError(f"The table has two columns named '{name[:256]}'.", code="invalid_value")
-    return names
-
-
-def _plain(name: str, column: Any) -> Any:
+def _plain(column: Any) -> Any:
     """A column as text, numbers or true and false, as JSON has them; times with a zone as Unix seconds."""
-    is_dictionary, kind = pa.types.is_dictionary(column.type), _value_type(column.type)
-    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    is_text |= pa.types.is_string_view(kind) and not is_dictionary
-    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-    if not (is_text or is_number or pa.types.is_timestamp(kind) or pa.types.is_null(kind)):
-        raise InvalidRequestError(
-            f"The column '{name[:256]}' is of type {column.type}: expected text, integers, times or true and false.",
-            param=name[:256],
-            code="invalid_type",
-        )
+    kind = column.type
     column = column.combine_chunks() if len(column) else pa.array([], kind)  # not every type can be made of no chunks
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_timestamp(kind):
-        if kind.tz is None:
-            return column.cast(pa.string())
-        units = column.cast(pa.int64())
-        seconds = np.floor_divide(units.fill_null(0).to_numpy(zero_copy_only=False), UNITS_PER_SECOND[kind.unit])
-        return pa.array(seconds, mask=~_present(column))
-    return column.cast(pa.string()) if is_text else column
-
-
-def _value_type(kind: Any) -> Any:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not pa.types.is_timestamp(kind):
+        return column
+    if kind.tz is None:
+        return column.cast(pa.string())
+    units = column.cast(pa.int64())
+    seconds = np.floor_divide(units.fill_null(0).to_numpy(zero_copy_only=False), UNITS_PER_SECOND[kind.unit])
+    return pa.array(seconds, mask=~_present(column))
 
 
 def _present(column: Any) -> Array:

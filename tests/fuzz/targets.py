@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import uvicorn
 import zstandard
+from tests import hostile
 from tests.samples import NOW, SECRET
 from tests.server.support import LedgerDouble
 from uvicorn.server import ServerState
@@ -36,7 +37,8 @@ from usageledger.server.bodies import _decompress
 from usageledger.server.http import SECURITY_HEADERS
 from usageledger.server.protocol import protocol_of
 from usageledger.settings import Settings
-from usageledger.tables import TableEvents, decode_table, read_arrow, read_parquet
+from usageledger.table_bodies import read_arrow, read_parquet
+from usageledger.tables import TableEvents, decode_table
 
 MOST_EVENTS = 200
 MOST_BYTES = 100_000
@@ -71,7 +73,7 @@ def _decode(data: bytes, *, lines: bool) -> None:
 
 def arrow_streams(data: bytes) -> None:
     """A body of one table, as an Arrow IPC stream."""
-    _decode_table(lambda: read_arrow(data, MOST_EVENTS))
+    _decode_table(lambda: read_arrow(data, MOST_EVENTS, MOST_BYTES))
 
 
 def parquet_files(data: bytes) -> None:
@@ -307,6 +309,9 @@ def seeds() -> dict[str, list[bytes]]:
             "input_tokens": pa.array([1, None], pa.uint8()),
         }
     )
+    twice = b'{"kind":"images","id":"a","\\u0069d":"b:","timestamp":"2026-06-15T12:00:00+0100","images":1}'
+    nested = b'[{"kind":"images","id":[[],{"a":[{}]},"]"],"timestamp":1e400},' + twice + b"]"
+    referred = pa.table({"id": hostile.referring("x" * 900, 120), "model": hostile.viewing(b"y" * 900, 120)})
     key = b"authorization: Bearer a-key-of-the-fuzz-test-01234"
     questions = [
         b"start_time=1781440000&group_by=model,project_id&models[]=a%2Cb&limit=3",
@@ -320,12 +325,22 @@ def seeds() -> dict[str, list[bytes]]:
     upgrade = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\n"
     chunked = b"transfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(lone), lone)
     return {
-        "json_events": [array, *map(msgspec.json.encode, events[:4])],
-        "event_lines": [lines, lines.replace(b"\n", b"\r\n\r\n")],
-        "arrow_streams": [_stream(table), _stream(narrow)],
-        "parquet_files": [_file(table), _file(narrow)],
-        "gzip_body": [gzip.compress(array, mtime=0), gzip.compress(b"{}", mtime=0) * 2],
-        "zstd_body": [zstandard.compress(array), zstandard.compress(b"{}") * 2],
+        "json_events": [array, *map(msgspec.json.encode, events[:4]), twice, nested],
+        "event_lines": [lines, lines.replace(b"\n", b"\r\n\r\n"), twice + b"\n\n" + nested],
+        "arrow_streams": [_stream(table), _stream(narrow), _stream(referred), hostile.old_compression()],
+        "parquet_files": [
+            _file(table),
+            _file(narrow),
+            _file(referred),
+            hostile.lying_pages(),
+            hostile.parquet(table, use_dictionary=False, column_encoding={"id": "DELTA_BYTE_ARRAY"}),
+        ],
+        "gzip_body": [
+            gzip.compress(array, mtime=0),
+            gzip.compress(b"{}", mtime=0) * 2,
+            gzip.compress(b"", mtime=0) * 20 + bytes(9),
+        ],
+        "zstd_body": [zstandard.compress(array), zstandard.compress(b"{}") * 2, b"\x50\x2a\x4d\x18\0\0\0\0" * 20],
         "connections": [
             b"\xff" + health + b"\r\n" + post + sized + health + b"connection: close\r\n\r\n",
             b"\x20" + post + b"expect: 100-continue\r\n" + chunked,

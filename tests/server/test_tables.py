@@ -9,23 +9,26 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests import hostile
 from tests.events_strategy import histories, wires
 from tests.samples import NOW as LATEST
 from tests.server.support import NOW, event
 from tests.server.test_errors import problem
 
 from usageledger.columns import PAYLOAD_COLUMNS, to_table
-from usageledger.errors import InvalidRequestError
+from usageledger.errors import BodyTooLargeError, InvalidRequestError
 from usageledger.events import FIELDS, decode
 from usageledger.ledger import open_ledger
 from usageledger.server.ingest import Ingest, Submission
 from usageledger.settings import Settings
-from usageledger.tables import decode_table, read_arrow, read_parquet
+from usageledger.table_bodies import read_arrow, read_parquet
+from usageledger.tables import decode_table
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +56,7 @@ BODIES = {ARROW: arrow, PARQUET: parquet}
 def answers(tmp: Path, body: bytes, kind: str) -> tuple[list[Any], list[tuple[Any, ...]]]:
     """What a fresh ledger answers to a body, sent twice, and what is stored then."""
     if kind == ARROW:
-        decodeds = [decode_table(read_arrow(body, MANY), latest=LATEST + 600, now=LATEST) for _ in range(2)]
+        decodeds = [decode_table(read_arrow(body, MANY, MANY), latest=LATEST + 600, now=LATEST) for _ in range(2)]
     elif kind == PARQUET:
         decodeds = [decode_table(read_parquet(body, MANY, MANY), latest=LATEST + 600, now=LATEST) for _ in range(2)]
     else:
@@ -191,7 +194,7 @@ INTEGERS = [pa.int8(), pa.uint8(), pa.int32(), pa.uint64()]
 def test_other_types_of_the_same(kind):
     name, values = ("input_tokens", [1, 2]) if pa.types.is_integer(kind) else ("model", ["a", "b"])
     table = pa.table({**{n: [v] * 2 for n, v in GOOD.items()}, "id": ["1", "2"], name: pa.array(values, kind)})
-    decoded = decode_table(read_arrow(arrow(table), 9), latest=NOW, now=NOW)
+    decoded = decode_table(read_arrow(arrow(table), 9, MANY), latest=NOW, now=NOW)
     stored = "input_text_tokens" if name == "input_tokens" else name
     assert decoded.events.rows[stored].to_pylist() == values
     assert not decoded.events.others
@@ -220,10 +223,64 @@ def test_every_type_is_read_or_refused(kind, rows):
         table = pa.table({name: pa.chunked_array(chunks, kind)})
         if kind in NOT_READ:
             with pytest.raises(InvalidRequestError, match=f"^The column '{name}' is of type .*: expected text, "):
-                decode_table(read_arrow(arrow(table), MANY), latest=NOW, now=NOW)
+                decode_table(read_arrow(arrow(table), MANY, MANY), latest=NOW, now=NOW)
         else:
-            decoded = decode_table(read_arrow(arrow(table), MANY), latest=NOW, now=NOW)
+            decoded = decode_table(read_arrow(arrow(table), MANY, MANY), latest=NOW, now=NOW)
             assert decoded.total == len({rejection.index for rejection in decoded.rejections}) == (rows or 0)
+
+
+SOME = [GOOD | {"id": f"{n}", "model": f"model {n % 3}", "user_id": None if n % 5 else "ü"} for n in range(100)]
+WRITTEN = [
+    *({"compression": name} for name in ("none", "snappy", "gzip", "brotli", "lz4", "zstd")),
+    *({"data_page_version": version, "use_dictionary": use} for version in ("1.0", "2.0") for use in (False, True)),
+    {"row_group_size": 7, "data_page_size": 1, "write_batch_size": 3, "use_dictionary": False},
+    {"row_group_size": 1, "write_statistics": True, "write_page_index": True, "write_page_checksum": True},
+    {"use_dictionary": False, "column_encoding": {"id": "DELTA_LENGTH_BYTE_ARRAY", "timestamp": "DELTA_BINARY_PACKED"}},
+    {"dictionary_pagesize_limit": 10},
+    {"version": "1.0", "store_schema": False},
+]
+
+
+@pytest.mark.parametrize("options", WRITTEN, ids=str)
+def test_every_way_to_write_parquet(options):
+    """Whatever pages and encodings a file has, but for the one whose size no header says."""
+    made = as_table(SOME)
+    for table in (made, made.set_column(made.column_names.index("model"), "model", made["model"].dictionary_encode())):
+        sink = io.BytesIO()
+        pq.write_table(table, sink, **options)
+        assert read_parquet(sink.getvalue(), 100, MANY).to_pylist() == made.to_pylist()
+
+
+def test_parquet_of_duckdb(tmp_path):
+    made = as_table(SOME)
+    for version in ("V1", "V2"):
+        file = tmp_path / version
+        duckdb.sql(f"COPY made TO '{file}' (FORMAT parquet, PARQUET_VERSION {version}, ROW_GROUP_SIZE 40)")
+        assert read_parquet(file.read_bytes(), 100, MANY).to_pylist() == made.to_pylist()
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
+)
+def test_every_way_to_write_texts_in_arrow(kind):
+    """In slices, with nothing, and by dictionaries that change from batch to batch."""
+    made = as_table(SOME)
+    at = made.column_names.index("model")
+    parts = [made.slice(start, size) for start, size in ((0, 30), (30, 0), (30, 1), (31, 69))]
+    whole = pa.concat_tables(
+        [part.set_column(at, "model", pa.array(part["model"].to_pylist(), kind)) for part in parts]
+    )
+    assert read_arrow(arrow(whole), 100, MANY).to_pylist() == made.to_pylist()
+    assert read_arrow(arrow(whole.slice(9, 50)), 100, MANY).to_pylist() == made.slice(9, 50).to_pylist()
+
+
+def test_the_texts_of_a_table_are_bounded_together():
+    """By what they are and not by what they are written as: a byte more than there may be is too much."""
+    for column in (hostile.referring("x" * 100, 50), hostile.viewing(b"x" * 100, 50)):
+        table = pa.table({"model": column, "user_id": column})
+        assert read_arrow(arrow(table), 100, 10_000).num_rows == 50
+        with pytest.raises(BodyTooLargeError, match=r"^The texts of the table are larger than 9999 bytes"):
+            read_arrow(arrow(table), 100, 9_999)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +306,8 @@ def test_other_types_are_refused_value_by_value(values, shown):
         (parquet(as_table([GOOD] * 20))[:-9], PARQUET, "invalid_parquet"),
         (arrow(as_table([GOOD])), PARQUET, "invalid_parquet"),
         (arrow(pa.table([["a"], ["b"]], ["id", "id"])), ARROW, "invalid_value"),
+        (arrow(pa.table({f"c{n}": ["a"] for n in range(11)})), ARROW, "unknown_field"),
+        (parquet(pa.table({f"c{n}": ["a"] for n in range(11)})), PARQUET, "unknown_field"),
         (arrow(pa.table({"étage": [1]})).replace("étage".encode(), b"\xe9\xe9tage"), ARROW, "invalid_arrow"),
         (parquet(pa.table({"étage": [1]})).replace("étage".encode(), b"\xe9\xe9tage"), PARQUET, "invalid_parquet"),
         (

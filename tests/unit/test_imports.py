@@ -19,7 +19,19 @@ MODULES = {
 LAYERS = (
     {"errors", "hints", "json_text", "locks", "parts", "version"},
     {"meters"},
-    {"buckets", "tokens", "events", "columns", "tables", "query", "pages", "pricing", "settings"},
+    {
+        "buckets",
+        "tokens",
+        "events",
+        "columns",
+        "parquet_pages",
+        "table_bodies",
+        "tables",
+        "query",
+        "pages",
+        "pricing",
+        "settings",
+    },
     {"ledger", "registry"},
     {"server"},
     {"client"},  # and there is another test for it

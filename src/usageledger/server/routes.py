@@ -28,7 +28,8 @@ from usageledger.server.ingest import Ingest
 from usageledger.server.memory import FREE_BYTES
 from usageledger.server.packed import Body, joined
 from usageledger.settings import Settings
-from usageledger.tables import ARROW_TYPES, PARQUET_TYPES, decode_table, read_arrow, read_parquet
+from usageledger.table_bodies import read_arrow, read_parquet
+from usageledger.tables import ARROW_TYPES, PARQUET_TYPES, decode_table
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -146,8 +147,8 @@ async def _decode(body: bytes, kind: str, services: Services) -> Decoded:
 
 
 def _decode_table(body: bytes, kind: str, settings: Settings, now: int) -> Decoded:
-    most = settings.max_batch_events
-    table = read_arrow(body, most) if kind in ARROW_TYPES else read_parquet(body, most, settings.max_body_bytes)
+    read = read_arrow if kind in ARROW_TYPES else read_parquet
+    table = read(body, settings.max_batch_events, settings.max_body_bytes)
     return decode_table(table, latest=now + settings.max_future_seconds, now=now)
 
 
