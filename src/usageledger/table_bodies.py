@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
@@ -229,7 +230,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _referred(indices: Any, dictionary: Any) -> int:
-    lengths: Array = pa.compute.binary_length(dictionary).fill_null(0).to_numpy(zero_copy_only=False)
+    lengths: Array = pc.binary_length(dictionary).fill_null(0).to_numpy(zero_copy_only=False)
     return int(lengths[indices.drop_null().to_numpy(zero_copy_only=False)].sum(dtype=np.float64))
 
 
