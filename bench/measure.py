@@ -41,14 +41,15 @@ class Served:
 
     def settle(self) -> None:
         """Waits until the server has nothing left to do: three seconds with hardly any of the processor's time."""
-        before, quiet = self._processor_seconds(), 0
+        before, quiet = self.processor_seconds, 0
         while quiet < 3:
             time.sleep(1)
-            now = self._processor_seconds()
+            now = self.processor_seconds
             quiet = quiet + 1 if now - before < 0.05 else 0
             before = now
 
-    def _processor_seconds(self) -> float:
+    @property
+    def processor_seconds(self) -> float:
         user, system = Path(f"/proc/{self.process_id}/stat").read_text().rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 

@@ -27,6 +27,12 @@ def of_new_models(count: int, prefix: str) -> pa.Table:
     return rows.set_column(rows.column_names.index("model"), "model", names)
 
 
+def pairs(rows: pa.Table) -> list[tuple[int, int]]:
+    """Card and rate of each row."""
+    columns: list[list[Any]] = [rows["rate_id"].to_pylist(), rows["rate"].to_pylist()]
+    return [(card, int(rate)) for card, rate in zip(*columns, strict=True)]
+
+
 def seconds_of(giver: CardGiver, rows: pa.Table) -> float:
     began = time.process_time()
     cards = giver.cards(rows)
@@ -63,7 +69,12 @@ def test_names_that_were_seen_are_forgotten_beyond_a_bound(registry: Registry, m
     monkeypatch.setattr(app, "NAMES_KEPT_MAX", 10)
     asked: list[set[str]] = []
     note_seen = registry.note_seen
-    monkeypatch.setattr(registry, "note_seen", lambda p, u, now: (asked.append(set(p)), note_seen(p, u, now=now)))
+
+    def noted(projects: set[str], users: set[str], *, now: int) -> None:
+        asked.append(set(projects))
+        note_seen(projects, users, now=now)
+
+    monkeypatch.setattr(registry, "note_seen", noted)
     seen = SeenNames(registry, lambda: NOW)
     for number in range(4):
         seen.note({f"p{number}-{n}" for n in range(4)}, {f"u{number}"})
@@ -86,12 +97,17 @@ def test_prices_are_read_for_the_days_asked_for_and_forgotten_beyond_a_bound(
     cards, tables = registry.rate_cards, PriceTables(registry.rate_cards)
     days: list[int] = []
     priced = cards.priced
-    monkeypatch.setattr(cards, "priced", lambda some, **given: (days.extend(some), priced(some, **given))[1])
+
+    def noted(some: list[int], **given: Any) -> Any:
+        days.extend(some)
+        return priced(some, **given)
+
+    monkeypatch.setattr(cards, "priced", noted)
 
     def rates(first: int, last: int, revision: int = 0) -> dict[int, int]:
         rows = tables.window(first * DAY, last * DAY + 1, revision).rows
         assert sum(table.num_rows for table in tables._kept.values()) <= 4
-        return dict(zip(rows["rate_id"].to_pylist(), map(int, rows["rate"].to_pylist()), strict=True))
+        return dict(pairs(rows))
 
     given = [(Subject(day * DAY, "embeddings", "openai", "m"), Prices({"input_text_tokens": day})) for day in range(8)]
     nothing = [(Subject(day * DAY, "embeddings", "openai", f"{n}"), Prices()) for day in range(8) for n in range(9)]
@@ -124,7 +140,7 @@ def test_a_repricing_that_leaves_no_price(registry: Registry) -> None:
 
     def rates(revision: int) -> list[Any]:
         rows = tables.window(0, DAY, revision).rows
-        return sorted(zip(rows["rate_id"].to_pylist(), map(int, rows["rate"].to_pylist()), strict=True))
+        return sorted(pairs(rows))
 
     for _ in range(2):
         assert [rates(n) for n in (0, first, second)] == [
