@@ -7,7 +7,7 @@ remembers each for good, and compares it with all models of a provider.)
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from genai_prices.data_snapshot import DataSnapshot, find_provider_by_id
 from genai_prices.types import (
@@ -33,7 +33,7 @@ class PriceLists:
 
     def __init__(self, snapshot: DataSnapshot) -> None:
         self.providers = snapshot.providers
-        self._provider = lru_cache(PROVIDERS_KEPT_MAX)(lambda provider: find_provider_by_id(self.providers, provider))
+        self._provider = lru_cache(PROVIDERS_KEPT_MAX)(partial(find_provider_by_id, self.providers))
         self._names: dict[str, Names] = {}
 
     def find(self, provider: str, model: str) -> ModelInfo | None:

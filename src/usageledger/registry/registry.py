@@ -351,7 +351,7 @@ class Registry:
             return bytes(connection.execute(query).scalar_one())
 
 
-def _with_names(table: Table) -> Select[Any]:
+def _with_names(table: Table) -> Select[Any, Any]:
     return select(table.c.id, table.c.name).where(table.c.name.is_not(None), table.c.name != table.c.id)
 
 
