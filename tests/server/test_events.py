@@ -81,7 +81,7 @@ async def test_several_events_in_every_form(serve, double, packing, kind, form):
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 async def test_a_body_large_enough_for_a_thread(serve, double, encoding):
     random = Random(1)
-    events = as_array([event(n, model=random.randbytes(100).hex()) for n in range(9000)])
+    events = as_array([event(n, user_id=random.randbytes(100).hex()) for n in range(9000)])
     packed = gzip.compress(events, 1) if encoding == "gzip" else zstandard.compress(events, 1)
     assert len(packed) > 256 * 1024
     async with serve(double) as server:
