@@ -18,7 +18,10 @@ _LATER = {
     ),
     "vector_stores": replace(
         _STORES,
-        measures=(*_STORES.measures, replace(_STORES.measures[0], name="index_bytes", required=False, default=0)),
+        measures=(
+            *_STORES.measures,
+            replace(_STORES.measures[0], name="index_bytes", price=NOT_CHARGED, required=False, default=0),
+        ),
     ),
 }
 METERS = tuple(_LATER.get(each.kind, each) for each in METERS)

@@ -16,6 +16,7 @@ from tests.samples import DAY, TODAY, answer, append, ask, usage
 from usageledger.errors import LedgerUnavailableError
 from usageledger.ledger import engine, sql
 from usageledger.ledger.duckdb import DuckDBLedger
+from usageledger.ledger.reading import Statement
 
 EVENTS = [usage("images", f"e{n}", TODAY + n, images=n) for n in range(10)]
 MORE = [usage("images", "more", TODAY + 1000, images=7)]
@@ -65,9 +66,9 @@ def test_a_reader_without_a_deadline_holds_up_nobody(ledger: DuckDBLedger, told:
     """It is interrupted when the file has to be opened again, and hears that it may ask again."""
     reads = threading.Event()
 
-    def endless(_: object) -> tuple[str, tuple[()]]:
+    def endless(_: object) -> Statement:
         reads.set()
-        return ENDLESS, ()
+        return Statement(ENDLESS)
 
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(ledger._answer, endless)

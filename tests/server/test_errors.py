@@ -20,6 +20,10 @@ pytestmark = pytest.mark.anyio
 USAGE = "/v1/organization/usage/completions"
 
 
+def ignore(_: int) -> None:
+    """Counts nothing."""
+
+
 def problem(response: httpx.Response, status: int, **expected: Any) -> dict[str, Any]:
     """The error of an answer, which has exactly the API's shape and headers."""
     assert response.status_code == status, response.text
@@ -157,7 +161,7 @@ async def test_413_for_a_decompression_bomb(serve, double, encoding):
 
 @pytest.mark.parametrize("encoding", PACK)
 def test_a_decompression_bomb_is_not_unpacked_to_its_end(encoding):
-    plain = _unpack(PACK[encoding](bytes(200_000_000)), encoding, 1000)
+    plain = _unpack(PACK[encoding](bytes(200_000_000)), encoding, 1000, ignore)
     assert 1000 < len(plain) < 40_000_000
 
 
@@ -165,20 +169,20 @@ def test_a_decompression_bomb_is_not_unpacked_to_its_end(encoding):
 def test_members_and_frames_are_bounded(encoding):
     """Empty ones are a few bytes each, and each costs its time: a million of them held a thread for seconds."""
     empty = PACK[encoding](b"")
-    assert _decompress(PACK[encoding](b"[]") + empty * (MOST_PIECES - 1), encoding, 1000) == b"[]"
+    assert _decompress(PACK[encoding](b"[]") + empty * (MOST_PIECES - 1), encoding, 1000, ignore) == b"[]"
     began = time.process_time()
     for body in (empty * (MOST_PIECES + 1), empty * (16 * 2**20 // len(empty))):
         with pytest.raises(InvalidRequestError, match=f"more than {MOST_PIECES} members or frames"):
-            _decompress(body, encoding, 1000)
+            _decompress(body, encoding, 1000, ignore)
     assert time.process_time() - began < 2  # one by one, by Python's own reader, all of them take five times as long
 
 
 def test_gzip_members_may_be_padded():
     packed = gzip.compress(b"[") + bytes(5000) + gzip.compress(b"]") + bytes(5000)
-    assert _decompress(packed, "gzip", 1000) == b"[]"
+    assert _decompress(packed, "gzip", 1000, ignore) == b"[]"
     for wrong in (bytes(10) + packed, packed + b"x", zstandard.compress(b"[]") + bytes(8)):
         with pytest.raises(InvalidRequestError, match=r"^The body is not "):
-            _decompress(wrong, "gzip" if wrong[:1] != b"\x28" else "zstd", 1000)
+            _decompress(wrong, "gzip" if wrong[:1] != b"\x28" else "zstd", 1000, ignore)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
@@ -270,7 +274,8 @@ async def test_a_failure_in_the_middle_of_a_large_page_ends_the_connection(
         raise ZeroDivisionError("secret insides")
 
     monkeypatch.setattr("usageledger.server.packed.PIECE_BYTES", 100)
-    monkeypatch.setattr("usageledger.server.routes._stream", stream)
+    monkeypatch.setattr("usageledger.server.routes.FREE_BYTES", 100)
+    monkeypatch.setattr("usageledger.server.http._cut", stream)
     question = {"start_time": NOW - 3600, "bucket_width": "1m"}
     async with serve(double) as server:
         server.client.headers["accept-encoding"] = encoding
@@ -292,6 +297,7 @@ async def test_a_large_page_comes_in_pieces(serve, double, monkeypatch, encoding
         server.client.headers["accept-encoding"] = encoding
         whole = await server.get(USAGE, params=window)
         monkeypatch.setattr("usageledger.server.packed.PIECE_BYTES", 100)
+        monkeypatch.setattr("usageledger.server.routes.FREE_BYTES", 100)
         pieces = await server.get(USAGE, params=window)
     assert pieces.content == whole.content
     assert (encoding == "identity") == (pieces.headers["content-length"] == str(len(whole.content)))

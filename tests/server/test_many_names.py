@@ -12,6 +12,7 @@ from tests.server.support import NOW, event
 
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
+from usageledger.pricing.money import RATE_STEP
 from usageledger.registry import Registry
 from usageledger.server import app, pricing
 from usageledger.server.app import SeenNames
@@ -29,8 +30,8 @@ def of_new_models(count: int, prefix: str) -> pa.Table:
 
 def pairs(rows: pa.Table) -> list[tuple[int, int]]:
     """Card and rate of each row."""
-    columns: list[list[Any]] = [rows["rate_id"].to_pylist(), rows["rate"].to_pylist()]
-    return [(card, int(rate)) for card, rate in zip(*columns, strict=True)]
+    columns: list[list[Any]] = [rows[name].to_pylist() for name in ("rate_id", "rate_high", "rate_low")]
+    return [(card, high * RATE_STEP + low) for card, high, low in zip(*columns, strict=True)]
 
 
 def seconds_of(giver: CardGiver, rows: pa.Table) -> float:

@@ -58,6 +58,9 @@ class Wire(asyncio.Transport):
 
     resume_reading = pause_reading
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
     def on_message_begin(self) -> None:
         self._body = b""
 

@@ -17,7 +17,7 @@ from usageledger.ledger import Outcome
 from usageledger.tables import TableEvents
 
 EVENT_BYTES = 512  # of an event beside its text: what Python needs for it, its texts and its numbers
-WIDE = 4  # bytes of a character, where one of its text is not ASCII
+WIDE = 5  # bytes of a character, where one of its text is not ASCII: Python keeps its UTF-8 beside it
 
 
 @dataclass(slots=True)
