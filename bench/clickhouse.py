@@ -20,15 +20,15 @@ from bench.ingestion import recent
 from bench.load import Connection, request_bytes, run
 from bench.measure import KEY, figure, p, served
 from bench.queries import END, QUESTIONS, START
-from usageledger.columns import with_cards
+from usageledger.events.columns import with_cards
 from usageledger.ledger import migrate_ledger
-from usageledger.ledger.clickhouse import parse_address, tables
+from usageledger.ledger.clickhouse import parse_address, table_ddl
 from usageledger.ledger.clickhouse.client import Connection as ClickHouse
 from usageledger.ledger.clickhouse.ledger import LATEST
 from usageledger.meters import METER_BY_KIND
 from usageledger.pricing.book import PriceBook
+from usageledger.rating.card_giver import CardGiver
 from usageledger.registry import open_registry
-from usageledger.server.pricing import CardGiver
 
 BATCH = 10_000
 CONNECTIONS = 8
@@ -114,7 +114,7 @@ def _bare(address: str, width: int, names: str) -> str:
 
 
 def _with_precedence(table: pa.Table) -> pa.Table:
-    return table.append_column(tables.PRECEDENCE, pa.array(np.full(table.num_rows, LATEST, np.uint64)))
+    return table.append_column(table_ddl.PRECEDENCE, pa.array(np.full(table.num_rows, LATEST, np.uint64)))
 
 
 def _ask(port: int, request: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from usageledger.columns import SCHEMA
+from usageledger.events.columns import SCHEMA
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND, METERS
 
 Array = np.ndarray[Any, Any]

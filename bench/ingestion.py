@@ -14,8 +14,8 @@ import pyarrow as pa
 from bench.data import Generator, wire_events, wire_table
 from bench.load import Connection, request_bytes, run
 from bench.measure import KEY, figure, p, served
+from usageledger.events.arrow_events import ARROW_TYPES
 from usageledger.ledger.schema import create_tables
-from usageledger.tables import ARROW_TYPES
 
 CONNECTIONS, MANY_CONNECTIONS = 8, 64
 ARROW_EVENTS = 10_000  # in a batch, the most that a server takes by default

@@ -19,11 +19,11 @@ from bench.figures import progress
 from bench.ingestion import recent
 from bench.load import Connection, request_bytes
 from bench.measure import KEY, Served, figure, p, served
-from usageledger.columns import with_cards
+from usageledger.events.columns import with_cards
 from usageledger.ledger import open_ledger
 from usageledger.pricing.book import PriceBook
+from usageledger.rating.card_giver import CardGiver
 from usageledger.registry import open_registry
-from usageledger.server.pricing import CardGiver
 
 DAYS = 31
 ENCODINGS = ("zstd", "identity")

@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 from tests.samples import SECRET, table
 
-from usageledger.columns import with_cards
+from usageledger.events.columns import with_cards
 from usageledger.ledger import Ledger, Outcome
 from usageledger.ledger.protocol import Unpriced
 from usageledger.meters import COSTS
-from usageledger.pages import cost_results_json, render
 from usageledger.pricing.book import PriceBook
-from usageledger.query import page_token, parse
+from usageledger.questions.pages import cost_results_json, render
+from usageledger.questions.query import page_token, parse
+from usageledger.rating.card_giver import CardGiver, PriceTables
 from usageledger.registry import CardPrices, open_registry
-from usageledger.server.pricing import CardGiver, PriceTables
 
 SECONDS, RESULTS = 60, 100_000
 NOW = 1_798_761_600  # 2027-01-01: after every price in the book

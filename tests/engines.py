@@ -10,8 +10,9 @@ import pytest
 from tests.services.clickhouse import CLUSTER
 from tests.services.shared import shared
 
-from usageledger.ledger import Ledger, duckdb, facets, journal, open_ledger, upkeep
+from usageledger.ledger import Ledger, open_ledger
 from usageledger.ledger.clickhouse import migrate, parse_address
+from usageledger.ledger.duckdb import journal, ledger, new_facets, rollup_schedule
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,12 @@ class Engine:
 
 
 def _eager_duckdb(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(duckdb, "FULL_ROWS", 6)
-    patch.setattr(upkeep, "WORTH", {"models": upkeep.Worth(2, 2, 2), "keys": upkeep.Worth(5, 3, 1)})
+    patch.setattr(ledger, "FULL_ROWS", 6)
+    patch.setattr(
+        rollup_schedule, "WORTH", {"models": rollup_schedule.Worth(2, 2, 2), "keys": rollup_schedule.Worth(5, 3, 1)}
+    )
     patch.setattr(journal, "MOST_KNOWN", 7)
-    patch.setattr(facets, "MOST_KNOWN", 9)
+    patch.setattr(new_facets, "MOST_KNOWN", 9)
 
 
 def _database(folder: Path) -> str:

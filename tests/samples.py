@@ -8,12 +8,12 @@ import msgspec
 import pyarrow as pa
 from tests.model import OTHER_CACHE_WRITE, Model, Usage, measured
 
-from usageledger.columns import to_table
-from usageledger.events import decode
+from usageledger.events.columns import to_table
+from usageledger.events.json_events import decode
 from usageledger.ledger import Ledger, Outcome
 from usageledger.meters import METER_BY_KIND, Meter
-from usageledger.pages import Aggregate, render, results_json
-from usageledger.query import Query, page_token, parse
+from usageledger.questions.pages import Aggregate, render, results_json
+from usageledger.questions.query import Query, page_token, parse
 
 NOW = 1_781_526_896  # 2026-06-15T12:34:56Z, a Monday
 LATEST = NOW + 600

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from tools import cli_help, client_code
-from usageledger.events import (
+from usageledger.events.json_events import (
     FIELDS,
     LARGEST_COUNT,
     LONGEST_ID,
@@ -24,8 +24,8 @@ from usageledger.events import (
     Field,
 )
 from usageledger.meters import COSTS, METERS, WHOLE, Dimension, Measure, Meter, Width
-from usageledger.query import MOST_FILTER_VALUES, TOKEN_SECONDS
-from usageledger.server.http import LARGEST_OBJECT_BYTES, MOST_PARAMETERS
+from usageledger.questions.query import MOST_FILTER_VALUES, TOKEN_SECONDS
+from usageledger.server.http.requests import LARGEST_OBJECT_BYTES, MOST_PARAMETERS
 from usageledger.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent

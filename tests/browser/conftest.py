@@ -14,7 +14,7 @@ from tests.server.process import RunningServer, running
 from tests.services.programs import program
 
 from usageledger.registry import open_registry
-from usageledger.server.auth import PAGE_HEADER
+from usageledger.server.http.auth import PAGE_HEADER
 from usageledger.settings import Settings
 
 # As root there is no sandbox; and nothing of the browser's own may go out.

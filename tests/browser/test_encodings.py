@@ -3,7 +3,7 @@
 from tests.browser.conftest import empty_site
 from tests.contract import large
 
-from usageledger.server.auth import PAGE_HEADER
+from usageledger.server.http.auth import PAGE_HEADER
 
 FETCH = """async ([address, header]) => {
   const answer = await fetch(address, {headers: {[header]: "1"}});

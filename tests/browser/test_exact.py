@@ -21,7 +21,7 @@ def script(visit, site):
             "async ([address, expression, given]) => {"
             " const module = await import(address);"
             f" return ({expression})(module, given); }}",
-            [f"{base}/{name}.js", expression, given],
+            [f"{base}/lib/{name}.js", expression, given],
         )
 
     return run
@@ -113,7 +113,8 @@ def test_rounding_is_by_halves_away_from_zero(script):
 )
 def test_numbers_as_people_read_them(script, call, value, text):
     expression = f"""async (format, value) => {{
-        const exact = await import(document.querySelector("script[src$='app.js']").src.replace("app.js", "exact.js"));
+        const exact = await import(document.querySelector("script[src$='app.js']").src
+            .replace("app.js", "lib/exact.js"));
         return format.{call}(exact.exact(value));
     }}"""
     assert script("format", expression, value) == text

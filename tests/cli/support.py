@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from tests.server.process import without_prices
 
-from usageledger.cli.demo_data import demo_tables
+from usageledger.cli.demo.data import demo_tables
 from usageledger.meters import METER_BY_KIND
 
 if TYPE_CHECKING:

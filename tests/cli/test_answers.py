@@ -15,7 +15,7 @@ from tests.cli.support import COMMAND, DEADLINE_S, NOW, Run, lines, wire_events
 from tests.client.server import Faulty, answer, faulty
 from tests.server.process import RunningServer, running
 
-from usageledger.cli.output import iso_time
+from usageledger.cli.terminal.output import iso_time
 from usageledger.meters import COSTS, METERS, Meter
 
 KEY = "sk-of-the-answers-0123456789"

@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 import pytest
 from tests.cli.support import COMMAND, DEADLINE_S, NOW, Start, as_wire_event, whole
 
-from usageledger.cli.demo_catalog import MODELS, PEOPLE, PROJECTS, SHARES_OF_KINDS
-from usageledger.cli.demo_data import demo_tables
-from usageledger.cli.demo_plan import make_organization
-from usageledger.columns import SCHEMA, to_table
-from usageledger.events import decode
+from usageledger.cli.demo.catalog import MODELS, PEOPLE, PROJECTS, SHARES_OF_KINDS
+from usageledger.cli.demo.data import demo_tables
+from usageledger.cli.demo.plan import make_organization
+from usageledger.events.columns import SCHEMA, to_table
+from usageledger.events.json_events import decode
 from usageledger.meters import METER_BY_KIND, METERS
 
 EVENTS = 30_000

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from usageledger.cli.figures import LEVELS, PLAIN_LEVELS, Number, add, aligned, bar, digits, share, sparkline
+from usageledger.cli.terminal.figures import LEVELS, PLAIN_LEVELS, Number, add, aligned, bar, digits, share, sparkline
 
 AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False, places=18, min_value=-(10**12), max_value=10**12)
 ODD = st.sampled_from([Decimal("0E-6176"), Decimal("1E+6144"), Decimal("1E-6176"), Decimal("5E3")])

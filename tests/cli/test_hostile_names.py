@@ -19,7 +19,7 @@ import pytest
 from tests.cli.support import COMMAND, DEADLINE_S, Run, Server, Start, one_error
 from tools import cli_help
 
-from usageledger.cli.output import visible
+from usageledger.cli.terminal.output import visible
 from usageledger.meters import METERS
 
 STEERING = "\x1b]0;mine\x07\x9b2J\x7f\u202e\u2066\u200b\u2028\x85\r\n"
@@ -216,7 +216,7 @@ def test_a_line_of_the_log_is_one_line() -> None:
     """Names, and errors that quote them, forge no second one."""
     code = (
         "import logging\n"
-        "from usageledger.cli.serve import _log_to_stderr\n"
+        "from usageledger.cli.commands.serve import _log_to_stderr\n"
         "_log_to_stderr()\n"
         f"logging.getLogger('usageledger').warning('no %s', {HOSTILE!r})\n"
         "try:\n"

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.support import DEADLINE_S, Run, Server, Start, one_error
 from tests.services.postgresql import new_database
 
-from usageledger.cli.keys import key_table
+from usageledger.cli.commands.keys import key_table
 from usageledger.registry import SCOPES, AdminKey
 
 

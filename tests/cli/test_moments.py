@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usageledger.cli.moments import parse_moment
-from usageledger.cli.output import CommandError
+from usageledger.cli.terminal.output import CommandError
+from usageledger.cli.terminal.times import parse_moment
 
 NOW = int(datetime(2026, 11, 25, 10, 20, 30, tzinfo=UTC).timestamp())
 BERLIN = ZoneInfo("Europe/Berlin")

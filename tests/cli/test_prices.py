@@ -11,7 +11,7 @@ import pytest
 from tests.cli.support import Run, one_error
 
 from usageledger.pricing import Prices, Subject
-from usageledger.pricing.own import FIELD_NAMES
+from usageledger.pricing.operator_prices import FIELD_NAMES
 from usageledger.registry import Registry, open_registry
 
 TODAY = datetime.now(UTC).strftime("%Y-%m-%d")

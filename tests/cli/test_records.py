@@ -10,8 +10,8 @@ import zstandard
 from tests.cli.support import Run, one_error
 
 from usageledger.cli import records
-from usageledger.cli.output import CommandError
 from usageledger.cli.records import Record, read_records
+from usageledger.cli.terminal.output import CommandError
 
 EVENTS = [{"id": f"evt_{number}", "text": "ä \\n \u2028 [{"} for number in range(5)]
 NDJSON = b"".join(json.dumps(event, ensure_ascii=False).encode() + b"\n" for event in EVENTS)

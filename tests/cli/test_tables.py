@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from usageledger.cli.figures import digits
-from usageledger.cli.tables import Drawing, total, usage_table
+from usageledger.cli.terminal.figures import digits
+from usageledger.cli.terminal.tables import Drawing, total, usage_table
 from usageledger.client.pages import Amount, UsageBucket
 from usageledger.client.results import CompletionsResult, CostsResult, VectorStoresResult
 from usageledger.meters import COSTS, METER_BY_KIND, Meter

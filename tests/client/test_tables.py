@@ -20,7 +20,7 @@ from usageledger.client import (
     UsagePage,
     results,
 )
-from usageledger.client.tables import arrow_table
+from usageledger.client.data_frames import arrow_table
 
 DAY = 86_400
 WITHOUT = """

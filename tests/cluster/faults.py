@@ -23,7 +23,7 @@ from tests.services.proxy import Proxy, proxy
 
 from usageledger.ledger import migrate_ledger, open_ledger
 from usageledger.ledger.copying import pages
-from usageledger.ledger.duplicates import payloads
+from usageledger.ledger.identity import payloads
 
 SINCE = 1_792_108_800  # 2026-10-16
 BATCH = 40

@@ -18,7 +18,7 @@ from tests.services.programs import program
 
 from usageledger.ledger.clickhouse import Address, parse_address
 from usageledger.ledger.clickhouse.client import Connection
-from usageledger.ledger.clickhouse.tables import create
+from usageledger.ledger.clickhouse.table_ddl import create
 from usageledger.settings import Settings, load_settings
 
 TITLE = re.compile(r'title="(.+?)"')

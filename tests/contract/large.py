@@ -8,7 +8,7 @@ from tests.server.support import NOW, event
 
 DAY = 86_400
 WINDOW = {"start_time": NOW - NOW % DAY - 6 * DAY, "end_time": NOW - NOW % DAY, "group_by": ["project_id"]}
-# Of each day; what is large is sent as it is kept, see `usageledger.server.packed`.
+# Of each day; what is large is sent as it is kept, see `usageledger.server.http.compressed_pages`.
 PROJECTS = (700, 0, 1000, 3, 0, 300)
 ADDRESS = "/v1/organization/usage/embeddings?" + str(httpx.QueryParams(WINDOW))
 

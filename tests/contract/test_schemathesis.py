@@ -20,10 +20,10 @@ from schemathesis.generation.meta import TestPhase
 from tests.server.process import RunningServer, running
 
 from usageledger.buckets import LATEST_LOCAL_TIME, LATEST_TIME
-from usageledger.server.http import LINES_TYPES
-from usageledger.server.openapi import document
+from usageledger.events.arrow_events import ARROW_TYPES, PARQUET_TYPES
+from usageledger.server.http.requests import LINES_TYPES
+from usageledger.server.openapi.document import document
 from usageledger.settings import Settings
-from usageledger.tables import ARROW_TYPES, PARQUET_TYPES
 
 EFFORT = int(os.environ.get("USAGELEDGER_TEST_EFFORT", "1"))
 EXAMPLES = 20 * EFFORT

@@ -8,7 +8,7 @@ import duckdb
 from tests.crash.clients import Client
 from tests.crash.events import stored
 
-from usageledger.columns import PAYLOAD_COLUMNS
+from usageledger.events.columns import PAYLOAD_COLUMNS
 
 AT_ONCE = 50_000
 COLUMNS = ", ".join(PAYLOAD_COLUMNS)

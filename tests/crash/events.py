@@ -10,8 +10,8 @@ import msgspec
 import pyarrow as pa
 from tests.samples import DAY, counted, usage, wire
 
-from usageledger.columns import PAYLOAD_COLUMNS, to_table
-from usageledger.events import decode
+from usageledger.events.columns import PAYLOAD_COLUMNS, to_table
+from usageledger.events.json_events import decode
 from usageledger.meters import METERS
 
 KINDS = tuple(meter.kind for meter in METERS)

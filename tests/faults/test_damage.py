@@ -12,7 +12,8 @@ import pytest
 from tests.samples import DAY, TODAY, append, ask, page, usage
 
 from usageledger.errors import LedgerError
-from usageledger.ledger import Ledger, duckdb, open_ledger
+from usageledger.ledger import Ledger, open_ledger
+from usageledger.ledger.duckdb import ledger as duckdb
 
 COMMIT = 600  # events
 FOLDED, LOGGED = 4, 6  # commits in the file, and in the log

@@ -14,8 +14,8 @@ import pyarrow as pa
 import zstandard
 from tests.faults.support import PATIENCE_S, settle
 
-from usageledger.server.auth import PAGE_HEADER, SESSION_COOKIE
-from usageledger.tables import ARROW_TYPES, PARQUET_TYPES
+from usageledger.events.arrow_events import ARROW_TYPES, PARQUET_TYPES
+from usageledger.server.http.auth import PAGE_HEADER, SESSION_COOKIE
 
 KEY = "sk-admin-a-real-key-of-this-test-0123456789"
 SECRET = "secret-of-a-sender"

@@ -26,19 +26,19 @@ from tests.samples import NOW, SECRET
 from tests.server.support import LedgerDouble
 from uvicorn.server import ServerState
 
-from usageledger.columns import SCHEMA, to_table
 from usageledger.errors import BodyTooLargeError, InvalidRequestError, RequestError
-from usageledger.events import decode
+from usageledger.events.arrow_events import TableEvents, decode_table
+from usageledger.events.columns import SCHEMA, to_table
+from usageledger.events.json_events import decode
+from usageledger.events.table_bodies import read_arrow, read_parquet
 from usageledger.meters import METERS
-from usageledger.query import page_token, parse
+from usageledger.questions.query import page_token, parse
 from usageledger.registry import open_registry
 from usageledger.server import create_app
-from usageledger.server.bodies import _decompress
-from usageledger.server.http import SECURITY_HEADERS
-from usageledger.server.protocol import protocol_of
+from usageledger.server.http.http_connection import protocol_of
+from usageledger.server.http.request_bodies import _decompress
+from usageledger.server.http.requests import SECURITY_HEADERS
 from usageledger.settings import Settings
-from usageledger.table_bodies import read_arrow, read_parquet
-from usageledger.tables import TableEvents, decode_table
 
 MOST_EVENTS = 200
 MOST_BYTES = 100_000

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from tests.samples import DAY, NOW, SECRET, TODAY, ask
 
-from usageledger.ledger.clickhouse import tables as clickhouse_tables
+from usageledger.ledger.clickhouse import table_ddl as clickhouse_tables
 from usageledger.ledger.clickhouse.address import parse_address
 from usageledger.ledger.clickhouse.ledger import NO_ROLLUPS
-from usageledger.ledger.costs import costs, unpriced
-from usageledger.ledger.dialect import CLICKHOUSE, DUCKDB
 from usageledger.ledger.schema import EVER, create_tables
-from usageledger.ledger.sql import Coverage, Held, aggregate
+from usageledger.ledger.statements.cost_sums import costs, unpriced
+from usageledger.ledger.statements.dialect import CLICKHOUSE, DUCKDB
+from usageledger.ledger.statements.usage_sums import Coverage, Held, aggregate
 from usageledger.meters import COSTS
-from usageledger.query import Query, parse
+from usageledger.questions.query import Query, parse
 
 GOLDEN = Path(__file__).parent / "sql"
 WEEK = (TODAY - 7 * DAY, TODAY)

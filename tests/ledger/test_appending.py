@@ -7,9 +7,9 @@ from tests.engines import Engine
 from tests.model import Model, Usage
 from tests.samples import DAY, FORMS, LATEST, TODAY, answer, append, append_wire, ask, keep, usage, wire
 
-from usageledger.columns import SCHEMA
 from usageledger.errors import LedgerUnavailableError
-from usageledger.events import LARGEST_COUNT, LONGEST_ID
+from usageledger.events.columns import SCHEMA
+from usageledger.events.json_events import LARGEST_COUNT, LONGEST_ID
 from usageledger.ledger import Ledger, Outcome
 from usageledger.meters import METERS
 

@@ -20,7 +20,7 @@ from tests.services.processes import free_ports
 from usageledger.errors import LedgerError, LedgerUnavailableError, LedgerVersionError, SettingsError
 from usageledger.ledger import migrate_ledger, open_ledger
 from usageledger.ledger.clickhouse import ledger as clickhouse_ledger
-from usageledger.ledger.clickhouse import parse_address, tables
+from usageledger.ledger.clickhouse import parse_address, table_ddl
 from usageledger.ledger.clickhouse.client import Connection
 from usageledger.ledger.clickhouse.ledger import LATEST, ClickHouseLedger
 
@@ -131,7 +131,7 @@ def test_tables_of_replicas_are_made_in_keeper(tmp_path: Path) -> None:
     database = parse_address(ONE_NODE.url(tmp_path)).database
     address = parse_address(f"{ONE_NODE.url(tmp_path)}?cluster={CLUSTER}")
     with closing(Connection(address)) as connection:
-        for statement in tables.create(address):
+        for statement in table_ddl.create(address):
             with pytest.raises(LedgerUnavailableError, match="Replicated DDL queries are disabled"):
                 connection.command(statement)
             for _ in range(2):
@@ -141,16 +141,16 @@ def test_tables_of_replicas_are_made_in_keeper(tmp_path: Path) -> None:
         )
         assert replicas.to_pylist() == [
             {
-                "zookeeper_path": f"/clickhouse/tables/0/{database}/{tables.LOCAL}",
+                "zookeeper_path": f"/clickhouse/tables/0/{database}/{table_ddl.LOCAL}",
                 "replica_name": "1",
-                "table": tables.LOCAL,
+                "table": table_ddl.LOCAL,
             }
         ]
         (made,) = connection.read(
-            "SELECT engine_full FROM system.tables WHERE database = ? AND name = ?", [database, tables.LOCAL]
+            "SELECT engine_full FROM system.tables WHERE database = ? AND name = ?", [database, table_ddl.LOCAL]
         )["engine_full"].to_pylist()
     assert made.startswith("ReplicatedReplacingMergeTree(")
-    assert all(setting in made for setting in tables._SETTINGS.split(", "))
+    assert all(setting in made for setting in table_ddl._SETTINGS.split(", "))
     open_ledger(f"{ONE_NODE.url(tmp_path)}?cluster={CLUSTER}").close()
 
 

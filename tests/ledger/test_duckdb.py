@@ -19,10 +19,13 @@ from usageledger.errors import (
     LedgerUnavailableError,
     LedgerVersionError,
 )
-from usageledger.ledger import Ledger, duckdb, facets, sql, upkeep
-from usageledger.ledger.duckdb import DuckDBLedger
-from usageledger.ledger.journal import to_bytes
+from usageledger.ledger import Ledger
+from usageledger.ledger.duckdb import ledger as duckdb
+from usageledger.ledger.duckdb import new_facets, rollup_schedule
+from usageledger.ledger.duckdb.journal import to_bytes
+from usageledger.ledger.duckdb.ledger import DuckDBLedger
 from usageledger.ledger.schema import VERSION
+from usageledger.ledger.statements import usage_sums
 
 pytestmark = pytest.mark.embedded
 
@@ -177,7 +180,7 @@ ENDLESS = "SELECT SUM(a.range * b.range) AS sum FROM range(10000000) AS a, range
 def test_a_query_ends_at_its_deadline(opened: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     query = ask("completions", TODAY, TODAY + DAY)
     with monkeypatch.context() as patch:
-        patch.setattr(sql, "aggregate", lambda *_, **__: (ENDLESS, []))
+        patch.setattr(usage_sums, "aggregate", lambda *_, **__: (ENDLESS, []))
         with pytest.raises(InvalidRequestError, match=r"The query took longer than 0\.05 seconds: ask for") as caught:
             opened.aggregate(query, max_seconds=0.05, max_results=10)
     assert caught.value.code == "query_timeout"
@@ -186,7 +189,7 @@ def test_a_query_ends_at_its_deadline(opened: Ledger, monkeypatch: pytest.Monkey
 
 
 def test_a_query_that_fails_says_so_in_one_line(opened: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql, "aggregate", lambda *_, **__: ("SELECT\nnonsense FROM nowhere", []))
+    monkeypatch.setattr(usage_sums, "aggregate", lambda *_, **__: ("SELECT\nnonsense FROM nowhere", []))
     with pytest.raises(LedgerUnavailableError, match=r"^The ledger could not read: ") as caught:
         opened.aggregate(ask("completions", TODAY, TODAY + DAY), max_seconds=5, max_results=10)
     assert "\n" not in str(caught.value)
@@ -230,7 +233,7 @@ def test_a_commit_that_fails_half_way_leaves_nothing(
         raise kind
 
     with monkeypatch.context() as patch:
-        patch.setattr(facets, "found_in", fail)
+        patch.setattr(new_facets, "found_in", fail)
         with pytest.raises(kind):
             append(opened, BATCHES["large"])
     assert append(opened, BATCHES["small"]) == ["accepted"]
@@ -254,7 +257,7 @@ def test_a_move_that_fails_half_way_loses_nothing(
 
     assert append(opened, BATCHES["large"]) == ["accepted"] * 600
     with monkeypatch.context() as patch:
-        patch.setattr(facets, "found_in", fail)
+        patch.setattr(new_facets, "found_in", fail)
         patch.setattr(duckdb, "BUSY_SECONDS", 0)
         with pytest.raises(kind):
             opened.compact()
@@ -291,7 +294,7 @@ def test_a_table_that_is_gone_keeps_nothing(opened: Ledger, batch: str) -> None:
 
 def test_upkeep_that_fails_changes_nothing(opened: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     writer: Any = cast("DuckDBLedger", opened)._writer
-    monkeypatch.setattr(upkeep, "WORTH", dict.fromkeys(upkeep.WORTH, upkeep.Worth(1, 1, 1)))
+    monkeypatch.setattr(rollup_schedule, "WORTH", dict.fromkeys(rollup_schedule.WORTH, rollup_schedule.Worth(1, 1, 1)))
     writer.execute("ALTER TABLE rollup_1h RENAME TO hidden")
     with pytest.raises(LedgerUnavailableError, match=r"^The rollups could not be written: "):
         opened.compact()

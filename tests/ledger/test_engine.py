@@ -14,9 +14,10 @@ from tests.ledger import released
 from tests.samples import DAY, TODAY, answer, append, ask, usage
 
 from usageledger.errors import LedgerUnavailableError
-from usageledger.ledger import engine, sql
-from usageledger.ledger.duckdb import DuckDBLedger
-from usageledger.ledger.reading import Statement
+from usageledger.ledger.duckdb import engine
+from usageledger.ledger.duckdb.ledger import DuckDBLedger
+from usageledger.ledger.reader import Statement
+from usageledger.ledger.statements import usage_sums
 
 EVENTS = [usage("images", f"e{n}", TODAY + n, images=n) for n in range(10)]
 MORE = [usage("images", "more", TODAY + 1000, images=7)]
@@ -53,7 +54,7 @@ def test_a_late_reader_of_an_engine_that_failed(ledger: DuckDBLedger, monkeypatc
     old.note(FAILED)  # as another reader saw it
     with monkeypatch.context() as patch:
         patch.setattr(old, "cursor", and_opened_again)
-        patch.setattr(sql, "aggregate", fail)
+        patch.setattr(usage_sums, "aggregate", fail)
         with pytest.raises(LedgerUnavailableError, match=r"^The ledger could not read: "):
             answer(ledger, IMAGES)
     writer = ledger._writer

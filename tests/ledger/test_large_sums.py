@@ -19,16 +19,16 @@ from tests.model import Model, Usage
 from tests.samples import DAY, TODAY, answer, append, ask, keep, usage, wire
 
 from usageledger.errors import InvalidRequestError
-from usageledger.events import LARGEST_COUNT
+from usageledger.events.json_events import LARGEST_COUNT
 from usageledger.ledger import Ledger
-from usageledger.ledger.duckdb import DuckDBLedger
-from usageledger.ledger.verify import Finding, verify
-from usageledger.ledger.verify_costs import verify_costs
+from usageledger.ledger.duckdb.ledger import DuckDBLedger
+from usageledger.ledger.proof.cost_proof import verify_costs
+from usageledger.ledger.proof.usage_proof import Finding, verify
 from usageledger.meters import METER_BY_KIND, METERS
 from usageledger.pricing import Prices, Subject
 from usageledger.pricing.cards import charge
 from usageledger.pricing.money import LARGEST_RATE
-from usageledger.query import Query
+from usageledger.questions.query import Query
 
 HOUR = 3600
 START = TODAY - 3 * DAY

@@ -12,11 +12,13 @@ import pytest
 from tests.engines import ENGINES
 from tests.samples import DAY, TODAY, answer, append, ask, usage
 
-from usageledger.ledger import Ledger, duckdb, facets
-from usageledger.ledger.duckdb import DuckDBLedger
-from usageledger.ledger.journal import Journal
+from usageledger.ledger import Ledger
+from usageledger.ledger.duckdb import ledger as duckdb
+from usageledger.ledger.duckdb import new_facets
+from usageledger.ledger.duckdb.journal import Journal
+from usageledger.ledger.duckdb.ledger import DuckDBLedger
+from usageledger.ledger.duckdb.rollups import coverage
 from usageledger.ledger.protocol import Facet
-from usageledger.ledger.rollups import coverage
 
 pytestmark = pytest.mark.embedded
 
@@ -33,7 +35,7 @@ def batch(number: int, size: int = 5) -> list[Any]:
 
 def test_neither_commits_nor_queries_wait_for_a_move(ledger: DuckDBLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     entered, go_on = threading.Event(), threading.Event()
-    found_in = facets.found_in
+    found_in = new_facets.found_in
 
     def slowly(rows: pa.Table) -> Any:
         entered.set()
@@ -42,7 +44,7 @@ def test_neither_commits_nor_queries_wait_for_a_move(ledger: DuckDBLedger, monke
 
     append(ledger, batch(1))
     monkeypatch.setattr(duckdb, "BUSY_SECONDS", 0)
-    monkeypatch.setattr(facets, "found_in", slowly)
+    monkeypatch.setattr(new_facets, "found_in", slowly)
     with ThreadPoolExecutor() as pool:
         try:
             moved = pool.submit(ledger.compact)

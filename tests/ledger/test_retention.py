@@ -10,10 +10,12 @@ from tests.model import Model, Usage
 from tests.samples import DAY, TODAY, answer, append, ask, keep, usage
 
 from usageledger.errors import InvalidRequestError
-from usageledger.ledger import Ledger, checks, duckdb
-from usageledger.ledger.connection import connect
+from usageledger.ledger import Ledger
+from usageledger.ledger.duckdb import ledger as duckdb
+from usageledger.ledger.duckdb.connection import connect
+from usageledger.ledger.proof.usage_proof import verify
 from usageledger.ledger.protocol import Facet
-from usageledger.ledger.verify import verify
+from usageledger.ledger.statements import inspection
 
 pytestmark = pytest.mark.embedded
 
@@ -160,7 +162,7 @@ def test_what_was_dropped_is_verified_by_its_own_sums(
     dropped.close()
     change(tmp_path / "data" / "ledger.duckdb", statement.format(kept=KEPT_FROM))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checks, "STRETCH_ROWS", 10)
+        patch.setattr(inspection, "STRETCH_ROWS", 10)
         found = {finding.name: finding.detail for finding in verify(open_again()) if not finding.ok}
     assert shown in found[f"{check} equal the events"]
 

@@ -17,12 +17,14 @@ from tests.model import Usage
 from tests.samples import DAY, TODAY, append, counted, usage
 
 from usageledger.errors import InvalidRequestError
-from usageledger.ledger import Ledger, checks, open_ledger, upkeep
-from usageledger.ledger import verify as verify_module
-from usageledger.ledger.verify import verify
+from usageledger.ledger import Ledger, open_ledger
+from usageledger.ledger.duckdb import rollup_schedule
+from usageledger.ledger.proof import usage_proof as verify_module
+from usageledger.ledger.proof.usage_proof import verify
+from usageledger.ledger.statements import inspection
 from usageledger.meters import METER_BY_KIND, METERS
-from usageledger.pages import Aggregate
-from usageledger.query import Query
+from usageledger.questions.pages import Aggregate
+from usageledger.questions.query import Query
 
 NAMES = [
     "events are well formed",
@@ -163,8 +165,10 @@ def tampered(tmp_path: Path) -> Tampered:
         url = f"duckdb:///{tmp_path}/ledger.duckdb"
         with pytest.MonkeyPatch.context() as patch, closing(open_ledger(url)) as ledger:
             if compacted:
-                patch.setattr("usageledger.ledger.duckdb.FULL_ROWS", 1)
-                patch.setattr(upkeep, "WORTH", dict.fromkeys(upkeep.WORTH, upkeep.Worth(1, 10**9, 1)))
+                patch.setattr("usageledger.ledger.duckdb.ledger.FULL_ROWS", 1)
+                patch.setattr(
+                    rollup_schedule, "WORTH", dict.fromkeys(rollup_schedule.WORTH, rollup_schedule.Worth(1, 10**9, 1))
+                )
             append(ledger, some_events(["completions", "embeddings", "vector_stores"], days=2))
             while ledger.compact():
                 pass
@@ -174,7 +178,7 @@ def tampered(tmp_path: Path) -> Tampered:
                 assert changed > 0
         with pytest.MonkeyPatch.context() as patch, closing(open_ledger(url)) as ledger:
             patch.setattr(verify_module, "SAMPLE_DAYS", 2)
-            patch.setattr(checks, "STRETCH_ROWS", 10)
+            patch.setattr(inspection, "STRETCH_ROWS", 10)
             return failed(ledger)
 
     return change

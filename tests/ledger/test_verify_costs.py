@@ -13,8 +13,8 @@ from tests.engines import Engine
 from tests.ledger.test_verify import START, some_events
 from tests.samples import NOW, wire
 
-from usageledger.ledger import duckdb, upkeep
-from usageledger.ledger.verify_costs import verify_costs
+from usageledger.ledger.duckdb import ledger, rollup_schedule
+from usageledger.ledger.proof.cost_proof import verify_costs
 from usageledger.meters import METERS
 from usageledger.pricing import Prices, Subject
 
@@ -70,8 +70,10 @@ def test_a_card_that_the_registry_lacks(priced: Priced) -> None:
 @pytest.fixture
 def compacted(priced: Priced, monkeypatch: pytest.MonkeyPatch) -> Priced:
     """The same with all of it in the rollups."""
-    monkeypatch.setattr(duckdb, "FULL_ROWS", 1)
-    monkeypatch.setattr(upkeep, "WORTH", dict.fromkeys(upkeep.WORTH, upkeep.Worth(1, 10**9, 1)))
+    monkeypatch.setattr(ledger, "FULL_ROWS", 1)
+    monkeypatch.setattr(
+        rollup_schedule, "WORTH", dict.fromkeys(rollup_schedule.WORTH, rollup_schedule.Worth(1, 10**9, 1))
+    )
     while priced.ledger.compact():
         pass
     return priced

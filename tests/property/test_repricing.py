@@ -19,8 +19,8 @@ from tests.samples import DAY, TODAY, usage, wire
 
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
+from usageledger.rating.repricing import reprice
 from usageledger.registry import CardPrices
-from usageledger.server.repricing import reprice
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]
 

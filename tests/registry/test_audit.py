@@ -9,7 +9,7 @@ from sqlalchemy import select
 from usageledger.errors import RegistryError, UnknownCursorError
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.registry import AUDIT_TYPES, AuditEntry, Registry
-from usageledger.registry.tables import admin_keys, audit_log, price_overrides, price_revisions
+from usageledger.registry.schema import admin_keys, audit_log, price_overrides, price_revisions
 
 NOW = 1_750_000_000
 SUBJECT = Subject(day=NOW - NOW % 86_400, kind="embeddings", provider="openai", model="m")

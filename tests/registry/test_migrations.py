@@ -14,7 +14,7 @@ import usageledger
 from usageledger.errors import RegistryError
 from usageledger.pricing import Prices, Subject
 from usageledger.registry import Registry, migrations, open_registry
-from usageledger.registry.tables import SCHEMA_VERSION, VERSION_TABLE, metadata
+from usageledger.registry.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
 
 OPEN = """
 import logging, sys

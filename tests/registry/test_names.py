@@ -6,7 +6,7 @@ from tests.registry.seen import seen_ids
 
 from usageledger.errors import RegistryError
 from usageledger.registry import Listing, Project, Registry, User
-from usageledger.registry.tables import users
+from usageledger.registry.schema import users
 
 NOW = 1_750_000_000
 ODD_IDS = ["a b/c?d#e", "proj'; DROP TABLE projects; --", "ü\N{SNOWMAN}\N{PILE OF POO}", "\ttab\nline", "%_", "x" * 256]

@@ -15,8 +15,8 @@ from tests.server.support import event
 from tests.server.test_errors import problem
 
 from usageledger.errors import OverloadedError
-from usageledger.server.bodies import LARGE_BODY_BYTES, Bodies
-from usageledger.server.memory import FREE_BYTES
+from usageledger.server.http.request_bodies import LARGE_BODY_BYTES, Bodies
+from usageledger.server.http.shared_memory import FREE_BYTES
 
 pytestmark = pytest.mark.anyio
 

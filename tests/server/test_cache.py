@@ -13,10 +13,10 @@ from tests.samples import DAY, TODAY, append, ask, keep, usage
 
 from usageledger.errors import InvalidRequestError
 from usageledger.ledger import Ledger
-from usageledger.pages import results_json
-from usageledger.query import Query
-from usageledger.server.cache import OVERHEAD_BYTES, PACKED_BYTES, BucketCache
-from usageledger.server.packed import Packed
+from usageledger.questions.pages import results_json
+from usageledger.questions.query import Query
+from usageledger.server.api.bucket_cache import OVERHEAD_BYTES, PACKED_BYTES, BucketCache
+from usageledger.server.http.compressed_pages import Packed
 from usageledger.settings import Settings
 
 pytestmark = pytest.mark.embedded  # other servers write to a ledger on ClickHouse, so nothing of it is remembered

@@ -8,7 +8,7 @@ import pytest
 import zstandard
 from tests.server.support import NOW, event
 
-from usageledger.server.compression import SMALLEST_BYTES, chosen
+from usageledger.server.http.compression import SMALLEST_BYTES, chosen
 
 pytestmark = pytest.mark.anyio
 

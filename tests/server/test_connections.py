@@ -13,8 +13,8 @@ from tests.faults.support import connected, head, resident_bytes
 from tests.server.process import RunningServer, running
 from tests.server.test_errors import problem
 
-from usageledger.server.http import SECURITY_HEADERS
-from usageledger.server.protocol import LARGEST_HEAD_BYTES, MOST_HEADERS
+from usageledger.server.http.http_connection import LARGEST_HEAD_BYTES, MOST_HEADERS
+from usageledger.server.http.requests import SECURITY_HEADERS
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 QUICK = {"idle_seconds": 1, "max_request_seconds": 1}

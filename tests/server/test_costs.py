@@ -9,10 +9,10 @@ from tests.samples import table
 from tests.server.support import NOW, event
 from tests.server.test_errors import problem
 
-from usageledger.columns import with_cards
+from usageledger.events.columns import with_cards
 from usageledger.pricing.book import PriceBook
-from usageledger.server import costs
-from usageledger.server.pricing import CardGiver, PriceTables
+from usageledger.rating.card_giver import CardGiver, PriceTables
+from usageledger.server.api import costs
 
 pytestmark = pytest.mark.anyio
 

@@ -14,9 +14,9 @@ from tests.server.support import NOW, Server, Slowly
 from tests.server.test_errors import problem
 
 from usageledger.registry import Registry
-from usageledger.server.auth import PAGE_HEADER, SESSION_COOKIE
 from usageledger.server.dashboard.assets import PAGES, STATIC, files
 from usageledger.server.dashboard.sessions import SESSION_SECONDS
+from usageledger.server.http.auth import PAGE_HEADER, SESSION_COOKIE
 from usageledger.settings import Settings
 
 pytestmark = pytest.mark.anyio

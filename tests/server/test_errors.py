@@ -12,8 +12,8 @@ from tests.server.support import NO_SPACE, NOW, LedgerDouble, event
 
 from usageledger import errors
 from usageledger.errors import InvalidRequestError
-from usageledger.server.bodies import MOST_PIECES, _decompress, _unpack
-from usageledger.server.http import LARGEST_OBJECT_BYTES, SECURITY_HEADERS
+from usageledger.server.http.request_bodies import MOST_PIECES, _decompress, _unpack
+from usageledger.server.http.requests import LARGEST_OBJECT_BYTES, SECURITY_HEADERS
 
 pytestmark = pytest.mark.anyio
 
@@ -273,9 +273,9 @@ async def test_a_failure_in_the_middle_of_a_large_page_ends_the_connection(
         yield next(iter(pieces))
         raise ZeroDivisionError("secret insides")
 
-    monkeypatch.setattr("usageledger.server.packed.PIECE_BYTES", 100)
-    monkeypatch.setattr("usageledger.server.routes.FREE_BYTES", 100)
-    monkeypatch.setattr("usageledger.server.http._cut", stream)
+    monkeypatch.setattr("usageledger.server.http.compressed_pages.PIECE_BYTES", 100)
+    monkeypatch.setattr("usageledger.server.api.usage.FREE_BYTES", 100)
+    monkeypatch.setattr("usageledger.server.http.requests._cut", stream)
     question = {"start_time": NOW - 3600, "bucket_width": "1m"}
     async with serve(double) as server:
         server.client.headers["accept-encoding"] = encoding
@@ -296,8 +296,8 @@ async def test_a_large_page_comes_in_pieces(serve, double, monkeypatch, encoding
     async with serve(double) as server:
         server.client.headers["accept-encoding"] = encoding
         whole = await server.get(USAGE, params=window)
-        monkeypatch.setattr("usageledger.server.packed.PIECE_BYTES", 100)
-        monkeypatch.setattr("usageledger.server.routes.FREE_BYTES", 100)
+        monkeypatch.setattr("usageledger.server.http.compressed_pages.PIECE_BYTES", 100)
+        monkeypatch.setattr("usageledger.server.api.usage.FREE_BYTES", 100)
         pieces = await server.get(USAGE, params=window)
     assert pieces.content == whole.content
     assert (encoding == "identity") == (pieces.headers["content-length"] == str(len(whole.content)))

@@ -16,10 +16,11 @@ from tests.server.support import NO_SPACE, NOW, Clock, LedgerDouble, Server, eve
 from tests.server.test_errors import problem
 
 from usageledger.errors import RegistryError
-from usageledger.events import FIELDS, LARGEST_COUNT, decode
-from usageledger.server import create_app, groups
-from usageledger.server.groups import size_of
-from usageledger.server.ingest import Ingest
+from usageledger.events.json_events import FIELDS, LARGEST_COUNT, decode
+from usageledger.server import create_app
+from usageledger.server.ingest import commit_group
+from usageledger.server.ingest.commit_group import size_of
+from usageledger.server.ingest.commits import Ingest
 
 pytestmark = pytest.mark.anyio
 
@@ -189,7 +190,7 @@ async def test_503_when_the_queue_has_as_many_bytes_as_it_may(serve, double):
 
 
 async def test_a_commit_has_a_size_in_bytes(serve, double, monkeypatch):
-    monkeypatch.setattr("usageledger.server.ingest.COMMIT_BYTES_MAX", 4000)
+    monkeypatch.setattr("usageledger.server.ingest.commits.COMMIT_BYTES_MAX", 4000)
     async with serve(double) as server:
         first = await held(server, double, 0)
         others = [send(server, number, number + 1) for number in range(1, 41, 2)]
@@ -376,7 +377,7 @@ async def test_a_group_that_cannot_be_assembled_is_refused_and_the_server_goes_o
         raise ZeroDivisionError("secret insides")
 
     async with serve(double, queue_events=2) as server:
-        monkeypatch.setattr("usageledger.server.groups.to_table", fail)
+        monkeypatch.setattr("usageledger.server.ingest.commit_group.to_table", fail)
         for _ in range(2):
             assert "secret" not in problem(await send(server, 1, 2), 503)["message"]
         monkeypatch.undo()
@@ -440,7 +441,7 @@ async def test_an_event_of_a_dropped_day_is_refused_by_itself(serve, ledger):
 
 async def test_an_answer_that_cannot_be_made_is_the_failure_of_its_request_alone(serve, double, monkeypatch, caplog):
     """The events of the whole group are on disk: nobody is told that they could not be written."""
-    made = groups.answer
+    made = commit_group.answer
 
     def fail_once(decoded: Any, *given: Any) -> dict[str, Any]:
         if decoded.events[0].id == "e3":
@@ -451,7 +452,7 @@ async def test_an_answer_that_cannot_be_made_is_the_failure_of_its_request_alone
         first = await held(server, double, 1)
         others = [send(server, number) for number in (2, 3, 4)]
         await queued(server, 4)
-        monkeypatch.setattr(groups, "answer", fail_once)
+        monkeypatch.setattr(commit_group, "answer", fail_once)
         double.let_go()
         answers = [await task for task in (first, *others)]
         assert [answer.status_code for answer in answers] == [200, 200, 500, 200]

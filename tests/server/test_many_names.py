@@ -13,10 +13,11 @@ from tests.server.support import NOW, event
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.money import RATE_STEP
+from usageledger.rating import card_giver
+from usageledger.rating.card_giver import CardGiver, PriceTables
 from usageledger.registry import Registry
-from usageledger.server import app, pricing
+from usageledger.server import app
 from usageledger.server.app import SeenNames
-from usageledger.server.pricing import CardGiver, PriceTables
 
 DAY = 86_400
 
@@ -94,7 +95,7 @@ def test_names_that_were_seen_are_forgotten_beyond_a_bound(registry: Registry, m
 def test_prices_are_read_for_the_days_asked_for_and_forgotten_beyond_a_bound(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pricing, "ROWS_KEPT_MAX", 4)
+    monkeypatch.setattr(card_giver, "ROWS_KEPT_MAX", 4)
     cards, tables = registry.rate_cards, PriceTables(registry.rate_cards)
     days: list[int] = []
     priced = cards.priced

@@ -10,12 +10,12 @@ import openapi_spec_validator
 import pytest
 from tests.server.support import NOW, event, is_of_the_dashboard
 
-from usageledger.events import FIELDS
+from usageledger.events.json_events import FIELDS
 from usageledger.meters import METERS
 from usageledger.pricing import Override
 from usageledger.registry import SCOPES
-from usageledger.server.openapi import document
-from usageledger.server.schemas import event_example
+from usageledger.server.openapi.document import document
+from usageledger.server.openapi.schemas import event_example
 from usageledger.settings import Settings
 
 pytestmark = pytest.mark.anyio

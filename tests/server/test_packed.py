@@ -9,7 +9,7 @@ import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from usageledger.server.packed import PIECE_BYTES, Body, Packed, joined
+from usageledger.server.http.compressed_pages import PIECE_BYTES, Body, Packed, joined
 
 # What tempts a compressor to repeat a distance from before the piece: runs, and periods of 4 and 8 bytes.
 TEMPTING = st.builds(

@@ -11,10 +11,10 @@ import pytest
 from tests.server.support import NOW, LedgerDouble, event
 from tests.server.test_errors import problem
 
-from usageledger.events import LARGEST_COUNT
+from usageledger.events.json_events import LARGEST_COUNT
 from usageledger.meters import COSTS, METERS
-from usageledger.pages import Aggregate
-from usageledger.server.packed import PIECE_BYTES
+from usageledger.questions.pages import Aggregate
+from usageledger.server.http.compressed_pages import PIECE_BYTES
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from tests.samples import DAY, usage, wire
 from tests.server.support import NOW, Clock, Server, lifespan, until
 
 from usageledger.ledger import open_ledger
-from usageledger.ledger.verify import verify
+from usageledger.ledger.proof.usage_proof import verify
 from usageledger.registry import open_registry
 from usageledger.server import create_app
 from usageledger.settings import Settings

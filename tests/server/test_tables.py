@@ -21,14 +21,14 @@ from tests.samples import NOW as LATEST
 from tests.server.support import NOW, event
 from tests.server.test_errors import problem
 
-from usageledger.columns import PAYLOAD_COLUMNS, to_table
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
-from usageledger.events import FIELDS, decode
+from usageledger.events.arrow_events import decode_table
+from usageledger.events.columns import PAYLOAD_COLUMNS, to_table
+from usageledger.events.json_events import FIELDS, decode
+from usageledger.events.table_bodies import read_arrow, read_parquet
 from usageledger.ledger import open_ledger
-from usageledger.server.ingest import Ingest, Submission
+from usageledger.server.ingest.commits import Ingest, Submission
 from usageledger.settings import Settings
-from usageledger.table_bodies import read_arrow, read_parquet
-from usageledger.tables import decode_table
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from tests.server.support import Server
 from tests.server.test_auth import every_address
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from usageledger.server.auth import PAGE_HEADER, SESSION_COOKIE
+from usageledger.server.http.auth import PAGE_HEADER, SESSION_COOKIE
 
 pytestmark = pytest.mark.anyio
 

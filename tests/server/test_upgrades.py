@@ -20,7 +20,7 @@ from tests.server.process import running
 from tests.server.test_connections import read, rest
 from uvicorn.server import ServerState
 
-from usageledger.server.protocol import protocol_of
+from usageledger.server.http.http_connection import protocol_of
 from usageledger.settings import Settings
 
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.events_strategy import VALUES, groupings, meters
 from tests.samples import DAY, TODAY, ask
 
-from usageledger.ledger.answers import to_aggregate
+from usageledger.ledger.aggregates import to_aggregate
 from usageledger.meters import METER_BY_KIND, Meter
 
 LARGEST = 2**63 - 1

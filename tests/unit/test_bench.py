@@ -12,9 +12,9 @@ from bench.measure import figure
 from bench.plot import plot
 from bench.queries import QUESTIONS
 
-from usageledger.columns import to_table
-from usageledger.events import decode
-from usageledger.tables import decode_table
+from usageledger.events.arrow_events import decode_table
+from usageledger.events.columns import to_table
+from usageledger.events.json_events import decode
 
 NOW = 1_781_526_896
 

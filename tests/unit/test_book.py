@@ -22,8 +22,8 @@ from genai_prices.types import (
 
 from usageledger.pricing import Override, Subject
 from usageledger.pricing.book import PriceBook
+from usageledger.pricing.builtin_prices import OVERLAY
 from usageledger.pricing.cards import PARTS_OF_KIND
-from usageledger.pricing.overlay import OVERLAY
 
 DAY = 86_400
 MAY_5 = int(datetime(2026, 5, 5, tzinfo=UTC).timestamp())

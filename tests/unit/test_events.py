@@ -13,9 +13,9 @@ from tests.model import Usage
 from tests.samples import DAY, FORMS, LATEST, MANY, NOW, TODAY, has_parts, rfc3339, table, usage, wire
 
 from usageledger.buckets import LATEST_TIME
-from usageledger.columns import MOST_AT_ONCE, SCHEMA, to_table
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
-from usageledger.events import (
+from usageledger.events.columns import MOST_AT_ONCE, SCHEMA, to_table
+from usageledger.events.json_events import (
     LARGEST_COUNT,
     LONGEST_ID,
     LONGEST_NAME,
@@ -559,7 +559,7 @@ def test_no_events_make_an_empty_table() -> None:
 
 @pytest.mark.parametrize("at_once", [1, 4, MOST_AT_ONCE])
 def test_what_cannot_be_kept_is_left_out_of_a_mixed_batch(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usageledger.columns.MOST_AT_ONCE", at_once)
+    monkeypatch.setattr("usageledger.events.columns.MOST_AT_ONCE", at_once)
     good = [wire(usage(kind, f"good {kind}")) for kind in KINDS]
     late = wire(usage("images", "late"), timestamp=LATEST + 1)
     contradictory = {

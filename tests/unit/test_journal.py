@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.samples import table, usage, wire
 
-from usageledger.ledger import journal
-from usageledger.ledger.journal import Journal, Newcomers, from_bytes, identities_of, to_bytes
+from usageledger.ledger.duckdb import journal
+from usageledger.ledger.duckdb.journal import Journal, Newcomers, from_bytes, identities_of, to_bytes
 
 Identity = tuple[str, int]
 

@@ -2,8 +2,8 @@
 
 import logging
 
-from usageledger.cli import serve
-from usageledger.cli.serve import OncePerMinute
+from usageledger.cli.commands import serve
+from usageledger.cli.commands.serve import OncePerMinute
 
 
 def record(message: str, *values: object) -> logging.LogRecord:

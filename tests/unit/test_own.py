@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from usageledger.errors import PriceError
-from usageledger.events import FIELDS
+from usageledger.events.json_events import FIELDS
 from usageledger.meters import METER_BY_KIND, METERS
 from usageledger.pricing import Override
 from usageledger.pricing.cards import PARTS, PARTS_OF_KIND
-from usageledger.pricing.own import (
+from usageledger.pricing.operator_prices import (
     FIELD_NAMES,
     far_off,
     part_name,

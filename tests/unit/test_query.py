@@ -21,7 +21,7 @@ from tests.samples import DAY, NOW, SECRET, TODAY, ask
 from usageledger.buckets import LATEST_TIME, Bucket, split, split_days
 from usageledger.errors import InvalidRequestError, PageTokenError
 from usageledger.meters import COSTS, METER_BY_KIND, METERS, Dimension, Meter, Width
-from usageledger.query import MOST_FILTER_VALUES, TOKEN_SECONDS, Query, page_token, parse
+from usageledger.questions.query import MOST_FILTER_VALUES, TOKEN_SECONDS, Query, page_token, parse
 
 RECORDED = Path(__file__).parent.parent / "contract" / "data" / "recorded"
 ERRORS = {

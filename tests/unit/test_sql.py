@@ -25,11 +25,11 @@ from tests.samples import DAY, ask
 
 from usageledger.buckets import Run
 from usageledger.errors import InvalidRequestError
-from usageledger.ledger.dialect import DUCKDB
 from usageledger.ledger.schema import EVER, FAMILIES
-from usageledger.ledger.sql import Coverage, Held, Source, aggregate, sources
+from usageledger.ledger.statements.dialect import DUCKDB
+from usageledger.ledger.statements.usage_sums import Coverage, Held, Source, aggregate, sources
 from usageledger.meters import METERS, Meter
-from usageledger.query import Query
+from usageledger.questions.query import Query
 
 HOUR, QUARTER, MINUTE = 3600, 900, 60
 FAMILY = {rollup.table: family for family in FAMILIES for rollup in family.rollups}

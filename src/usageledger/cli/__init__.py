@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from usageledger import __version__
-from usageledger.cli import (
+from usageledger.cli.commands import (
     audit,
     backup,
     copy,
@@ -35,7 +35,7 @@ from usageledger.cli import (
     usage,
     verify,
 )
-from usageledger.cli.output import CommandError, print_error
+from usageledger.cli.terminal.output import CommandError, print_error
 from usageledger.errors import SettingsError, UsageLedgerError
 
 FAILED = 1  # refused data, failed checks, a server that cannot be reached

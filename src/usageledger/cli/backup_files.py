@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from usageledger import __version__
-from usageledger.cli.output import CommandError
+from usageledger.cli.terminal.output import CommandError
 from usageledger.errors import UsageLedgerError
 
 LEDGER, REGISTRY, NOTE = "ledger.duckdb", "registry.sqlite", "backup.json"

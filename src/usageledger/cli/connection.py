@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from usageledger.cli.output import CommandError
 from usageledger.cli.profile_store import Profile, complete_profile, load_profiles
+from usageledger.cli.terminal.output import CommandError
 
 OWN_URL = "USAGELEDGER_URL"
 OWN_KEYS = ("USAGELEDGER_API_KEY", "USAGELEDGER_ADMIN_KEY")

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from math import inf
 
 from usageledger.cli.connection import Connection
-from usageledger.cli.output import CommandError, counted
 from usageledger.cli.records import Record
+from usageledger.cli.terminal.output import CommandError, counted
 from usageledger.client.delivery import PATH, deliver
 from usageledger.client.errors import APIConnectionError, APIError, APIResponseValidationError, APIStatusError
 from usageledger.client.events import EventError

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from usageledger.buckets import iso
-from usageledger.cli.figures import digits
-from usageledger.cli.output import CommandError, print_json_text, visible
+from usageledger.cli.terminal.figures import digits
+from usageledger.cli.terminal.output import CommandError, print_json_text, visible
 from usageledger.client.pages import UsageBucket, UsagePage
 from usageledger.meters import Meter
 

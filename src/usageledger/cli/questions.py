@@ -13,13 +13,13 @@ import typer
 
 from usageledger.buckets import zones
 from usageledger.cli.connection import connect_to, key_option, profile_option, url_option
-from usageledger.cli.moments import parse_moment
 from usageledger.cli.options import json_option
-from usageledger.cli.output import CommandError, iso_time, listed
+from usageledger.cli.terminal.output import CommandError, iso_time, listed
+from usageledger.cli.terminal.times import parse_moment
 from usageledger.meters import Dimension, Meter
 
 if TYPE_CHECKING:
-    from usageledger.cli.answers import Question
+    from usageledger.cli.asking import Question
 
 DEFAULT_START = "7d"
 DEFAULT_BUCKET = "1d"
@@ -30,7 +30,7 @@ def question_command(meter: Meter, summary: str) -> Callable[..., None]:
     """The command that asks for `meter`: the options that all kinds have, and one for each filter of its own."""
 
     def run(**given: Any) -> None:
-        from usageledger.cli.answers import answer  # noqa: PLC0415 - loaded only to ask
+        from usageledger.cli.asking import answer  # noqa: PLC0415 - loaded only to ask
 
         outputs = [f"--{name}" for name in ("json", "csv", "parquet") if given[name]]
         if len(outputs) > 1:
@@ -158,7 +158,7 @@ def _read(meter: Meter, given: dict[str, Any], *, now: int) -> "Question":
     Raises:
         CommandError: names the option, the value given and the values allowed.
     """
-    from usageledger.cli.answers import Question  # noqa: PLC0415 - loaded only to ask
+    from usageledger.cli.asking import Question  # noqa: PLC0415 - loaded only to ask
 
     timezone = _timezone(given["timezone"])
     zone = UTC if timezone is None else ZoneInfo(timezone)

@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple, cast
 import msgspec
 import zstandard
 
-from usageledger.cli.output import CommandError
+from usageledger.cli.terminal.output import CommandError
 
 STDIN = "-"
 LONGEST_LINE = 16 * 1024**2

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
+from usageledger.client.data_frames import arrow_table, pandas_frame, polars_frame
 from usageledger.client.errors import APIResponseValidationError
-from usageledger.client.tables import arrow_table, pandas_frame, polars_frame
 
 if TYPE_CHECKING:
     import pandas as pd

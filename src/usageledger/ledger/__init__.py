@@ -25,7 +25,7 @@ def open_ledger(url: str, *, memory_bytes: int = 1024**3) -> Ledger:
     path = url.removeprefix("duckdb:///")
     if not path or path == url:
         raise SettingsError(f"ledger: expected duckdb:///PATH or clickhouse://HOST/DATABASE, got {url!r}")
-    from usageledger.ledger.duckdb import DuckDBLedger  # noqa: PLC0415 - an engine is loaded only where it is used
+    from usageledger.ledger.duckdb.ledger import DuckDBLedger  # noqa: PLC0415 - an engine is loaded only where it is used
 
     return DuckDBLedger(path, memory_bytes=memory_bytes)
 

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from usageledger.pages import Aggregate
 from usageledger.pricing import Subject
-from usageledger.query import Query
+from usageledger.questions.pages import Aggregate
+from usageledger.questions.query import Query
 
 
 class Outcome(IntEnum):

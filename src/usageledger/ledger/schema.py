@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from usageledger.buckets import LATEST_TIME
-from usageledger.columns import COLUMNS, default_of
+from usageledger.events.columns import COLUMNS, default_of
 from usageledger.meters import DAY_SECONDS, DIMENSIONS, FACETS, MEASURE_COLUMNS
 
 VERSION = 4

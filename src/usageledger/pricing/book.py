@@ -17,10 +17,10 @@ from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, TieredPrices, TimeOfDateConstraint
 
 from usageledger.meters import METER_BY_KIND
+from usageledger.pricing.builtin_prices import OVERLAY, Entry
 from usageledger.pricing.cards import STANDARD_TIERS, Override, Prices, Subject
 from usageledger.pricing.lists import PriceLists
 from usageledger.pricing.money import to_rate
-from usageledger.pricing.overlay import OVERLAY, Entry
 
 HOUR = 3_600
 NAMES_KEPT_MAX = 10_000  # of models, with what is known of them

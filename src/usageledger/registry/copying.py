@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Select, Table, func, insert, select
 
 from usageledger.errors import RegistryError
 from usageledger.registry.database import Database
-from usageledger.registry.tables import metadata
+from usageledger.registry.schema import metadata
 
 AT_ONCE = 1_000
 

@@ -19,7 +19,7 @@ from sqlalchemy.sql.dml import Insert
 
 from usageledger.errors import RegistryError
 from usageledger.registry.faults import registry_error
-from usageledger.registry.tables import VERSION_TABLE
+from usageledger.registry.schema import VERSION_TABLE
 
 BUSY_TIMEOUT_S = 5.0
 AT_ONCE = 500  # values in one IN list

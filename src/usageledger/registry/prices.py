@@ -13,7 +13,7 @@ from usageledger.errors import RegistryError
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.registry.audit import note
 from usageledger.registry.database import Database, in_batches, insert_many, lock_prices, next_numbers
-from usageledger.registry.tables import card_prices, price_lists, price_overrides, price_revisions, rate_cards
+from usageledger.registry.schema import card_prices, price_lists, price_overrides, price_revisions, rate_cards
 
 ROWS_AT_ONCE = 1_000
 GIVEN = 0  # the revision of what a card said when it was given

@@ -17,8 +17,8 @@ from usageledger.registry.migrations import migrate
 from usageledger.registry.paging import fetch_page
 from usageledger.registry.prices import RateCards
 from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Project, User
+from usageledger.registry.schema import SECRET_BYTES, TEXT_LENGTH_MAX, admin_keys, projects, secrets, users
 from usageledger.registry.sessions import Sessions
-from usageledger.registry.tables import SECRET_BYTES, TEXT_LENGTH_MAX, admin_keys, projects, secrets, users
 
 KEY_PREFIX = "sk-admin-"
 KEY_LENGTH_MIN = 20

@@ -8,7 +8,7 @@ from sqlalchemy import delete, or_, select
 from usageledger.registry import records
 from usageledger.registry.database import Database
 from usageledger.registry.records import AdminKey
-from usageledger.registry.tables import admin_keys, sessions
+from usageledger.registry.schema import admin_keys, sessions
 
 SESSION_BYTES = 32
 

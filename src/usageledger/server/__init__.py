@@ -15,7 +15,7 @@ from usageledger.errors import LedgerUnavailableError, RegistryError, SettingsEr
 from usageledger.ledger import Ledger, open_ledger
 from usageledger.registry import Registry, open_registry
 from usageledger.server.app import create_app
-from usageledger.server.protocol import protocol_of
+from usageledger.server.http.http_connection import protocol_of
 from usageledger.settings import Settings, without_password
 
 __all__ = ["create_app", "run"]

@@ -26,24 +26,24 @@ from usageledger.errors import (
 )
 from usageledger.ledger import Ledger
 from usageledger.pricing.book import PriceBook
+from usageledger.rating.card_giver import CardGiver, PriceTables
 from usageledger.registry import Registry
-from usageledger.server.audit import audit_routes
-from usageledger.server.auth import Authenticator
-from usageledger.server.backup import backup_routes, remove_left_backups
-from usageledger.server.bodies import Bodies
-from usageledger.server.cache import BucketCache
-from usageledger.server.compression import Compression
-from usageledger.server.costs import cost_routes
+from usageledger.server.api.audit import audit_routes
+from usageledger.server.api.backup import backup_routes, remove_left_backups
+from usageledger.server.api.bucket_cache import BucketCache
+from usageledger.server.api.costs import cost_routes
+from usageledger.server.api.facets import facet_routes
+from usageledger.server.api.organization import organization_routes
+from usageledger.server.api.prices import PriceServices, price_routes
+from usageledger.server.api.usage import Services, usage_routes, wall_clock
 from usageledger.server.dashboard import dashboard_routes
-from usageledger.server.facets import facet_routes
-from usageledger.server.http import SECURITY_HEADERS, STRICT_TRANSPORT, error_response
-from usageledger.server.ingest import Ingest, as_request_error
-from usageledger.server.memory import SharedMemory
-from usageledger.server.openapi import openapi_routes
-from usageledger.server.organization import organization_routes
-from usageledger.server.prices import PriceServices, price_routes
-from usageledger.server.pricing import CardGiver, PriceTables
-from usageledger.server.routes import Services, usage_routes, wall_clock
+from usageledger.server.http.auth import Authenticator
+from usageledger.server.http.compression import Compression
+from usageledger.server.http.request_bodies import Bodies
+from usageledger.server.http.requests import SECURITY_HEADERS, STRICT_TRANSPORT, error_response
+from usageledger.server.http.shared_memory import SharedMemory
+from usageledger.server.ingest.commits import Ingest, as_request_error
+from usageledger.server.openapi.document import openapi_routes
 from usageledger.settings import Settings
 
 NAMES_KEPT_MAX = 100_000  # of projects, and of users; about 10 MB each

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from usageledger.errors import LedgerError, LedgerUnavailableError, SettingsError
 from usageledger.ledger.clickhouse.address import Address
-from usageledger.ledger.journal import to_bytes
-from usageledger.ledger.reading import Columns, too_large_sum, too_slow
+from usageledger.ledger.duckdb.journal import to_bytes
+from usageledger.ledger.reader import Columns, too_large_sum, too_slow
 
 try:
     import clickhouse_connect

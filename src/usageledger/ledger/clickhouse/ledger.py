@@ -13,18 +13,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from usageledger.columns import NO_CARD, PAYLOAD_COLUMNS, refuse_unknown, with_cards
 from usageledger.errors import LedgerError, LedgerUnavailableError, LedgerVersionError
-from usageledger.ledger import duplicates
-from usageledger.ledger.clickhouse import tables
+from usageledger.events.columns import NO_CARD, PAYLOAD_COLUMNS, refuse_unknown, with_cards
+from usageledger.ledger import identity
+from usageledger.ledger.clickhouse import table_ddl
 from usageledger.ledger.clickhouse.address import Address
 from usageledger.ledger.clickhouse.client import Connection, no_tables, to_columns
-from usageledger.ledger.dialect import CLICKHOUSE
-from usageledger.ledger.journal import Identity, identities_of
+from usageledger.ledger.duckdb.journal import Identity, identities_of
 from usageledger.ledger.protocol import CardsOf, Outcomes
-from usageledger.ledger.reading import Columns, Reader, Statement
+from usageledger.ledger.reader import Columns, Reader, Statement
 from usageledger.ledger.schema import EVENT_LIST
-from usageledger.ledger.sql import Coverage
+from usageledger.ledger.statements.dialect import CLICKHOUSE
+from usageledger.ledger.statements.usage_sums import Coverage
 from usageledger.meters import DAY_SECONDS
 
 LATEST = 2**63  # microseconds since 1970, beyond every arrival
@@ -66,8 +66,8 @@ class ClickHouseLedger(Reader):
         identities = identities_of(rows)
         with self._alone_with(set(identities)):
             try:
-                outcomes = duplicates.judge(rows, identities, self._stored(rows))
-                fresh = duplicates.accepted(rows, outcomes)
+                outcomes = identity.judge(rows, identities, self._stored(rows))
+                fresh = identity.accepted(rows, outcomes)
                 if fresh.num_rows:
                     self._insert(fresh, LATEST - time.time_ns() // 1000)
             except LedgerUnavailableError:
@@ -89,7 +89,7 @@ class ClickHouseLedger(Reader):
                 self._under_way.remove(identities)
                 self._one_ended.notify_all()
 
-    def _stored(self, rows: pa.Table) -> dict[Identity, duplicates.Payload]:
+    def _stored(self, rows: pa.Table) -> dict[Identity, identity.Payload]:
         """Identity → payload of those among `rows` that the ledger has already."""
         incoming = rows.select(["ts", "event_id"])
         which = "(ts, event_id) GLOBAL IN (SELECT ts, event_id FROM incoming)"
@@ -99,11 +99,11 @@ class ClickHouseLedger(Reader):
         # Conditions on the order's own columns may come before rows of the same place are made one.
         payload = ", ".join(PAYLOAD_COLUMNS)
         kept = self._connection.read(f"SELECT {payload} FROM events FINAL PREWHERE {which}", tables={"incoming": found})
-        return duplicates.by_identity(kept)
+        return identity.by_identity(kept)
 
     def _insert(self, rows: pa.Table, precedence: int) -> None:
         column = pa.array(np.full(rows.num_rows, precedence, np.uint64))
-        self._connection.insert(tables.EVERYWHERE, rows.append_column(tables.PRECEDENCE, column))
+        self._connection.insert(table_ddl.EVERYWHERE, rows.append_column(table_ddl.PRECEDENCE, column))
 
     def compact(self) -> bool:
         """See `Ledger.compact`: merging is the engine's; here it is tried whether it answers again."""
@@ -122,15 +122,15 @@ class ClickHouseLedger(Reader):
         given = 0
         while True:
             rows = self._connection.read(
-                f"SELECT {EVENT_LIST}, {tables.PRECEDENCE} FROM events FINAL "
+                f"SELECT {EVENT_LIST}, {table_ddl.PRECEDENCE} FROM events FINAL "
                 f"WHERE ts >= {day} AND ts < {day + DAY_SECONDS} AND rate_id = {NO_CARD} LIMIT {MOST_AT_ONCE}"
             )
             if not rows.num_rows:
                 return given
             carded = with_cards(rows, cards(rows))
-            before = carded.column_names.index(tables.PRECEDENCE)
-            raised = pa.array(rows[tables.PRECEDENCE].to_numpy() + np.uint64(1))
-            self._connection.insert(tables.EVERYWHERE, carded.set_column(before, tables.PRECEDENCE, raised))
+            before = carded.column_names.index(table_ddl.PRECEDENCE)
+            raised = pa.array(rows[table_ddl.PRECEDENCE].to_numpy() + np.uint64(1))
+            self._connection.insert(table_ddl.EVERYWHERE, carded.set_column(before, table_ddl.PRECEDENCE, raised))
             given += rows.num_rows
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -139,8 +139,8 @@ class ClickHouseLedger(Reader):
         statement = ask(NO_ROLLUPS)
         if statement is None:
             return None
-        text, arguments, tables = statement.text, statement.arguments, statement.tables
-        return to_columns(self._connection.read(text, arguments, max_seconds=max_seconds, tables=tables))
+        text, arguments, table_ddl = statement.text, statement.arguments, statement.tables
+        return to_columns(self._connection.read(text, arguments, max_seconds=max_seconds, tables=table_ddl))
 
     def doubled(self, limit: int) -> list[str]:
         """See `Ledger.doubled`; besides, identities whose rows, not merged yet, say different things."""
@@ -204,8 +204,8 @@ def migrate(address: Address, *, apply: bool = True) -> list[str]:
     connection = Connection(address)
     try:
         present = _present(address, connection)
-        statements = [] if set(tables.names(address)) <= present.keys() else tables.create(address)
-        statements += tables.add_missing(address, present)
+        statements = [] if set(table_ddl.names(address)) <= present.keys() else table_ddl.create(address)
+        statements += table_ddl.add_missing(address, present)
         for statement in statements if apply else ():
             connection.command(statement)
     finally:
@@ -218,17 +218,17 @@ def _present(address: Address, connection: Connection) -> dict[str, set[str]]:
     rows = connection.read('SELECT "table", name FROM system.columns WHERE database = ?', [address.database])
     present: dict[str, set[str]] = {}
     for table, name in zip(rows["table"].to_pylist(), rows["name"].to_pylist(), strict=True):
-        if table in tables.names(address):
+        if table in table_ddl.names(address):
             present.setdefault(str(table), set()).add(str(name))
     return present
 
 
 def _check(address: Address, connection: Connection) -> None:
     present = _present(address, connection)
-    if not set(tables.names(address)) <= present.keys():
+    if not set(table_ddl.names(address)) <= present.keys():
         raise no_tables(address)
-    if tables.add_missing(address, present):
+    if table_ddl.add_missing(address, present):
         raise LedgerVersionError(
             f"The ledger {address.place} has tables of an older version: add what they lack with 'usageledger migrate'."
         )
-    refuse_unknown(f"The ledger {address.place}", set().union(*present.values()), tables.columns())
+    refuse_unknown(f"The ledger {address.place}", set().union(*present.values()), table_ddl.columns())

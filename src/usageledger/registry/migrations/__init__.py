@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 
 from usageledger.errors import RegistryError
 from usageledger.registry.database import Database, lock_for_migration
-from usageledger.registry.tables import SCHEMA_VERSION, VERSION_TABLE
+from usageledger.registry.schema import SCHEMA_VERSION, VERSION_TABLE
 
 # Alembic keeps the running migration in a global, so one thread at a time.
 _one_at_a_time = threading.Lock()

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from usageledger.registry.tables import VERSION_TABLE, metadata
+from usageledger.registry.schema import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from usageledger.events import Field
+from usageledger.events.json_events import Field
 from usageledger.registry import AdminKey, Registry
-from usageledger.server.auth import SESSION_COOKIE, client_of, require_own_page
-from usageledger.server.http import json_response, read_object
-from usageledger.server.routes import Handler, Services
+from usageledger.server.api.usage import Handler, Services
+from usageledger.server.http.auth import SESSION_COOKIE, client_of, require_own_page
+from usageledger.server.http.requests import json_response, read_object
 
 SESSION_SECONDS = 12 * 3600
 LONGEST_BODY_BYTES = 4096

@@ -1,15 +1,15 @@
 // Where the page begins: who is signed in, which view an address names, and what all views share.
 
-import { get, onSignedOut } from "./api.js";
-import { problem } from "./controls.js";
-import { h, icon, replace } from "./dom.js";
-import { Explore } from "./explore.js";
-import { KeysView } from "./keys.js";
-import { Names } from "./names.js";
-import { Overview } from "./overview.js";
-import { Shell } from "./shell.js";
-import { session, signInPage, signOut } from "./sign_in.js";
-import { UnpricedView } from "./unpriced.js";
+import { get, onSignedOut } from "./lib/api.js";
+import { problem } from "./lib/controls.js";
+import { h, icon, replace } from "./lib/dom.js";
+import { Explore } from "./views/explore.js";
+import { KeysView } from "./views/keys.js";
+import { Names } from "./lib/names.js";
+import { Overview } from "./views/overview.js";
+import { Shell } from "./lib/shell.js";
+import { session, signInPage, signOut } from "./views/sign_in.js";
+import { UnpricedView } from "./views/unpriced.js";
 
 const root = document.getElementById("app");
 let shell = null;

@@ -1,0 +1,166 @@
+"""Asking a server through the client, and showing what it answers."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from usageledger.cli import exports
+from usageledger.cli.connection import Connection
+from usageledger.cli.terminal.output import CommandError, counted, iso_time, note, print_table
+from usageledger.cli.terminal.tables import Drawing, usage_table
+from usageledger.client import UsageAPI
+from usageledger.client.errors import APIStatusError
+from usageledger.client.pages import UsageBucket, UsagePage
+from usageledger.client.transport import DEFAULT_TIMEOUT
+from usageledger.meters import Meter
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+UNPRICED_HEADER = "x-usageledger-unpriced"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a server; times are Unix seconds.
+
+    Attributes:
+        filters: the API's parameters and their values.
+        timezone: the IANA name of the zone whose days are meant; None for UTC.
+        limit: most buckets in all, over all pages; None for the whole window.
+    """
+
+    meter: Meter
+    start: int
+    end: int
+    bucket: str
+    group_by: tuple[str, ...]
+    filters: dict[str, Any]
+    timezone: str | None
+    limit: int | None
+
+    @property
+    def zone(self) -> tzinfo:
+        """Whose days and hours times are shown in."""
+        return UTC if self.timezone is None else ZoneInfo(self.timezone)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered.
+
+    Attributes:
+        page: every bucket that was asked for, as one page.
+        unpriced: of costs: how many rate cards are without a price that they need.
+    """
+
+    page: UsagePage[Any]
+    unpriced: int
+
+
+def answer(connection: Connection, question: Question, *, as_json: bool, as_csv: bool, parquet: Path | None) -> None:
+    """Asks, and gives the answer in the form that is wanted: a table where no other is."""
+    if parquet and not parquet.parent.is_dir():
+        raise CommandError(f"--parquet: there is no folder {parquet.parent}.", exit_code=2)
+    answered = ask(connection, question)
+    buckets = answered.page.data
+    if parquet:
+        exports.write_parquet(parquet, answered.page)
+        note(f"Wrote {counted(sum(len(bucket.results) for bucket in buckets), 'row')} to {parquet}.")
+    elif as_json or as_csv:
+        rows = exports.flat_rows(buckets, question.timezone)
+        if as_json:
+            exports.print_rows_as_json(rows)
+        else:
+            exports.print_rows_as_csv(exports.columns(question.meter, rows), rows)
+    elif any(bucket.results for bucket in buckets):
+        _show_table(question, buckets)
+    else:
+        what = question.meter.title.lower()
+        note(f"There are no {what} between {iso_time(question.start)} and {iso_time(question.end)}.")
+    _remark(question, answered)
+
+
+def ask(connection: Connection, question: Question) -> Answer:
+    """Every bucket that is asked for, page after page.
+
+    Raises:
+        CommandError: the server answers with an error; in its words.
+        APIError: it cannot be reached, or does not answer as the API does.
+    """
+    unpriced = 0
+
+    def listen(response: httpx.Response) -> None:
+        nonlocal unpriced
+        told = response.headers.get(UNPRICED_HEADER, "")
+        unpriced = max(unpriced, int(told) if told.isdecimal() else 0)
+
+    largest_page = question.meter.width(question.bucket).max_limit
+    with (
+        httpx.Client(timeout=DEFAULT_TIMEOUT, event_hooks={"response": [listen]}) as http,
+        client_of(connection, http) as client,
+    ):
+        first: UsagePage[Any] = getattr(client, f"usage_{question.meter.kind}")(
+            start_time=question.start,
+            end_time=question.end,
+            bucket_width=question.bucket,
+            group_by=question.group_by or None,
+            limit=min(largest_page, question.limit or largest_page),
+            timezone=question.timezone,
+            **question.filters,
+        )
+        buckets = tuple(islice(first.auto_paging_iter(), question.limit))
+        return Answer(replace(first, data=buckets, has_more=False, next_page=None), unpriced)
+
+
+@contextmanager
+def client_of(connection: Connection, http: httpx.Client | None = None) -> Generator[UsageAPI]:
+    """A client of the server; its errors are told with the server's address."""
+    try:
+        with UsageAPI(connection.key, connection.url, http_client=http) as client:
+            yield client
+    except APIStatusError as error:
+        raise CommandError(f"{connection.url} answered {error}") from error
+
+
+def _show_table(question: Question, buckets: Sequence[UsageBucket[Any]]) -> None:
+    left_out = 0
+
+    def draw(console: "Console") -> "Table":
+        nonlocal left_out
+        drawing = Drawing(
+            meter=question.meter,
+            group_by=question.group_by,
+            bucket_width=question.bucket,
+            zone=question.zone,
+            width=console.width,
+            plain=console.options.ascii_only,
+        )
+        table, left_out = usage_table(drawing, buckets)
+        return table
+
+    print_table(draw)
+    if left_out:
+        note(f"{counted(left_out, 'more measure')} had no room: --json and --csv have everything.")
+
+
+def _remark(question: Question, answered: Answer) -> None:
+    """What a reader of the numbers has to know, on stderr."""
+    unknown = sum(len(bucket.unknown_results) for bucket in answered.page.data)
+    if unknown:
+        note(f"Warning: {counted(unknown, 'result')} of an unknown sort left out: a newer usageledger may know it.")
+    if answered.unpriced:
+        cards = counted(answered.unpriced, "rate card")
+        note(f"Warning: {cards} without a known price: their usage is in no amount, see 'usageledger prices unpriced'.")
+    buckets = answered.page.data
+    last = buckets[-1].end_time if buckets else question.end
+    if len(buckets) == question.limit and last < question.end:
+        note(f"Stopped at {counted(len(buckets), 'bucket')} (--limit); the window goes on from {iso_time(last)}.")

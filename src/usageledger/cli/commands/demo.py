@@ -1,0 +1,88 @@
+"""`usageledger demo`: a ledger full of made-up usage, gone when it ends."""
+
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from usageledger.cli.commands.serve import run_server
+from usageledger.cli.options import AsJson
+from usageledger.cli.terminal.output import counted, note
+from usageledger.settings import Settings, load_settings
+
+LEAST_EVENTS = 100
+MOST_DAYS = 3660
+EPILOG = """\
+[bold]Examples[/]
+
+  usageledger demo
+  usageledger demo --days 90 --events 2000000
+  usageledger demo --port 0 --json | tee demo.json
+
+The same --seed makes the same projects, users and keys.
+"""
+
+
+def demo(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=MOST_DAYS, metavar="<int>", help="How many days of usage, up to now.")
+    ] = 31,
+    events: Annotated[
+        int, typer.Option("--events", min=LEAST_EVENTS, metavar="<int>", help="How many events in all.")
+    ] = 200_000,
+    host: Annotated[
+        str, typer.Option("--host", envvar="USAGELEDGER_HOST", metavar="<text>", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port", envvar="USAGELEDGER_PORT", metavar="<int>", help="Port to listen on; 0 takes a free one."
+        ),
+    ] = 8080,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, metavar="<int>", help="Another number makes another organization.")
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Serve a temporary ledger full of made-up usage, to look around in.
+
+    Twelve projects and forty people use models of several vendors, with
+    working days, nights and weekends, in all eleven kinds of usage. The data
+    is in a temporary folder, which is removed at the end.
+    """
+    # Ended by SIGTERM while it makes events, the command must still remove its folder.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    with tempfile.TemporaryDirectory(prefix="usageledger-demo-") as folder:
+        settings = load_settings({"host": host, "port": port, "data": Path(folder)})
+        began = time.monotonic()
+        note(f"Making {counted(events, 'event')} of {counted(days, 'day')} …")
+        _fill(settings, days, events, seed)
+        note(f"Made in {time.monotonic() - began:.1f} s.")
+        run_server(settings, as_json=as_json)
+
+
+def _fill(settings: Settings, days: int, events: int, seed: int) -> None:
+    from usageledger.cli.demo.data import demo_tables  # noqa: PLC0415 - loaded only to make data
+    from usageledger.cli.demo.plan import make_organization  # noqa: PLC0415 - the same
+    from usageledger.ledger import open_ledger  # noqa: PLC0415 - the same
+    from usageledger.registry import open_registry  # noqa: PLC0415 - the same
+
+    now = int(time.time())
+    organization = make_organization(seed)
+    with open_registry(settings.registry_url) as registry:
+        projects, users = dict(organization.projects), dict(organization.users)
+        registry.note_seen(projects, users, now=now - days * 86400)
+        for project_id, name in projects.items():
+            registry.rename_project(project_id, name)
+    ledger = open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)
+    try:
+        for table in demo_tables(days, events, seed, now):
+            ledger.append(table)
+        while ledger.compact():
+            pass
+    finally:
+        ledger.close()

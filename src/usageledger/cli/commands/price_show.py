@@ -1,0 +1,234 @@
+"""`usageledger prices show`: what a model costs on a day, and who says so."""
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from usageledger.cli.commands.prices import KINDS, LATER
+from usageledger.cli.local_registry import is_there, opened_registry
+from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, RegistryUrl
+from usageledger.cli.terminal.output import CommandError, iso_time, note, print_json, print_table
+from usageledger.meters import DAY_SECONDS, METER_BY_KIND, METERS, MODEL
+from usageledger.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from rich.table import Table
+
+    from usageledger.pricing import Prices, Subject
+    from usageledger.pricing.book import PriceBook
+    from usageledger.registry import CardPrices, RateCards
+
+EPILOG = """\
+[bold]Examples[/]
+
+  usageledger prices show gpt-5
+  usageledger prices show claude-opus-4-1 --provider anthropic
+  usageledger prices show dall-e-3 --on 2026-06-01 --json
+
+A star marks a price that usage of that day does not have: its rate cards were
+given before.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a part costs, in 10⁻¹⁸ USD a unit; None where it has no price.
+
+    Attributes:
+        given: what the rate card says that usage of this day has, where it has one, else the same as `rate`.
+    """
+
+    subject: "Subject"
+    part: str
+    rate: int | None
+    given: int | None
+    source: str
+
+
+def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model, as events name it.")],
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", metavar="<kind>", help=f"The kind: {KINDS}.", show_default="the first with a price"),
+    ] = None,
+    provider: Annotated[str, typer.Option("--provider", metavar="<text>", help="Whose price it is.")] = "openai",
+    on: Annotated[
+        str | None,
+        typer.Option("--on", metavar="<day>", help="The UTC day, such as 2026-11-01.", show_default="today"),
+    ] = None,
+    data: DataFolder = DEFAULT_FOLDER,
+    registry_url: RegistryUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a model costs on a day: by tier, context and part.
+
+    Your own prices come first, then the price list. What neither of them says
+    has no price: such usage is listed as unpriced, and never charged as 0.
+    """
+    from usageledger.pricing.book import PriceBook  # noqa: PLC0415 - loading it takes a tenth of a second
+
+    day = int(time.time()) // DAY_SECONDS * DAY_SECONDS if on is None else _day(on)
+    book = PriceBook()
+    with _cards(load_settings({"data": data, "registry": registry_url})) as cards:
+        own = cards.overrides() if cards else []
+        for subject in _subjects(model, kind, provider, day):
+            offers = [offer for each in book.subjects(subject, own) for offer in book.offers(each, own)]
+            given = cards.of([at for at, _ in offers]) if cards else {}
+            shown = [line for at, prices in offers for line in _lines(at, prices, given.get(at))]
+            if shown:
+                break
+        else:
+            raise CommandError(_nothing(book, model, kind, provider, day))
+    if as_json:
+        print_json([_json(line) for line in shown])
+        return
+    note(f"{provider} {model}, {shown[0].subject.kind}, {iso_time(day)[:10]}")
+    print_table(lambda _: price_table(shown))
+    for words in _notes(shown):
+        note(words)
+
+
+@contextmanager
+def _cards(settings: Settings) -> "Generator[RateCards | None]":
+    """The rate cards of the registry; None where there is no ledger yet."""
+    if not is_there(settings.registry_url):
+        note(f"There is no registry in {settings.data.absolute()}: prices of your own would be in it.")
+        yield None
+        return
+    with opened_registry(settings) as registry:
+        yield registry.rate_cards
+
+
+def _day(text: str) -> int:
+    from usageledger.pricing.operator_prices import read_day  # noqa: PLC0415 - loaded only to work with it
+
+    try:
+        return read_day(text)
+    except ValueError as error:
+        raise CommandError(f"--on: {error}", exit_code=2) from None
+
+
+def _subjects(model: str, kind: str | None, provider: str, day: int) -> "Iterator[Subject]":
+    """What a model may be of: the kind that is named, or each that has models."""
+    from usageledger.pricing import Subject  # noqa: PLC0415 - loaded only to work with it
+
+    if kind is not None and kind not in METER_BY_KIND:
+        raise CommandError(f"--kind: there is no kind {kind!r}. Kinds are: {', '.join(METER_BY_KIND)}.", exit_code=2)
+    for meter in METERS if kind is None else (METER_BY_KIND[kind],):
+        if MODEL in meter.dimensions:
+            yield Subject(day, meter.kind, provider, model)
+
+
+def _lines(at: "Subject", prices: "Prices", card: "CardPrices | None") -> "Iterator[Shown]":
+    given = card.prices.rates if card else prices.rates
+    for part in at.parts:
+        if part in prices.rates or part in given:
+            yield Shown(at, part, prices.rates.get(part), given.get(part), prices.sources.get(part, ""))
+
+
+def _nothing(book: "PriceBook", model: str, kind: str | None, provider: str, day: int) -> str:
+    """Why nothing is shown, and where else to look."""
+    words = f"{provider} {model!r}{f' as {kind}' if kind else ''} has no price on {iso_time(day)[:10]}."
+    others = [each for each in book.providers(kind or "completions", model) if each != provider]
+    known = f" Lists of other providers know it: {', '.join(others)}." if others else ""
+    return f"{words}{known} 'usageledger prices set' sets one."
+
+
+def price_table(shown: "Sequence[Shown]") -> "Table":
+    """A row for each tier, context band or size; parts that have the same prices in all of them share a column.
+
+    Where several sources say the prices, each is marked with the number that `sources` gives it; a price that usage of
+    the day does not have is marked with a star.
+    """
+    from usageledger.cli.terminal.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
+    from usageledger.pricing.cards import PARTS  # noqa: PLC0415 - loaded only to draw
+    from usageledger.pricing.operator_prices import part_name, unit_words  # noqa: PLC0415 - the same
+
+    listed = sources(shown)
+    by_place = {(line.subject, line.part): line for line in shown}
+    parts = [group[0] for group in _groups(shown)]
+    titles = [f">{part_name(shown[0].subject.kind, part)}\nper {unit_words(part, PARTS[part].per)}" for part in parts]
+    table = plain_table("USD", *titles)
+    for subject in dict.fromkeys(line.subject for line in shown):
+        lines = (by_place.get((subject, part)) for part in parts)
+        table.add_row(_about(subject), *("-" if line is None else _cell(line, listed) for line in lines))
+    return table
+
+
+def _cell(line: Shown, listed: "Sequence[str]") -> str:
+    star = "" if line.given == line.rate else "*"
+    mark = f" [{listed.index(line.source) + 1}]" if line.source and len(listed) > 1 else ""
+    return _price(line.rate, line.part) + star + mark
+
+
+def _price(rate: int | None, part: str) -> str:
+    from usageledger.pricing.operator_prices import price_text  # noqa: PLC0415 - loaded only to draw
+
+    return "none" if rate is None else price_text(rate, part)
+
+
+def sources(shown: "Sequence[Shown]") -> list[str]:
+    """Who says the prices, in the order in which they are first named."""
+    return list(dict.fromkeys(line.source for line in shown if line.source))
+
+
+def _groups(shown: "Sequence[Shown]") -> list[list[str]]:
+    """Parts that have the same prices wherever they have any, together."""
+    from usageledger.pricing.cards import PARTS  # noqa: PLC0415 - loaded only to draw
+
+    prices: dict[str, list[tuple[Any, ...]]] = {}
+    for line in shown:
+        prices.setdefault(line.part, []).append((line.subject, line.rate, line.source, line.given))
+    groups: dict[tuple[Any, ...], list[str]] = {}
+    for part, said in prices.items():
+        groups.setdefault((PARTS[part].unit, *said), []).append(part)
+    return list(groups.values())
+
+
+def _notes(shown: "Sequence[Shown]") -> "Iterator[str]":
+    """What stands below the table."""
+    from usageledger.pricing.operator_prices import part_name  # noqa: PLC0415 - loaded only to draw
+
+    kind = shown[0].subject.kind
+    for first, *others in _groups(shown):
+        if others:
+            yield f"{part_name(kind, first)}: the same for {', '.join(part_name(kind, part) for part in others)}"
+    listed = sources(shown)
+    for number, source in enumerate(listed, 1):
+        yield f"[{number}] {source}" if len(listed) > 1 else f"Source: {source}"
+    differing = [line for line in shown if line.given != line.rate]
+    for line in differing:
+        named = f"{_about(line.subject)}, {part_name(kind, line.part)}"
+        yield f"* {named}: usage of this day has {_price(line.given, line.part)}"
+    if differing:
+        yield LATER
+
+
+def _about(subject: "Subject") -> str:
+    """`batch, above 272,000 input tokens`: what tells it from other subjects of its model and kind."""
+    words = subject.words().split(", ", 2)[2]
+    return words.replace(f", {iso_time(subject.day)[:10]}", "")
+
+
+def _json(line: Shown) -> dict[str, Any]:
+    from usageledger.pricing import decimal_text  # noqa: PLC0415 - loaded only to work with it
+    from usageledger.pricing.cards import PARTS  # noqa: PLC0415 - the same
+
+    subject = line.subject
+    names = ("kind", "provider", "model", "tier", "size", "quality", "context_level")
+    return {
+        **{name: getattr(subject, name) for name in names},
+        "above_input_tokens": subject.band,
+        "from_second": subject.second,
+        "part": line.part,
+        "line_item": subject.line_item(line.part),
+        "unit": PARTS[line.part].unit,
+        "usd_per_unit": None if line.rate is None else decimal_text(line.rate),
+        "source": line.source or None,
+        "usd_per_unit_of_usage": None if line.given is None else decimal_text(line.given),
+    }

@@ -1,0 +1,1 @@
+"""The made-up organization of `usageledger demo`, and its usage."""

@@ -1,0 +1,46 @@
+"""The registry of a data folder or elsewhere, for commands that work on it beside a running server."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from usageledger.cli.terminal.output import CommandError
+from usageledger.errors import SettingsError
+from usageledger.settings import Settings, file_of, load_settings
+
+if TYPE_CHECKING:
+    from usageledger.registry import Registry
+
+
+def existing_settings(data: Path, registry_url: str | None = None) -> Settings:
+    """The settings, where there is a registry; a mistyped folder is not made."""
+    settings = load_settings({"data": data, "registry": registry_url})
+    if not is_there(settings.registry_url):
+        raise CommandError(f"There is no registry in {settings.data.absolute()}: check --data.", exit_code=2)
+    return settings
+
+
+def is_there(url: str) -> bool:
+    """Whether the file at the address of a ledger or registry exists; a server's is looked for by opening it."""
+    file = file_of(url)
+    return file is None or file.exists()
+
+
+def make_data_folder(settings: Settings) -> None:
+    """Makes the data folder, for its owner only, where the ledger or the registry is to be in it and there is none.
+
+    Raises:
+        SettingsError: it cannot be made.
+    """
+    if settings.ledger and settings.registry:
+        return
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"data: the folder {settings.data} cannot be made: {error.strerror}") from None
+
+
+def opened_registry(settings: Settings) -> "Registry":
+    """The registry, to be closed by a `with`."""
+    from usageledger.registry import open_registry  # noqa: PLC0415 - loaded only to work with it
+
+    return open_registry(settings.registry_url)

@@ -1,0 +1,1 @@
+"""Tables, numbers, times and words for people in a terminal."""

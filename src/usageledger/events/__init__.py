@@ -1,0 +1,1 @@
+"""Events of the wire → tables of stored columns."""

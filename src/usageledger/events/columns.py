@@ -1,0 +1,213 @@
+"""Typed events → one Arrow table of the stored columns.
+
+The parts of token totals are derived here, for whole columns at once; an event whose numbers contradict each other,
+or that lies too far in the future, is left out with the reason.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from usageledger import tokens
+from usageledger.buckets import LATEST_TIME
+from usageledger.errors import LedgerVersionError
+from usageledger.events.json_events import FIELDS, KIND_OF, has_parts
+from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND, Meter
+
+# The stored columns, in their order, and what Python type their values have. Dimensions may be absent, as None.
+COLUMNS: dict[str, type] = {
+    "event_id": str,
+    "ts": int,
+    "kind": str,
+    "provider": str,
+    **{dimension.name: bool if dimension.flag else str for dimension in DIMENSIONS.values()},
+    **dict.fromkeys(MEASURE_COLUMNS, int),
+    "rate_id": int,
+}
+PAYLOAD_COLUMNS: tuple[str, ...] = tuple(name for name in COLUMNS if name != "rate_id")
+MOST_AT_ONCE = 2_500  # events made a table of; of 50,000, which no cache of a processor holds, each takes twice as long
+NO_CARD = 0  # the `rate_id` of an event that was not given a rate card yet
+_ARROW: dict[type, Any] = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
+SCHEMA = pa.schema([pa.field(name, _ARROW[kind], nullable=name in DIMENSIONS) for name, kind in COLUMNS.items()])
+
+
+def default_of(column: str) -> int | None:
+    """The value of an event that says nothing of a column: no dimension, a count of 0, no rate card."""
+    return None if column in DIMENSIONS else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a well-formed event cannot be kept: its place among the events given, and the reason."""
+
+    position: int
+    code: str
+    param: str
+    message: str
+
+
+def to_table(events: Sequence[Any], latest: int, now: int) -> tuple[pa.Table, np.ndarray[Any, Any], list[Problem]]:
+    """The stored columns of `events`, those that cannot be kept left out.
+
+    Args:
+        events: as `decode` made them, of any kinds, in any order.
+        latest: the last timestamp (Unix seconds) that is not too far in the future.
+        now: the server's time, for the message.
+
+    Returns:
+        The table (`SCHEMA`, no rate card given yet), for each of its rows the place of its event in `events`, and
+        the problems.
+    """
+    if not events:
+        return SCHEMA.empty_table(), np.zeros(0, np.int64), []
+    if len(events) <= MOST_AT_ONCE:
+        return _to_table(events, latest, now)
+    starts = range(0, len(events), MOST_AT_ONCE)
+    tables, places, problems = zip(*(_to_table(events[s : s + MOST_AT_ONCE], latest, now) for s in starts), strict=True)
+    return (
+        pa.concat_tables(tables).combine_chunks(),
+        np.concatenate([start + kept for start, kept in zip(starts, places, strict=True)]),
+        [
+            replace(problem, position=start + problem.position)
+            for start, found in zip(starts, problems, strict=True)
+            for problem in found
+        ],
+    )
+
+
+def _to_table(events: Sequence[Any], latest: int, now: int) -> tuple[pa.Table, np.ndarray[Any, Any], list[Problem]]:
+    places: dict[str, list[int]] = {}
+    for place, event in enumerate(events):
+        places.setdefault(KIND_OF[type(event)], []).append(place)
+    columns: dict[str, Any] = {}
+    problems: dict[int, Problem] = {}
+    for kind, at in places.items():
+        fields = _columns(METER_BY_KIND[kind], [events[place] for place in at])
+        for problem in complaints_of(kind, fields, latest, now):
+            problems.setdefault(at[problem.position], replace(problem, position=at[problem.position]))
+        if len(places) == 1:
+            columns = _stored(kind, fields)
+            break
+        rows = np.array(at, np.int64)
+        for name, values in _stored(kind, fields).items():
+            if COLUMNS[name] is int:
+                columns.setdefault(name, np.zeros(len(events), np.int64))[rows] = values
+                continue
+            column = columns.setdefault(name, [None] * len(events))
+            for place, value in zip(at, values, strict=True):  # as fast as it gets: numpy would make copies of text
+                column[place] = value
+    table = make_table(columns, len(events))
+    kept = np.setdiff1d(np.arange(len(events)), np.fromiter(problems, np.int64))
+    return (table.take(kept) if problems else table), kept, list(problems.values())
+
+
+def unix_seconds(timestamp: int | datetime) -> int:
+    """Whole Unix seconds of an event's timestamp; a fraction of a second is cut off."""
+    return int(timestamp.timestamp() // 1) if isinstance(timestamp, datetime) else timestamp
+
+
+def _columns(meter: Meter, events: Sequence[Any]) -> dict[str, Any]:
+    """Field name → its values: tuples of strings, numpy columns of integers."""
+    names = tuple(FIELDS[meter.kind])
+    columns: dict[str, Any] = dict(zip(names, zip(*map(msgspec.structs.astuple, events), strict=True), strict=True))
+    columns["timestamp"] = np.fromiter(map(unix_seconds, columns["timestamp"]), np.int64, len(events))
+    for measure in meter.measures:
+        columns[measure.name] = np.array(columns[measure.name], np.int64)
+    return columns
+
+
+def complaints_of(kind: str, columns: dict[str, Any], latest: int, now: int) -> Iterator[Problem]:
+    """The rows whose values are allowed one by one but not together, or not at this time."""
+    timestamps = columns["timestamp"]
+    if has_parts(METER_BY_KIND[kind]):
+        yield from _derive_parts(columns)
+    for row in np.nonzero((timestamps > latest) | (timestamps < 0) | (timestamps > LATEST_TIME))[0].tolist():
+        seconds = int(timestamps[row])
+        hint = " Is it in milliseconds?" if seconds > 100 * now else ""
+        yield Problem(
+            row,
+            "invalid_value",
+            "timestamp",
+            f"Invalid 'timestamp': {seconds} is outside of 0 to {latest}, {latest - now} seconds ahead of now.{hint}",
+        )
+
+
+def _derive_parts(columns: dict[str, Any]) -> Iterator[Problem]:
+    """Adds the parts to `columns`; yields the rows whose numbers contradict each other."""
+    given = np.stack([columns[name] for name in tokens.FIELDS])
+    present = given >= 0
+    patterns = (present * (1 << np.arange(len(tokens.FIELDS)))[:, None]).sum(axis=0)
+    parts = {part: np.zeros(len(patterns), np.int64) for part in tokens.PARTS}
+    for pattern in np.unique(patterns).tolist():
+        rows = np.nonzero(patterns == pattern)[0]
+        named = {name: given[i][rows] for i, name in enumerate(tokens.FIELDS) if pattern >> i & 1}
+        made = tokens.plan(frozenset(named))
+        wrong = np.full(len(rows), bool(made.missing))
+        for check in made.checks:
+            rest = check.rest(named)
+            wrong |= (rest != 0) if check.exact else (rest < 0)
+        for part, expression in made.parts.items():
+            parts[part][rows] = tokens.evaluate(expression, named)
+        for row in np.nonzero(wrong)[0].tolist():
+            numbers = {name: int(column[row]) for name, column in named.items()}
+            field, reason = next(tokens.complaints(numbers))
+            code = "missing_field" if made.missing else "contradictory_counts"
+            yield Problem(int(rows[row]), code, field, f"Invalid '{field}': {reason}")
+    columns.update(parts)
+
+
+def _stored(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The stored columns that this kind has, from its fields and the parts derived from them."""
+    meter = METER_BY_KIND[kind]
+    if not has_parts(meter):
+        fields.update({measure.columns[0]: fields[measure.name] for measure in meter.measures})
+    fields |= {"event_id": fields["id"], "ts": fields["timestamp"], "kind": [kind] * len(fields["id"])}
+    names = ("event_id", "ts", "kind", "provider", *(d.name for d in meter.dimensions), *meter.columns)
+    return {name: fields[name] for name in names}
+
+
+def with_cards(rows: pa.Table, rate_ids: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Table:
+    """`rows` (`SCHEMA`, and perhaps more columns), each with its rate card."""
+    return rows.set_column(rows.column_names.index("rate_id"), "rate_id", pa.array(rate_ids))
+
+
+def conform(rows: pa.Table) -> pa.Table:
+    """Rows that another version stored, in the columns of this one, with the default of each that they lack.
+
+    Raises:
+        LedgerVersionError: they have a column that this version does not know.
+    """
+    if rows.schema.equals(SCHEMA):
+        return rows
+    refuse_unknown("The journal", rows.column_names, COLUMNS)
+    return make_table({name: rows[name].combine_chunks() for name in rows.column_names}, rows.num_rows)
+
+
+def refuse_unknown(place: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raises LedgerVersionError where a stored column is none of those that this version knows."""
+    if unknown := set(names).difference(known):
+        raise LedgerVersionError(
+            f"{place} has columns that this UsageLedger does not know, such as {min(unknown)!r}: "
+            "use a newer UsageLedger."
+        )
+
+
+def make_table(columns: dict[str, Any], rows: int) -> pa.Table:
+    """One Arrow table; where `columns` lacks one, every row has its default."""
+    arrays: list[Any] = []
+    for name, kind in COLUMNS.items():
+        array: Any
+        if name in columns:
+            given = columns[name]
+            array = given if isinstance(given, pa.Array) else pa.array(given, _ARROW[kind])
+        elif (default := default_of(name)) is None:
+            array = pa.nulls(rows, _ARROW[kind])
+        else:
+            array = pa.repeat(pa.scalar(default, _ARROW[kind]), rows)
+        arrays.append(array)
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)

@@ -1,0 +1,123 @@
+"""What was acknowledged and is not among the events yet: rows kept on disk as they came, compressed.
+
+A commit to the wide table of events costs milliseconds however few its rows, and a third as much an event where there
+are many. One value in a narrow table costs one millisecond. So commits go to the journal, and the events get it in
+large pieces, beside the commits that come meanwhile.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+
+from usageledger.events.columns import conform
+
+MOST_KNOWN = 500_000  # identities remembered; about 30 MB
+
+Identity = tuple[str, int]
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="zstd")
+
+
+class Journal:
+    """The rows of the journal by their positions, ascending. For one thread at a time; `at` for any, at any time."""
+
+    def __init__(self, left: Iterable[tuple[int, pa.Table]] = ()) -> None:
+        self._rows: dict[int, pa.Table] = {}
+        self._hashes: dict[int, set[int]] = {}
+        self._all_hashes: set[int] = set()
+        self.count = self.size = 0  # rows, and their bytes
+        self.next_position = 0
+        for position, rows in left:
+            self.next_position = position
+            self.add(rows, set(map(hash, identities_of(rows))))
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        return iter(self._rows.values())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def at(self, position: int) -> pa.Table | None:
+        """The rows at a position, where they are still here."""
+        return self._rows.get(position)
+
+    def add(self, rows: pa.Table, hashes: set[int]) -> None:
+        """Adds rows at the next position."""
+        self._rows[self.next_position] = rows
+        self._hashes[self.next_position] = hashes
+        self._all_hashes |= hashes
+        self.count += rows.num_rows
+        self.size += rows.get_total_buffer_size()
+        self.next_position += 1
+
+    def has_none_of(self, hashes: set[int]) -> bool:
+        """Whether none of these identities is here."""
+        return self._all_hashes.isdisjoint(hashes)
+
+    def first(self, most: int, most_bytes: int, end: int) -> tuple[int, list[pa.Table]]:
+        """The first tables before position `end`, up to `most` rows but at least one, and the last one's position."""
+        taken: list[pa.Table] = []
+        last, count, size = -1, 0, 0
+        for position, rows in self._rows.items():
+            count += rows.num_rows
+            size += rows.get_total_buffer_size()
+            if position >= end or (taken and (count > most or size > most_bytes)):
+                break
+            taken.append(rows)
+            last = position
+        return last, taken
+
+    def forget(self, last: int) -> None:
+        """Takes out what is at positions up to `last`."""
+        for position in [each for each in self._rows if each <= last]:
+            rows = self._rows.pop(position)
+            self.count -= rows.num_rows
+            self.size -= rows.get_total_buffer_size()
+            self._all_hashes -= self._hashes.pop(position)
+
+
+class Newcomers:
+    """Which identities are certainly new: those at or after `since` that were not noted.
+
+    Two generations are remembered. When the younger one is full the older one is forgotten, with its latest time:
+    what comes about now stays certain, however many came before.
+    """
+
+    def __init__(self, since: int) -> None:
+        self._since = since
+        self._older: set[int] = set()
+        self._older_latest = since - 1
+        self._younger: set[int] = set()
+        self._younger_latest = since - 1
+
+    def are(self, hashes: set[int], earliest: int) -> bool:
+        """Whether identities with these hashes, the first of them at `earliest`, are all certainly new."""
+        return earliest >= self._since and self._older.isdisjoint(hashes) and self._younger.isdisjoint(hashes)
+
+    def note(self, hashes: set[int], latest: int) -> None:
+        """Remembers identities now in the ledger, the last of them at `latest`."""
+        self._younger |= hashes
+        self._younger_latest = max(self._younger_latest, latest)
+        if len(self._younger) > MOST_KNOWN // 2:
+            self._since = max(self._since, self._older_latest + 1)
+            self._older, self._older_latest = self._younger, self._younger_latest
+            self._younger, self._younger_latest = set(), self._since - 1
+
+
+def identities_of(rows: pa.Table) -> list[Identity]:
+    """(`event_id`, `ts`) of each row."""
+    ids: list[str] = rows["event_id"].to_pylist()  # type: ignore[assignment]  # neither column holds nulls
+    timestamps: list[int] = rows["ts"].to_pylist()  # type: ignore[assignment]  # the same
+    return list(zip(ids, timestamps, strict=True))
+
+
+def to_bytes(rows: pa.Table) -> bytes:
+    """Rows as a compressed Arrow IPC stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema, options=_COMPRESSED) as writer:
+        writer.write_table(rows)
+    return sink.getvalue().to_pybytes()
+
+
+def from_bytes(stream: bytes) -> pa.Table:
+    """The rows that `to_bytes` of any version made (`columns.SCHEMA`). Raises LedgerVersionError."""
+    return conform(pa.ipc.open_stream(stream).read_all())

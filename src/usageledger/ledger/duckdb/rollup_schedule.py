@@ -1,0 +1,126 @@
+"""When the embedded ledger's rollups are worth a step of upkeep, and which one."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import duckdb
+
+from usageledger.ledger.duckdb import rollups
+from usageledger.ledger.schema import EVER, FAMILIES, Family
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """When a step of a family is worth a transaction.
+
+    Attributes:
+        events: of later commits, which queries read one by one until they are added to the rollups.
+        rows: added to one rollup since its fullest spans were merged.
+        spans: merged in one step, so that a step stays short.
+    """
+
+    events: int
+    rows: int
+    spans: int
+
+
+# Larger steps cost less each event and leave less of the file unused; a query reads what is left in some milliseconds.
+WORTH = {"models": Worth(300_000, 150_000, 64), "keys": Worth(800_000, 600_000, 1)}
+
+
+class Upkeep:
+    """What is to be done to the rollups of one open ledger. `note` may be called beside everything else."""
+
+    def __init__(self) -> None:
+        # Rollup table → span → rows added to it since it was last merged.
+        self._added: rollups.Added = {rollup.table: Counter() for family in FAMILIES for rollup in family.rollups}
+        self._later: dict[int, int] = {}  # commit → its events, of those that some family does not hold yet
+
+    def learn(self, writer: duckdb.DuckDBPyConnection) -> int:
+        """Takes up what is in a file that was just opened; the number of its last commit."""
+        self._coverage = rollups.coverage(writer)
+        later = (
+            f"SELECT commit_number, COUNT(*) FROM events WHERE commit_number > {self._least()} GROUP BY 1 ORDER BY 1"
+        )
+        self._later = dict(writer.execute(later).fetchall())
+        ((last,),) = writer.execute("SELECT COALESCE(MAX(commit_number), 0) FROM events").fetchall()
+        # The events of later commits may be dropped, after the rollups held them: no number comes twice.
+        return max([int(last), *(held.covered for held in self._coverage.held.values())])
+
+    def note(self, commit_number: int, events: int) -> None:
+        """Called after each commit."""
+        self._later[commit_number] = events
+
+    def _least(self) -> int:
+        return min(held.covered for held in self._coverage.held.values())
+
+    def step(self, writer: duckdb.DuckDBPyConnection) -> bool:
+        """Does one step that is worth it; whether there was one."""
+        return any(self._step(writer, family) for family in FAMILIES)
+
+    def _step(self, writer: duckdb.DuckDBPyConnection, family: Family) -> bool:
+        held, worth = self._coverage.held[family.name], WORTH[family.name]
+        if held.until < EVER:
+            self._make_next_day(writer, family)
+            return True
+        later = [number for number in list(self._later) if number > held.covered]
+        if sum(self._later[number] for number in later) >= worth.events:
+            self._add(writer, family, later[-1])
+            return True
+        for rollup in family.rollups:
+            added = self._added[rollup.table]
+            if added.total() >= worth.rows:
+                spans = [span for span, _ in added.most_common(worth.spans)]
+                rollups.merge(writer, family, rollup, spans)
+                for span in spans:
+                    del added[span]
+                return True
+        return False
+
+    def _add(self, writer: duckdb.DuckDBPyConnection, family: Family, last: int) -> None:
+        for table, counts in rollups.add(writer, family, self._coverage.held[family.name], last).items():
+            self._added[table].update(counts)
+        self._coverage = rollups.coverage(writer)
+        least = self._least()
+        for number in list(self._later):
+            if number <= least:
+                del self._later[number]
+
+    @property
+    def events_from(self) -> int:
+        """The time before which events were dropped, Unix seconds."""
+        return self._coverage.events_from
+
+    def drop_day(self, writer: duckdb.DuckDBPyConnection, before: int, last: int) -> bool:
+        """Drops the events of a day before this time, once the rollups hold them; whether there are others."""
+        for family in FAMILIES:
+            held = self._coverage.held[family.name]
+            if held.until < EVER:
+                self._make_next_day(writer, family)
+                return True
+            if held.covered < last:
+                self._add(writer, family, last)
+        more = rollups.drop_day(writer, before)
+        self._coverage = rollups.coverage(writer)
+        return more is not None
+
+    def make_anew(self, writer: duckdb.DuckDBPyConnection, last: int) -> None:
+        """Begins to make all rollups anew, of the commits up to `last`, unless that was begun before."""
+        if all(held.until == EVER for held in self._coverage.held.values()):
+            rollups.make_anew(writer, last)
+            self._coverage = rollups.coverage(writer)
+            self._later.clear()
+
+    def next_day(self, writer: duckdb.DuckDBPyConnection) -> int | None:
+        """Makes the next day of rollups that do not hold all days yet; its start, or None when all is done."""
+        for family in FAMILIES:
+            if self._coverage.held[family.name].until < EVER:
+                day = self._make_next_day(writer, family)
+                if day is not None:
+                    return day
+        return None
+
+    def _make_next_day(self, writer: duckdb.DuckDBPyConnection, family: Family) -> int | None:
+        day = rollups.make_next_day(writer, family, self._coverage.held[family.name])
+        self._coverage = rollups.coverage(writer)
+        return day

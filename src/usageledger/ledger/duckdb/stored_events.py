@@ -1,0 +1,43 @@
+"""Which rows of a commit are among the events of the embedded ledger."""
+
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from usageledger.events.columns import PAYLOAD_COLUMNS
+from usageledger.ledger.duckdb.journal import Identity
+from usageledger.ledger.identity import Payload, by_identity
+
+
+def stored(writer: duckdb.DuckDBPyConnection, rows: pa.Table) -> dict[Identity, Payload]:
+    """Identity → payload of those among `rows` that are among the events."""
+    matched = _matched(writer, rows)
+    if not len(matched["ts"]):
+        return {}
+    _matches = pa.table(matched)
+    found = writer.sql(
+        f"SELECT {', '.join(PAYLOAD_COLUMNS)} FROM events SEMI JOIN _matches USING (event_id, ts) "
+        "WHERE ts BETWEEN ? AND ?",
+        params=_between(rows),
+    ).to_arrow_table()
+    return by_identity(found)
+
+
+def any_stored(writer: duckdb.DuckDBPyConnection, rows: pa.Table) -> bool:
+    """Whether one of `rows` is among the events."""
+    return bool(_matched(writer, rows)["ts"].size)
+
+
+def _matched(writer: duckdb.DuckDBPyConnection, rows: pa.Table) -> dict[str, Any]:
+    """The identities, by column, of those among `rows` that are among the events."""
+    _incoming = rows.select(["event_id", "ts"])
+    return writer.execute(
+        "SELECT event_id, ts FROM events SEMI JOIN _incoming USING (event_id, ts) WHERE ts BETWEEN ? AND ?",
+        _between(rows),
+    ).fetchnumpy()
+
+
+def _between(rows: pa.Table) -> list[int]:
+    timestamps = rows["ts"].to_numpy()
+    return [int(timestamps.min()), int(timestamps.max())]

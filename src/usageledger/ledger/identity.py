@@ -1,0 +1,44 @@
+"""Which rows of a commit a ledger has already: an event counts once."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from usageledger.events.columns import PAYLOAD_COLUMNS
+from usageledger.ledger.duckdb.journal import Identity
+from usageledger.ledger.protocol import Outcome, Outcomes
+
+Payload = tuple[Any, ...]
+
+
+def judge(rows: pa.Table, identities: list[Identity], stored: Mapping[Identity, Payload]) -> Outcomes:
+    """An outcome for each row: whether its identity is new, among what is `stored` and among the rows themselves."""
+    outcomes = np.zeros(rows.num_rows, np.uint8)
+    if not stored and len(set(identities)) == len(identities):
+        return outcomes
+    first: dict[Identity, Payload] = {}
+    for row, payload in enumerate(payloads(rows)):
+        identity = payload[0], payload[1]
+        kept = stored.get(identity) or first.get(identity)
+        if kept is None:
+            first[identity] = payload
+        else:
+            outcomes[row] = Outcome.DUPLICATE if payload == kept else Outcome.CONFLICT
+    return outcomes
+
+
+def accepted(rows: pa.Table, outcomes: Outcomes) -> pa.Table:
+    """Those of `rows` that are new."""
+    return rows.take(np.nonzero(outcomes == Outcome.ACCEPTED)[0]) if outcomes.any() else rows
+
+
+def by_identity(rows: pa.Table) -> dict[Identity, Payload]:
+    """Identity → payload of stored rows."""
+    return {(payload[0], payload[1]): payload for payload in payloads(rows)}
+
+
+def payloads(rows: pa.Table) -> Iterator[Payload]:
+    """Each row as a tuple of `PAYLOAD_COLUMNS`: its identity stands first."""
+    return zip(*(rows.column(name).to_pylist() for name in PAYLOAD_COLUMNS), strict=True)

@@ -1,0 +1,1 @@
+"""Proofs that a ledger keeps its promises, from its events."""

@@ -1,0 +1,195 @@
+"""The operator's own prices as people write them → `Override`, and back.
+
+A price is written as a price list does: `1.25` is for as many units as lists give (`Part.per`), `1.25/1k` and `0.04/1`
+say it themselves, and `list` goes back to what price lists say.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from usageledger.errors import PriceError
+from usageledger.events.json_events import FIELDS
+from usageledger.hints import did_you_mean
+from usageledger.meters import METER_BY_KIND
+from usageledger.pricing.cards import PARTS, PARTS_OF_KIND, Override, Subject, of_tier
+from usageledger.pricing.money import decimal_text, to_rate
+
+LISTED = "list"
+FAR_OFF = 10  # a price so many times the one before is probably a slip
+
+# What a price is about, in the order of its columns.
+FIELD_NAMES = (
+    "kind",
+    "provider",
+    "model",
+    "tier",
+    "part",
+    "price",
+    "from",
+    "above",
+    "size",
+    "quality",
+    "context_level",
+    "note",
+)
+_PRICE = re.compile(r"(?P<usd>[0-9]{1,12}(\.[0-9]{1,24})?)(/(?P<units>[1-9][0-9]{0,11})(?P<times>[kM]?))?")
+_UNIT_WORDS = {"gibibyte_hours": "GiB-hours", "duration_seconds": "seconds"}
+_TIMES = {"": 1, "k": 1_000, "M": 1_000_000}
+
+
+def part_name(kind: str, part: str) -> str:
+    """What a part is called where it is one word: `cached-input`, `search-calls`."""
+    price = METER_BY_KIND[kind].prices[part]
+    return (price.name or price.line_item).replace(" ", "-")
+
+
+def parts_by_name(kind: str) -> dict[str, str]:
+    """Name → part, of what usage of a kind may be charged for."""
+    return {part_name(kind, part): part for part in PARTS_OF_KIND[kind]}
+
+
+def unit_words(part: str, per: int) -> str:
+    """`1M tokens`, `1 image`, `60 seconds`: what a price is for."""
+    unit = PARTS[part].unit
+    words = _UNIT_WORDS.get(unit, unit)
+    count = f"{per // 10**6}M" if per % 10**6 == 0 else f"{per // 1000}k" if per % 1000 == 0 else str(per)
+    return f"{count} {words if per != 1 else words.removesuffix('s')}"
+
+
+def price_text(rate: int, part: str, per: int | None = None) -> str:
+    """A rate in USD for as many units as price lists give, with all its digits."""
+    return decimal_text(rate * (per or PARTS[part].per))
+
+
+def written(price: Override) -> dict[str, str]:
+    """An override as `read_price` reads it; fields that say nothing are empty."""
+    per = PARTS[price.part].per
+    return {
+        "kind": price.kind,
+        "provider": price.provider,
+        "model": price.model or "",
+        "tier": price.tier,
+        "part": part_name(price.kind, price.part),
+        "price": LISTED if price.rate is None else f"{price_text(price.rate, price.part)}/{per}",
+        "from": datetime.fromtimestamp(price.start, UTC).strftime("%Y-%m-%d"),
+        "above": str(price.band or ""),
+        "size": price.size or "",
+        "quality": price.quality or "",
+        "context_level": price.context_level or "",
+        "note": price.note,
+    }
+
+
+def read_price(given: Mapping[str, str]) -> Override:
+    """The price that `given` (`FIELD_NAMES` → text, absent or empty for what is not said) writes down.
+
+    Without `kind` it is about completions, without `provider` about openai, without `tier` about the standard one.
+
+    Raises:
+        PriceError: names every field that is wrong, the value given and what is allowed.
+    """
+    wrong = [f"Unknown field: {n!r}.{did_you_mean(n, FIELD_NAMES)}" for n in given if n not in FIELD_NAMES]
+    text = {name: given.get(name, "").strip() for name in FIELD_NAMES}
+
+    def read(name: str, reader: Callable[[str], Any]) -> Any:
+        try:
+            return reader(text[name])
+        except ValueError as error:
+            wrong.append(f"{name}: {error}")
+            return None
+
+    kind: str | None = read("kind", _kind)
+    part: str | None = read("part", lambda word: _part(kind, word)) if kind else None
+    rate: int | None = read("price", lambda word: _rate(part, word)) if part else None
+    start, band = read("from", read_day), read("above", _band)
+    if kind and part:
+        wrong += _misplaced(kind, text)
+    if wrong or kind is None or part is None:
+        raise PriceError(" ".join(wrong))
+    return Override(
+        kind=kind,
+        provider=text["provider"] or "openai",
+        model=text["model"] or None,
+        part=part,
+        tier=_tier(text["tier"]),
+        start=start,
+        rate=rate,
+        size=text["size"] or None,
+        quality=text["quality"] or None,
+        context_level=text["context_level"] or None,
+        band=band,
+        note=text["note"],
+    )
+
+
+def _kind(word: str) -> str:
+    kind = word or "completions"
+    if kind not in METER_BY_KIND:
+        raise ValueError(f"there is no kind {kind!r}. Kinds are: {', '.join(METER_BY_KIND)}.")
+    return kind
+
+
+def _part(kind: str, word: str) -> str:
+    names = parts_by_name(kind)
+    name = word.replace(" ", "-")
+    if name not in names:
+        raise ValueError(f"{kind} are not charged for {word!r}. They are charged for: {', '.join(names)}.")
+    return names[name]
+
+
+def _rate(part: str, word: str) -> int | None:
+    if word == LISTED:
+        return None
+    match = _PRICE.fullmatch(word)
+    if match is None:
+        raise ValueError(f"expected USD, USD/UNITS such as 1.25/1M, or {LISTED}, got {word!r}.")
+    per = int(match["units"]) * _TIMES[match["times"]] if match["units"] else PARTS[part].per
+    return to_rate(Decimal(match["usd"]), per)
+
+
+def read_day(word: str) -> int:
+    """The first second of a UTC day such as 2026-11-01. Raises ValueError."""
+    try:
+        day = date.fromisoformat(word)
+    except ValueError:
+        raise ValueError(f"expected a day such as 2026-11-01, got {word!r}.") from None
+    seconds = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+    if seconds < 0:
+        raise ValueError(f"expected a day since 1970-01-01, got {word!r}.")
+    return seconds
+
+
+def _band(word: str) -> int:
+    if not re.fullmatch(r"[0-9]{0,15}", word):
+        raise ValueError(f"expected a number of input tokens such as 272000, got {word!r}.")
+    return int(word or 0)
+
+
+def _tier(word: str) -> str:
+    """A tier as `Subject.tier` says it: `default` is the standard one."""
+    service_tier, batch = of_tier(word)
+    return Subject(0, "completions", "", service_tier=service_tier, batch=batch).tier
+
+
+def _misplaced(kind: str, text: Mapping[str, str]) -> Iterator[str]:
+    """What is said but means nothing for usage of this kind, or is needed and not said."""
+    names = {dimension.name for dimension in METER_BY_KIND[kind].dimensions}
+    if "model" in names and not text["model"]:
+        yield f"model: prices of {kind} are by model, and none is given."
+    for name in ("model", "size", "quality", "context_level"):
+        if text[name] and name not in names:
+            yield f"{name}: {kind} have none, got {text[name]!r}."
+        elif text[name] and (problem := FIELDS[kind][name].problem(text[name])):
+            yield f"{problem[1]}."
+    if _tier(text["tier"]) != "standard" and "service_tier" not in names:
+        yield f"tier: {kind} have none, got {text['tier']!r}."
+    if text["above"] and "input_text_tokens" not in PARTS_OF_KIND[kind]:
+        yield f"above: {kind} have no input tokens, got {text['above']!r}."
+
+
+def far_off(before: int, after: int) -> bool:
+    """Whether a price differs so much from the one before that it needs a second look."""
+    return max(before, after) > FAR_OFF * min(before, after)

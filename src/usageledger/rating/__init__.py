@@ -1,0 +1,1 @@
+"""Rate cards for events, and price tables for costs."""

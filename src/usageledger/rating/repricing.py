@@ -1,0 +1,146 @@
+"""What another price list would make of past usage: the cards that it changes, and the difference in costs."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from usageledger.ledger import Ledger
+from usageledger.ledger.protocol import PriceTable
+from usageledger.meters import COSTS
+from usageledger.pricing import Override, Prices, Subject
+from usageledger.pricing.book import PriceBook
+from usageledger.questions.query import Query
+from usageledger.rating.card_giver import price_table
+from usageledger.registry import CardPrices
+
+MOST_LINES = 250_000
+
+# (model, line item) → (amount in 10⁻¹⁸ USD, quantity, its unit)
+Lines = dict[tuple[str | None, str], tuple[int, int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A rate card, and what it would say instead."""
+
+    card: CardPrices
+    prices: Prices
+
+
+@dataclass(frozen=True, slots=True)
+class Repricing:
+    """What the price book says today of cards given before.
+
+    Attributes:
+        cards: every card looked at.
+        changes: those that would say something else.
+        kept: why a card keeps its prices although the book's have changed, in words.
+    """
+
+    cards: Sequence[CardPrices]
+    changes: Sequence[Change]
+    kept: Sequence[str]
+
+    def tables(self) -> tuple[PriceTable, PriceTable]:
+        """The prices before and after."""
+        new = {change.card.card_id: change.prices for change in self.changes}
+        after = [replace(card, prices=new.get(card.card_id, card.prices)) for card in self.cards]
+        newest = max((card.card_id for card in self.cards), default=0)
+        return PriceTable(price_table(self.cards), newest), PriceTable(price_table(after), newest)
+
+
+def reprice(book: PriceBook, overrides: Sequence[Override], cards: Iterable[CardPrices]) -> Repricing:
+    """What `book` and the operator's prices, oldest first, say of `cards`, which hold every band of their subjects."""
+    looked_at = list(cards)
+    families: dict[Subject, list[Subject]] = {}
+    for card in looked_at:
+        families.setdefault(_family(card.subject), []).append(card.subject)
+    offered = {family: [at for at, _ in book.offers(family, overrides)] for family in families}
+    changes: list[Change] = []
+    kept: list[str] = []
+    for card in looked_at:
+        family = _family(card.subject)
+        spans = _spans(card.subject, families[family], offered[family])
+        prices = [book.prices(span, overrides) for span in spans]
+        differing = [span for span, each in zip(spans, prices, strict=True) if each.rates != prices[0].rates]
+        if differing:
+            kept.append(
+                f"{card.subject.words()} keeps its prices: from {differing[0].band:,} input tokens and second "
+                f"{differing[0].second} of the day on others hold now, and its card is for both"
+            )
+        elif prices[0].rates != card.prices.rates:
+            changes.append(Change(card, prices[0]))
+    return Repricing(looked_at, changes, kept)
+
+
+def _family(subject: Subject) -> Subject:
+    return replace(subject, band=0, second=0)
+
+
+def _spans(at: Subject, given: Sequence[Subject], offered: Sequence[Subject]) -> list[Subject]:
+    """Where the prices of today's list begin within what the card `at` is for; `at` itself comes first.
+
+    Args:
+        at: what a card is about.
+        given: what the cards of its family are about.
+        offered: the bands and times of day that today's list tells apart.
+    """
+    band_end = min((each.band for each in given if each.band > at.band), default=None)
+    second_end = min((each.second for each in given if each.second > at.second), default=None)
+    bands = {each.band for each in offered if at.band < each.band and (band_end is None or each.band < band_end)}
+    seconds = {
+        each.second for each in offered if at.second < each.second and (second_end is None or each.second < second_end)
+    }
+    return [replace(at, band=b, second=s) for b in sorted({at.band, *bands}) for s in sorted({at.second, *seconds})]
+
+
+# --- the difference ----------------------------------------------------------------------------------------------
+
+
+def costs_by_line(ledger: Ledger, query: Query, prices: PriceTable, max_seconds: float) -> Lines:
+    """What a window cost by model and line item.
+
+    Raises:
+        InvalidRequestError, LedgerUnavailableError: as `Ledger.costs`.
+    """
+    asked = replace(query.whole, group_by=("line_item", "model"))
+    answer = ledger.costs(asked, lambda: prices, max_seconds=max_seconds, max_results=MOST_LINES)
+    columns = (answer.columns.get(n, ()) for n in ("model", "line_item", "amount", "quantity", "quantity_unit"))
+    lines: Lines = {}
+    for model, item, amount, quantity, unit in zip(*columns, strict=True):
+        before = lines.get((model, item), (0, 0, unit))
+        lines[model, item] = before[0] + amount, before[1] + quantity, unit
+    return lines
+
+
+def window(start: int, end: int, model: str | None) -> Query:
+    """A query for what these UTC days cost."""
+    return Query(
+        meter=COSTS,
+        start_time=start,
+        end_time=end,
+        open_ended=False,
+        width=COSTS.width("1d"),
+        filters=(("model", (model,)),) if model else (),
+        group_by=(),
+        limit=1,
+        page_start=start,
+    )
+
+
+def price_changes(changes: Iterable[Change]) -> Iterator[dict[str, Any]]:
+    """The prices that change, those that are the same for several days together; rates in 10⁻¹⁸ USD a unit."""
+    found: dict[tuple[Subject, str, int | None, int | None], dict[str, Any]] = {}
+    for change in changes:
+        before, after, subject = change.card.prices, change.prices, change.card.subject
+        for part in subject.parts:
+            old, new = before.rates.get(part), after.rates.get(part)
+            if old == new:
+                continue
+            entry = found.setdefault(
+                (replace(subject, day=0), part, old, new),
+                {"subject": subject, "part": part, "before": old, "after": new, "days": []}
+                | {"source_before": before.sources.get(part), "source_after": after.sources.get(part)},
+            )
+            entry["days"].append(subject.day)
+    yield from found.values()

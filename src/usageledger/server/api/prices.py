@@ -1,0 +1,336 @@
+"""The handlers of prices: the rate cards behind costs, what made the cost of one event, and repricing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, Any
+
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from usageledger.buckets import LATEST_TIME, floor
+from usageledger.errors import InvalidRequestError, NotFoundError
+from usageledger.events.json_events import FIELDS, LONGEST_NAME, Field, Name
+from usageledger.ledger.protocol import StoredEvent
+from usageledger.meters import COSTS, DAY_SECONDS, METER_BY_KIND
+from usageledger.pricing import Prices, Subject
+from usageledger.pricing.book import PriceBook
+from usageledger.pricing.cards import PARTS, charge
+from usageledger.questions.pages import money, quantity_number
+from usageledger.questions.query import Query, parse, read_time
+from usageledger.rating.card_giver import PriceTables
+from usageledger.rating.repricing import Lines, Repricing, costs_by_line, price_changes, reprice, window
+from usageledger.registry import CardPrices, RateCards, Revision
+from usageledger.server.api.organization import MANAGE
+from usageledger.server.api.usage import Handler, Services, in_slot
+from usageledger.server.http.parameters import refused, take
+from usageledger.server.http.requests import check_parameters, json_response, parameters, read_object
+
+LONGEST_REASON = 1_000
+
+_Day = Annotated[int, Meta(ge=0, le=LATEST_TIME, extra_json_schema={"multipleOf": DAY_SECONDS})]
+_Reason = Annotated[str, Meta(min_length=1, max_length=LONGEST_REASON)]
+_DAY_RULE = "Unix seconds at which a UTC day begins"
+REPRICE = (
+    Field("start_time", _Day | None, (int,), "an integer", _DAY_RULE, None),
+    Field("end_time", _Day | None, (int,), "an integer", _DAY_RULE, None),
+    Field("model", Name | None, (str,), "a string", f"1 to {LONGEST_NAME} characters", None),
+    Field("apply", bool, (bool,), "true or false", "true or false", False),
+    Field(
+        "reason",
+        _Reason | None,
+        (str,),
+        "a string",
+        f"1 to {LONGEST_REASON} characters",
+        None,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceServices:
+    """What the handlers of prices work with, beside the server's services."""
+
+    book: PriceBook
+    rate_cards: RateCards
+    tables: PriceTables
+
+
+def price_routes(services: Services, prices: PriceServices) -> list[Route]:
+    """Rate cards, explanations and repricing."""
+    return [
+        Route("/v1/rate_cards", rate_cards(services, prices), methods=["GET"]),
+        Route("/v1/explain", explain(services, prices), methods=["GET"]),
+        Route("/v1/reprice", repricing(services, prices), methods=["POST"]),
+    ]
+
+
+# --- rate cards --------------------------------------------------------------------------------------------------
+
+
+def rate_cards(services: Services, prices: PriceServices) -> Handler:
+    """`GET /v1/rate_cards`: the prices behind the costs of a window, with what each of them made."""
+    names = ("start_time", "end_time", "as_of", *(d.filter for d in COSTS.filters if d.filter))
+
+    async def handle(request: Request) -> Response:
+        await services.authenticator.require(request, "api.usage.read")
+        given = parameters(request)
+        check_parameters(given, names)
+        query = parse(COSTS, given, now=int(services.clock()), secret=b"")
+        return json_response(
+            {"object": "list", "data": await in_slot(services, lambda: _cards(services, prices, query))}
+        )
+
+    return handle
+
+
+def _cards(services: Services, prices: PriceServices, query: Query) -> list[dict[str, Any]]:
+    revision, limits = prices.tables.revision(query.as_of), services.settings
+    table = partial(prices.tables.window, query.start_time, query.end_time, revision)
+    asked = replace(query.whole, group_by=("line_item", "rate_id"))
+    answer = services.ledger.costs(asked, table, max_seconds=limits.max_query_seconds, max_results=limits.max_results)
+    columns = [answer.columns.get(name, ()) for name in ("rate_id", "line_item", "amount", "quantity")]
+    cards = prices.rate_cards.at(set(columns[0]), revision)
+    entries: dict[tuple[Subject, str, int, str, int], dict[str, Any]] = {}
+    for rate_id, item, amount, quantity in zip(*columns, strict=True):
+        card = cards[rate_id]
+        part = next(p for p in card.prices.rates if card.subject.line_item(p) == item)
+        rate, source = card.prices.rates[part], card.prices.sources.get(part, "")
+        entry = entries.setdefault(
+            (replace(card.subject, day=0), part, rate, source, card.revision),
+            {"part": part, "rate": rate, "card": card, "amount": 0, "quantity": 0, "days": set[int]()},
+        )
+        entry["amount"] += amount
+        entry["quantity"] += quantity
+        entry["days"].add(card.subject.day)
+    return [_card_entry(entry) for entry in sorted(entries.values(), key=lambda e: -e["amount"])]
+
+
+def _card_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
+    card: CardPrices = entry["card"]
+    part: str = entry["part"]
+    return {
+        "object": "rate_card",
+        **_about(card.subject),
+        "part": part,
+        "line_item": card.subject.line_item(part),
+        "unit_price": money(entry["rate"]),
+        "quantity": quantity_number(entry["quantity"], PARTS[part].unit),
+        "quantity_unit": PARTS[part].unit,
+        "amount": money(entry["amount"]),
+        "source": card.prices.sources.get(part),
+        "revision": card.revision or None,
+        "first_day": min(entry["days"]),
+        "last_day": max(entry["days"]),
+    }
+
+
+def _about(subject: Subject) -> dict[str, Any]:
+    """What a card is about, but for the day."""
+    names = ("kind", "provider", "model", "tier", "size", "quality", "context_level")
+    return {
+        **{name: getattr(subject, name) for name in names},
+        "above_input_tokens": subject.band,
+        "from_second": subject.second,
+    }
+
+
+# --- one event ---------------------------------------------------------------------------------------------------
+
+
+def explain(services: Services, prices: PriceServices) -> Handler:
+    """`GET /v1/explain`: an event's parts, its rate card, where its prices are from, and the sum."""
+
+    async def handle(request: Request) -> Response:
+        await services.authenticator.require(request, "api.usage.read")
+        event_id, timestamp = _identity(take(request, ("id", "timestamp")))
+        event = await in_slot(services, lambda: services.ledger.event(event_id, timestamp))
+        if event is None:
+            raise NotFoundError(f"No event has the id {event_id[:256]!r} and the timestamp {timestamp}.", param="id")
+        return json_response(await in_slot(services, lambda: _explanation(event, prices)))
+
+    return handle
+
+
+def _identity(given: Mapping[str, list[str]]) -> tuple[str, int]:
+    for name in ("id", "timestamp"):
+        if name not in given:
+            raise refused(name, f"Missing required parameter: '{name}'.", "missing_parameter")
+    (event_id,), (timestamp,) = given["id"], given["timestamp"]
+    if problem := FIELDS["completions"]["id"].problem(event_id):
+        raise refused("id", problem[1], problem[0])
+    return event_id, read_time("timestamp", timestamp) or 0
+
+
+def _explanation(event: StoredEvent, prices: PriceServices) -> dict[str, Any]:
+    columns = event.columns
+    said = prices.rate_cards.history(columns["rate_id"])
+    subject = said[0].subject
+    counts = {part: columns[part] if event.largest is None else event.largest for part in subject.parts}
+    counts = {part: count for part, count in counts.items() if count}
+    revisions = {revision.id: revision for revision in prices.rate_cards.revisions()}
+    last = said[-1].prices
+    lines = [_line(subject, part, count, last) for part, count in counts.items() if part in last.rates]
+    return {
+        "object": "explanation",
+        "event": {
+            "id": columns["event_id"],
+            "timestamp": columns["ts"],
+            "kind": columns["kind"],
+            "provider": columns["provider"],
+            **{d.name: columns[d.name] for d in METER_BY_KIND[columns["kind"]].dimensions},
+        },
+        "counts": {c: columns[c] for c in METER_BY_KIND[columns["kind"]].columns if columns[c]},
+        "rate_card": {"id": columns["rate_id"], "day": subject.day, **_about(subject)},
+        "lines": lines,
+        "unpriced": [
+            {
+                "part": part,
+                "line_item": subject.line_item(part),
+                "quantity": quantity_number(count, PARTS[part].unit),
+                "quantity_unit": PARTS[part].unit,
+            }
+            for part, count in counts.items()
+            if part not in last.rates and not PARTS[part].optional
+        ],
+        "amount": money(_sum(counts, last)),
+        "history": [_said(each, revisions, _sum(counts, each.prices)) for each in said],
+    }
+
+
+def _line(subject: Subject, part: str, count: int, prices: Prices) -> dict[str, Any]:
+    rate = prices.rates[part]
+    return {
+        "part": part,
+        "line_item": subject.line_item(part),
+        "quantity": quantity_number(count, PARTS[part].unit),
+        "quantity_unit": PARTS[part].unit,
+        "unit_price": money(rate),
+        "amount": money(charge(part, count, rate)),
+        "source": prices.sources.get(part),
+    }
+
+
+def _sum(counts: Mapping[str, int], prices: Prices) -> int:
+    return sum(charge(part, count, prices.rates[part]) for part, count in counts.items() if part in prices.rates)
+
+
+def _said(card: CardPrices, revisions: Mapping[int, Revision], amount: int) -> dict[str, Any]:
+    """What a card made of the event since one of its revisions; the first is what it said when it was given."""
+    revision = revisions.get(card.revision)
+    return {
+        "revision": card.revision or None,
+        "created_at": revision.created_at if revision else None,
+        "reason": revision.reason if revision else None,
+        "amount": money(amount),
+    }
+
+
+# --- repricing ---------------------------------------------------------------------------------------------------
+
+
+def repricing(services: Services, prices: PriceServices) -> Handler:
+    """`POST /v1/reprice`: the difference that today's prices make to past usage; with `apply` they hold for it."""
+
+    async def handle(request: Request) -> Response:
+        by = (await services.authenticator.require(request, MANAGE)).id
+        given = await read_object(request, REPRICE)
+        now = int(services.clock())
+        query = window(*_days(given, now + services.settings.max_future_seconds), given["model"])
+        if given["apply"] and not (given["reason"] or "").strip():
+            raise InvalidRequestError(
+                "Missing required field: 'reason', why past costs change.", param="reason", code="missing_field"
+            )
+        return json_response(await in_slot(services, lambda: _reprice(services, prices, query, given, now, by)))
+
+    return handle
+
+
+def _days(given: Mapping[str, Any], latest: int) -> tuple[int, int]:
+    start = given["start_time"] or 0
+    end = given["end_time"] if given["end_time"] is not None else floor(latest, DAY_SECONDS) + DAY_SECONDS
+    for name, value in (("start_time", start), ("end_time", end)):
+        if value % DAY_SECONDS:
+            raise InvalidRequestError(
+                f"Invalid '{name}': expected {_DAY_RULE}, got {value}: rate cards are by UTC day. The day begins at "
+                f"{floor(value, DAY_SECONDS)}.",
+                param=name,
+                code="invalid_value",
+            )
+    if end <= start:
+        raise InvalidRequestError(
+            f"Invalid 'end_time': {end} is not after 'start_time' {start}.", param="end_time", code="invalid_value"
+        )
+    return start, end
+
+
+def _reprice(  # noqa: PLR0913, PLR0917 - what is asked, when, and by which key
+    services: Services, prices: PriceServices, query: Query, given: Mapping[str, Any], now: int, by: str
+) -> dict[str, Any]:
+    cards = prices.rate_cards.between(query.start_time, query.end_time, model=given["model"])
+    made = reprice(prices.book, prices.rate_cards.overrides(), cards)
+    seconds = services.settings.max_query_seconds
+    before, after = (costs_by_line(services.ledger, query, table, seconds) for table in made.tables())
+    revision = None
+    if given["apply"] and made.changes:
+        changes = [(change.card.card_id, change.prices) for change in made.changes]
+        revision = prices.rate_cards.revise(changes, given["reason"], actor=by, now=now)
+    return _difference(made, before, after, revision)
+
+
+def _difference(made: Repricing, before: Lines, after: Lines, revision: Revision | None) -> dict[str, Any]:
+    keys = sorted(before.keys() | after.keys(), key=lambda key: (key[0] or "", key[1]))
+    lines = [_changed(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
+    totals = [sum(amount for amount, *_ in side.values()) for side in (before, after)]
+    return {
+        "object": "repricing",
+        "applied": revision is not None,
+        "revision": None
+        if revision is None
+        else {"id": revision.id, "created_at": revision.created_at, "reason": revision.reason},
+        "rate_cards": len(made.changes),
+        "total": {"before": money(totals[0]), "after": money(totals[1]), "difference": money(totals[1] - totals[0])},
+        "lines": lines,
+        "prices": [_changed_price(entry) for entry in price_changes(made.changes)],
+        "kept": list(made.kept),
+    }
+
+
+def _changed(
+    key: tuple[str | None, str], before: tuple[int, int, str] | None, after: tuple[int, int, str] | None
+) -> dict[str, Any]:
+    """A line item on both sides; null where it has no price at all."""
+
+    def side(line: tuple[int, int, str] | None) -> dict[str, Any] | None:
+        return line and {"amount": money(line[0]), "quantity": quantity_number(line[1], line[2])}
+
+    return {
+        "model": key[0],
+        "line_item": key[1],
+        "quantity_unit": (before or after or (0, 0, ""))[2],
+        "before": side(before),
+        "after": side(after),
+        "difference": money((after[0] if after else 0) - (before[0] if before else 0)),
+    }
+
+
+def _changed_price(entry: Mapping[str, Any]) -> dict[str, Any]:
+    subject: Subject = entry["subject"]
+    part: str = entry["part"]
+
+    def side(name: str) -> dict[str, Any] | None:
+        rate: int | None = entry[name]
+        return None if rate is None else {"unit_price": money(rate), "source": entry[f"source_{name}"]}
+
+    return {
+        **_about(subject),
+        "part": part,
+        "line_item": subject.line_item(part),
+        "quantity_unit": PARTS[part].unit,
+        "before": side("before"),
+        "after": side("after"),
+        "first_day": min(entry["days"]),
+        "last_day": max(entry["days"]),
+    }

@@ -1,0 +1,64 @@
+// The rate cards behind an amount: what was charged, on which days, and who says so.
+
+import { get } from "../lib/api.js";
+import { empty, problem, skeleton } from "../lib/controls.js";
+import { h, openDialog, replace } from "../lib/dom.js";
+import { exact, sum } from "../lib/exact.js";
+import { count, money, moneyInFull, unitName, unitPrice } from "../lib/format.js";
+import { rateParameters } from "../lib/question.js";
+import { DAY, rangeText } from "../lib/time.js";
+
+export function ratesDialog(question, item) {
+  const body = h("div", {}, skeleton(3, 32));
+  const dialog = openDialog(item, h("p", { class: "muted" }, `Its prices from ${rangeText(question, "UTC")}. Each event keeps the price of its day.`), body);
+  dialog.classList.add("wide");
+  const look = async () => {
+    try {
+      const { body: found } = await get("/v1/rate_cards", rateParameters(question, item));
+      replace(body, found.data.length ? table(found.data) : empty("Nothing was charged for this", "There is none of it in this range."));
+    } catch (error) {
+      replace(body, problem(error, look));
+    }
+  };
+  look();
+  return dialog;
+}
+
+function table(cards) {
+  const total = sum(cards.map((card) => exact(card.amount.value)));
+  return h("div", { class: "table" }, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rate cards" }, h("table", { class: "data" },
+    h("caption", { class: "visually-hidden" }, "Rate cards"),
+    h("thead", {}, h("tr", {}, ["Days", "Unit price", "Quantity", "Amount", "Source"].map((title) => h("th", { scope: "col", class: ["Days", "Source"].includes(title) ? null : "number" }, title)))),
+    h("tbody", {}, cards.map(row)),
+    h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, "Total"), h("td"), h("td"), h("td", { class: "number", title: moneyInFull(total) }, money(total)), h("td"))))));
+}
+
+function row(card) {
+  const [quantity, amount, rate] = [exact(card.quantity), exact(card.amount.value), exact(card.unit_price.value)];
+  const price = unitPrice(rate, 10n ** 18n, card.quantity_unit);
+  return h("tr", {},
+    h("th", { scope: "row" }, days(card), h("div", { class: "muted small" }, conditions(card))),
+    h("td", { class: "number", title: `${moneyInFull(rate)} a unit` }, price.text, " ", h("span", { class: "muted" }, `/ ${price.per}`)),
+    h("td", { class: "number" }, count(quantity), " ", h("span", { class: "muted" }, unitName(card.quantity_unit))),
+    h("td", { class: "number", title: moneyInFull(amount) }, money(amount)),
+    h("td", { class: "source" }, card.source ?? "–", card.revision !== null && h("div", {}, h("span", { class: "tag" }, `revision ${card.revision}`))));
+}
+
+function days({ first_day: first, last_day: last }) {
+  return rangeText({ start: first, end: last + DAY }, "UTC");
+}
+
+/** What of an event this price depends on, beside its day. */
+function conditions(card) {
+  const hour = String(Math.floor(card.from_second / 3600)).padStart(2, "0");
+  const said = [
+    card.provider,
+    card.tier !== "standard" && `tier ${card.tier}`,
+    card.size,
+    card.quality,
+    card.context_level && `context ${card.context_level}`,
+    card.above_input_tokens > 0 && `above ${card.above_input_tokens.toLocaleString("en-US")} input tokens`,
+    card.from_second > 0 && `from ${hour}:00 UTC`,
+  ];
+  return said.filter(Boolean).join(", ");
+}

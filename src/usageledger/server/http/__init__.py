@@ -1,0 +1,1 @@
+"""HTTP: connections, keys, bodies, compression, errors."""

@@ -1,0 +1,159 @@
+"""Reading requests and writing answers: JSON by msgspec, errors in the API's one shape."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from usageledger.errors import InvalidRequestError, RequestError, UnsupportedMediaTypeError
+from usageledger.events.json_events import Field, given_twice
+from usageledger.hints import did_you_mean
+from usageledger.json_text import names_given_twice
+from usageledger.server.http.compressed_pages import PIECE_BYTES
+from usageledger.server.http.request_bodies import read_body
+from usageledger.server.http.shared_memory import FREE_BYTES
+
+MOST_PARAMETERS = 5000
+LARGEST_OBJECT_BYTES = 64 * 1024
+# On every answer that does not say otherwise: it is data of one reader, not to be kept, framed or run.
+SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+JSON_TYPES = ("application/json",)
+LINES_TYPES = ("application/x-ndjson", "application/jsonl")
+
+
+class LargeAnswer(StreamingResponse):
+    """JSON that is sent in pieces, so that other requests get their turn, and counts until the client has taken it in.
+
+    The application's `state.answers` is the memory that all of them share; where there is no room for this one, it is
+    refused with OverloadedError before anything of it is sent.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], size: int, held: int, headers: Mapping[str, str] | None = None) -> None:
+        given = {"content-length": str(size), **(headers or {})}
+        super().__init__(_cut(pieces), headers=given, media_type="application/json")
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI. The end is sent when the connection has taken in what stands before it, so what is held is let go."""
+        with scope["app"].state.answers.share() as hold:
+            hold(self._held + PIECE_BYTES)  # the piece that the connection has
+            await super().__call__(scope, receive, send)
+
+
+async def _cut(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        for start in range(0, len(piece), PIECE_BYTES):
+            yield piece[start : start + PIECE_BYTES]
+
+
+def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """`value` as JSON."""
+    body = msgspec.json.encode(value)
+    if status == HTTPStatus.OK and len(body) > FREE_BYTES:
+        return LargeAnswer([body], len(body), len(body), headers)
+    return Response(body, status, headers, "application/json")
+
+
+def error_response(error: RequestError) -> Response:
+    """The API's error body, with `Retry-After` where the error has one."""
+    headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
+    if error.status == 401:  # noqa: PLR2004 - RFC 9110 asks for the challenge on 401
+        headers["www-authenticate"] = "Bearer"
+    return json_response(error.body(), error.status, headers)
+
+
+def parameters(request: Request) -> list[tuple[str, str]]:
+    """The decoded pairs of the query string, in their order, empty values kept.
+
+    Raises:
+        InvalidRequestError: it is not UTF-8 or has more than `MOST_PARAMETERS` pairs.
+    """
+    raw = request.scope["query_string"].decode("latin-1")
+    try:
+        return parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
+    except UnicodeDecodeError:
+        raise InvalidRequestError("The query string is not UTF-8.", code="invalid_value") from None
+    except ValueError:
+        raise InvalidRequestError(
+            f"The query string has more than {MOST_PARAMETERS} parameters.", code="invalid_value"
+        ) from None
+
+
+def check_parameters(given: Iterable[tuple[str, str]], known: Sequence[str]) -> None:
+    """Refuses a parameter that is not among `known`; each may be written with brackets.
+
+    Raises:
+        InvalidRequestError: names it, with a suggestion.
+    """
+    for raw, _ in given:
+        if raw.removesuffix("[]") not in known:
+            allowed = ", ".join(f"'{name}'" for name in known)
+            hint = did_you_mean(raw, known) or f" Allowed are: {allowed}."
+            raise InvalidRequestError(
+                f"Unknown parameter: '{raw[:256]}'.{hint}", param=raw[:256], code="unknown_parameter"
+            )
+
+
+async def read_object(request: Request, fields: Sequence[Field], limit: int = LARGEST_OBJECT_BYTES) -> dict[str, Any]:
+    """A JSON object whose fields are among `fields`; those that are absent have their default.
+
+    Raises:
+        InvalidRequestError: not a JSON object, an unknown field (with a suggestion), one that is missing or given
+            twice, or a value that is not allowed.
+        UnsupportedMediaTypeError: a content type other than JSON.
+    """
+    media_type(request, JSON_TYPES)
+    body = await read_body(request, limit)
+    if not body:
+        raise InvalidRequestError("The body is empty: expected a JSON object.", code="invalid_json")
+    try:
+        given = msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.ValidationError:
+        raise InvalidRequestError("The body is not a JSON object.", code="invalid_type") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise InvalidRequestError(f"The body is not JSON: {reason}", code="invalid_json") from None
+    for name, first, second in names_given_twice(body):
+        raise InvalidRequestError(given_twice(name, first, second), param=name[:256], code="duplicate_field")
+    by_name = {field.name: field for field in fields}
+    for name, value in given.items():
+        if name not in by_name:
+            allowed = ", ".join(f"'{field}'" for field in by_name)
+            hint = did_you_mean(name, by_name) or f" Allowed are: {allowed}."
+            raise InvalidRequestError(f"Unknown field: '{name[:256]}'.{hint}", param=name[:256], code="unknown_field")
+        if problem := by_name[name].problem(value):
+            raise InvalidRequestError(problem[1], param=name, code=problem[0])
+    for field in fields:
+        if field.default is msgspec.NODEFAULT and field.name not in given:
+            raise InvalidRequestError(
+                f"Missing required field: '{field.name}', {field.noun}.", param=field.name, code="missing_field"
+            )
+    return {field.name: field.default for field in fields} | given
+
+
+def media_type(request: Request, supported: Sequence[str]) -> str:
+    """The request's content type without its parameters; a body without a type is taken for the first one.
+
+    Raises:
+        UnsupportedMediaTypeError: it is not among `supported`.
+    """
+    given = request.headers.get("content-type", supported[0]).partition(";")[0].strip().lower()
+    if given not in supported:
+        names = ", ".join(f"'{name}'" for name in supported)
+        raise UnsupportedMediaTypeError(
+            f"Unsupported Content-Type: '{given[:256]}'. Supported are: {names}.", param="content-type"
+        )
+    return given

@@ -1,0 +1,1 @@
+"""The way in: from decoded events to the disk."""

@@ -1,0 +1,261 @@
+"""From decoded events to the disk: one commit for many requests, in stages that overlap.
+
+The event loop decodes bodies and submits them. A writer, which is a thread, takes whatever is waiting, makes one table
+of it with its rate cards and commits that. A request is answered after the commit that holds its events; those that
+arrive meanwhile share the next one. Upkeep, a thread as well, makes of what was committed what queries read.
+
+There is one writer where a commit is this process's own work: to prepare the next table beside it was measured and is
+slower, since both are mostly Python, which runs one thread at a time, and the groups become small. Where a commit is
+waiting for another machine there are several, of which one at a time makes a table.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from usageledger.buckets import floor
+from usageledger.errors import LedgerUnavailableError, OverloadedError, RequestError, UsageLedgerError
+from usageledger.events.columns import with_cards
+from usageledger.events.json_events import Decoded
+from usageledger.ledger import CardsOf, Ledger
+from usageledger.meters import DAY_SECONDS
+from usageledger.server.ingest.commit_group import Group, Submission, answer, answers, assemble
+from usageledger.settings import Settings
+
+COMMIT_BYTES_MAX = 32 * 1024**2  # of events in one commit, which takes several times as much for a moment
+IDLE_SECONDS = 0.2  # between two looks whether there is upkeep to do
+
+logger = logging.getLogger("usageledger.ingest")
+
+
+class Ingest:
+    """The way in. `start` it once; `submit` from the event loop; `close` drains what was taken."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        note_seen: Callable[[set[str], set[str]], None],
+        cards: CardsOf,
+        settings: Settings,
+        clock: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._note_seen = note_seen
+        self._cards = cards
+        self._settings = settings
+        self._clock = clock
+        self._on_failure: Callable[[str], None] = lambda _: None
+        self.failure: str | None = None  # why nothing is written any more
+        self._waiting: deque[Submission] = deque()
+        self._arrived = threading.Condition()
+        self._queued_events = self._queued_bytes = 0  # waiting or being committed; guarded by _arrived
+        self._turn = threading.Lock()  # of the one writer that waits for requests; taken before _arrived
+        self._wanted = 1  # requests that it waits for
+        self._closing = False
+        self._ended = threading.Event()  # all that was taken is written
+        self._dropped = 0  # the time before which there are no events any more, as far as is known
+        self._assembling = threading.Lock()
+        self._writers = [
+            threading.Thread(target=self._run, args=(self._write_forever,), name=f"writer {number}", daemon=True)
+            for number in range(ledger.writers)
+        ]
+        self._upkeep = threading.Thread(target=self._run, args=(self._keep_up_forever,), name="upkeep", daemon=True)
+
+    def start(self, on_failure: Callable[[str], None] = lambda _: None) -> None:
+        """Starts the threads; where one ends by an error, `on_failure` is told why, from that thread."""
+        self._on_failure = on_failure
+        for thread in (*self._writers, self._upkeep):
+            thread.start()
+
+    def close(self) -> None:
+        """Takes nothing more, commits what was taken, and ends."""
+        self._stop_taking()
+        for writer in self._writers:
+            writer.join()
+        self._ended.set()
+        self._upkeep.join()
+
+    def _stop_taking(self) -> None:
+        with self._arrived:
+            self._closing = True
+            self._arrived.notify_all()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        """Does a thread's work. Where it ends by an error nothing would be written any more, so the server ends."""
+        try:
+            work()
+        except BaseException:
+            self.failure = f"The thread '{threading.current_thread().name}' ended by an error"
+            logger.critical("%s: the server ends.", self.failure, exc_info=True)
+            self._stop_taking()
+            self._on_failure(self.failure)
+            with self._arrived:
+                left = list(self._waiting)
+                self._waiting.clear()
+            self._settle(left, [_stopping()] * len(left))
+
+    @property
+    def queued_events(self) -> int:
+        """How many events wait for the disk."""
+        return self._queued_events
+
+    async def submit(self, decoded: Decoded, size: int) -> dict[str, Any]:
+        """The answer to one request, once its events, which take `size` bytes of memory, are on disk.
+
+        Raises:
+            OverloadedError: the queue is full, or the server is stopping; nothing was taken.
+            LedgerUnavailableError: the ledger could not write; nothing was kept.
+        """
+        if not decoded.events:
+            return answer(decoded, 0, 0, decoded.rejections, decoded.omitted)
+        loop = asyncio.get_running_loop()
+        submission = Submission(decoded, size, loop, loop.create_future())
+        with self._arrived:
+            if self._closing:
+                raise _stopping()
+            events, held = self._queued_events + len(decoded.events), self._queued_bytes + size
+            if self._queued_events and (events > self._settings.queue_events or held > self._settings.queue_bytes):
+                raise OverloadedError(
+                    f"The queue is full: {self._queued_events} events of {self._queued_bytes} bytes wait for the disk. "
+                    "Nothing of this request was kept: send the same request again.",
+                    retry_after=1,
+                )
+            self._queued_events, self._queued_bytes = events, held
+            self._waiting.append(submission)
+            if self._enough():
+                self._arrived.notify()
+        return await submission.done
+
+    # --- writers -------------------------------------------------------------------------------------------------
+
+    def _write_forever(self) -> None:
+        company = 1
+        while self._waiting or not self._closing:
+            if submissions := self._take(company):
+                company = len(submissions)
+                told: Sequence[dict[str, Any] | Exception] = [_stopping()] * len(submissions)
+                try:
+                    told = self._written(submissions)
+                finally:
+                    self._settle(submissions, told)
+
+    def _take(self, company: int) -> list[Submission]:
+        """The next group: whatever is waiting, up to a commit's size; empty when others took it, or none will come.
+
+        A lone request is never held up. Where the last group had company, the next one waits for as much, as long as
+        another request comes every `commit_wait_ms`.
+        """
+        with self._turn, self._arrived:
+            self._arrived.wait_for(self._enough)
+            self._wanted, before = company, 0
+            while len(self._waiting) > before and not self._enough():
+                before = len(self._waiting)
+                self._arrived.wait_for(self._enough, self._settings.commit_wait_ms / 1000)
+            self._wanted = 1
+            taken: list[Submission] = []
+            events = held = 0
+            while self._waiting:
+                events += len(self._waiting[0].decoded.events)
+                held += self._waiting[0].size
+                if taken and (events > self._settings.commit_events or held > COMMIT_BYTES_MAX):
+                    break
+                taken.append(self._waiting.popleft())
+            return taken
+
+    def _enough(self) -> bool:
+        return len(self._waiting) >= self._wanted or self._closing
+
+    def _assemble(self, submissions: list[Submission]) -> Group:
+        with self._assembling:
+            now = int(self._clock())
+            group = assemble(submissions, now + self._settings.max_future_seconds, now)
+            self._note_seen(_names(group.rows, "project_id"), _names(group.rows, "user_id"))
+            if group.rows.num_rows:
+                group.rows = with_cards(group.rows, self._cards(group.rows))
+            return group
+
+    def _written(self, submissions: list[Submission]) -> list[dict[str, Any] | Exception]:
+        """What each submission is told, once its events are on disk; or why nothing of any of them was kept."""
+        try:
+            group = self._assemble(submissions)
+            outcomes = self._ledger.append(group.rows)
+        except UsageLedgerError as error:
+            logger.error("a commit failed: %s", error)  # noqa: TRY400 - the message is the whole story
+            return [error] * len(submissions)
+        except Exception:
+            logger.exception("a commit failed")
+            return [LedgerUnavailableError("The ledger could not write.")] * len(submissions)
+        try:
+            return list(answers(group, outcomes))
+        except Exception as error:  # noqa: BLE001 - it is raised again where each request is answered
+            return [error] * len(submissions)  # and not that nothing was kept
+
+    def _settle(self, submissions: list[Submission], told: Sequence[dict[str, Any] | Exception]) -> None:
+        with self._arrived:
+            self._queued_events -= sum(len(submission.decoded.events) for submission in submissions)
+            self._queued_bytes -= sum(submission.size for submission in submissions)
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[dict[str, Any]], Any]]] = {}
+        for submission, each in zip(submissions, told, strict=True):
+            by_loop.setdefault(submission.loop, []).append((submission.done, each))
+        for loop, settled in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_resolve, settled)
+            except RuntimeError:
+                logger.warning("%d requests heard nothing: their event loop is closed", len(settled))
+
+    # --- upkeep --------------------------------------------------------------------------------------------------
+
+    def _keep_up_forever(self) -> None:
+        while not self._ended.is_set():
+            if not self._keep_up():
+                self._ended.wait(IDLE_SECONDS)
+
+    def _keep_up(self) -> bool:
+        """Does a step of the ledger's upkeep; whether there was one."""
+        try:
+            if self._ledger.compact():
+                return True
+            if self._settings.retention_days and self._ledger.ready():
+                # What a clock that is ahead alone says drops nothing.
+                now = min(int(self._clock()), self._ledger.settled_until())
+                before = floor(now - self._settings.retention_days * DAY_SECONDS, DAY_SECONDS)
+                if before > self._dropped:
+                    more = self._ledger.drop_events(before)
+                    self._dropped = self._dropped if more else before
+                    return more
+        except UsageLedgerError as error:
+            logger.warning("upkeep failed: %s", error)
+        except Exception:
+            logger.exception("upkeep failed")
+        return False
+
+
+def _stopping() -> OverloadedError:
+    return OverloadedError("The server is stopping: send the same request again.", retry_after=2)
+
+
+def _resolve(settled: list[tuple[asyncio.Future[dict[str, Any]], Any]]) -> None:
+    for future, told in settled:
+        if future.cancelled():
+            continue
+        if isinstance(told, Exception):
+            future.set_exception(told)
+        else:
+            future.set_result(told)
+
+
+def _names(rows: pa.Table, column: str) -> set[str]:
+    return {name for name in pc.unique(rows[column]).to_pylist() if name is not None}
+
+
+def as_request_error(error: UsageLedgerError) -> RequestError:
+    """A failure of the ledger or the registry as the answer that it deserves: 503, to be sent again."""
+    if isinstance(error, RequestError):
+        return error
+    return OverloadedError("The server cannot read or write its data now. Send the same request again.", retry_after=2)

@@ -1,0 +1,227 @@
+"""The OpenAPI document's part about prices: what is unpriced, rate cards, explanations, repricing."""
+
+from usageledger.buckets import LATEST_TIME
+from usageledger.events.json_events import LONGEST_ID
+from usageledger.meters import COSTS
+from usageledger.server.api.organization import MANAGE
+from usageledger.server.api.prices import REPRICE
+from usageledger.server.http.requests import JSON_TYPES
+from usageledger.server.openapi.operations import (
+    BODY_ERRORS,
+    FIND_ERRORS,
+    filter_parameters,
+    make_operation,
+    query_parameter,
+    window_parameters,
+)
+from usageledger.server.openapi.schemas import (
+    COUNT,
+    FLAG,
+    NO_NUL,
+    NUMBER,
+    SECONDS,
+    SECONDS_OR_NULL,
+    TEXT,
+    TEXT_OR_NULL,
+    Schema,
+    answer,
+    body,
+    const,
+    described,
+    ref,
+)
+
+READ = ("api.usage.read",)
+EVENT_ID: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID, "pattern": NO_NUL}
+REPRICE_DOCS = {
+    "start_time": "The first UTC day, inclusive; without it, from the first event on.",
+    "end_time": "The UTC day before which to stop; without it, today is the last one.",
+    "model": "Only usage of this model.",
+    "apply": "Whether the new prices hold from now on. Without it nothing changes.",
+    "reason": "Why, for whoever asks later. Required with `apply`.",
+}
+
+
+def price_paths() -> dict[str, Schema]:
+    """The addresses of prices."""
+    time: Schema = {"type": "integer", "minimum": 0, "maximum": LATEST_TIME}
+    return {
+        "/v1/unpriced": {
+            "get": make_operation(
+                "Prices",
+                "list-unpriced",
+                "List usage with no known price, by kind, model and tier.",
+                "UnpricedList",
+                scopes=READ,
+                parameters=window_parameters(required=False),
+            )
+        },
+        "/v1/rate_cards": {
+            "get": make_operation(
+                "Prices",
+                "list-rate-cards",
+                "List the prices behind the costs of a window, and what each of them made.",
+                "RateCardList",
+                scopes=READ,
+                parameters=[
+                    *window_parameters(required=True),
+                    query_parameter("as_of", time, "By the prices of this time, Unix seconds."),
+                    *filter_parameters(COSTS),
+                ],
+            )
+        },
+        "/v1/explain": {
+            "get": make_operation(
+                "Prices",
+                "explain-event",
+                "Explain what an event costs: its parts, its rate card, where the prices are from, and the sum.",
+                "Explanation",
+                scopes=READ,
+                parameters=[
+                    query_parameter("id", EVENT_ID, "The event's id.", required=True),
+                    query_parameter("timestamp", time, "The event's timestamp, Unix seconds.", required=True),
+                ],
+                errors=FIND_ERRORS,
+            )
+        },
+        "/v1/reprice": {
+            "post": make_operation(
+                "Prices",
+                "reprice",
+                "Show what today's prices would make of past costs, or let them hold.",
+                "Repricing",
+                scopes=(MANAGE,),
+                body={name: {"schema": ref("Reprice"), "example": {"model": "gpt-5"}} for name in JSON_TYPES},
+                errors=BODY_ERRORS,
+            )
+        },
+    }
+
+
+def price_components() -> dict[str, Schema]:
+    """The named schemas of prices."""
+    return {
+        "Money": answer({"value": described({"type": "number"}, "All its digits."), "currency": const("usd")}),
+        "UnpricedQuantity": answer(
+            {
+                "part": described(TEXT, "The stored count that has no price."),
+                "line_item": described(TEXT, "What its line item would be called."),
+                "quantity": described(NUMBER, "How much of it was used."),
+                "quantity_unit": TEXT,
+            }
+        ),
+        "UnpricedList": _list_of(_unpriced(), "Usage with no known price."),
+        "RateCardList": _list_of(_rate_card(), "Prices, the one with the largest amount first."),
+        "Explanation": _explanation(),
+        "Reprice": body(REPRICE, REPRICE_DOCS),
+        "Repricing": _repricing(),
+    }
+
+
+def _list_of(entry: Schema, description: str) -> Schema:
+    return answer({"object": const("list"), "data": {"type": "array", "items": entry}}, description)
+
+
+def _unpriced() -> Schema:
+    names = ("provider", "model", "service_tier", "size", "quality", "context_level")
+    return answer(
+        {
+            "object": const("unpriced"),
+            "kind": TEXT,
+            **dict.fromkeys(names, TEXT_OR_NULL),
+            "batch": FLAG,
+            "quantities": {"type": "array", "items": ref("UnpricedQuantity")},
+            "first_time": described(SECONDS, "The first such event, Unix seconds."),
+            "last_time": described(SECONDS, "The last such event, Unix seconds."),
+        }
+    )
+
+
+def _about() -> dict[str, Schema]:
+    return {
+        "kind": TEXT,
+        "provider": TEXT,
+        "model": TEXT_OR_NULL,
+        "tier": described(TEXT, "`standard`, `batch`, or a service tier."),
+        **dict.fromkeys(("size", "quality", "context_level"), TEXT_OR_NULL),
+        "above_input_tokens": described(COUNT, "For events with more input tokens than this."),
+        "from_second": described(COUNT, "From this second of the UTC day on."),
+    }
+
+
+def _priced_line() -> dict[str, Schema]:
+    return {
+        "part": described(TEXT, "The stored count that is charged for."),
+        "line_item": TEXT,
+        "unit_price": described(ref("Money"), "Of one unit; of a size, of a GiB-hour."),
+        "quantity": NUMBER,
+        "quantity_unit": TEXT,
+        "amount": ref("Money"),
+        "source": described(TEXT_OR_NULL, "Who says so."),
+    }
+
+
+def _rate_card() -> Schema:
+    return answer(
+        {
+            "object": const("rate_card"),
+            **_about(),
+            **_priced_line(),
+            "revision": described({"type": ["integer", "null"]}, "The repricing that it is from, if any."),
+            "first_day": described(SECONDS, "The first UTC day with such usage."),
+            "last_day": described(SECONDS, "The last one."),
+        }
+    )
+
+
+def _explanation() -> Schema:
+    said = {
+        "revision": described({"type": ["integer", "null"]}, "Null for the prices that the card was given with."),
+        "created_at": SECONDS_OR_NULL,
+        "reason": TEXT_OR_NULL,
+        "amount": ref("Money"),
+    }
+    event: Schema = {"type": "object", "required": ["id", "timestamp", "kind", "provider"]}
+    counts: Schema = {"type": "object", "additionalProperties": COUNT}
+    return answer(
+        {
+            "object": const("explanation"),
+            "event": described(event, "Who used what."),
+            "counts": described(counts, "The disjoint parts that are stored, those that are 0 left out."),
+            "rate_card": answer({"id": COUNT, "day": SECONDS, **_about()}),
+            "lines": {"type": "array", "items": answer(_priced_line())},
+            "unpriced": {"type": "array", "items": ref("UnpricedQuantity")},
+            "amount": described(ref("Money"), "The sum of the lines."),
+            "history": {"type": "array", "items": answer(said), "description": "What each revision made of it."},
+        },
+        "What an event costs. A size costs what the largest one of its store and UTC hour does, once.",
+    )
+
+
+def _repricing() -> Schema:
+    side = {"anyOf": [answer({"amount": ref("Money"), "quantity": NUMBER}), {"type": "null"}]}
+    line = {
+        "model": TEXT_OR_NULL,
+        "line_item": TEXT,
+        "quantity_unit": TEXT,
+        "before": described(side, "Null where it had no price."),
+        "after": described(side, "Null where it has none."),
+        "difference": ref("Money"),
+    }
+    price = {"anyOf": [answer({"unit_price": ref("Money"), "source": TEXT_OR_NULL}), {"type": "null"}]}
+    days = {"first_day": SECONDS, "last_day": SECONDS}
+    changed = {**_about(), "part": TEXT, "line_item": TEXT, "quantity_unit": TEXT, "before": price, "after": price}
+    revision = answer({"id": COUNT, "created_at": SECONDS, "reason": TEXT})
+    return answer(
+        {
+            "object": const("repricing"),
+            "applied": FLAG,
+            "revision": {"anyOf": [revision, {"type": "null"}]},
+            "rate_cards": described(COUNT, "How many cards say something else."),
+            "total": answer(dict.fromkeys(("before", "after", "difference"), ref("Money"))),
+            "lines": {"type": "array", "items": answer(line), "description": "Line items whose costs differ."},
+            "prices": {"type": "array", "items": answer(changed | days), "description": "Prices that differ."},
+            "kept": {"type": "array", "items": TEXT, "description": "Cards that cannot say the new price, and why."},
+        },
+        "The difference that today's prices make.",
+    )

@@ -1,0 +1,396 @@
+"""The JSON Schemas of what the server reads and answers, made from METERS and from the fields it validates by.
+
+Source of the names and shapes: OpenAI's API document. Answers list all of their fields as required; they may get more.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from usageledger.buckets import zones
+from usageledger.events.json_events import FIELDS, MOST_ERRORS_LISTED, NOT_GIVEN, Field
+from usageledger.meters import COSTS, METERS, Meter
+from usageledger.registry import SCOPES
+from usageledger.server.api.organization import NEW_KEY, NEW_PROJECT, PROJECT_CHANGE
+
+Schema = dict[str, Any]
+
+NO_NUL = r"^[^\u0000]*$"
+TEXT: Schema = {"type": "string"}
+TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+FLAG: Schema = {"type": "boolean"}
+SECONDS: Schema = {"type": "integer", "minimum": 0, "description": "Unix seconds."}
+SECONDS_OR_NULL: Schema = {"type": ["integer", "null"], "minimum": 0, "description": "Unix seconds."}
+NUMBER: Schema = {"type": "number", "minimum": 0}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+
+EVENT_DOCS = {
+    "id": "Yours, and the same when you send the event again: with `timestamp` it is the event's identity.",
+    "timestamp": "When the usage happened: Unix seconds, or an RFC 3339 time with a time zone.",
+    "provider": "Whose model or service it was.",
+}
+PARTS_DOC = (
+    " Give totals, parts or both: what is missing is derived where only one answer is possible, and numbers that "
+    "contradict each other are refused. `input_tokens` and `output_tokens`, or numbers that they follow from, are "
+    "required."
+)
+EXAMPLES = {
+    "project_id": "proj_abc",
+    "user_id": "user-abc",
+    "api_key_id": "key_abc",
+    "model": "gpt-4o-2024-08-06",
+    "batch": False,
+    "service_tier": "default",
+    "vector_store_id": "vs_abc",
+}
+BODY_DOCS = {
+    "name": "What people know it by.",
+    "expires_in_seconds": "How long the key works; without it, for ever.",
+    "scopes": "What the key may do; without it, everything.",
+}
+
+
+def ref(name: str) -> Schema:
+    """A reference to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def title(meter: Meter) -> str:
+    """The meter's name in names of schemas, such as `AudioSpeeches`."""
+    return meter.kind.title().replace("_", "")
+
+
+def components() -> dict[str, Schema]:
+    """Every named schema of the document."""
+    made = {"Error": _error(), "Event": _event_union(), **_event_answers(), **_meter_list(), **_server()}
+    made["TimeZone"] = described(
+        {"type": "string", "enum": sorted(zones().values())}, "A name of the IANA time zone database, in any case."
+    )
+    for meter in METERS:
+        name = title(meter)
+        made[f"{name}Event"] = _event(meter)
+        made[f"{name}Result"] = _result(meter)
+        made[f"{name}Page"] = _page(meter)
+    made |= {"CostsResult": _cost_result(), "CostsPage": _page(COSTS), "FacetList": _facet_list()}
+    return made | _projects() | _users() | _keys()
+
+
+def answer(properties: Mapping[str, Schema], description: str = "", optional: Iterable[str] = ()) -> Schema:
+    """An object of an answer: all of its fields are there, but for those in `optional`."""
+    required = [name for name in properties if name not in set(optional)]
+    schema: Schema = {"type": "object", "properties": dict(properties), "required": required}
+    return {"description": description, **schema} if description else schema
+
+
+def const(value: str) -> Schema:
+    """The name of an object, which is always the same."""
+    return {"type": "string", "const": value}
+
+
+def described(schema: Schema, description: str) -> Schema:
+    """`schema` with its `description`."""
+    return {**schema, "description": description}
+
+
+# --- usage -------------------------------------------------------------------------------------------------------
+
+
+def _result(meter: Meter) -> Schema:
+    """One result of a bucket."""
+    return answer(
+        {
+            "object": const(meter.object),
+            **{m.name: described(COUNT, m.doc) for m in meter.measures},
+            **{
+                d.name: described(
+                    {"type": ["boolean" if d.flag else "string", "null"]}, f"{d.doc} Null unless grouped by it."
+                )
+                for d in meter.groupings
+            },
+        },
+        f"{meter.title} of one group in one bucket.",
+    )
+
+
+def _cost_result() -> Schema:
+    """One result of a bucket of costs."""
+    amount = answer({"value": described(NUMBER, "All its digits; read it as a decimal."), "currency": const("usd")})
+    text: Schema = {"type": ["string", "null"]}
+    shown = {d.name: described(text, f"{d.doc} Null unless grouped by it.") for d in COSTS.groupings}
+    quantity: Schema = {"type": ["number", "null"], "minimum": 0}
+    return answer(
+        {
+            "object": const(COSTS.object),
+            "amount": described(amount, "What the usage cost."),
+            **shown,
+            "quantity": described(quantity, "How much was used, where grouped by line item."),
+            "quantity_unit": described(TEXT_OR_NULL, "The unit of the quantity."),
+        },
+        "Costs of one group in one bucket.",
+        optional=[d.name for d in COSTS.groupings if d.extension],
+    )
+
+
+def _facet_list() -> Schema:
+    name = described(TEXT_OR_NULL, "What the registry calls it, where that is not the value itself.")
+    entry = answer({"object": const("facet"), "value": TEXT, "name": name})
+    data: Schema = {"type": "array", "items": entry}
+    more = described(FLAG, "Whether there are more: search for them.")
+    return answer({"object": const("list"), "data": data, "has_more": more}, "Values of a dimension, in their order.")
+
+
+def _page(meter: Meter) -> Schema:
+    bucket = answer(
+        {
+            "object": const("bucket"),
+            "start_time": described(SECONDS, "Start, inclusive, Unix seconds."),
+            "end_time": described(SECONDS, "End, exclusive, Unix seconds."),
+            "start_time_iso": {"type": "string", "format": "date-time"},
+            "end_time_iso": {"type": "string", "format": "date-time"},
+            "results": {"type": "array", "items": ref(f"{title(meter)}Result")},
+        }
+    )
+    return answer(
+        {
+            "object": const("page"),
+            "data": {"type": "array", "items": bucket, "description": "Buckets in ascending order, empty ones too."},
+            "has_more": FLAG,
+            "next_page": described(TEXT_OR_NULL, "What `page` takes to go on; null on the last page."),
+        },
+        f"{meter.title} by buckets of time.",
+    )
+
+
+# --- events ------------------------------------------------------------------------------------------------------
+
+
+def body(fields: Iterable[Field], docs: Mapping[str, str]) -> Schema:
+    """An object of a request whose fields are `fields`, each with the rule that it is validated by."""
+    fields = list(fields)
+    return {
+        "type": "object",
+        "properties": {field.name: _property(field, docs.get(field.name, "")) for field in fields},
+        "required": [field.name for field in fields if field.default is msgspec.NODEFAULT],
+        "additionalProperties": False,
+    }
+
+
+def _property(field: Field, doc: str) -> Schema:
+    schema = _without_nul(msgspec.json.schema(field.rule_type))
+    if field.default not in (msgspec.NODEFAULT, NOT_GIVEN, None):
+        schema["default"] = field.default
+    if schema == {"type": "null"}:
+        doc = f"Known to the official clients, and always {field.noun}."
+    return described(schema, doc) if doc else schema
+
+
+def _without_nul(schema: Schema) -> Schema:
+    """Says of each free text that it has no NUL, as `Field.problem` sees to."""
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_without_nul(one) for one in schema["anyOf"]]}
+    free = schema.get("type") == "string" and not schema.keys() & {"format", "pattern"}
+    return {**schema, "pattern": NO_NUL} if free else schema
+
+
+def _event(meter: Meter) -> Schema:
+    docs = {d.name: d.doc for d in meter.dimensions} | {m.name: m.doc for m in meter.measures} | EVENT_DOCS
+    schema = body(FIELDS[meter.kind].values(), docs)
+    schema["properties"] = {"kind": const(meter.kind), **schema["properties"]}
+    schema["required"] = ["kind", *schema["required"]]
+    schema["examples"] = [event_example(meter)]
+    parts = PARTS_DOC if any(len(measure.columns) > 1 for measure in meter.measures) else ""
+    return described(schema, f"{meter.title} that were used.{parts}")
+
+
+def event_example(meter: Meter) -> dict[str, Any]:
+    """An event of this kind that the server accepts."""
+    dimensions = {d.name: d.values[0] if d.values else EXAMPLES.get(d.name, "high") for d in meter.dimensions}
+    measures = {m.name: 1200 for m in meter.measures if m.required}
+    start = {"kind": meter.kind, "id": f"req-{meter.kind}-1", "timestamp": 1736616660, "provider": "openai"}
+    return start | dimensions | measures
+
+
+def _event_union() -> Schema:
+    names = {meter.kind: f"{title(meter)}Event" for meter in METERS}
+    return {
+        "description": "One event of usage; `kind` says of what.",
+        "oneOf": [ref(name) for name in names.values()],
+        "discriminator": {
+            "propertyName": "kind",
+            "mapping": {kind: f"#/components/schemas/{name}" for kind, name in names.items()},
+        },
+    }
+
+
+def _event_answers() -> dict[str, Schema]:
+    rejection = answer(
+        {
+            "index": described(COUNT, "The event's place in the request, from 0; with NDJSON, among its lines."),
+            "id": described(TEXT_OR_NULL, "The event's id, where it could be read."),
+            "code": described(TEXT, "The reason, for machines, such as `missing_field` or `conflict`."),
+            "param": described(TEXT_OR_NULL, "The field at fault."),
+            "message": described(TEXT, "The reason, for people."),
+        },
+        "One reason why one event was refused; an event may have several.",
+    )
+    batch = answer(
+        {
+            "object": const("event.batch"),
+            "accepted": described(COUNT, "Events that are now on disk."),
+            "duplicates": described(COUNT, "Events that were there before with the same payload; they count once."),
+            "rejected": described(COUNT, "Events that were refused; the others of the request were kept."),
+            "errors": {"type": "array", "items": ref("EventRejection"), "maxItems": MOST_ERRORS_LISTED},
+            "errors_omitted": described(COUNT, "How many more refusals there are than `errors` lists."),
+        },
+        "What came of the events of a request.",
+        optional=["errors_omitted"],
+    )
+    return {"EventRejection": rejection, "EventBatch": batch}
+
+
+# --- errors, meters, health --------------------------------------------------------------------------------------
+
+
+def _error() -> Schema:
+    error = answer(
+        {
+            "message": described(TEXT, "Names the value given and the values allowed."),
+            "type": TEXT,
+            "param": described(TEXT_OR_NULL, "The parameter or field at fault."),
+            "code": described(TEXT_OR_NULL, "The reason, for machines."),
+        }
+    )
+    return answer({"error": error}, "The body of every error.")
+
+
+def _meter_list() -> dict[str, Schema]:
+    unit_field = described(TEXT_OR_NULL, "The result field that names the unit, where it differs between results.")
+    measure = answer(
+        {
+            "name": TEXT,
+            "unit": TEXT,
+            "doc": TEXT,
+            "adds": {"type": "string", "enum": ["sum", "gauge"]},
+            "required": described(FLAG, "Whether every event carries it, or numbers that it follows from."),
+            "unit_field": unit_field,
+        }
+    )
+    values: Schema = {"type": ["array", "null"], "items": TEXT, "description": "The documented values, if any."}
+    dimension = answer({"name": TEXT, "doc": TEXT, "filter": TEXT_OR_NULL, "values": values, "flag": FLAG})
+    width = answer({"name": TEXT, "seconds": COUNT, "default_limit": COUNT, "max_limit": COUNT})
+    meter = answer(
+        {
+            "object": const("meter"),
+            "kind": TEXT,
+            "title": TEXT,
+            "path": TEXT,
+            "result_object": TEXT,
+            "measures": {"type": "array", "items": measure},
+            "dimensions": {"type": "array", "items": dimension},
+            "bucket_widths": {"type": "array", "items": width},
+            "priced": described(FLAG, "Whether it reports amounts: costs do."),
+        },
+        "One kind of usage, or costs: what it measures and by what it is told apart.",
+    )
+    several = answer({"object": const("list"), "data": {"type": "array", "items": ref("Meter")}})
+    return {"Meter": meter, "MeterList": several}
+
+
+def _server() -> dict[str, Schema]:
+    status: Schema = {"type": "string", "enum": ["ready", "not ready"]}
+    reasons = described({"type": "array", "items": {"type": "string"}}, "Why it is not ready; empty where it is.")
+    return {
+        "OpenApi": described({"type": "object", "required": ["openapi", "info", "paths"]}, "An OpenAPI document."),
+        "Health": answer({"status": const("ok")}),
+        "Readiness": answer(
+            {"status": status, "reasons": reasons, "queued_events": described(COUNT, "Events that wait for the disk.")}
+        ),
+    }
+
+
+# --- projects, users, keys ---------------------------------------------------------------------------------------
+
+
+def _list_of(name: str) -> Schema:
+    return answer(
+        {
+            "object": const("list"),
+            "data": {"type": "array", "items": ref(name)},
+            "first_id": TEXT_OR_NULL,
+            "last_id": described(TEXT_OR_NULL, "What `after` takes to go on."),
+            "has_more": FLAG,
+        }
+    )
+
+
+def _projects() -> dict[str, Schema]:
+    project = answer(
+        {
+            "object": const("organization.project"),
+            "id": TEXT,
+            "name": described(TEXT, "Its id, for a project that was first seen in an event and not named since."),
+            "created_at": SECONDS,
+            "archived_at": SECONDS_OR_NULL,
+            "status": {"type": "string", "enum": ["active", "archived"]},
+            "external_key_id": {"type": "null"},
+        },
+        "A project.",
+    )
+    return {
+        "Project": project,
+        "ProjectList": _list_of("Project"),
+        "ProjectCreate": body(NEW_PROJECT, BODY_DOCS),
+        "ProjectUpdate": body(PROJECT_CHANGE, BODY_DOCS),
+    }
+
+
+def _users() -> dict[str, Schema]:
+    nothing: Schema = {"type": "null"}
+    unknown = ("api_key_last_used_at", "is_scale_tier_authorized_purchaser", "technical_level", "developer_persona")
+    nested = {"object": const("user"), "id": TEXT, "name": TEXT_OR_NULL, "email": TEXT_OR_NULL}
+    user = answer(
+        {
+            "object": const("organization.user"),
+            "id": TEXT,
+            "name": TEXT_OR_NULL,
+            "email": TEXT_OR_NULL,
+            "role": TEXT,
+            "added_at": described(SECONDS, "When an event first named the user."),
+            "created": SECONDS,
+            **dict.fromkeys(("is_default", "is_service_account", "is_scim_managed"), FLAG),
+            **dict.fromkeys((*unknown, "projects"), nothing),
+            "user": answer({**nested, **dict.fromkeys(("picture", "enabled", "banned", "banned_at"), nothing)}),
+        },
+        "A user whom events named.",
+    )
+    return {"User": user, "UserList": _list_of("User")}
+
+
+def _keys() -> dict[str, Schema]:
+    owner = answer(
+        {"type": const("user"), "object": const("organization.user"), "id": TEXT, "name": TEXT}
+        | {"created_at": SECONDS, "role": const("owner")},
+        "The organization: there are no people behind keys here.",
+    )
+    scopes: Schema = {"type": "array", "items": {"type": "string", "enum": list(SCOPES)}}
+    fields: dict[str, Schema] = {
+        "object": const("organization.admin_api_key"),
+        "id": TEXT,
+        "name": TEXT,
+        "redacted_value": described(TEXT, "Enough to recognise the key by."),
+        "created_at": SECONDS,
+        "expires_at": SECONDS_OR_NULL,
+        "last_used_at": described(SECONDS_OR_NULL, "Unix seconds, exact to about a minute."),
+        "owner": owner,
+        "scopes": described(scopes, "What the key may do."),
+    }
+    value = {"value": described(TEXT, "The key itself, shown this once.")}
+    deleted = {"object": const("organization.admin_api_key.deleted"), "id": TEXT, "deleted": FLAG}
+    return {
+        "AdminApiKey": answer(fields, "A key of this API."),
+        "AdminApiKeyList": _list_of("AdminApiKey"),
+        "AdminApiKeyCreate": body(NEW_KEY, BODY_DOCS),
+        "AdminApiKeyCreated": answer(fields | value, "A new key of this API."),
+        "AdminApiKeyDeleted": answer(deleted),
+    }
