@@ -16,7 +16,8 @@ from usageledger.meters import COSTS
 from usageledger.pricing.book import PriceBook
 from usageledger.questions.pages import cost_results_json, render
 from usageledger.questions.query import page_token, parse
-from usageledger.rating.card_giver import CardGiver, PriceTables
+from usageledger.rating.card_giver import CardGiver
+from usageledger.rating.price_tables import PriceTables
 from usageledger.registry import CardPrices, open_registry
 
 SECONDS, RESULTS = 60, 100_000

@@ -12,7 +12,8 @@ from usageledger.events.columns import to_table
 from usageledger.events.json_events import decode
 from usageledger.ledger import Ledger, Outcome
 from usageledger.meters import METER_BY_KIND, Meter
-from usageledger.questions.pages import Aggregate, render, results_json
+from usageledger.questions.aggregate import Aggregate
+from usageledger.questions.pages import render, results_json
 from usageledger.questions.query import Query, page_token, parse
 
 NOW = 1_781_526_896  # 2026-06-15T12:34:56Z, a Monday

@@ -18,11 +18,10 @@ from usageledger.events.json_events import (
     FIELDS,
     LARGEST_COUNT,
     LONGEST_ID,
-    LONGEST_NAME,
     MOST_ERRORS_LISTED,
     MOST_ERRORS_OF_AN_EVENT,
-    Field,
 )
+from usageledger.fields import LONGEST_NAME, Field
 from usageledger.meters import COSTS, METERS, WHOLE, Dimension, Measure, Meter, Width
 from usageledger.questions.query import MOST_FILTER_VALUES, TOKEN_SECONDS
 from usageledger.server.http.requests import LARGEST_OBJECT_BYTES, MOST_PARAMETERS

@@ -20,9 +20,9 @@ from usageledger.errors import (
     LedgerVersionError,
 )
 from usageledger.ledger import Ledger
+from usageledger.ledger.arrow_bytes import to_bytes
 from usageledger.ledger.duckdb import ledger as duckdb
 from usageledger.ledger.duckdb import new_facets, rollup_schedule
-from usageledger.ledger.duckdb.journal import to_bytes
 from usageledger.ledger.duckdb.ledger import DuckDBLedger
 from usageledger.ledger.schema import VERSION
 from usageledger.ledger.statements import usage_sums

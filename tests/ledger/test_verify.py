@@ -23,7 +23,7 @@ from usageledger.ledger.proof import usage_proof as verify_module
 from usageledger.ledger.proof.usage_proof import verify
 from usageledger.ledger.statements import inspection
 from usageledger.meters import METER_BY_KIND, METERS
-from usageledger.questions.pages import Aggregate
+from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.query import Query
 
 NAMES = [

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from usageledger.errors import LedgerUnavailableError
 from usageledger.ledger.protocol import PricesOf, Unpriced
-from usageledger.questions.pages import Aggregate
+from usageledger.questions.aggregate import Aggregate
 
 NOW = 1_760_000_000
 

@@ -11,7 +11,8 @@ from tests.server.test_errors import problem
 
 from usageledger.events.columns import with_cards
 from usageledger.pricing.book import PriceBook
-from usageledger.rating.card_giver import CardGiver, PriceTables
+from usageledger.rating.card_giver import CardGiver
+from usageledger.rating.price_tables import PriceTables
 from usageledger.server.api import costs
 
 pytestmark = pytest.mark.anyio

@@ -14,10 +14,11 @@ from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.money import RATE_STEP
 from usageledger.rating import card_giver
-from usageledger.rating.card_giver import CardGiver, PriceTables
+from usageledger.rating.card_giver import CardGiver
+from usageledger.rating.price_tables import PriceTables
 from usageledger.registry import Registry
 from usageledger.server import app
-from usageledger.server.app import SeenNames
+from usageledger.server.ingest.seen_names import SeenNames
 
 DAY = 86_400
 

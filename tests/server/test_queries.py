@@ -13,7 +13,7 @@ from tests.server.test_errors import problem
 
 from usageledger.events.json_events import LARGEST_COUNT
 from usageledger.meters import COSTS, METERS
-from usageledger.questions.pages import Aggregate
+from usageledger.questions.aggregate import Aggregate
 from usageledger.server.http.compressed_pages import PIECE_BYTES
 
 pytestmark = pytest.mark.anyio

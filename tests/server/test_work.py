@@ -20,7 +20,7 @@ from tests.server.support import LedgerDouble
 
 from usageledger.registry import open_registry
 from usageledger.server import create_app
-from usageledger.server.api.usage import EVENT_TYPES
+from usageledger.server.api.events import EVENT_TYPES
 from usageledger.server.http.requests import LARGEST_OBJECT_BYTES
 from usageledger.settings import Settings
 

@@ -18,12 +18,12 @@ from usageledger.events.columns import MOST_AT_ONCE, SCHEMA, to_table
 from usageledger.events.json_events import (
     LARGEST_COUNT,
     LONGEST_ID,
-    LONGEST_NAME,
     MOST_ERRORS_LISTED,
     MOST_ERRORS_OF_AN_EVENT,
     Decoded,
     decode,
 )
+from usageledger.fields import LONGEST_NAME
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METERS, Dimension, Measure, Meter
 
 KINDS = [meter.kind for meter in METERS]

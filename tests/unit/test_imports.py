@@ -19,7 +19,7 @@ MODULES = {
 LAYERS = (
     {"errors", "hints", "json_text", "locks", "parts", "version"},
     {"meters"},
-    {"buckets", "tokens", "settings"},
+    {"buckets", "fields", "tokens", "settings"},
     {"events", "questions", "pricing"},
     {"ledger", "registry"},
     {"rating"},

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.samples import table, usage, wire
 
+from usageledger.ledger.arrow_bytes import from_bytes, to_bytes
 from usageledger.ledger.duckdb import journal
-from usageledger.ledger.duckdb.journal import Journal, Newcomers, from_bytes, identities_of, to_bytes
+from usageledger.ledger.duckdb.journal import Journal, Newcomers
+from usageledger.ledger.identity import identities_of
 
 Identity = tuple[str, int]
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.samples import DAY, TODAY, ask, pieces
 
 from usageledger.meters import METER_BY_KIND, METERS, Meter
-from usageledger.questions.pages import RESULTS, Aggregate, results_json, too_many_results
+from usageledger.questions.aggregate import Aggregate, too_many_results
+from usageledger.questions.pages import RESULTS, results_json
 from usageledger.questions.query import Query
 
 RECORDED = Path(__file__).parent.parent / "contract" / "data" / "recorded"

@@ -20,12 +20,12 @@ from usageledger.events.json_events import (
     FIELDS,
     LARGEST_COUNT,
     LONGEST_ID,
-    LONGEST_NAME,
     NOT_GIVEN,
     Decoded,
     decode_slowly,
     has_parts,
 )
+from usageledger.fields import LONGEST_NAME
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND
 
 ARROW_TYPES = ("application/vnd.apache.arrow.stream",)

@@ -16,15 +16,14 @@ from msgspec import Meta
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
+from usageledger.fields import LONGEST_NAME, Field, shown
 from usageledger.hints import did_you_mean
 from usageledger.json_text import elements, is_array, names_given_twice
 from usageledger.meters import METERS, Dimension, Meter
 
 LARGEST_COUNT = 2**53 - 1  # beyond it, JSON readers that use doubles lose digits
 LONGEST_ID = 128
-LONGEST_NAME = 256
 NOT_GIVEN = -1
-LONGEST_SHOWN = 100
 MOST_ERRORS_LISTED = 100  # reasons in one answer; those of further events are counted, not looked for
 MOST_ERRORS_OF_AN_EVENT = 10
 
@@ -42,31 +41,6 @@ class Rejection(msgspec.Struct, frozen=True, omit_defaults=False):
     code: str
     param: str | None
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field of an event: how it is read, and how its rule is put in words."""
-
-    name: str
-    rule_type: Any
-    python: tuple[type, ...]
-    noun: str
-    rule: str
-    default: Any = msgspec.NODEFAULT
-
-    def problem(self, value: Any) -> tuple[str, str] | None:
-        """(code, message) where `value` is not allowed, else None."""
-        if isinstance(value, str) and "\0" in value:
-            return "invalid_value", f"Invalid '{self.name}': expected text without NUL characters, got {_shown(value)}"
-        try:
-            msgspec.convert(value, self.rule_type)
-        except msgspec.ValidationError:
-            wrong_type = type(value) not in self.python
-            expected = self.noun if wrong_type else self.rule
-            code = "invalid_type" if wrong_type else "invalid_value"
-            return code, f"Invalid '{self.name}': expected {expected}, got {_shown(value)}"
-        return None
 
 
 def _count(name: str, default: Any) -> Field:
@@ -302,7 +276,7 @@ def _explain(index: int, raw: bytes) -> Iterator[Rejection]:
         _any.decode(raw)
         event = _object.decode(raw)
     except msgspec.ValidationError:
-        yield Rejection(index, None, "invalid_type", None, f"An event is an object, got {_shown(_plain(raw))}")
+        yield Rejection(index, None, "invalid_type", None, f"An event is an object, got {shown(_plain(raw))}")
         return
     except _UNREADABLE as unreadable:
         yield Rejection(index, None, "invalid_json", None, f"The event is not JSON: {_reason(unreadable)}")
@@ -330,15 +304,15 @@ def _problems(raw: bytes, event: dict[str, msgspec.Raw]) -> Iterator[tuple[str, 
     kind = _plain(event["kind"])
     fields = FIELDS.get(kind) if isinstance(kind, str) else None
     if fields is None:
-        hint = did_you_mean(kind if isinstance(kind, str) else _shown(kind), tuple(FIELDS))
-        yield "invalid_value", "kind", f"Invalid 'kind': {_shown(kind)}.{hint} {_kinds()}"
+        hint = did_you_mean(kind if isinstance(kind, str) else shown(kind), tuple(FIELDS))
+        yield "invalid_value", "kind", f"Invalid 'kind': {shown(kind)}.{hint} {_kinds()}"
         return
     known = tuple(fields)
     for name, value in event.items():
         if name == "kind":
             continue
         if name not in fields:
-            yield "unknown_field", name[:LONGEST_NAME], f"Unknown field: {_shown(name)}.{did_you_mean(name, known)}"
+            yield "unknown_field", name[:LONGEST_NAME], f"Unknown field: {shown(name)}.{did_you_mean(name, known)}"
         elif problem := fields[name].problem(_plain(value)):
             yield problem[0], name, problem[1]
     for field in fields.values():
@@ -352,7 +326,7 @@ def _kinds() -> str:
 
 def given_twice(name: str, first: bytes, second: bytes) -> str:
     """Says that an object gives a name twice, and the two texts of its value."""
-    return f"Field given twice: {_shown(name)}, as {_shown(_plain(first))} and as {_shown(_plain(second))}."
+    return f"Field given twice: {shown(name)}, as {shown(_plain(first))} and as {shown(_plain(second))}."
 
 
 def _plain(raw: bytes | msgspec.Raw) -> Any:
@@ -364,11 +338,3 @@ def _plain(raw: bytes | msgspec.Raw) -> Any:
         except _UNREADABLE:
             pass
     return msgspec.Raw(text)
-
-
-def _shown(value: Any) -> str:
-    text = (
-        repr(value[:LONGEST_SHOWN]) if isinstance(value, str) else msgspec.json.encode(value).decode(errors="replace")
-    )
-    cut = len(text) > LONGEST_SHOWN or (isinstance(value, str) and len(value) > LONGEST_SHOWN)
-    return text[: LONGEST_SHOWN - 3] + "..." if cut else text

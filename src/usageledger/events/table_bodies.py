@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
-from usageledger.events.json_events import FIELDS, LONGEST_NAME, check_size
+from usageledger.events.json_events import FIELDS, check_size
 from usageledger.events.parquet_pages import check_pages
+from usageledger.fields import LONGEST_NAME
 
 MOST_UNKNOWN_COLUMNS = 10  # one is refused row by row, by its name
 LARGEST_SCHEMA_BYTES = 512 * 1024

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from usageledger.meters import Measure
-from usageledger.questions.pages import Aggregate
+from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.query import Query
 
 Column = np.ndarray[Any, Any]

@@ -7,10 +7,17 @@ import numpy as np
 import pyarrow as pa
 
 from usageledger.events.columns import PAYLOAD_COLUMNS
-from usageledger.ledger.duckdb.journal import Identity
 from usageledger.ledger.protocol import Outcome, Outcomes
 
+Identity = tuple[str, int]
 Payload = tuple[Any, ...]
+
+
+def identities_of(rows: pa.Table) -> list[Identity]:
+    """(`event_id`, `ts`) of each row."""
+    ids: list[str] = rows["event_id"].to_pylist()  # type: ignore[assignment]  # neither column holds nulls
+    timestamps: list[int] = rows["ts"].to_pylist()  # type: ignore[assignment]  # the same
+    return list(zip(ids, timestamps, strict=True))
 
 
 def judge(rows: pa.Table, identities: list[Identity], stored: Mapping[Identity, Payload]) -> Outcomes:

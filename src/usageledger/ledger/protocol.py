@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from usageledger.pricing import Subject
-from usageledger.questions.pages import Aggregate
+from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.query import Query
 
 

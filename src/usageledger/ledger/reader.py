@@ -18,7 +18,7 @@ from usageledger.ledger.statements.dialect import Dialect
 from usageledger.ledger.statements.usage_sums import Coverage
 from usageledger.meters import DAY_SECONDS
 from usageledger.pricing.cards import STORES
-from usageledger.questions.pages import Aggregate, too_many_results
+from usageledger.questions.aggregate import Aggregate, too_many_results
 from usageledger.questions.query import Query
 
 Columns = dict[str, np.ndarray[Any, Any]]

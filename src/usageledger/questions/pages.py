@@ -5,8 +5,7 @@ Source: `UsageResponse` of OpenAI's API document; bucket keys in the order of th
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice, repeat
 from typing import Any, TypeVar
@@ -14,28 +13,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from usageledger.buckets import Bucket, iso
-from usageledger.errors import InvalidRequestError
 from usageledger.meters import METERS, Meter
 from usageledger.pricing import decimal_text
 from usageledger.pricing.cards import PARTS
+from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.query import Query
 
 T = TypeVar("T")
 
 UNIT_BITS = {price.unit: price.unit_bits for price in PARTS.values() if price.unit_bits}
-
-
-@dataclass(frozen=True, slots=True)
-class Aggregate:
-    """What a ledger answers to a `Query`: parallel columns, one row for each bucket and group that has usage.
-
-    Attributes:
-        starts: where each row's bucket starts that is not clamped (`Query.whole_start`), Unix seconds, ascending.
-        columns: dimensions grouped by and measures of the meter, by name.
-    """
-
-    starts: Sequence[int]
-    columns: Mapping[str, Sequence[Any]]
 
 
 def _result_struct(meter: Meter) -> type[msgspec.Struct]:
@@ -123,13 +109,3 @@ def _head(bucket: Bucket, timezone: str) -> bytes:
         f'{{"object":"bucket","start_time":{bucket.start},"end_time":{bucket.end},'
         f'"start_time_iso":"{iso(bucket.start, timezone)}","end_time_iso":"{iso(bucket.end, timezone)}","results":'
     ).encode()
-
-
-def too_many_results(most: int) -> InvalidRequestError:
-    """The refusal of a page with more than `most` results."""
-    return InvalidRequestError(
-        f"This page has more than {most} results: ask for fewer buckets with 'limit', a wider 'bucket_width', fewer "
-        "'group_by' fields, or filter.",
-        param="limit",
-        code="too_many_results",
-    )

@@ -1,31 +1,22 @@
 """Rate cards for events as they come in, and the prices that costs are answered by."""
 
 import logging
-import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from itertools import groupby, islice
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from usageledger.buckets import LATEST_TIME
-from usageledger.ledger.protocol import PriceTable
-from usageledger.ledger.statements.cost_sums import PRICES
 from usageledger.meters import DAY_SECONDS
 from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
-from usageledger.pricing.cards import PARTS
-from usageledger.pricing.money import RATE_STEP
-from usageledger.registry import GIVEN, CardPrices, RateCards
+from usageledger.registry import RateCards
 
 MOST_WARNINGS = 200  # names that are made up anew each time must not fill the log
 MOST_OFFERS = 100_000  # combinations remembered with their cards
 LARGEST_KEY = 2**40
-CARDS_AT_ONCE = 10_000  # made rows of at once
-ROWS_KEPT_MAX = 500_000  # of prices; about 50 MB
 INPUT = (*UNCACHED, *CACHED, *CACHE_WRITE)
 
 logger = logging.getLogger("usageledger.pricing")
@@ -146,80 +137,3 @@ def _combinations(rows: pa.Table, places: Ids) -> list[Combination]:
 def _subject(combination: Combination) -> Subject:
     day, kind, provider, model, service_tier, batch, *others = combination
     return Subject(day, kind, provider, model, service_tier, bool(batch), *others)
-
-
-class PriceTables:
-    """What rate cards say, as tables of days; follows the registry. Safe to use from many threads.
-
-    Attributes:
-        rate_cards: the registry's.
-    """
-
-    def __init__(self, rate_cards: RateCards) -> None:
-        self.rate_cards = rate_cards
-        self._lock = threading.Lock()
-        self._number = 0  # of what was written last, as far as it is known
-        self._revised: dict[int, int] = {}  # each day that has cards, and the last repricing of one
-        self._kept: OrderedDict[int, pa.Table] = OrderedDict()  # what is said today; the day asked for last stands last
-
-    def revision(self, as_of: int | None = None) -> int:
-        """The last repricing, at or before `as_of` (Unix seconds) where it is given."""
-        return self.rate_cards.revision_at(LATEST_TIME if as_of is None else as_of)
-
-    def window(self, start: int, end: int, revision: int) -> PriceTable:
-        """The prices of events between these times, after a repricing; of every card given before this is called."""
-        with self._lock:
-            newest_card = self.rate_cards.newest_card()  # first, so that what all of these say is found
-            self._follow()
-            days = sorted(day for day in self._revised if start - DAY_SECONDS < day < end)
-            tables = {day: self._kept[day] for day in days if day in self._kept and self._revised[day] <= revision}
-            tables |= self._read([day for day in days if day not in tables], 0, revision)
-            for day, table in tables.items():
-                if self._revised[day] <= revision:
-                    self._kept[day] = table
-                    self._kept.move_to_end(day)
-            self._forget()
-        rows = pa.concat_tables([PRICES.empty_table(), *(tables[day] for day in days)]).combine_chunks()
-        return PriceTable(rows, newest_card)
-
-    def _follow(self) -> None:
-        """Takes up what was written since: new cards are added to their days, and repriced days are read anew."""
-        newest = self.rate_cards.newest()
-        if newest == self._number:
-            return
-        before, self._number = self._number, newest
-        touched = self.rate_cards.days(before, newest)
-        for day, revision in touched.items():
-            self._revised[day] = max(revision, self._revised.get(day, GIVEN))
-            if revision != GIVEN:
-                self._kept.pop(day, None)
-        for day, table in self._read([day for day in touched if day in self._kept], before, GIVEN).items():
-            self._kept[day] = pa.concat_tables([self._kept[day], table]).combine_chunks()
-
-    def _read(self, days: list[int], after: int, revision: int) -> dict[int, pa.Table]:
-        """The prices of each of these days that were written after a number, up to the one that is known."""
-        pieces: dict[int, list[pa.Table]] = {day: [PRICES.empty_table()] for day in days}
-        said = self.rate_cards.priced(days, after=after, upto=self._number, revision=revision)
-        while some := list(islice(said, CARDS_AT_ONCE)):
-            some.sort(key=lambda card: card.subject.day)
-            for day, cards in groupby(some, lambda card: card.subject.day):
-                pieces[day].append(price_table(cards))
-        return {day: pa.concat_tables(tables).combine_chunks() for day, tables in pieces.items()}
-
-    def _forget(self) -> None:
-        """Keeps no more than `ROWS_KEPT_MAX` rows."""
-        rows = sum(table.num_rows for table in self._kept.values())
-        while rows > ROWS_KEPT_MAX:
-            rows -= self._kept.popitem(last=False)[1].num_rows
-
-
-def price_table(said: Iterable[CardPrices]) -> pa.Table:
-    """The rows (`costs.PRICES`) of cards: one for each part that one prices."""
-    rows = [
-        (card.card_id, part, *divmod(rate, RATE_STEP), card.subject.line_item(part), PARTS[part].unit)
-        for card in said
-        for part, rate in card.prices.rates.items()
-    ]
-    columns = zip(*rows, strict=True) if rows else ((),) * len(PRICES)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, PRICES, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=PRICES)

@@ -10,7 +10,7 @@ from usageledger.meters import COSTS
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.questions.query import Query
-from usageledger.rating.card_giver import price_table
+from usageledger.rating.price_tables import price_table
 from usageledger.registry import CardPrices
 
 MOST_LINES = 250_000

@@ -1,23 +1,20 @@
 """The one place that wires: ledger, registry and handlers to an ASGI application."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from time import perf_counter
 from typing import Any
-from uuid import uuid4
 
 import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from usageledger.errors import (
-    InternalError,
     InvalidRequestError,
     MethodNotAllowedError,
     NotFoundError,
@@ -26,7 +23,8 @@ from usageledger.errors import (
 )
 from usageledger.ledger import Ledger
 from usageledger.pricing.book import PriceBook
-from usageledger.rating.card_giver import CardGiver, PriceTables
+from usageledger.rating.card_giver import CardGiver
+from usageledger.rating.price_tables import PriceTables
 from usageledger.registry import Registry
 from usageledger.server.api.audit import audit_routes
 from usageledger.server.api.backup import backup_routes, remove_left_backups
@@ -35,18 +33,19 @@ from usageledger.server.api.costs import cost_routes
 from usageledger.server.api.facets import facet_routes
 from usageledger.server.api.organization import organization_routes
 from usageledger.server.api.prices import PriceServices, price_routes
-from usageledger.server.api.usage import Services, usage_routes, wall_clock
+from usageledger.server.api.usage import usage_routes
 from usageledger.server.dashboard import dashboard_routes
 from usageledger.server.http.auth import Authenticator
 from usageledger.server.http.compression import Compression
+from usageledger.server.http.envelope import Envelope
 from usageledger.server.http.request_bodies import Bodies
-from usageledger.server.http.requests import SECURITY_HEADERS, STRICT_TRANSPORT, error_response
+from usageledger.server.http.requests import error_response
 from usageledger.server.http.shared_memory import SharedMemory
 from usageledger.server.ingest.commits import Ingest, as_request_error
+from usageledger.server.ingest.seen_names import SeenNames
 from usageledger.server.openapi.document import openapi_routes
+from usageledger.server.services import Services, wall_clock
 from usageledger.settings import Settings
-
-NAMES_KEPT_MAX = 100_000  # of projects, and of users; about 10 MB each
 
 logger = logging.getLogger("usageledger")
 
@@ -121,36 +120,6 @@ class _Application(Starlette):
         return Compression(ExceptionMiddleware(self.router, handlers=self.exception_handlers))
 
 
-class SeenNames:
-    """Lets the registry know each project and user, when an event first names it.
-
-    Names that it knows for certain are remembered, so that most commits ask it nothing; there may be any number of
-    others, which it finds for itself.
-    """
-
-    def __init__(self, registry: Registry, clock: Callable[[], float]) -> None:
-        self._registry = registry
-        self._clock = clock
-        self._projects: set[str] = set()
-        self._users: set[str] = set()
-
-    def note(self, projects: set[str], users: set[str]) -> None:
-        """Called by one writer at a time, before the events are committed."""
-        new_projects, new_users = projects - self._projects, users - self._users
-        if new_projects or new_users:
-            self._registry.note_seen(new_projects, new_users, now=int(self._clock()))
-            _remember(self._projects, new_projects)
-            _remember(self._users, new_users)
-
-
-def _remember(known: set[str], new: set[str]) -> None:
-    """Adds the new ones; where that is too much, they alone are kept, unless they are too many themselves."""
-    if len(known) + len(new) > NAMES_KEPT_MAX:
-        known.clear()
-    if len(new) <= NAMES_KEPT_MAX:
-        known.update(new)
-
-
 async def _own_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, UsageLedgerError):
         raise error
@@ -174,48 +143,3 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 404:  # noqa: PLR2004 - the status as it is written
         return error_response(NotFoundError(f"Unknown request URL: {where}.", code="unknown_url"))
     return error_response(InvalidRequestError(error.detail))
-
-
-def _missing(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:
-    """The security headers that an answer does not bring itself."""
-    given = {name.lower() for name, _ in headers}
-    wanted = (*SECURITY_HEADERS, STRICT_TRANSPORT) if scope["scheme"] == "https" else SECURITY_HEADERS
-    return [header for header in wanted if header[0] not in given]
-
-
-class Envelope:
-    """What every answer has: security headers, `x-request-id`, `openai-processing-ms`, a body even for our defects."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request_id = f"req_{uuid4().hex}"
-        began = perf_counter()
-        started = False
-
-        async def send_with_headers(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                took = str(int((perf_counter() - began) * 1000))
-                own = [(b"x-request-id", request_id.encode()), (b"openai-processing-ms", took.encode())]
-                message = {**message, "headers": [*message["headers"], *_missing(message["headers"], scope), *own]}
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_with_headers)
-        except ClientDisconnect:
-            logger.info("request %s ended before its body did", request_id)
-        except Exception:
-            logger.exception("request %s failed", request_id)
-            if started:
-                raise
-            error: RequestError = InternalError(
-                f"The server had an error while processing your request. Its id is {request_id}."
-            )
-            await error_response(error)(scope, receive, send_with_headers)

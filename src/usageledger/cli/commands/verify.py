@@ -37,7 +37,7 @@ def verify(
     from usageledger.ledger import open_ledger  # noqa: PLC0415 - an engine is loaded only to read
     from usageledger.ledger.proof.cost_proof import verify_costs  # noqa: PLC0415 - the same
     from usageledger.ledger.proof.usage_proof import verify as findings_of  # noqa: PLC0415 - the same
-    from usageledger.rating.card_giver import PriceTables  # noqa: PLC0415 - the same
+    from usageledger.rating.price_tables import PriceTables  # noqa: PLC0415 - the same
     from usageledger.registry import open_registry  # noqa: PLC0415 - the same
 
     settings = load_settings({"data": data, "ledger": ledger_url, "registry": registry_url})

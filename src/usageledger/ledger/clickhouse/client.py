@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from usageledger.errors import LedgerError, LedgerUnavailableError, SettingsError
+from usageledger.ledger.arrow_bytes import to_bytes
 from usageledger.ledger.clickhouse.address import Address
-from usageledger.ledger.duckdb.journal import to_bytes
 from usageledger.ledger.reader import Columns, too_large_sum, too_slow
 
 try:

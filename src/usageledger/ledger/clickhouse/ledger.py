@@ -19,7 +19,7 @@ from usageledger.ledger import identity
 from usageledger.ledger.clickhouse import table_ddl
 from usageledger.ledger.clickhouse.address import Address
 from usageledger.ledger.clickhouse.client import Connection, no_tables, to_columns
-from usageledger.ledger.duckdb.journal import Identity, identities_of
+from usageledger.ledger.identity import Identity, identities_of
 from usageledger.ledger.protocol import CardsOf, Outcomes
 from usageledger.ledger.reader import Columns, Reader, Statement
 from usageledger.ledger.schema import EVENT_LIST

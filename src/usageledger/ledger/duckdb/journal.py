@@ -9,12 +9,9 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from usageledger.events.columns import conform
+from usageledger.ledger.identity import identities_of
 
 MOST_KNOWN = 500_000  # identities remembered; about 30 MB
-
-Identity = tuple[str, int]
-_COMPRESSED = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
 class Journal:
@@ -101,23 +98,3 @@ class Newcomers:
             self._since = max(self._since, self._older_latest + 1)
             self._older, self._older_latest = self._younger, self._younger_latest
             self._younger, self._younger_latest = set(), self._since - 1
-
-
-def identities_of(rows: pa.Table) -> list[Identity]:
-    """(`event_id`, `ts`) of each row."""
-    ids: list[str] = rows["event_id"].to_pylist()  # type: ignore[assignment]  # neither column holds nulls
-    timestamps: list[int] = rows["ts"].to_pylist()  # type: ignore[assignment]  # the same
-    return list(zip(ids, timestamps, strict=True))
-
-
-def to_bytes(rows: pa.Table) -> bytes:
-    """Rows as a compressed Arrow IPC stream."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema, options=_COMPRESSED) as writer:
-        writer.write_table(rows)
-    return sink.getvalue().to_pybytes()
-
-
-def from_bytes(stream: bytes) -> pa.Table:
-    """The rows that `to_bytes` of any version made (`columns.SCHEMA`). Raises LedgerVersionError."""
-    return conform(pa.ipc.open_stream(stream).read_all())

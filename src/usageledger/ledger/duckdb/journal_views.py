@@ -3,8 +3,9 @@
 import duckdb
 import pyarrow as pa
 
+from usageledger.ledger.arrow_bytes import from_bytes
 from usageledger.ledger.duckdb.connection import database_of
-from usageledger.ledger.duckdb.journal import Journal, from_bytes
+from usageledger.ledger.duckdb.journal import Journal
 from usageledger.ledger.schema import (
     EVENT_LIST,
     EVENTS_TABLE,

@@ -29,6 +29,7 @@ from usageledger.buckets import floor
 from usageledger.errors import LedgerUnavailableError, LedgerVersionError
 from usageledger.events.columns import NO_CARD, refuse_unknown
 from usageledger.ledger import identity
+from usageledger.ledger.arrow_bytes import from_bytes, to_bytes
 from usageledger.ledger.duckdb import give_cards, journal, new_facets, stored_events
 from usageledger.ledger.duckdb.backup import copy_database
 from usageledger.ledger.duckdb.connection import cannot_open, columns_of, deadline, first_line, refuse_another
@@ -127,7 +128,7 @@ class DuckDBLedger(Reader):
         A commit that failed with its engine may be there after all: whatever was asked before is asked again.
         """
         left = self._writer.execute("SELECT position, rows FROM journal ORDER BY position").fetchall()
-        self._journal = journal.Journal((position, journal.from_bytes(stream)) for position, stream in left)
+        self._journal = journal.Journal((position, from_bytes(stream)) for position, stream in left)
         latest = self._one("SELECT COALESCE(MAX(ts), -1) FROM events")
         latest = max([latest, *(int(rows["ts"].to_numpy().max()) for rows in self._journal)])
         self._newcomers = journal.Newcomers(latest + 1)
@@ -157,7 +158,7 @@ class DuckDBLedger(Reader):
         """See `Ledger.append`."""
         if not rows.num_rows:
             return np.zeros(0, np.uint8)
-        identities = journal.identities_of(rows)
+        identities = identity.identities_of(rows)
         hashes = set(map(hash, identities))
         with self._writer_lock, self._writing("The ledger could not write"):
             self._engine.reopen()
@@ -183,12 +184,12 @@ class DuckDBLedger(Reader):
     @holding("_writer_lock")
     def _keep(self, rows: pa.Table, hashes: set[int]) -> None:
         """Keeps new rows in the journal."""
-        self._writer.execute("INSERT INTO journal VALUES (?, ?)", [self._journal.next_position, journal.to_bytes(rows)])
+        self._writer.execute("INSERT INTO journal VALUES (?, ?)", [self._journal.next_position, to_bytes(rows)])
         self._journal.add(rows, hashes)
         self._note(rows, hashes)
 
     @holding("_events_lock", "_writer_lock")
-    def _judge(self, rows: pa.Table, identities: list[journal.Identity]) -> Outcomes:
+    def _judge(self, rows: pa.Table, identities: list[identity.Identity]) -> Outcomes:
         """Keeps rows of which some may be known or too old; with the locks of the events and the writer."""
         young = rows["ts"].to_numpy() >= self._upkeep.events_from
         outcomes = np.full(rows.num_rows, Outcome.TOO_OLD, np.uint8)

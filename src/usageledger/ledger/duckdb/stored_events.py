@@ -6,8 +6,7 @@ import duckdb
 import pyarrow as pa
 
 from usageledger.events.columns import PAYLOAD_COLUMNS
-from usageledger.ledger.duckdb.journal import Identity
-from usageledger.ledger.identity import Payload, by_identity
+from usageledger.ledger.identity import Identity, Payload, by_identity
 
 
 def stored(writer: duckdb.DuckDBPyConnection, rows: pa.Table) -> dict[Identity, Payload]:

@@ -16,7 +16,7 @@ from usageledger.buckets import LATEST_TIME, floor, iso
 from usageledger.errors import InvalidRequestError
 from usageledger.ledger.protocol import Ledger
 from usageledger.meters import METERS, Meter
-from usageledger.questions.pages import Aggregate
+from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.query import Filter, Query
 
 HOUR, DAY, EVER = 3_600, 86_400, LATEST_TIME + 1

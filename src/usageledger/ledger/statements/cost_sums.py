@@ -20,7 +20,7 @@ from usageledger.ledger.statements.dialect import Dialect
 from usageledger.ledger.statements.usage_sums import Coverage, Source, bucket, conditions, cover, summed_up
 from usageledger.pricing.cards import PARTS, STORED_PART, STORES
 from usageledger.pricing.money import RATE_STEP
-from usageledger.questions.pages import Aggregate
+from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.query import Query
 
 # One row for each part that a card prices; a rate is `rate_high` * `RATE_STEP` + `rate_low`, in 10⁻¹⁸ USD a unit.

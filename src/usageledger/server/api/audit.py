@@ -15,11 +15,11 @@ from usageledger.errors import UnknownCursorError
 from usageledger.registry import AUDIT_TYPES, AuditEntry, Registry
 from usageledger.registry.audit import LOCAL
 from usageledger.server.api.organization import DEFAULT_LIMIT, MANAGE, MOST_LISTED
-from usageledger.server.api.usage import Handler, Services
 from usageledger.server.http.parameters import one_of, refused, take, take_limit
 from usageledger.server.http.requests import json_response
 from usageledger.server.openapi.operations import list_parameter, make_operation
 from usageledger.server.openapi.schemas import FLAG, SECONDS, TEXT, TEXT_OR_NULL, Schema, answer, const, described
+from usageledger.server.services import Handler, Services
 
 PREFIX = "audit_log-"
 PATH = "/v1/organization/audit_logs"

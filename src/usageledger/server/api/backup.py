@@ -18,10 +18,10 @@ from starlette.types import Receive, Scope, Send
 from usageledger.errors import InvalidRequestError, OverloadedError
 from usageledger.registry import Registry
 from usageledger.server.api.organization import MANAGE
-from usageledger.server.api.usage import Handler, Services
 from usageledger.server.http.parameters import take
 from usageledger.server.openapi.operations import make_operation
 from usageledger.server.openapi.schemas import Schema
+from usageledger.server.services import Handler, Services
 from usageledger.settings import Settings, file_of
 
 PREFIX = ".backup-"  # of the folder in the data folder that holds the copy until it is sent

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from usageledger.buckets import Bucket
 from usageledger.ledger import Ledger
-from usageledger.questions.pages import too_many_results
+from usageledger.questions.aggregate import too_many_results
 from usageledger.questions.query import Query
 from usageledger.server.http.compressed_pages import Packed
 from usageledger.settings import Settings

@@ -15,11 +15,12 @@ from usageledger.pricing import Subject
 from usageledger.pricing.cards import PARTS
 from usageledger.questions.pages import cost_results_json, quantity_number, render
 from usageledger.questions.query import Query, page_token, parse
-from usageledger.rating.card_giver import PriceTables
-from usageledger.server.api.usage import Handler, Services, in_slot, paged
+from usageledger.rating.price_tables import PriceTables
+from usageledger.server.api.usage import paged
 from usageledger.server.http.compressed_pages import Body, joined
 from usageledger.server.http.compression import chosen
 from usageledger.server.http.requests import check_parameters, json_response, parameters
+from usageledger.server.services import Handler, Services, in_slot
 
 UNPRICED_HEADER = "x-usageledger-unpriced"
 MOST_UNPRICED = 10_000  # cards and parts in a list

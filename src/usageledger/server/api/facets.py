@@ -7,14 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from usageledger.events.json_events import LONGEST_NAME
+from usageledger.fields import LONGEST_NAME
 from usageledger.ledger.protocol import Facet
 from usageledger.meters import COSTS, FACETS, METER_BY_KIND
 from usageledger.questions.query import parse
 from usageledger.registry import Registry
-from usageledger.server.api.usage import Handler, Services, in_slot
 from usageledger.server.http.parameters import one_of, refused, take, take_limit
 from usageledger.server.http.requests import json_response
+from usageledger.server.services import Handler, Services, in_slot
 
 DEFAULT_FACETS, MOST_FACETS = 100, 1000
 KNOWN = ("dimension", "kind", "start_time", "end_time", "search", "limit")

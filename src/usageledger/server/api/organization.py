@@ -15,11 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from usageledger.errors import NotFoundError, UnknownCursorError
-from usageledger.events.json_events import LONGEST_NAME, Field, Name
+from usageledger.events.json_events import Name
+from usageledger.fields import LONGEST_NAME, Field
 from usageledger.registry import SCOPES, AdminKey, Listing, Order, Project, Registry, Scope, User
-from usageledger.server.api.usage import Handler, Services
 from usageledger.server.http.parameters import one_of, refused, take, take_limit
 from usageledger.server.http.requests import json_response, read_object
+from usageledger.server.services import Handler, Services
 
 MANAGE = "api.management"
 READ_NAMES = (MANAGE, "api.usage.read")

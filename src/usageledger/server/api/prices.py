@@ -12,7 +12,8 @@ from starlette.routing import Route
 
 from usageledger.buckets import LATEST_TIME, floor
 from usageledger.errors import InvalidRequestError, NotFoundError
-from usageledger.events.json_events import FIELDS, LONGEST_NAME, Field, Name
+from usageledger.events.json_events import FIELDS, Name
+from usageledger.fields import LONGEST_NAME, Field
 from usageledger.ledger.protocol import StoredEvent
 from usageledger.meters import COSTS, DAY_SECONDS, METER_BY_KIND
 from usageledger.pricing import Prices, Subject
@@ -20,13 +21,13 @@ from usageledger.pricing.book import PriceBook
 from usageledger.pricing.cards import PARTS, charge
 from usageledger.questions.pages import money, quantity_number
 from usageledger.questions.query import Query, parse, read_time
-from usageledger.rating.card_giver import PriceTables
+from usageledger.rating.price_tables import PriceTables
 from usageledger.rating.repricing import Lines, Repricing, costs_by_line, price_changes, reprice, window
 from usageledger.registry import CardPrices, RateCards, Revision
 from usageledger.server.api.organization import MANAGE
-from usageledger.server.api.usage import Handler, Services, in_slot
 from usageledger.server.http.parameters import refused, take
 from usageledger.server.http.requests import check_parameters, json_response, parameters, read_object
+from usageledger.server.services import Handler, Services, in_slot
 
 LONGEST_REASON = 1_000
 

@@ -3,9 +3,9 @@
 from starlette.routing import Route
 
 from usageledger.registry import Registry
-from usageledger.server.api.usage import Services
 from usageledger.server.dashboard.assets import asset_routes
 from usageledger.server.dashboard.sessions import session_routes
+from usageledger.server.services import Services
 
 __all__ = ["dashboard_routes"]
 

@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from usageledger.events.json_events import Field
+from usageledger.fields import Field
 from usageledger.registry import AdminKey, Registry
-from usageledger.server.api.usage import Handler, Services
 from usageledger.server.http.auth import SESSION_COOKIE, client_of, require_own_page
 from usageledger.server.http.requests import json_response, read_object
+from usageledger.server.services import Handler, Services
 
 SESSION_SECONDS = 12 * 3600
 LONGEST_BODY_BYTES = 4096

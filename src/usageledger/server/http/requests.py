@@ -11,7 +11,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from usageledger.errors import InvalidRequestError, RequestError, UnsupportedMediaTypeError
-from usageledger.events.json_events import Field, given_twice
+from usageledger.events.json_events import given_twice
+from usageledger.fields import Field
 from usageledger.hints import did_you_mean
 from usageledger.json_text import names_given_twice
 from usageledger.server.http.compressed_pages import PIECE_BYTES

@@ -14,7 +14,7 @@ import usageledger
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import NotFoundError, RequestError
 from usageledger.events.arrow_events import ARROW_TYPES, PARQUET_TYPES
-from usageledger.events.json_events import LONGEST_NAME
+from usageledger.fields import LONGEST_NAME
 from usageledger.meters import COSTS, FACETS, METERS, Meter
 from usageledger.server.api.audit import audit_components, audit_paths
 from usageledger.server.api.backup import backup_paths

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from usageledger.buckets import zones
-from usageledger.events.json_events import FIELDS, MOST_ERRORS_LISTED, NOT_GIVEN, Field
+from usageledger.events.json_events import FIELDS, MOST_ERRORS_LISTED, NOT_GIVEN
+from usageledger.fields import Field
 from usageledger.meters import COSTS, METERS, Meter
 from usageledger.registry import SCOPES
 from usageledger.server.api.organization import NEW_KEY, NEW_PROJECT, PROJECT_CHANGE

@@ -1,0 +1,62 @@
+"""Headers and error bodies of every response."""
+
+import logging
+from collections.abc import Iterable
+from time import perf_counter
+from uuid import uuid4
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from usageledger.errors import (
+    InternalError,
+    RequestError,
+)
+from usageledger.server.http.requests import SECURITY_HEADERS, STRICT_TRANSPORT, error_response
+
+logger = logging.getLogger("usageledger")
+
+
+def _missing(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The security headers that an answer does not bring itself."""
+    given = {name.lower() for name, _ in headers}
+    wanted = (*SECURITY_HEADERS, STRICT_TRANSPORT) if scope["scheme"] == "https" else SECURITY_HEADERS
+    return [header for header in wanted if header[0] not in given]
+
+
+class Envelope:
+    """What every answer has: security headers, `x-request-id`, `openai-processing-ms`, a body even for our defects."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req_{uuid4().hex}"
+        began = perf_counter()
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                took = str(int((perf_counter() - began) * 1000))
+                own = [(b"x-request-id", request_id.encode()), (b"openai-processing-ms", took.encode())]
+                message = {**message, "headers": [*message["headers"], *_missing(message["headers"], scope), *own]}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            logger.info("request %s ended before its body did", request_id)
+        except Exception:
+            logger.exception("request %s failed", request_id)
+            if started:
+                raise
+            error: RequestError = InternalError(
+                f"The server had an error while processing your request. Its id is {request_id}."
+            )
+            await error_response(error)(scope, receive, send_with_headers)

@@ -1,0 +1,57 @@
+"""The objects that handlers work with."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+
+from usageledger.errors import OverloadedError
+from usageledger.ledger import Ledger
+from usageledger.server.api.bucket_cache import BucketCache
+from usageledger.server.http.auth import Authenticator
+from usageledger.server.http.request_bodies import Bodies
+from usageledger.server.ingest.commits import Ingest
+from usageledger.settings import Settings
+
+T = TypeVar("T")
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the handlers work with."""
+
+    settings: Settings
+    ledger: Ledger
+    ingest: Ingest
+    authenticator: Authenticator
+    bodies: Bodies
+    cache: BucketCache
+    page_secret: bytes
+    clock: Callable[[], float]
+    query_slots: anyio.CapacityLimiter
+
+
+async def in_slot(services: Services, work: Callable[[], T]) -> T:
+    """Runs `work` in a thread when one of the query slots is free; waiting has a limit as well."""
+    try:
+        with anyio.fail_after(services.settings.max_query_seconds):
+            await services.query_slots.acquire()
+    except TimeoutError:
+        raise OverloadedError("Too many queries are running: send the same request again.", retry_after=1) from None
+    try:
+        return await anyio.to_thread.run_sync(work)
+    finally:
+        services.query_slots.release()
+
+
+def wall_clock() -> float:
+    """Unix seconds."""
+    return time.time()
