@@ -19,7 +19,7 @@ KEY = "sk-admin-bench-0000000000000000"
 WITHOUT_PRICES = """
 import numpy as np
 from usageledger.cli import main
-from usageledger.server.pricing import CardGiver
+from usageledger.rating.card_giver import CardGiver
 CardGiver.cards = lambda self, rows: np.ones(rows.num_rows, np.int64)
 main()
 """

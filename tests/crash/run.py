@@ -33,13 +33,13 @@ from pathlib import Path
 real = time.time
 time.time = lambda: real() + float(Path(os.environ["CRASH_RUN_CLOCK"]).read_text())
 from usageledger.cli import main
-from usageledger.ledger import duckdb, engine, rollups, upkeep
-from usageledger.server import ingest
+from usageledger.ledger.duckdb import engine, ledger, rollup_schedule, rollups
+from usageledger.server.ingest import commits
 engine.CHECKPOINT_THRESHOLD = "2MB"
-duckdb.FULL_ROWS //= 20
-ingest.IDLE_SECONDS /= 4
-for family, worth in upkeep.WORTH.items():
-    upkeep.WORTH[family] = replace(worth, events=worth.events // 20, rows=worth.rows // 20)
+ledger.FULL_ROWS //= 20
+commits.IDLE_SECONDS /= 4
+for family, worth in rollup_schedule.WORTH.items():
+    rollup_schedule.WORTH[family] = replace(worth, events=worth.events // 20, rows=worth.rows // 20)
 def mark(place, name, doing, worth=lambda *_: True):
     function, file = getattr(place, name), Path(os.environ["CRASH_RUN_MARKS"]) / doing
     def marked(*given):
@@ -51,7 +51,7 @@ def mark(place, name, doing, worth=lambda *_: True):
         finally:
             file.unlink()
     setattr(place, name, marked)
-mark(duckdb.DuckDBLedger, "_move", "move", lambda ledger: ledger._journal.count)
+mark(ledger.DuckDBLedger, "_move", "move", lambda it: it._journal.count)
 mark(rollups, "add", "sums")
 mark(rollups, "merge", "sums")
 mark(rollups, "drop_day", "drop")

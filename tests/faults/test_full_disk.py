@@ -18,10 +18,10 @@ from tests.server.test_errors import problem
 
 # Small, so that few events fill it, and often attempted, so that nobody waits; what it says is said once a minute.
 SMALL = """
-from usageledger.cli import serve
-from usageledger.ledger import duckdb, engine
+from usageledger.cli.commands import serve
+from usageledger.ledger.duckdb import engine, ledger
 serve._log_to_stderr()
-duckdb.FULL_ROWS, engine.CHECKPOINT_THRESHOLD, engine.MEND_SECONDS = 2_000, "2MB", 0.2
+ledger.FULL_ROWS, engine.CHECKPOINT_THRESHOLD, engine.MEND_SECONDS = 2_000, "2MB", 0.2
 """
 MiB = 2**20
 INSISTENT = 200  # requests of 1,000 events while the disk is full

@@ -26,7 +26,7 @@ MIB = 2**20
 AUTH = "authorization: Bearer {}"
 STUCK_DISK = """
 import time, pathlib
-from usageledger.ledger.duckdb import DuckDBLedger
+from usageledger.ledger.duckdb.ledger import DuckDBLedger
 append = DuckDBLedger.append
 def stuck(*given):
     while pathlib.Path({file!r}).exists():

@@ -46,7 +46,7 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number):
 
 BROKEN_WRITER = """
 import pathlib
-from usageledger.ledger.duckdb import DuckDBLedger
+from usageledger.ledger.duckdb.ledger import DuckDBLedger
 append = DuckDBLedger.append
 def broken(*given):
     outcomes = append(*given)

@@ -1,9 +1,11 @@
 """The one direction of imports: `meters → … → ledger, registry → server → cli`, and the client by itself."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -159,3 +161,20 @@ def test_dialects_are_data() -> None:
         tree = ast.parse(MODULES[f"usageledger.ledger.{name}"].read_text())
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         assert not names & {"DUCKDB", "CLICKHOUSE"}, name
+
+
+# A program that is run in a process of its own stands in a text, where no type checker looks.
+WRITTEN_IMPORT = re.compile(r"^from (usageledger[\w.]*) import ([\w, ]+)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("folder", ["tests", "bench", "tools"])
+def test_programs_in_texts_import_what_is_there(folder: str) -> None:
+    found = 0
+    for path in sorted((ROOT.parent.parent / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if path != Path(__file__) and isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for module, names in WRITTEN_IMPORT.findall(node.value):
+                    for name in names.replace(" ", "").split(","):
+                        assert resolve_name(f"{module}.{name}"), path
+                        found += 1
+    assert found
