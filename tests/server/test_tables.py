@@ -259,6 +259,34 @@ def test_parquet_of_duckdb(tmp_path):
         assert read_parquet(file.read_bytes(), 100, MANY).to_pylist() == made.to_pylist()
 
 
+@pytest.mark.parametrize("version", ["V1", "V2"])
+@pytest.mark.parametrize("repeating", [0, 1])
+def test_parquet_whose_row_groups_differ(tmp_path, version, repeating):
+    """A column is written by dictionary as long as its texts repeat, plain or by their lengths where they do not."""
+    rows, few = 8192, 3
+    made = as_table([GOOD | {"id": f"e{n}", "model": f"m{n}", "user_id": f"u{n % few}"} for n in range(rows)])
+    models = [None if n % 7 == 0 else f"m{n % few if n * 2 // rows == repeating else n}" for n in range(rows)]
+    made = made.set_column(made.column_names.index("model"), "model", [models])
+    file = tmp_path / "events.parquet"
+    duckdb.sql(f"COPY made TO '{file}' (FORMAT parquet, PARQUET_VERSION {version}, ROW_GROUP_SIZE {rows // 2})")
+    groups = pq.ParquetFile(file).metadata
+    model = made.column_names.index("model")
+    assert len({groups.row_group(number).column(model).encodings for number in range(2)}) == 2
+    assert read_parquet(file.read_bytes(), rows, MANY).to_pylist() == made.to_pylist()
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_parquet_whose_dictionary_grew_too_large(version):
+    """In the midst of a column: so write those who have more different texts than a dictionary may have."""
+    made = as_table([GOOD | {"id": f"e{n}", "model": f"m{n if n < 500 else n % 2}"} for n in range(1000)])
+    sink = io.BytesIO()
+    small = {"dictionary_pagesize_limit": 999, "data_page_size": 99, "write_batch_size": 9, "row_group_size": 500}
+    pq.write_table(made, sink, data_page_version=version, **small)
+    chunk = pq.ParquetFile(sink).metadata.row_group(0).column(made.column_names.index("id"))
+    assert {"PLAIN", "RLE_DICTIONARY"} <= set(chunk.encodings)
+    assert read_parquet(sink.getvalue(), 1000, MANY).to_pylist() == made.to_pylist()
+
+
 @pytest.mark.parametrize(
     "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
 )

@@ -14,22 +14,23 @@ TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, STRUCT = 1, 2, 3, 4, 5, 6, 7, 
 DEEPEST = 4
 
 
-def check_pages(body: bytes, metadata: Any, max_bytes: int) -> set[str]:
-    """The columns that have dictionaries, of a file whose pages fit into its rows, and unpacked into `max_bytes`.
+def check_pages(body: bytes, metadata: Any, max_bytes: int) -> list[frozenset[str]]:
+    """Lists the columns with a dictionary of each row group, of a file whose pages fit into its rows and `max_bytes`.
 
     Args:
         body: the file.
         metadata: its `pyarrow.parquet.FileMetaData`.
-        max_bytes: for all pages together.
+        max_bytes: for all pages together, unpacked.
 
     Raises:
         BodyTooLargeError: they are larger.
         ValueError, IndexError: the file contradicts itself, or has an encoding whose size no header says.
     """
     packed = unpacked = 0
-    with_dictionaries: set[str] = set()
+    groups: list[frozenset[str]] = []
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
+        with_dictionaries: set[str] = set()
         for column in range(group.num_columns):
             chunk = group.column(column)
             packed += chunk.total_compressed_size
@@ -41,7 +42,8 @@ def check_pages(body: bytes, metadata: Any, max_bytes: int) -> set[str]:
                 with_dictionaries.add(chunk.path_in_schema)
             if unpacked > max_bytes:
                 raise BodyTooLargeError(f"The body is larger than {max_bytes} bytes (decompressed): send fewer events.")
-    return with_dictionaries
+        groups.append(frozenset(with_dictionaries))
+    return groups
 
 
 def _unpacked(body: bytes, chunk: Any, rows: int) -> tuple[int, bool]:

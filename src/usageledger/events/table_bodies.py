@@ -6,7 +6,8 @@ up, and nothing is read where it is too much.
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def read_arrow(body: bytes, max_events: int, max_bytes: int) -> pa.Table:
         BodyTooLargeError: more than `max_events` rows, or `max_bytes` of text.
     """
 
-    def read() -> pa.Table:
+    def read() -> Iterator[pa.Table]:
         rows = 0
         for number, message in enumerate(pa.ipc.MessageReader.open_stream(body)):
             rows += _check_message(message.metadata.to_pybytes(), 0 if message.body is None else message.body.size)
@@ -46,7 +47,7 @@ def read_arrow(body: bytes, max_events: int, max_bytes: int) -> pa.Table:
             if number == 0:
                 _check_columns(pa.ipc.read_schema(message))
         with pa.ipc.open_stream(body) as reader:
-            return pa.Table.from_batches([batch for batch in reader if batch.num_rows], reader.schema)
+            yield pa.Table.from_batches([batch for batch in reader if batch.num_rows], reader.schema)
 
     return _read(read, max_bytes, "invalid_arrow", "an Arrow IPC stream")
 
@@ -54,7 +55,7 @@ def read_arrow(body: bytes, max_events: int, max_bytes: int) -> pa.Table:
 def read_parquet(body: bytes, max_events: int, max_bytes: int) -> pa.Table:
     """The table of a Parquet file; raises as `read_arrow` does, and where its pages are larger than `max_bytes`."""
 
-    def read() -> pa.Table:
+    def read() -> Iterator[pa.Table]:
         footer, _ = PARQUET_END.unpack(body[-PARQUET_END.size :])
         if footer > LARGEST_SCHEMA_BYTES:
             raise ValueError(f"its footer is larger than {LARGEST_SCHEMA_BYTES} bytes")
@@ -64,17 +65,20 @@ def read_parquet(body: bytes, max_events: int, max_bytes: int) -> pa.Table:
             raise ValueError("it has less than no rows")
         check_size(sum(groups), max_events)
         _check_columns(file.schema_arrow)
-        with_dictionaries = check_pages(body, file.metadata, max_bytes)
-        # A text that each row refers to stays one.
-        kinds = ((field.name, _value_type(field.type)) for field in file.schema_arrow)
-        texts = [name for name, kind in kinds if _is_text(kind) and name in with_dictionaries]
-        file = pq.ParquetFile(pa.BufferReader(body), metadata=file.metadata, read_dictionary=texts)
-        return file.read(use_threads=False)
+        # A text that each row refers to stays one. Not every encoding can be read by dictionary, and a column may have
+        # another one in each row group.
+        texts = frozenset(field.name for field in file.schema_arrow if _is_text(_value_type(field.type)))
+        by_dictionary = [texts & names for names in check_pages(body, file.metadata, max_bytes)]
+        for names, numbers in groupby(range(len(groups)), by_dictionary.__getitem__):
+            part = pq.ParquetFile(pa.BufferReader(body), metadata=file.metadata, read_dictionary=list(names))
+            yield part.read_row_groups(list(numbers), use_threads=False)
+        if not groups:
+            yield file.read()
 
     return _read(read, max_bytes, "invalid_parquet", "a Parquet file")
 
 
-def _read(read: Callable[[], pa.Table], max_bytes: int, code: str, noun: str) -> pa.Table:
+def _read(read: Callable[[], Iterator[pa.Table]], max_bytes: int, code: str, noun: str) -> pa.Table:
     try:
         return _flat(read(), max_bytes)
     except (pa.ArrowException, OSError, EOFError, struct.error, ValueError, LookupError, TypeError) as error:
@@ -181,24 +185,34 @@ def _pairs(metadata: bytes, place: int) -> Array:
 # --- from what was read to flat columns --------------------------------------------------------------------------
 
 
-def _flat(table: pa.Table, max_bytes: int) -> pa.Table:
-    """The same table without dictionaries and views, each value checked; at most so many bytes of text that were."""
+def _flat(parts: Iterable[pa.Table], max_bytes: int) -> pa.Table:
+    """Makes one table of all parts, each value checked; at most so many bytes of text were in dictionaries or views."""
     left = max_bytes
-    columns: list[Any] = []
-    for column in table.columns:
-        chunks: list[Any] = []
-        for chunk, texts in _parts(column):
-            left -= texts
-            if left < 0:
-                raise BodyTooLargeError(f"The texts of the table are larger than {max_bytes} bytes: send fewer events.")
-            chunk.validate(full=True)  # offsets and UTF-8 come from a stranger
-            decoded = chunk.dictionary_decode() if pa.types.is_dictionary(chunk.type) else chunk
-            chunks.append(decoded.cast(pa.string()) if _is_text(decoded.type) else decoded)
-        kind = _value_type(column.type)
-        columns.append(pa.chunked_array(chunks, pa.string() if _is_text(kind) else kind))
-    flat = pa.Table.from_arrays(columns, names=table.column_names)
-    flat.validate()
-    return flat
+    flat: list[pa.Table] = []
+    for part in parts:
+        columns: list[Any] = []
+        for column in part.columns:
+            chunks: list[Any] = []
+            for chunk, texts in _parts(column):
+                left -= texts
+                if left < 0:
+                    raise BodyTooLargeError(
+                        f"The texts of the table are larger than {max_bytes} bytes: send fewer events."
+                    )
+                chunks.append(_plain(chunk))
+            kind = _value_type(column.type)
+            columns.append(pa.chunked_array(chunks, pa.string() if _is_text(kind) else kind))
+        flat.append(pa.Table.from_arrays(columns, names=part.column_names))
+    table = pa.concat_tables(flat)
+    table.validate()
+    return table
+
+
+def _plain(chunk: Any) -> Any:
+    """Gives the same values, checked, as no dictionary and no views."""
+    chunk.validate(full=True)  # offsets and UTF-8 come from a stranger
+    decoded = chunk.dictionary_decode() if pa.types.is_dictionary(chunk.type) else chunk
+    return decoded.cast(pa.string()) if _is_text(decoded.type) else decoded
 
 
 def _parts(column: Any) -> Iterator[tuple[Any, int]]:
