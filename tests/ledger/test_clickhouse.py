@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.engines import ONE_NODE
+from tests.engines import ONE_NODE, TWO_SHARDS, Engine
+from tests.model import Usage
 from tests.samples import DAY, NOW, TODAY, answer, append, ask, table, usage, wire
 from tests.server.test_tls import CERT, KEY
 from tests.services.clickhouse import CLUSTER
@@ -278,6 +279,41 @@ def test_an_engine_that_refuses_is_said_and_recovered_from(ledger: ClickHouseLed
     assert not ledger.compact()
     assert ledger.ready()
     assert append(ledger, [EVENT]) == ["accepted"]
+
+
+@pytest.mark.parametrize("one", [ONE_NODE, TWO_SHARDS], ids=lambda engine: engine.name)
+def test_an_engine_that_reads_and_does_not_write_is_not_ready(one: Engine, tmp_path: Path) -> None:
+    """A shard has too many parts: it answers what is read, and refuses every insert, until some are merged."""
+    address = parse_address(one.url(tmp_path))
+    local = table_ddl.names(address)[0]
+    some = [EVENT.but(id=str(number)) for number in range(20)]
+    with closing(one.open(tmp_path)) as ledger, closing(Connection(address, database=address.database)) as shard:
+        assert isinstance(ledger, ClickHouseLedger)
+        assert set(append(ledger, some)) == {"accepted"}
+        shard.command(f"ALTER TABLE {local} MODIFY SETTING max_parts_in_total = 1")
+        more = [EVENT.but(id=f"more {number}") for number in range(20)]
+        failed = [each for each in more if not kept(ledger, each)]
+        assert not kept(ledger, failed[0])
+        for _ in range(3):
+            with pytest.raises(LedgerUnavailableError, match=r"^The ledger could not write: Too many parts"):
+                ledger.compact()
+            assert not ledger.ready()
+            assert images(ledger)
+        shard.command(f"ALTER TABLE {local} MODIFY SETTING max_parts_in_total = 100000")
+        assert not ledger.compact()
+        assert ledger.ready()
+        assert images(ledger) == [3 * (40 - len(failed))]
+        assert ledger.doubled(9) == []
+        assert set(append(ledger, failed)) == {"accepted"}
+        assert images(ledger) == [3 * 40]
+
+
+def kept(ledger: ClickHouseLedger, event: Usage) -> bool:
+    try:
+        append(ledger, [event])
+    except LedgerUnavailableError:
+        return False
+    return True
 
 
 def cards_of(rows: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:

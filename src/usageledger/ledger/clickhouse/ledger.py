@@ -106,11 +106,24 @@ class ClickHouseLedger(Reader):
         self._connection.insert(table_ddl.EVERYWHERE, rows.append_column(table_ddl.PRECEDENCE, column))
 
     def compact(self) -> bool:
-        """See `Ledger.compact`: merging is the engine's; here it is tried whether it answers again."""
+        """See `Ledger.compact`: merging is the engine's; here it is tried whether it writes again."""
         if not self._ready:
-            self._connection.read("SELECT 1 AS one FROM events LIMIT 1")
+            self._write_again()
             self._ready = True
         return False
+
+    def _write_again(self) -> None:
+        """Inserts a row of each shard that has some once more: the same row in the same place counts once."""
+        cluster = self._address.cluster
+        shards = self._connection.read(
+            "SELECT DISTINCT CAST(shard_num AS Int64) AS shard FROM system.clusters WHERE cluster = ?", [cluster or ""]
+        )["shard"].to_pylist()
+        for shard in shards if cluster else [0]:  # as `shardNum()` says it where there are none
+            row = self._connection.read(
+                f"SELECT {EVENT_LIST}, {table_ddl.PRECEDENCE} FROM events WHERE shardNum() = ? LIMIT 1", [shard]
+            )
+            if row.num_rows:
+                self._connection.insert(table_ddl.EVERYWHERE, row)
 
     def give_cards(self, cards: CardsOf) -> int:
         """See `Ledger.give_cards`: the event with its card takes precedence over the one without."""
