@@ -1,8 +1,10 @@
 """Who may do what: every route without a key, with a wrong one, and with one that lacks the scope."""
 
 import asyncio
+import gc
 import re
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -474,3 +476,25 @@ async def test_a_limited_number_of_addresses_is_remembered(serve, double, monkey
     async with serve(double, wrong_keys_per_minute=1) as server:
         statuses = [await from_address(server, f"192.0.2.{n}") for n in (1, 2, 1, 3, 1, 2)]
     assert statuses == [401, 401, 429, 401, 429, 401]  # the one heard of longest ago was forgotten
+
+
+@pytest.mark.parametrize("address", ["unknown {:05} ", "::ffff:192.0.2.7%{:05}"])
+async def test_what_a_proxy_says_is_an_address_takes_no_more_memory_than_one(serve, double, address):
+    """Whatever its length, as a zone too: only its beginning is told apart."""
+    async with serve(double) as server:
+        await from_address(server, address.format(0))
+        tracemalloc.start()
+        try:
+            for number in range(1, 101):
+                assert await from_address(server, address.format(number) + "x" * 60_000) == 401
+            gc.collect()
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert held < 2_000_000
+
+
+async def test_long_addresses_have_guesses_too(serve, double):
+    async with serve(double, wrong_keys_per_minute=1) as server:
+        statuses = [await from_address(server, each + "x" * 60_000) for each in ("one ", "one ", "another ")]
+    assert statuses == [401, 429, 401]

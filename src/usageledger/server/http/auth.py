@@ -23,6 +23,7 @@ from usageledger.settings import Settings
 
 MOST_CACHED_KEYS = 10_000
 MOST_ADDRESSES = 10_000  # remembered with their wrong keys
+ADDRESS_CHARACTERS_MAX = 64  # an IPv6 address has at most 45 and a zone; a proxy may say anything
 SESSION_COOKIE = "usageledger_session"
 PAGE_HEADER = "x-usageledger-dashboard"
 
@@ -269,7 +270,7 @@ class _Guesses:
 
 def client_of(request: Request) -> str:
     """The address that a request came from; for IPv6 its /64, of which one client may have every address."""
-    return _network(request.client.host if request.client else "")
+    return _network(request.client.host[:ADDRESS_CHARACTERS_MAX] if request.client else "")
 
 
 @lru_cache(MOST_ADDRESSES)
