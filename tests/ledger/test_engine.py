@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 from tests.faults.support import files_limited
 from tests.ledger import released
-from tests.samples import DAY, TODAY, answer, append, ask, usage
+from tests.samples import DAY, TODAY, answer, append, ask, table, usage, wire
 
 from usageledger.errors import LedgerUnavailableError
+from usageledger.events.columns import with_cards
 from usageledger.ledger.duckdb import engine
 from usageledger.ledger.duckdb.ledger import DuckDBLedger
+from usageledger.ledger.protocol import Outcome
 from usageledger.ledger.reader import Statement
 from usageledger.ledger.statements import usage_sums
 
@@ -121,3 +124,17 @@ def test_a_ledger_is_opened_on_a_full_disk(tmp_path: Path, left: str) -> None:
         assert ledger.ready()
         assert append(ledger, MORE) == ["accepted"]
         assert ledger.count() == held + 1
+
+
+def test_commits_from_before_an_engine_failed_stand_beside_those_after_it(ledger: DuckDBLedger) -> None:
+    """Those are read from the disk again, these are as they came, with rate cards: they are moved and read together."""
+    cards = np.zeros(1, np.int64)
+    assert (ledger.append(with_cards(table([wire(each) for each in MORE])[0], cards)) == Outcome.ACCEPTED).all()
+    ledger._engine.note(FAILED)
+    last = [usage("images", "last", TODAY + 2000, images=100)]
+    assert (ledger.append(with_cards(table([wire(each) for each in last])[0], cards)) == Outcome.ACCEPTED).all()
+    for _ in range(2):
+        (bucket,) = answer(ledger, IMAGES)
+        assert [result["images"] for result in bucket["results"]] == [45 + 7 + 100]
+        with ledger._events_lock:
+            ledger._move()

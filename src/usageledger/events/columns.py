@@ -172,8 +172,9 @@ def _stored(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_cards(rows: pa.Table, rate_ids: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Table:
-    """`rows` (`SCHEMA`, and perhaps more columns), each with its rate card."""
-    return rows.set_column(rows.column_names.index("rate_id"), "rate_id", pa.array(rate_ids))
+    """Gives each of `rows` (`SCHEMA`, and perhaps more columns) its rate card."""
+    at = rows.column_names.index("rate_id")
+    return rows.set_column(at, rows.schema.field(at), pa.array(rate_ids))
 
 
 def conform(rows: pa.Table) -> pa.Table:

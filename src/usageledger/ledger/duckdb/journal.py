@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
+from usageledger.events.columns import conform
 from usageledger.ledger.identity import identities_of
 
 MOST_KNOWN = 500_000  # identities remembered; about 30 MB
@@ -39,7 +40,7 @@ class Journal:
 
     def add(self, rows: pa.Table, hashes: set[int]) -> None:
         """Adds rows at the next position."""
-        self._rows[self.next_position] = rows
+        self._rows[self.next_position] = rows = conform(rows)  # as those that are read from the disk again
         self._hashes[self.next_position] = hashes
         self._all_hashes |= hashes
         self.count += rows.num_rows
