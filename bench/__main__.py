@@ -5,7 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 from bench.figures import collect, show
-from bench.ingestion import ingestion
+from bench.ingestion import ingestion, seconds_of_load
 from bench.queries import queries
 
 
@@ -14,7 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=10_000_000, help="events in the ledger that is queried")
     parser.add_argument(
-        "--ingest-seconds", type=float, default=10, help="how much load, about, for ingestion; 0 for none"
+        "--ingest-seconds", type=seconds_of_load, default=10, help="how much load, about, for ingestion; 0 for none"
     )
     parser.add_argument("--json", type=Path, default=Path("bench/results.json"), help="where the figures go")
     given = parser.parse_args()

@@ -1,7 +1,9 @@
 """How fast events come in, durable, over HTTP, beside what DuckDB alone does with the same commits."""
 
+import math
 import tempfile
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,20 @@ from usageledger.events.arrow_events import ARROW_TYPES
 from usageledger.ledger.schema import create_tables
 
 CONNECTIONS, MANY_CONNECTIONS = 8, 64
+SECONDS_MIN = 1
 ARROW_EVENTS = 10_000  # in a batch, the most that a server takes by default
+
+
+def seconds_of_load(text: str) -> float:
+    """Reads an option: less than a second has too few requests to tell anything by.
+
+    Raises:
+        ArgumentTypeError: it is neither 0 nor at least `SECONDS_MIN`.
+    """
+    seconds = float(text)
+    if seconds != 0 and not SECONDS_MIN <= seconds < math.inf:
+        raise ArgumentTypeError(f"expected 0 for none, or at least {SECONDS_MIN} second, got {text}")
+    return seconds
 
 
 def ingestion(seconds: float) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.data import Generator
 from bench.figures import collect, machine, progress, show
-from bench.ingestion import ARROW_EVENTS, arrow_request, ingestion
+from bench.ingestion import ARROW_EVENTS, arrow_request, ingestion, seconds_of_load
 from bench.load import Connection
 from bench.measure import Served, p, served
 from bench.plot import plot
@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=float, nargs="+", default=SIZES, help="millions of events, ascending")
     parser.add_argument("--table", type=float, default=TABLE, help="at which of them to measure the whole table")
-    parser.add_argument("--ingest-seconds", type=float, default=10, help="as of `make bench`, for that table")
+    parser.add_argument("--ingest-seconds", type=seconds_of_load, default=10, help="as of `make bench`, for that table")
     parser.add_argument("--json", type=Path, default=Path("bench/results-sweep.json"), help="where the figures go")
     parser.add_argument("--plot", type=Path, default=Path("docs/images/sweep.svg"), help="where the picture goes")
     given = parser.parse_args()

@@ -1,6 +1,7 @@
 """What the benchmark sends and draws is what it says."""
 
 import json
+from argparse import ArgumentTypeError
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from bench.data import Generator, wire_events, wire_table
 from bench.figures import collect, progress
+from bench.ingestion import seconds_of_load
 from bench.measure import figure
 from bench.plot import plot
 from bench.queries import QUESTIONS
@@ -66,3 +68,14 @@ def test_a_fill_tells_how_far_it_is(capsys):
     assert list(progress(tables, 1_000)) == tables
     told = [line.split()[0] for line in capsys.readouterr().err.splitlines()]
     assert (len(told), told[0], told[-1]) == (10, "120", "1,000")
+
+
+@pytest.mark.parametrize("text", ["0.3", "-1", "nan", "inf", "0.99"])
+def test_too_little_load_is_refused(text):
+    with pytest.raises(ArgumentTypeError, match=rf"^expected 0 for none, or at least 1 second, got {text}$"):
+        seconds_of_load(text)
+
+
+@pytest.mark.parametrize("text", ["0", "1", "10"])
+def test_enough_load_or_none(text):
+    assert seconds_of_load(text) == float(text)
