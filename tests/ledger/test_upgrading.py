@@ -10,10 +10,13 @@ from tests.engines import Engine
 from tests.ledger import released
 from tests.ledger.released import check, events
 from tests.model import Usage
-from tests.samples import append
+from tests.samples import DAY, TODAY, append
 
 from usageledger.errors import LedgerVersionError
 from usageledger.ledger import Ledger
+from usageledger.ledger.duckdb import journal_views, new_facets
+from usageledger.ledger.protocol import Facet
+from usageledger.meters import FACETS
 
 ARCHIVES = sorted(released.FOLDER.glob("*.tar.zst"))
 
@@ -89,3 +92,28 @@ def test_a_full_journal_with_more_columns(engine: Engine, tmp_path: Path, later:
         engine.open(tmp_path)
     code = "go_on(engine.open(folder), *released.read_truth(folder))"
     newer.run(later, LATER + code, engine.name, str(tmp_path)).check_returncode()
+
+
+@pytest.mark.embedded
+def test_a_column_that_becomes_a_facet(
+    engine: Engine, open_again: OpenLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a version wrote for which it was none: events, dropped days and commits of the journal have its values."""
+    with monkeypatch.context() as before:
+        for module in (new_facets, journal_views):
+            before.setattr(module, "FACETS", tuple(name for name in FACETS if name != "user_id"))
+        ledger = open_again(tmp_path)
+        truth = events("early", 6)
+        append(ledger, truth)
+        list(ledger.rebuild_rollups())
+        ledger.drop_events(released.WHOLE[0] + DAY)
+        append(ledger, [each.but(timestamp=TODAY + 40_000) for each in events("late", 1)])
+        assert ledger.facet_differences(9)
+        ledger.close()
+    for _ in range(2):
+        ledger = open_again(tmp_path)
+        assert ledger.facet_differences(9) == []
+        facet = Facet("user_id", None, *released.WHOLE)
+        users = {each.dimensions["user_id"] for each in truth if each.dimensions.get("user_id")}
+        assert ledger.facets(facet, max_seconds=60, limit=99) == sorted(users)
+        ledger.close()

@@ -8,7 +8,8 @@ than once. `facets` has every value that a dimension has on a day. `journal` hol
 they are moved to the events. `retention` says from when on events are kept; what was before is in rollups only.
 
 The columns of METERS need no version of the schema: a file that lacks one is given it, with its default, when it is
-opened. So a new one stands behind those that were there before, and statements name columns, never count them.
+opened, and a dimension that was no facet before gets its facets then. So a new column stands behind those that were
+there before, and statements name columns, never count them.
 """
 
 from collections.abc import Collection, Mapping

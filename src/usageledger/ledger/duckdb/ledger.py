@@ -118,8 +118,12 @@ class DuckDBLedger(Reader):
         changes = create_tables() if stored is None else migrate(stored, present)
         if stored != VERSION:
             changes.append(f"INSERT INTO ledger_version VALUES ({VERSION})")
-        if changes:
-            self._writer.execute(f"BEGIN; {'; '.join(changes)}; COMMIT")
+        self._change(changes)
+        self._change(new_facets.missing(self._writer))
+
+    def _change(self, statements: list[str]) -> None:
+        if statements:
+            self._writer.execute(f"BEGIN; {'; '.join(statements)}; COMMIT")
             self._writer.execute("CHECKPOINT")
 
     def _recover(self) -> None:

@@ -7,11 +7,12 @@ write nothing and look nothing up.
 from collections.abc import Iterator
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from usageledger.ledger.schema import FACET_COLUMNS
+from usageledger.ledger.schema import EVENTS_TABLE, FACET_COLUMNS, FAMILIES, facets_of_events
 from usageledger.meters import DAY_SECONDS, FACETS
 
 MOST_KNOWN = 300_000  # values remembered; about 40 MB
@@ -40,6 +41,19 @@ class Known:
             self._values.setdefault(group, set()).update(values)
         if _count(self._values) > MOST_KNOWN:
             self._values = found if _count(found) <= MOST_KNOWN else {}
+
+
+def missing(writer: duckdb.DuckDBPyConnection) -> list[str]:
+    """Lists the statements that fill the facets of dimensions that were none for the version that kept the events."""
+    has = {name for (name,) in writer.execute("SELECT DISTINCT dimension FROM facets").fetchall()}
+    dropped = "ts < (SELECT events_from FROM retention)"
+    return [
+        f"INSERT INTO facets {facets_of_events(name, where, source)}"
+        for name in FACETS
+        if name not in has
+        for source, where in ((EVENTS_TABLE, "TRUE"), (FAMILIES[-1].rollups[0].table, dropped))
+        if writer.execute(f"SELECT 1 FROM {source} WHERE {name} IS NOT NULL AND {where} LIMIT 1").fetchall()
+    ]
 
 
 def _count(values: dict[Group, set[str]]) -> int:
