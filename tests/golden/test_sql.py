@@ -15,6 +15,7 @@ from usageledger.ledger.clickhouse.ledger import NO_ROLLUPS
 from usageledger.ledger.schema import EVER, create_tables
 from usageledger.ledger.statements.cost_sums import costs, unpriced
 from usageledger.ledger.statements.dialect import CLICKHOUSE, DUCKDB
+from usageledger.ledger.statements.sql import Sql
 from usageledger.ledger.statements.usage_sums import Coverage, Held, aggregate
 from usageledger.meters import COSTS
 from usageledger.questions.query import Query, parse
@@ -101,10 +102,10 @@ def test_the_question_for_what_is_unpriced(named: str) -> None:
     written("unpriced", unpriced(COSTS_QUESTIONS["costs_by_day_and_line_item"], held, 99, 1000, dialect), folder)
 
 
-def written(name: str, found: tuple[str, list[Any]] | None, folder: Path) -> None:
+def written(name: str, found: Sql | None, folder: Path) -> None:
     assert found
-    listed = "".join(f"-- {number}: {argument!r}\n" for number, argument in enumerate(found[1], 1))
-    same(name, f"{readable(found[0])}\n\n{listed}", folder)
+    listed = "".join(f"-- {number}: {argument!r}\n" for number, argument in enumerate(found.arguments, 1))
+    same(name, f"{readable(found.text)}\n\n{listed}", folder)
 
 
 def test_the_tables() -> None:

@@ -19,8 +19,8 @@ from usageledger.events.columns import with_cards
 from usageledger.ledger.duckdb import engine
 from usageledger.ledger.duckdb.ledger import DuckDBLedger
 from usageledger.ledger.protocol import Outcome
-from usageledger.ledger.reader import Statement
 from usageledger.ledger.statements import usage_sums
+from usageledger.ledger.statements.sql import Sql
 
 EVENTS = [usage("images", f"e{n}", TODAY + n, images=n) for n in range(10)]
 MORE = [usage("images", "more", TODAY + 1000, images=7)]
@@ -70,12 +70,13 @@ def test_a_reader_without_a_deadline_holds_up_nobody(ledger: DuckDBLedger, told:
     """It is interrupted when the file has to be opened again, and hears that it may ask again."""
     reads = threading.Event()
 
-    def endless(_: object) -> Statement:
-        reads.set()
-        return Statement(ENDLESS)
+    def read_for_ever() -> None:
+        with ledger.snapshot() as snapshot:
+            reads.set()
+            snapshot.read(Sql(ENDLESS))
 
     with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(ledger._answer, endless)
+        reading = pool.submit(read_for_ever)
         reads.wait()
         ledger._engine.note(FAILED)
         if told == "a commit":

@@ -18,6 +18,7 @@ from tests.engines import Engine
 from tests.model import Model, Usage
 from tests.samples import DAY, TODAY, answer, append, ask, keep, usage, wire
 
+from usageledger.buckets import LATEST_TIME
 from usageledger.errors import InvalidRequestError
 from usageledger.events.json_events import LARGEST_COUNT
 from usageledger.ledger import Ledger
@@ -64,8 +65,8 @@ def amounts(found: list[dict[str, Any]]) -> int:
 
 
 def checks_of_costs(priced: Priced) -> list[Finding]:
-    subjects = {card.card_id: card.subject for card in priced.tables.all()}
-    table = priced.tables.window(0, 2**40).prices
+    subjects = {card.card_id: card.subject for card in priced.tables.rate_cards.between(0, LATEST_TIME)}
+    table = priced.tables.window(0, LATEST_TIME, priced.tables.revision())
     return list(verify_costs(priced.ledger, table, subjects))
 
 

@@ -269,7 +269,7 @@ def test_every_value_of_a_request_is_bound(meter: Meter, data: st.DataObject) ->
     query = ask(meter.kind, *window, width, limit=most_buckets(width), **parameters(chosen))
     found = aggregate(query, ALL, 10, DUCKDB)
     assert found
-    statement, arguments = found
+    statement, arguments = found.text, found.arguments
     assert "DROP" not in statement
     assert statement.count("?") == len(arguments)
     assert arguments.count("it's; DROP TABLE events --") == len(chosen) * len(sources_of(query))

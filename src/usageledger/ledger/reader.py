@@ -1,9 +1,10 @@
 """Questions to an engine → statements of its dialect → answers: the half of a ledger that all engines share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from usageledger.ledger.protocol import CardUse, Facet, PricesOf, StoredEvent, U
 from usageledger.ledger.schema import EVENT_COLUMNS, EVENT_LIST, EVENTS_TABLE, FAMILIES
 from usageledger.ledger.statements import cost_sums, inspection, usage_sums
 from usageledger.ledger.statements.dialect import Dialect
+from usageledger.ledger.statements.sql import EVENTS_ONLY, Sql
 from usageledger.ledger.statements.usage_sums import Coverage
 from usageledger.meters import DAY_SECONDS
 from usageledger.pricing.cards import STORES
@@ -24,13 +26,23 @@ from usageledger.questions.query import Query
 Columns = dict[str, np.ndarray[Any, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What an engine is asked, its arguments, and tables that it may read by their names."""
+class Snapshot(Protocol):
+    """One moment of a ledger, which everything that is read by it is of.
 
-    text: str
-    arguments: Sequence[Any] = ()
-    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    Attributes:
+        coverage: what rollups hold at that moment.
+    """
+
+    coverage: Coverage
+
+    def read(self, sql: Sql) -> Columns:
+        """Return column → its values, None or masked where there is none.
+
+        Raises:
+            InvalidRequestError: it took too long, or a sum is too large.
+            LedgerUnavailableError: the engine failed.
+        """
+        ...
 
 
 def too_slow(max_seconds: float | None) -> InvalidRequestError:
@@ -69,20 +81,15 @@ class Reader(ABC):
         return aggregates.to_aggregate(query, columns)
 
     def _sums(self, query: Query, max_seconds: float, max_results: int, *, wide: bool) -> Columns | None:
-        def ask(held: Coverage) -> Statement | None:
-            found = usage_sums.aggregate(query, held, max_results, self.dialect, wide=wide)
-            return found and Statement(*found)
-
-        return self._answer(ask, max_seconds)
+        with self.snapshot(max_seconds) as snapshot:
+            sql = usage_sums.aggregate(query, snapshot.coverage, max_results, self.dialect, wide=wide)
+            return None if sql is None else snapshot.read(sql)
 
     def costs(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> Aggregate:
         """See `Ledger.costs`."""
-
-        def ask(held: Coverage) -> Statement | None:
-            found = cost_sums.costs(query, held, max_results, self.dialect)
-            return found and Statement(*found, {"prices": prices().rows})
-
-        columns = self._answer(ask, max_seconds)
+        with self.snapshot(max_seconds) as snapshot:
+            sql = cost_sums.costs(query, snapshot.coverage, max_results, self.dialect)
+            columns = None if sql is None else snapshot.read(replace(sql, tables={"prices": prices().rows}))
         if columns is None:
             return Aggregate([], {})
         if len(columns["bucket"]) > max_results:
@@ -91,13 +98,10 @@ class Reader(ABC):
 
     def unpriced(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> list[Unpriced]:
         """See `Ledger.unpriced`."""
-
-        def ask(held: Coverage) -> Statement | None:
+        with self.snapshot(max_seconds) as snapshot:
             table = prices()
-            found = cost_sums.unpriced(query, held, table.newest_card, max_results, self.dialect)
-            return found and Statement(*found, {"prices": table.rows})
-
-        found = self._answer(ask, max_seconds)
+            sql = cost_sums.unpriced(query, snapshot.coverage, table.newest_card, max_results, self.dialect)
+            found = None if sql is None else snapshot.read(replace(sql, tables={"prices": table.rows}))
         if found is None:
             return []
         if len(found["part"]) > max_results:
@@ -112,13 +116,10 @@ class Reader(ABC):
 
     def unpriced_cards(self, query: Query, prices: PricesOf, *, max_seconds: float) -> int:
         """See `Ledger.unpriced_cards`."""
-
-        def ask(held: Coverage) -> Statement | None:
+        with self.snapshot(max_seconds) as snapshot:
             table = prices()
-            found = cost_sums.unpriced_cards(query, held, table.newest_card, self.dialect)
-            return found and Statement(*found, {"prices": table.rows})
-
-        counted = self._answer(ask, max_seconds)
+            sql = cost_sums.unpriced_cards(query, snapshot.coverage, table.newest_card, self.dialect)
+            counted = None if sql is None else snapshot.read(replace(sql, tables={"prices": table.rows}))
         return int(counted["cards"][0]) if counted else 0
 
     def times_of_cards(self, rate_ids: Sequence[int], start: int, end: int) -> dict[int, tuple[int, int]]:
@@ -143,24 +144,30 @@ class Reader(ABC):
         columns = {name: values.tolist()[0] for name, values in found.items()}
         if columns["kind"] != STORES.kind:
             return StoredEvent(columns, None)
-        return StoredEvent(columns, int(self._read(*cost_sums.largest_size(columns, self.dialect))["largest"][0]))
+        with self.snapshot() as snapshot:
+            largest = snapshot.read(cost_sums.largest_size(columns, self.dialect))["largest"]
+        return StoredEvent(columns, int(largest[0]))
 
     def facets(self, facet: Facet, *, max_seconds: float, limit: int) -> list[str]:
         """See `Ledger.facets`."""
         tables = {"named": pa.table({"id": pa.array(facet.named, pa.string())})} if facet.named else {}
-        statement = Statement(*usage_sums.facets(facet, limit, self.dialect), tables)
-        values: list[str] = (self._answer(lambda _: statement, max_seconds) or {})["value"].tolist()
+        with self.snapshot(max_seconds) as snapshot:
+            sql = usage_sums.facets(facet, limit, self.dialect)
+            values: list[str] = snapshot.read(replace(sql, tables=tables))["value"].tolist()
         return values
 
-    def _read(self, statement: str, arguments: Sequence[Any] = (), max_seconds: float | None = None) -> Columns:
-        """Column → its values; masked where some are null."""
-        return self._answer(lambda _: Statement(statement, arguments), max_seconds) or {}
+    def _read(self, text: str, arguments: Sequence[Any] = (), reads: frozenset[str] = EVENTS_ONLY) -> Columns:
+        """Read one statement by a snapshot of its own."""
+        with self.snapshot() as snapshot:
+            return snapshot.read(Sql(text, arguments, reads))
 
     @abstractmethod
-    def _answer(self, ask: Callable[[Coverage], Statement | None], max_seconds: float | None = None) -> Columns | None:
-        """What comes of a statement that `ask` makes for the rollups as the statement itself will see them.
+    def snapshot(self, max_seconds: float | None = None) -> AbstractContextManager[Snapshot]:
+        """Open a snapshot; what is read by it takes `max_seconds` at most.
 
-        Column → its values, None or masked where there is none.
+        Raises:
+            InvalidRequestError: it took longer, or a sum is too large.
+            LedgerUnavailableError: the engine failed.
         """
 
     def card_beyond(self, rate_id: int) -> int | None:

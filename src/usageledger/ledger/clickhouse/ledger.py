@@ -6,7 +6,7 @@ looked at the same moment or one sent a batch again, lands in the same place and
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,15 +21,31 @@ from usageledger.ledger.clickhouse.address import Address
 from usageledger.ledger.clickhouse.client import Connection, no_tables, to_columns
 from usageledger.ledger.identity import Identity, identities_of
 from usageledger.ledger.protocol import CardsOf, Outcomes
-from usageledger.ledger.reader import Columns, Reader, Statement
+from usageledger.ledger.reader import Columns, Reader
 from usageledger.ledger.schema import EVENT_LIST
 from usageledger.ledger.statements.dialect import CLICKHOUSE
+from usageledger.ledger.statements.sql import Sql
 from usageledger.ledger.statements.usage_sums import Coverage
 from usageledger.meters import DAY_SECONDS
 
 LATEST = 2**63  # microseconds since 1970, beyond every arrival
 NO_ROLLUPS = Coverage({})
 MOST_AT_ONCE = 100_000  # events read to be given cards
+
+
+class ClickHouseSnapshot:
+    """A `Snapshot` as far as the engine has one: of a single statement."""
+
+    coverage = NO_ROLLUPS
+
+    def __init__(self, connection: Connection, max_seconds: float | None) -> None:
+        self._connection = connection
+        self._max_seconds = max_seconds
+
+    def read(self, sql: Sql) -> Columns:
+        """See `Snapshot.read`."""
+        found = self._connection.read(sql.text, sql.arguments, max_seconds=self._max_seconds, tables=sql.tables)
+        return to_columns(found)
 
 
 class ClickHouseLedger(Reader):
@@ -148,12 +164,10 @@ class ClickHouseLedger(Reader):
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def _answer(self, ask: Callable[[Coverage], Statement | None], max_seconds: float | None = None) -> Columns | None:
-        statement = ask(NO_ROLLUPS)
-        if statement is None:
-            return None
-        text, arguments, table_ddl = statement.text, statement.arguments, statement.tables
-        return to_columns(self._connection.read(text, arguments, max_seconds=max_seconds, tables=table_ddl))
+    @contextmanager
+    def snapshot(self, max_seconds: float | None = None) -> Generator[ClickHouseSnapshot]:
+        """See `Reader.snapshot`: the engine has none, so that each statement sees what was committed before it."""
+        yield ClickHouseSnapshot(self._connection, max_seconds)
 
     def doubled(self, limit: int) -> list[str]:
         """See `Ledger.doubled`; besides, identities whose rows, not merged yet, say different things."""

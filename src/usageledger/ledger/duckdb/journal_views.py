@@ -1,4 +1,4 @@
-"""What was committed last is still in the journal: a query reads it from there, and waits for nobody."""
+"""Journal rows as queries see them, so that they need not wait until rows are moved to the events."""
 
 import duckdb
 import pyarrow as pa
@@ -16,31 +16,45 @@ from usageledger.ledger.schema import (
 from usageledger.meters import FACETS
 
 RECENT = "recent"  # the journal's rows, as queries see them
-LATER = 2**63 - 1  # the commit number of rows that got none yet, since no rollup holds them
+UNNUMBERED = 2**63 - 1  # sorts after every commit: no rollup includes these rows
 
 
-def show_recent(cursor: duckdb.DuckDBPyConnection, kept: Journal, statement: str) -> None:
-    """Adds the rows of the journal to what `cursor` reads as events and facets, as its transaction sees all of them.
+class JournalViews:
+    """The rows of the journal as views of one transaction, which sees all of them.
 
     Args:
-        cursor: inside of a transaction; both names are its own from here on.
+        cursor: inside of a transaction; the names of the views are its own from here on.
         kept: where most of these rows are in memory. Others are read from the disk: those moved since the transaction
             began, and those of a commit that is about to be answered.
-        statement: what will be asked; facets are made for one that reads them alone, since they take milliseconds.
     """
-    positions = [position for (position,) in cursor.execute("SELECT position FROM journal").fetchall()]
-    if positions:
-        cursor.register(RECENT, pa.concat_tables([_rows(cursor, kept, position) for position in positions]))
-        main = f"{database_of(cursor)}.main"
-        cursor.execute(
-            f"CREATE TEMP VIEW {EVENTS_TABLE} AS SELECT {EVENT_LIST}, commit_number FROM {main}.{EVENTS_TABLE} "
-            f"UNION ALL SELECT {EVENT_LIST}, {LATER} FROM {RECENT}"
-        )
-        if FACETS_TABLE in statement:
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, kept: Journal) -> None:
+        self._cursor = cursor
+        self._kept = kept
+        self._positions: list[int] | None = None
+        self._shown: set[str] = set()
+
+    def show(self, reads: frozenset[str]) -> None:
+        """Add the journal's rows to those of the tables in `reads`; facets are made only then, which takes some ms."""
+        if self._positions is None:
+            found = self._cursor.execute("SELECT position FROM journal").fetchall()
+            self._positions = [position for (position,) in found]
+        if not self._positions:
+            return
+        main = f"{database_of(self._cursor)}.main"
+        if EVENTS_TABLE not in self._shown:
+            rows = [_rows(self._cursor, self._kept, position) for position in self._positions]
+            self._cursor.register(RECENT, pa.concat_tables(rows))
+            self._cursor.execute(
+                f"CREATE TEMP VIEW {EVENTS_TABLE} AS SELECT {EVENT_LIST}, commit_number FROM {main}.{EVENTS_TABLE} "
+                f"UNION ALL SELECT {EVENT_LIST}, {UNNUMBERED} FROM {RECENT}"
+            )
+        if FACETS_TABLE in reads - self._shown:
             facets = " UNION ALL ".join(facets_of_events(dimension, source=RECENT) for dimension in FACETS)
-            cursor.execute(
+            self._cursor.execute(
                 f"CREATE TEMP VIEW {FACETS_TABLE} AS SELECT {FACET_LIST} FROM {main}.{FACETS_TABLE} UNION ({facets})"
             )
+        self._shown |= reads | {EVENTS_TABLE}
 
 
 def _rows(cursor: duckdb.DuckDBPyConnection, kept: Journal, position: int) -> pa.Table:

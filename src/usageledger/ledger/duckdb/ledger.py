@@ -14,8 +14,9 @@ rollups are made.
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from heapq import nlargest
 from itertools import compress
 from pathlib import Path
@@ -34,14 +35,16 @@ from usageledger.ledger.duckdb import give_cards, journal, new_facets, stored_ev
 from usageledger.ledger.duckdb.backup import copy_database
 from usageledger.ledger.duckdb.connection import cannot_open, columns_of, deadline, first_line, refuse_another
 from usageledger.ledger.duckdb.engine import Engine
-from usageledger.ledger.duckdb.journal_views import show_recent
+from usageledger.ledger.duckdb.journal_views import JournalViews
 from usageledger.ledger.duckdb.rollup_schedule import Upkeep
 from usageledger.ledger.duckdb.rollups import coverage
 from usageledger.ledger.protocol import CardsOf, Outcome, Outcomes
-from usageledger.ledger.reader import Columns, Reader, Statement, too_large_sum, too_slow
+from usageledger.ledger.reader import Columns, Reader, too_large_sum, too_slow
 from usageledger.ledger.schema import (
     EVENT_LIST,
+    EVENTS_TABLE,
     FACET_LIST,
+    FACETS_TABLE,
     TABLES,
     VERSION,
     create_tables,
@@ -49,6 +52,7 @@ from usageledger.ledger.schema import (
 )
 from usageledger.ledger.statements import inspection
 from usageledger.ledger.statements.dialect import DUCKDB
+from usageledger.ledger.statements.sql import Sql
 from usageledger.ledger.statements.usage_sums import Coverage
 from usageledger.locks import RankedLock, holding
 from usageledger.meters import DAY_SECONDS
@@ -62,6 +66,26 @@ MOST_BYTES = 256 * 1024**2  # the same
 BUSY_SECONDS = 1.0  # after a commit, another is likely
 logger = logging.getLogger("usageledger.ledger")
 NOT_ROLLED_UP = "The rollups could not be written"
+
+
+EVENTS_AND_FACETS = frozenset({EVENTS_TABLE, FACETS_TABLE})
+
+
+class DuckDBSnapshot:
+    """A `Snapshot`: one transaction of a cursor, and the journal's rows as it sees them."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, held: Coverage, kept: journal.Journal) -> None:
+        self.coverage = held
+        self._cursor = cursor
+        self._recent = JournalViews(cursor, kept)
+
+    def read(self, sql: Sql) -> Columns:
+        """See `Snapshot.read`; fetched by column."""
+        for name, table in sql.tables.items():
+            self._cursor.register(name, table)
+        self._recent.show(sql.reads)
+        columns: dict[str, Any] = self._cursor.execute(sql.text, sql.arguments).fetchnumpy()
+        return columns
 
 
 class DuckDBLedger(Reader):
@@ -341,19 +365,14 @@ class DuckDBLedger(Reader):
                 give_cards.give_cards(self._writer, day, cards) for day in give_cards.days_without_cards(self._writer)
             )
 
-    def _answer(self, ask: Callable[[Coverage], Statement | None], max_seconds: float | None = None) -> Columns | None:
-        """See `Reader`: on a cursor of its own, which sees the last commit, fetched by column."""
+    @contextmanager
+    def snapshot(self, max_seconds: float | None = None) -> Generator[DuckDBSnapshot]:
+        """See `Reader.snapshot`: a transaction of a cursor of its own, which sees the last commit."""
         try:
             with self._engine.cursor() as cursor, deadline(cursor, max_seconds):
                 cursor.execute("BEGIN")
-                statement = ask(coverage(cursor))  # which settles what the transaction sees, before prices are read
-                if statement is None:
-                    return None
-                for name, table in statement.tables.items():
-                    cursor.register(name, table)
-                show_recent(cursor, self._journal, statement.text)
-                columns: dict[str, Any] = cursor.execute(statement.text, statement.arguments).fetchnumpy()
-                return columns
+                # Reading the coverage settles what the transaction sees, before prices are read.
+                yield DuckDBSnapshot(cursor, coverage(cursor), self._journal)
         except duckdb.InterruptException:
             raise too_slow(max_seconds) from None
         except (duckdb.ConversionException, duckdb.OutOfRangeException):
@@ -367,7 +386,7 @@ class DuckDBLedger(Reader):
 
     def facet_differences(self, limit: int) -> list[str]:
         """See `Ledger.facet_differences`."""
-        return inspection.facet_differences(self._read, limit)
+        return inspection.facet_differences(partial(self._read, reads=EVENTS_AND_FACETS), limit)
 
     def version(self, start: int, end: int) -> int:
         """See `Ledger.version`."""

@@ -17,6 +17,7 @@ from usageledger.buckets import Run, floor
 from usageledger.ledger import aggregates
 from usageledger.ledger.schema import EVENTS_TABLE, FAMILIES
 from usageledger.ledger.statements.dialect import Dialect
+from usageledger.ledger.statements.sql import Sql
 from usageledger.ledger.statements.usage_sums import Coverage, Source, bucket, conditions, cover, summed_up
 from usageledger.pricing.cards import PARTS, STORED_PART, STORES
 from usageledger.pricing.money import RATE_STEP
@@ -40,7 +41,7 @@ _STORE_DIMENSIONS = {dimension.name for dimension in STORES.dimensions}
 _OPTIONAL = ", ".join(f"'{name}'" for name, price in PARTS.items() if price.optional)
 
 
-def costs(query: Query, coverage: Coverage, max_results: int, dialect: Dialect) -> tuple[str, list[Any]] | None:
+def costs(query: Query, coverage: Coverage, max_results: int, dialect: Dialect) -> Sql | None:
     """The statement for one page of costs; None where its window is empty.
 
     Columns: `bucket`, what is grouped by, `high` and `low` of the amount as text, and by line item `quantities` as text
@@ -59,33 +60,28 @@ def costs(query: Query, coverage: Coverage, max_results: int, dialect: Dialect) 
         lines = f" WHERE line_item IN ({', '.join('?' * len(chosen))})"
         arguments += chosen
     high, low = (dialect.as_text(f"SUM({half})") for half in _halves(dialect))
-    return (
+    return Sql(
         f"{parts} SELECT {keys}, {high} AS high, {low} AS low"
         f"{by_item if 'line_item' in query.group_by else ''} FROM parts JOIN prices USING (rate_id, part){lines} "
-        f"GROUP BY {keys} LIMIT {max_results + 1}"
-    ), arguments
+        f"GROUP BY {keys} LIMIT {max_results + 1}",
+        arguments,
+    )
 
 
-def unpriced(
-    query: Query, coverage: Coverage, newest_card: int, max_results: int, dialect: Dialect
-) -> tuple[str, list[Any]] | None:
+def unpriced(query: Query, coverage: Coverage, newest_card: int, max_results: int, dialect: Dialect) -> Sql | None:
     """The statement for usage of a window that has no price, by card and part; None where the window is empty."""
     columns = f"kind, rate_id, part, {_quantities(dialect)} AS quantities"
     found = _without_price(query, coverage, newest_card, columns, dialect)
     grouped = f" GROUP BY kind, rate_id, part ORDER BY kind, rate_id, part LIMIT {max_results + 1}"
-    return found and (found[0] + grouped, found[1])
+    return found and replace(found, text=found.text + grouped)
 
 
-def unpriced_cards(
-    query: Query, coverage: Coverage, newest_card: int, dialect: Dialect
-) -> tuple[str, list[Any]] | None:
+def unpriced_cards(query: Query, coverage: Coverage, newest_card: int, dialect: Dialect) -> Sql | None:
     """The statement for how many cards lack a price that usage of a window needs; None where the window is empty."""
     return _without_price(query, coverage, newest_card, "COUNT(DISTINCT rate_id) AS cards", dialect)
 
 
-def _without_price(
-    query: Query, coverage: Coverage, newest_card: int, columns: str, dialect: Dialect
-) -> tuple[str, list[Any]] | None:
+def _without_price(query: Query, coverage: Coverage, newest_card: int, columns: str, dialect: Dialect) -> Sql | None:
     """Cards after `newest_card` are left out: an engine without snapshots may see an event whose card came later."""
     arguments: list[Any] = []
     page = replace(query, start_time=query.page_start, end_time=query.page_end, group_by=())
@@ -94,10 +90,11 @@ def _without_price(
     parts = _parts(page.whole, coverage, (), dialect, arguments)
     if parts is None:
         return None
-    return (
+    return Sql(
         f"{parts} SELECT {columns} FROM parts {dialect.without} prices USING (rate_id, part) "
-        f"WHERE part NOT IN ({_OPTIONAL}) AND rate_id <= {newest_card}"
-    ), arguments
+        f"WHERE part NOT IN ({_OPTIONAL}) AND rate_id <= {newest_card}",
+        arguments,
+    )
 
 
 def _quantities(dialect: Dialect) -> str:
@@ -167,7 +164,7 @@ def _sizes_of(  # noqa: PLR0913, PLR0917 - a statement has this many parts
     )
 
 
-def largest_size(columns: Mapping[str, Any], dialect: Dialect) -> tuple[str, list[Any]]:
+def largest_size(columns: Mapping[str, Any], dialect: Dialect) -> Sql:
     """The statement for the largest size that an event's store had in its UTC hour, by the same rate card."""
     hour = floor(columns["ts"], HOURS.seconds)
     same = [d.name for d in STORES.dimensions if columns[d.name] is not None]
@@ -175,7 +172,7 @@ def largest_size(columns: Mapping[str, Any], dialect: Dialect) -> tuple[str, lis
     arguments: list[Any] = []
     where = conditions(Source(EVENTS_TABLE, hour, hour + HOURS.seconds), filters, arguments)
     nothing = "".join(f" AND {d.name} IS NULL" for d in STORES.dimensions if d.name not in same)
-    return f"SELECT MAX({STORED_PART}) AS largest FROM {dialect.events} WHERE {where}{nothing}", arguments
+    return Sql(f"SELECT MAX({STORED_PART}) AS largest FROM {dialect.events} WHERE {where}{nothing}", arguments)
 
 
 def to_aggregate(query: Query, columns: Mapping[str, Any]) -> Aggregate:

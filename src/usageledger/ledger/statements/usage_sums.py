@@ -12,6 +12,7 @@ from usageledger.errors import InvalidRequestError
 from usageledger.ledger.protocol import Facet
 from usageledger.ledger.schema import EVENTS_TABLE, FAMILIES, Rollup
 from usageledger.ledger.statements.dialect import Dialect
+from usageledger.ledger.statements.sql import Sql
 from usageledger.meters import Meter
 from usageledger.questions.query import Filter, Query
 
@@ -116,7 +117,7 @@ def _joined(sources: Sequence[Source]) -> list[Source]:
 
 def aggregate(
     query: Query, coverage: Coverage, max_results: int, dialect: Dialect, *, wide: bool = False
-) -> tuple[str, list[Any]] | None:
+) -> Sql | None:
     """The statement for one page of `query`; None where its window is empty.
 
     Columns: `bucket`, the dimensions grouped by, and `sum_` with each of the meter's stored columns; in no order. One
@@ -140,10 +141,10 @@ def aggregate(
     if wide:
         texts = (f"{dialect.as_text(f'sum_{c}')} AS sum_{c}" for c in meter.columns)
         statement = f"SELECT {', '.join(('bucket', *query.group_by, *texts))} FROM ({statement}) AS wide"
-    return f"{statement} LIMIT {max_results + 1}", arguments
+    return Sql(f"{statement} LIMIT {max_results + 1}", arguments)
 
 
-def facets(facet: Facet, limit: int, dialect: Dialect) -> tuple[str, list[Any]]:
+def facets(facet: Facet, limit: int, dialect: Dialect) -> Sql:
     """The statement for the first `limit` values of a dimension, as the column `value`, in their order.
 
     Where `facet.named` has any, it reads them as the column `id` of a table `named`.
@@ -159,10 +160,12 @@ def facets(facet: Facet, limit: int, dialect: Dialect) -> tuple[str, list[Any]]:
         found = dialect.has.format(value)
         arguments.append(facet.search)
         where += f" AND ({found} OR {value} IN (SELECT id FROM named))" if facet.named else f" AND {found}"
-    return (
+    return Sql(
         f"SELECT DISTINCT {value} AS value FROM {dialect.facets or dialect.events} "
-        f"WHERE {where} AND {value} IS NOT NULL ORDER BY value LIMIT {limit}"
-    ), arguments
+        f"WHERE {where} AND {value} IS NOT NULL ORDER BY value LIMIT {limit}",
+        arguments,
+        reads=frozenset({dialect.facets or EVENTS_TABLE}),
+    )
 
 
 def _has_gauge(meter: Meter) -> bool:
