@@ -18,7 +18,7 @@ from usageledger.settings import Settings
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"(?<![\w/-])usageledger((?: +[^|&;`'\n#]+)?)")
-SOURCES = ("*.py", "server/*.py", "ledger/*.py")
+SOURCES = ("*.py", "events/*.py", "questions/*.py", "server/**/*.py", "ledger/**/*.py")
 CODE = re.compile(
     r'code="(\w+)"|default_code\b.*= "(\w+)"|"((?:missing|unknown|invalid|contradictory)_\w+|conflict|too_old)"'
 )
