@@ -16,7 +16,7 @@ import pyarrow as pa
 from bench.data import Generator, wire_events, wire_table
 from bench.load import Connection, request_bytes, run
 from bench.measure import KEY, figure, p, served
-from usageledger.events.arrow_events import ARROW_TYPES
+from usageledger.events.decoders import ARROW_TYPES
 from usageledger.ledger.schema import create_tables
 
 CONNECTIONS, MANY_CONNECTIONS = 8, 64

@@ -43,7 +43,7 @@ class Priced:
 
     def send(self, events: Sequence[Mapping[str, Any]]) -> list[str]:
         """What came of each event, in the order given."""
-        rows, places = table(events, latest=NOW, now=NOW)
+        rows, places = table(events, latest=NOW)
         outcomes = self.ledger.append(with_cards(rows, self.giver.cards(rows))).tolist()
         return [Outcome(outcomes[places.index(place)]).name.lower() for place in range(len(events))]
 

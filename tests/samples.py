@@ -8,8 +8,9 @@ import msgspec
 import pyarrow as pa
 from tests.model import OTHER_CACHE_WRITE, Model, Usage, measured
 
+from usageledger.events import decoders
+from usageledger.events.batch import EventBatch, Limits
 from usageledger.events.columns import to_table
-from usageledger.events.json_events import decode
 from usageledger.ledger import Ledger, Outcome
 from usageledger.meters import METER_BY_KIND, Meter
 from usageledger.questions.aggregate import Aggregate
@@ -88,12 +89,23 @@ def rfc3339(seconds: int, *, offset_minutes: int = 0, microseconds: int = 0) -> 
     return (datetime.fromtimestamp(seconds, UTC).astimezone(zone) + timedelta(microseconds=microseconds)).isoformat()
 
 
-def table(events: Sequence[Mapping[str, Any]], *, latest: int = LATEST, now: int = NOW) -> tuple[pa.Table, list[int]]:
+def decode(body: bytes, *, lines: bool, max_events: int) -> EventBatch:
+    """A body of JSON, or with `lines` of NDJSON, as the server decodes it."""
+    kinds = decoders.LINES_TYPES if lines else decoders.JSON_TYPES
+    return decoders.decode(kinds[0], body, Limits(max_events, MANY, LATEST, NOW))
+
+
+def total(batch: EventBatch) -> int:
+    """The number of events that a body has."""
+    return batch.count + batch.refused.events
+
+
+def table(events: Sequence[Mapping[str, Any]], *, latest: int = LATEST) -> tuple[pa.Table, list[int]]:
     """The stored columns of wire events, all of them good, and the place of each row's event."""
     decoded = decode(msgspec.json.encode(events), lines=False, max_events=MANY)
-    assert not decoded.rejections
-    rows, places, problems = to_table(decoded.events, latest, now)
-    assert not problems
+    assert not decoded.refused.events
+    rows, places = to_table(decoded.typed, latest)
+    assert len(places) == len(events)
     return rows, places.tolist()
 
 

@@ -14,13 +14,9 @@ from typing import Any
 import msgspec
 
 from tools import cli_help, client_code
-from usageledger.events.json_events import (
-    FIELDS,
-    LARGEST_COUNT,
-    LONGEST_ID,
-    MOST_ERRORS_LISTED,
-    MOST_ERRORS_OF_AN_EVENT,
-)
+from usageledger.events.batch import MOST_ERRORS_LISTED
+from usageledger.events.json_events import MOST_ERRORS_OF_AN_EVENT
+from usageledger.events.typed_events import FIELDS, LARGEST_COUNT, LONGEST_ID
 from usageledger.fields import LONGEST_NAME, Field
 from usageledger.meters import COSTS, METERS, WHOLE, Dimension, Measure, Meter, Width
 from usageledger.questions.query import MOST_FILTER_VALUES, TOKEN_SECONDS

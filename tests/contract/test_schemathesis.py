@@ -20,8 +20,7 @@ from schemathesis.generation.meta import TestPhase
 from tests.server.process import RunningServer, running
 
 from usageledger.buckets import LATEST_LOCAL_TIME, LATEST_TIME
-from usageledger.events.arrow_events import ARROW_TYPES, PARQUET_TYPES
-from usageledger.server.http.requests import LINES_TYPES
+from usageledger.events.decoders import ARROW_TYPES, LINES_TYPES, PARQUET_TYPES
 from usageledger.server.openapi.document import document
 from usageledger.settings import Settings
 

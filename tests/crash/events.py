@@ -8,10 +8,9 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 import pyarrow as pa
-from tests.samples import DAY, counted, usage, wire
+from tests.samples import DAY, counted, decode, usage, wire
 
 from usageledger.events.columns import PAYLOAD_COLUMNS, to_table
-from usageledger.events.json_events import decode
 from usageledger.meters import METERS
 
 KINDS = tuple(meter.kind for meter in METERS)
@@ -70,7 +69,7 @@ def tallies(events: list[dict[str, Any]]) -> Counter[str]:
 def stored(events: list[dict[str, Any]]) -> pa.Table:
     """The columns that these events have in the ledger."""
     decoded = decode(msgspec.json.encode(events), lines=False, max_events=len(events))
-    assert not decoded.rejections
-    rows, _, problems = to_table(decoded.events, 2**40, 0)
-    assert not problems
+    assert not decoded.refused.events
+    rows, places = to_table(decoded.typed, 2**40)
+    assert len(places) == len(events)
     return rows.select(PAYLOAD_COLUMNS)

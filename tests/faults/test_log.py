@@ -14,7 +14,7 @@ import pyarrow as pa
 import zstandard
 from tests.faults.support import PATIENCE_S, settle
 
-from usageledger.events.arrow_events import ARROW_TYPES, PARQUET_TYPES
+from usageledger.events.decoders import ARROW_TYPES, PARQUET_TYPES
 from usageledger.server.http.auth import PAGE_HEADER, SESSION_COOKIE
 
 KEY = "sk-admin-a-real-key-of-this-test-0123456789"

@@ -22,14 +22,14 @@ import pyarrow.parquet as pq
 import uvicorn
 import zstandard
 from tests import hostile
-from tests.samples import NOW, SECRET
+from tests.samples import NOW, SECRET, decode, total
 from tests.server.support import LedgerDouble
 from uvicorn.server import ServerState
 
 from usageledger.errors import BodyTooLargeError, InvalidRequestError, RequestError
-from usageledger.events.arrow_events import TableEvents, decode_table
-from usageledger.events.columns import SCHEMA, to_table
-from usageledger.events.json_events import decode
+from usageledger.events.arrow_events import decode_table
+from usageledger.events.batch import EventBatch, join
+from usageledger.events.columns import SCHEMA
 from usageledger.events.table_bodies import read_arrow, read_parquet
 from usageledger.meters import METERS
 from usageledger.questions.query import page_token, parse
@@ -61,14 +61,23 @@ def _decode(data: bytes, *, lines: bool) -> None:
     except RequestError as error:
         _check_error(error.status, msgspec.json.encode(error.body()))
         return
-    assert (
-        decoded.total
-        == len(decoded.events) + len({rejection.index for rejection in decoded.rejections}) + decoded.omitted
-    )
-    rows, places, problems = to_table(decoded.events, NOW, NOW)
-    assert rows.schema == SCHEMA
-    assert len(places) + len(problems) == len(decoded.events)
-    rows.validate(full=True)
+    explained = {rejection.index for rejection in decoded.refused.listed}
+    assert decoded.refused.events == len(explained) + decoded.refused.omitted
+    _check_batch(decoded)
+
+
+def _check_batch(batch: EventBatch) -> None:
+    """Each event of a body is kept or refused, once, and what is kept is valid."""
+    indexes = [*batch.typed_indexes, *batch.row_indexes.tolist()]
+    explained = {rejection.index for rejection in batch.refused.listed}
+    assert len(explained) <= batch.refused.events <= len(explained) + batch.refused.omitted
+    assert len(set(indexes)) == len(indexes) == batch.count
+    assert not explained.intersection(indexes)
+    joined = join([batch], NOW, NOW)
+    assert joined.rows.schema == SCHEMA
+    joined.rows.validate(full=True)
+    refused = sum(each.events for each in joined.refused.values())
+    assert joined.rows.num_rows + refused == batch.count
 
 
 def arrow_streams(data: bytes) -> None:
@@ -83,17 +92,13 @@ def parquet_files(data: bytes) -> None:
 
 def _decode_table(read: Callable[[], pa.Table]) -> None:
     try:
-        decoded = decode_table(read(), latest=NOW, now=NOW)
+        table = read()
+        decoded = decode_table(table, latest=NOW, now=NOW)
     except RequestError as error:
         _check_error(error.status, msgspec.json.encode(error.body()))
         return
-    events = decoded.events
-    assert isinstance(events, TableEvents)
-    assert decoded.total == len(events) + len({rejection.index for rejection in decoded.rejections}) + decoded.omitted
-    assert events.rows.schema == SCHEMA
-    events.rows.validate(full=True)
-    rows, _, problems = to_table(events.others, NOW, NOW)
-    assert rows.num_rows + len(problems) == len(events.others)
+    assert total(decoded) == table.num_rows
+    _check_batch(decoded)
 
 
 def gzip_body(data: bytes) -> None:
@@ -108,7 +113,7 @@ def zstd_body(data: bytes) -> None:
 
 def _unpack(data: bytes, encoding: str) -> None:
     with suppress(InvalidRequestError, BodyTooLargeError):
-        assert len(_decompress(data, encoding, MOST_BYTES)) <= MOST_BYTES
+        assert len(_decompress(data, encoding, MOST_BYTES, lambda _: None)) <= MOST_BYTES
 
 
 def page_tokens(data: bytes) -> None:
@@ -204,6 +209,9 @@ class Wire(asyncio.Transport):
         self._closing = False
         self._parser = httptools.HttpResponseParser(self)
         self._names: list[bytes] = []
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Whatever is written is gone at once."""
 
     def write(self, data: Any) -> None:
         self._sent += data

@@ -9,7 +9,7 @@ from tests.samples import DAY, FORMS, LATEST, TODAY, answer, append, append_wire
 
 from usageledger.errors import LedgerUnavailableError
 from usageledger.events.columns import SCHEMA
-from usageledger.events.json_events import LARGEST_COUNT, LONGEST_ID
+from usageledger.events.typed_events import LARGEST_COUNT, LONGEST_ID
 from usageledger.ledger import Ledger, Outcome
 from usageledger.meters import METERS
 

@@ -20,7 +20,7 @@ from tests.samples import DAY, TODAY, answer, append, ask, keep, usage, wire
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import InvalidRequestError
-from usageledger.events.json_events import LARGEST_COUNT
+from usageledger.events.typed_events import LARGEST_COUNT
 from usageledger.ledger import Ledger
 from usageledger.ledger.duckdb.ledger import DuckDBLedger
 from usageledger.ledger.proof.cost_proof import verify_costs

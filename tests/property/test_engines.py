@@ -69,7 +69,7 @@ def fill(data: st.DataObject, ledgers: list[Priced], model: Model, history: list
 def send_past_every_look(ledger: Ledger, usages: list[Usage]) -> None:
     """As two servers would that looked at the same moment."""
     if isinstance(ledger, ClickHouseLedger) and usages:
-        rows, _ = table([wire(usage) for usage in usages], latest=NOW, now=NOW)
+        rows, _ = table([wire(usage) for usage in usages], latest=NOW)
         ledger._insert(rows, LATEST - NOW * 10**6 * 2)
 
 

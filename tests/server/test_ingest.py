@@ -12,14 +12,14 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from tests.samples import decode
 from tests.server.support import NO_SPACE, NOW, Clock, LedgerDouble, Server, event, lifespan, until
 from tests.server.test_errors import problem
 
 from usageledger.errors import RegistryError
-from usageledger.events.json_events import FIELDS, LARGEST_COUNT, decode
+from usageledger.events.typed_events import FIELDS, LARGEST_COUNT
 from usageledger.server import create_app
 from usageledger.server.ingest import commit_group
-from usageledger.server.ingest.commit_group import size_of
 from usageledger.server.ingest.commits import Ingest
 
 pytestmark = pytest.mark.anyio
@@ -228,8 +228,8 @@ def test_events_take_no_more_memory_than_they_count(kind, text, escaped):
     decoded = decode(body, lines=False, max_events=count)
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (len(decoded.events), decoded.rejections) == (count, [])
-    assert taken <= size_of(decoded, body) < 12 * taken
+    assert (len(decoded.typed), decoded.refused.listed) == (count, [])
+    assert taken <= decoded.size < 12 * taken
 
 
 async def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(serve, double):
@@ -377,7 +377,7 @@ async def test_a_group_that_cannot_be_assembled_is_refused_and_the_server_goes_o
         raise ZeroDivisionError("secret insides")
 
     async with serve(double, queue_events=2) as server:
-        monkeypatch.setattr("usageledger.server.ingest.commit_group.to_table", fail)
+        monkeypatch.setattr("usageledger.server.ingest.commits.join", fail)
         for _ in range(2):
             assert "secret" not in problem(await send(server, 1, 2), 503)["message"]
         monkeypatch.undo()
@@ -443,10 +443,10 @@ async def test_an_answer_that_cannot_be_made_is_the_failure_of_its_request_alone
     """The events of the whole group are on disk: nobody is told that they could not be written."""
     made = commit_group.answer
 
-    def fail_once(decoded: Any, *given: Any) -> dict[str, Any]:
-        if decoded.events[0].id == "e3":
+    def fail_once(batch: Any, *given: Any) -> dict[str, Any]:
+        if batch.typed[0].id == "e3":
             raise ZeroDivisionError("secret insides")
-        return made(decoded, *given)
+        return made(batch, *given)
 
     async with serve(double) as server:
         first = await held(server, double, 1)
@@ -477,9 +477,9 @@ def test_an_event_loop_that_closed_keeps_no_answer_from_others(double, settings,
     ingest = Ingest(double, lambda *_: None, lambda rows: rows["ts"].to_numpy(), settings, Clock())
     decoded = [decode(json.dumps(event(number)).encode(), lines=False, max_events=1) for number in (1, 2, 3)]
     gone, here = asyncio.new_event_loop(), asyncio.new_event_loop()
-    left = gone.create_task(ingest.submit(decoded[0], 100))
+    left = gone.create_task(ingest.submit(decoded[0]))
     gone.run_until_complete(asyncio.sleep(0))
-    answers = [here.create_task(ingest.submit(each, 100)) for each in decoded[1:]]
+    answers = [here.create_task(ingest.submit(each)) for each in decoded[1:]]
     here.run_until_complete(asyncio.sleep(0))
     gone.close()
     ingest.start()
@@ -544,7 +544,7 @@ def test_what_a_writer_leaves_another_one_takes_at_once(double, settings):
 
     def arrive(number: int) -> "asyncio.Task[Any]":
         decoded = decode(json.dumps(event(number)).encode(), lines=False, max_events=1)
-        task = loop.create_task(ingest.submit(decoded, 100))
+        task = loop.create_task(ingest.submit(decoded))
         loop.run_until_complete(asyncio.sleep(0))
         return task
 
@@ -558,4 +558,4 @@ def test_what_a_writer_leaves_another_one_takes_at_once(double, settings):
         task.cancel()
     loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
     loop.close()
-    assert sorted(each.decoded.events[0].id for group in taken for each in group) == ["e1", "e2", "e3"]
+    assert sorted(each.batch.typed[0].id for group in taken for each in group) == ["e1", "e2", "e3"]

@@ -10,7 +10,7 @@ import openapi_spec_validator
 import pytest
 from tests.server.support import NOW, event, is_of_the_dashboard
 
-from usageledger.events.json_events import FIELDS
+from usageledger.events.typed_events import FIELDS
 from usageledger.meters import METERS
 from usageledger.pricing import Override
 from usageledger.registry import SCOPES

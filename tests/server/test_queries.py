@@ -11,7 +11,7 @@ import pytest
 from tests.server.support import NOW, LedgerDouble, event
 from tests.server.test_errors import problem
 
-from usageledger.events.json_events import LARGEST_COUNT
+from usageledger.events.typed_events import LARGEST_COUNT
 from usageledger.meters import COSTS, METERS
 from usageledger.questions.aggregate import Aggregate
 from usageledger.server.http.compressed_pages import PIECE_BYTES

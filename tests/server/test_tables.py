@@ -18,14 +18,15 @@ from hypothesis import strategies as st
 from tests import hostile
 from tests.events_strategy import histories, wires
 from tests.samples import NOW as LATEST
+from tests.samples import decode, total
 from tests.server.support import NOW, event
 from tests.server.test_errors import problem
 
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
 from usageledger.events.arrow_events import decode_table
 from usageledger.events.columns import PAYLOAD_COLUMNS, to_table
-from usageledger.events.json_events import FIELDS, decode
 from usageledger.events.table_bodies import read_arrow, read_parquet
+from usageledger.events.typed_events import FIELDS
 from usageledger.ledger import open_ledger
 from usageledger.server.ingest.commits import Ingest, Submission
 from usageledger.settings import Settings
@@ -63,7 +64,7 @@ def answers(tmp: Path, body: bytes, kind: str) -> tuple[list[Any], list[tuple[An
         decodeds = [decode(body, lines=False, max_events=MANY) for _ in range(2)]
     with closing(open_ledger(f"duckdb:///{tmp}/ledger.duckdb")) as ledger:
         ingest = Ingest(ledger, lambda *_: None, lambda rows: rows["ts"].to_numpy(), Settings(), lambda: LATEST)
-        told = [ingest._written([Submission(decoded, 0, None, None)]) for decoded in decodeds]
+        told = [ingest._written([Submission(decoded, None, None)]) for decoded in decodeds]
         stored = ledger._read(f"SELECT {', '.join(PAYLOAD_COLUMNS)} FROM events ORDER BY ALL")
     return told, list(zip(*(values.tolist() for values in stored.values()), strict=True))
 
@@ -107,7 +108,7 @@ def test_requests_of_every_form_in_one_commit_are_answered_as_one_by_one(tmp_pat
     for number, groups in enumerate(([requests], [[request] for request in requests])):
         with closing(open_ledger(f"duckdb:///{tmp_path}/{number}.duckdb")) as ledger:
             ingest = Ingest(ledger, lambda *_: None, lambda rows: rows["ts"].to_numpy(), Settings(), lambda: LATEST)
-            together = [[Submission(each, 0, None, None) for each in group] for group in groups]
+            together = [[Submission(each, None, None) for each in group] for group in groups]
             told.append([answer for group in together for answer in ingest._written(group)])
             assert ledger.count() == 4
     assert told[0] == told[1]
@@ -166,8 +167,8 @@ def column(values: list[Any], kind: Any = None) -> list[dict[str, Any]]:
     """What comes of a column of timestamps."""
     table = pa.table({**{n: [v] * len(values) for n, v in GOOD.items()}, "timestamp": pa.array(values, kind)})
     decoded = decode_table(table, latest=NOW, now=NOW)
-    rows = to_table(decoded.events.others, NOW, NOW)[0]
-    return [*decoded.events.rows["ts"].to_pylist(), *rows["ts"].to_pylist(), *(r.code for r in decoded.rejections)]
+    rows = to_table(decoded.typed, NOW)[0]
+    return [*decoded.rows["ts"].to_pylist(), *rows["ts"].to_pylist(), *(r.code for r in decoded.refused.listed)]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
@@ -196,8 +197,8 @@ def test_other_types_of_the_same(kind):
     table = pa.table({**{n: [v] * 2 for n, v in GOOD.items()}, "id": ["1", "2"], name: pa.array(values, kind)})
     decoded = decode_table(read_arrow(arrow(table), 9, MANY), latest=NOW, now=NOW)
     stored = "input_text_tokens" if name == "input_tokens" else name
-    assert decoded.events.rows[stored].to_pylist() == values
-    assert not decoded.events.others
+    assert decoded.rows[stored].to_pylist() == values
+    assert not decoded.typed
 
 
 READ = [
@@ -226,7 +227,7 @@ def test_every_type_is_read_or_refused(kind, rows):
                 decode_table(read_arrow(arrow(table), MANY, MANY), latest=NOW, now=NOW)
         else:
             decoded = decode_table(read_arrow(arrow(table), MANY, MANY), latest=NOW, now=NOW)
-            assert decoded.total == len({rejection.index for rejection in decoded.rejections}) == (rows or 0)
+            assert total(decoded) == len({rejection.index for rejection in decoded.refused.listed}) == (rows or 0)
 
 
 SOME = [GOOD | {"id": f"{n}", "model": f"model {n % 3}", "user_id": None if n % 5 else "ü"} for n in range(100)]
@@ -316,7 +317,7 @@ def test_the_texts_of_a_table_are_bounded_together():
 )
 def test_other_types_are_refused_value_by_value(values, shown):
     table = pa.table({**{n: [v] for n, v in GOOD.items()}, "input_tokens": values})
-    (rejection,) = decode_table(table, latest=NOW, now=NOW).rejections
+    (rejection,) = decode_table(table, latest=NOW, now=NOW).refused.listed
     assert rejection.message == f"Invalid 'input_tokens': expected an integer, got {shown}"
 
 
@@ -373,4 +374,4 @@ async def test_a_small_file_of_many_bytes(serve, double):
 def test_no_columns_and_no_rows():
     for table in (pa.table({}), as_table([GOOD]).slice(0, 0)):
         decoded = decode_table(table, latest=NOW, now=NOW)
-        assert (len(decoded.events), decoded.rejections, decoded.total) == (0, [], 0)
+        assert (decoded.count, decoded.refused.listed, total(decoded)) == (0, [], 0)

@@ -18,9 +18,9 @@ from tests.hostile import ARROW, JSON, LINES, MEGABYTE, PARQUET
 from tests.server.process import RunningServer, running
 from tests.server.support import LedgerDouble
 
+from usageledger.events.decoders import DECODERS
 from usageledger.registry import open_registry
 from usageledger.server import create_app
-from usageledger.server.api.events import EVENT_TYPES
 from usageledger.server.http.requests import LARGEST_OBJECT_BYTES
 from usageledger.settings import Settings
 
@@ -29,6 +29,7 @@ MOST_MEMORY = 256 * MEGABYTE
 SOON_S = 0.1  # for the answer of /healthz meanwhile
 LATE_SHARE = 0.1  # of those answers, on a machine that is busy with other things as well
 URL = "/v1/events"
+KINDS = list(DECODERS)
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -158,7 +159,9 @@ PIECES += [b"null", b"[]", b'{"a":[', b"\xff", b"\xc3\xbc", b"-", b" ", b'"x":{"
 
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=6), st.binary(max_size=8), st.sampled_from(EVENT_TYPES))
+@given(
+    st.lists(st.sampled_from(PIECES), min_size=1, max_size=6), st.binary(max_size=8), st.sampled_from(list(DECODERS))
+)
 def test_any_pieces(server: Watched, pieces: list[bytes], first: bytes, kind: str) -> None:
     server.post(first + hostile.repeated(b"".join(pieces)), kind)
 

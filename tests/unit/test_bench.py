@@ -13,10 +13,10 @@ from bench.ingestion import seconds_of_load
 from bench.measure import figure
 from bench.plot import plot
 from bench.queries import QUESTIONS
+from tests.samples import decode
 
 from usageledger.events.arrow_events import decode_table
 from usageledger.events.columns import to_table
-from usageledger.events.json_events import decode
 
 NOW = 1_781_526_896
 
@@ -24,12 +24,12 @@ NOW = 1_781_526_896
 def test_events_by_json_and_by_arrow_are_those_that_were_generated():
     made = Generator(seed=1).table(np.arange(NOW - 3_000, NOW))
     by_arrow = decode_table(wire_table(made), latest=NOW, now=NOW)
-    assert (len(by_arrow.events), by_arrow.rejections) == (3_000, [])
+    assert (by_arrow.count, by_arrow.refused.listed) == (3_000, [])
     decoded = decode(msgspec.json.encode(wire_events(made)), lines=False, max_events=3_000)
-    by_json = to_table(decoded.events, latest=NOW, now=NOW)[0]
+    by_json = to_table(decoded.typed, latest=NOW)[0]
     for name in made.column_names:
         if name != "rate_id":  # given by the server
-            assert by_json[name].to_pylist() == by_arrow.events.rows[name].to_pylist() == made[name].to_pylist(), name
+            assert by_json[name].to_pylist() == by_arrow.rows[name].to_pylist() == made[name].to_pylist(), name
 
 
 @pytest.mark.parametrize("millions", [[1], [1, 2, 100]])

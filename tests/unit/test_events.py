@@ -10,19 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.events_strategy import usages, wires
 from tests.model import Usage
-from tests.samples import DAY, FORMS, LATEST, MANY, NOW, TODAY, has_parts, rfc3339, table, usage, wire
+from tests.samples import DAY, FORMS, LATEST, MANY, NOW, TODAY, decode, has_parts, rfc3339, table, total, usage, wire
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
-from usageledger.events.columns import MOST_AT_ONCE, SCHEMA, to_table
-from usageledger.events.json_events import (
-    LARGEST_COUNT,
-    LONGEST_ID,
-    MOST_ERRORS_LISTED,
-    MOST_ERRORS_OF_AN_EVENT,
-    Decoded,
-    decode,
-)
+from usageledger.events.batch import MOST_ERRORS_LISTED, EventBatch
+from usageledger.events.columns import MOST_AT_ONCE, SCHEMA, reason_of, to_table
+from usageledger.events.json_events import MOST_ERRORS_OF_AN_EVENT
+from usageledger.events.typed_events import LARGEST_COUNT, LONGEST_ID
 from usageledger.fields import LONGEST_NAME
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METERS, Dimension, Measure, Meter
 
@@ -44,7 +39,7 @@ def sent(meter: Meter, **changes: Any) -> dict[str, Any]:
     return event
 
 
-def read(*events: Any, lines: bool = False) -> Decoded:
+def read(*events: Any, lines: bool = False) -> EventBatch:
     if lines:
         return decode(b"\n".join(map(msgspec.json.encode, events)), lines=True, max_events=MANY)
     return decode(msgspec.json.encode(events), lines=False, max_events=MANY)
@@ -53,25 +48,25 @@ def read(*events: Any, lines: bool = False) -> Decoded:
 def refused(event: Any) -> list[tuple[str, str | None, str]]:
     """(code, param, message) for each refusal of one event sent alone; and the same among others."""
     alone, among = read(event), read(wire(usage("embeddings")), event)
-    assert not alone.events
-    assert len(among.events) == 1
-    assert {r.index for r in alone.rejections} == {0}
-    assert {r.index for r in among.rejections} == {1}
-    found = [(r.code, r.param, r.message) for r in alone.rejections]
-    assert found == [(r.code, r.param, r.message) for r in among.rejections]
+    assert not alone.typed
+    assert len(among.typed) == 1
+    assert {r.index for r in alone.refused.listed} == {0}
+    assert {r.index for r in among.refused.listed} == {1}
+    found = [(r.code, r.param, r.message) for r in alone.refused.listed]
+    assert found == [(r.code, r.param, r.message) for r in among.refused.listed]
     return found
 
 
 def accepted(event: dict[str, Any]) -> Any:
     decoded = read(event)
-    assert not decoded.rejections
-    (found,) = decoded.events
+    assert not decoded.refused.listed
+    (found,) = decoded.typed
     return found
 
 
 def columns(event: dict[str, Any], now: int = NOW) -> dict[str, Any]:
     """What is stored of one event."""
-    rows, places = table([event], latest=now + 600, now=now)
+    rows, places = table([event], latest=now + 600)
     assert places == [0]
     (row,) = rows.to_pylist()
     return dict(row)
@@ -79,11 +74,10 @@ def columns(event: dict[str, Any], now: int = NOW) -> dict[str, Any]:
 
 def problem(event: dict[str, Any]) -> tuple[str, str, str]:
     """Why a well-formed event cannot be kept."""
-    rows, places, problems = to_table([accepted(event)], LATEST, NOW)
+    typed = accepted(event)
+    rows, places = to_table([typed], LATEST)
     assert (rows.num_rows, len(places)) == (0, 0)
-    (found,) = problems
-    assert found.position == 0
-    return found.code, found.param, found.message
+    return reason_of(typed, LATEST, NOW)
 
 
 def test_the_limits() -> None:
@@ -233,8 +227,8 @@ def test_times_before_1970_or_far_ahead_are_not_kept(timestamp: Any, seconds: in
 
 def test_a_time_in_milliseconds_is_recognized() -> None:
     event = accepted(sent(METERS[1], timestamp=DAY * 1000))
-    _, _, (found,) = to_table([event], DAY + 600, DAY)
-    assert found.message.endswith(" Is it in milliseconds?")
+    assert not len(to_table([event], DAY + 600)[1])
+    assert reason_of(event, DAY + 600, DAY)[2].endswith(" Is it in milliseconds?")
 
 
 @pytest.mark.parametrize("field", ["id", "provider", *DIMENSIONS])
@@ -345,7 +339,7 @@ def test_the_id_of_a_refused_event_is_said() -> None:
             {"id": "x" * (LONGEST_ID + 5)},
             "text",
             {},
-        ).rejections
+        ).refused.listed
     ]
     assert ids == ["a", None, "x" * LONGEST_ID, None, None]
 
@@ -391,10 +385,10 @@ def test_deep_nesting_is_refused(body: bytes, lines: bool) -> None:
 
 def test_a_deep_line_harms_no_other() -> None:
     decoded = decode(b"[" * 100_000 + b"\n" + ONE, lines=True, max_events=MANY)
-    assert [(r.index, r.code, r.message) for r in decoded.rejections] == [
+    assert [(r.index, r.code, r.message) for r in decoded.refused.listed] == [
         (0, "invalid_json", "The event is not JSON: it is nested too deeply")
     ]
-    assert list(decoded.indexes) == [1]
+    assert list(decoded.typed_indexes) == [1]
 
 
 @pytest.mark.parametrize("body", [b"no", b"no\n\nno", b"{\n}\nx{", b"\xff\n\xff", ONE.replace(b",", b",\n")])
@@ -407,12 +401,12 @@ def test_lines_of_which_none_is_json_are_refused(body: bytes) -> None:
 @pytest.mark.parametrize(("body", "lines"), [(b"[]", False), (b" [ ] ", False), (b"", True), (b" \r\n\n\t\n", True)])
 def test_no_events(body: bytes, lines: bool) -> None:
     decoded = decode(body, lines=lines, max_events=MANY)
-    assert (decoded.events, list(decoded.indexes), decoded.rejections, decoded.total) == ([], [], [], 0)
+    assert (decoded.typed, list(decoded.typed_indexes), decoded.refused.listed, total(decoded)) == ([], [], [], 0)
 
 
 def test_a_single_object_is_one_event() -> None:
     decoded = decode(b"  " + ONE + b"\n", lines=False, max_events=1)
-    assert (len(decoded.events), list(decoded.indexes), decoded.total) == (1, [0], 1)
+    assert (len(decoded.typed), list(decoded.typed_indexes), total(decoded)) == (1, [0], 1)
 
 
 @pytest.mark.parametrize(
@@ -426,16 +420,16 @@ def test_a_single_object_is_one_event() -> None:
 )
 def test_blank_lines_and_line_ends_do_not_matter(body: bytes) -> None:
     decoded = decode(body, lines=True, max_events=2)
-    assert (len(decoded.events), list(decoded.indexes), decoded.total) == (2, [0, 1], 2)
-    assert not decoded.rejections
+    assert (len(decoded.typed), list(decoded.typed_indexes), total(decoded)) == (2, [0, 1], 2)
+    assert not decoded.refused.listed
 
 
 def test_garbage_lines_harm_no_others() -> None:
     body = b"\n".join([ONE, b"", b"garbage", ONE, b"[" + ONE + b"]", b"5", b"\xff", ONE + ONE, ONE])
     decoded = decode(body, lines=True, max_events=MANY)
-    assert list(decoded.indexes) == [0, 2, 7]
-    assert decoded.total == 8
-    assert [(r.index, r.code) for r in decoded.rejections] == [
+    assert list(decoded.typed_indexes) == [0, 2, 7]
+    assert total(decoded) == 8
+    assert [(r.index, r.code) for r in decoded.refused.listed] == [
         (1, "invalid_json"),
         (3, "invalid_type"),
         (4, "invalid_type"),
@@ -448,9 +442,9 @@ def test_garbage_lines_harm_no_others() -> None:
 def test_two_events_on_a_line_are_refused_whatever_the_others_are(separator: bytes) -> None:
     for more in (ONE, b"garbage"):
         decoded = decode(ONE + separator + ONE + b"\n" + more + b"\n" + ONE, lines=True, max_events=MANY)
-        first = decoded.rejections[0]
+        first = decoded.refused.listed[0]
         assert (first.index, first.code) == (0, "invalid_json")
-        assert list(decoded.indexes)[-1] == 2
+        assert list(decoded.typed_indexes)[-1] == 2
 
 
 @pytest.mark.parametrize("bad", [False, True])
@@ -461,7 +455,7 @@ def test_as_many_events_as_allowed_and_one_more(lines: bool, bad: bool) -> None:
     def body(count: int) -> bytes:
         return b"\n".join([each] * count) if lines else b"[" + b",".join([each] * count) + b"]"
 
-    assert decode(body(3), lines=lines, max_events=3).total == 3
+    assert total(decode(body(3), lines=lines, max_events=3)) == 3
     told = "more than 3, which is the most that a request carries" if bad else r"4\. A request carries at most 3"
     with pytest.raises(BodyTooLargeError, match=rf"^Too many events: {told}\.$") as caught:
         decode(body(4), lines=lines, max_events=3)
@@ -474,11 +468,11 @@ def test_as_many_events_as_allowed_and_one_more(lines: bool, bad: bool) -> None:
 @given(st.lists(usages().flatmap(wires), max_size=8), st.booleans())
 def test_the_slow_reading_finds_the_same_events_as_the_fast_one(events: list[dict[str, Any]], lines: bool) -> None:
     fast, slow = read(*events, lines=lines), read(*events, "not an event", lines=lines)
-    assert not fast.rejections
-    assert [r.code for r in slow.rejections] == ["invalid_type"]
-    assert slow.events == fast.events
-    assert list(slow.indexes) == list(fast.indexes) == list(range(len(events)))
-    assert (fast.total, slow.total) == (len(events), len(events) + 1)
+    assert not fast.refused.listed
+    assert [r.code for r in slow.refused.listed] == ["invalid_type"]
+    assert slow.typed == fast.typed
+    assert list(slow.typed_indexes) == list(fast.typed_indexes) == list(range(len(events)))
+    assert (total(fast), total(slow)) == (len(events), len(events) + 1)
 
 
 odd_values = st.sampled_from(
@@ -513,11 +507,11 @@ def test_what_the_fast_reading_refuses_the_slow_one_explains(
 ) -> None:
     changed = {name: value for name, value in (event | odd).items() if name not in gone}
     decoded = read(changed)
-    if decoded.events:
-        assert not decoded.rejections
+    if decoded.typed:
+        assert not decoded.refused.listed
         return
-    assert decoded.rejections
-    for rejection in decoded.rejections:
+    assert decoded.refused.listed
+    for rejection in decoded.refused.listed:
         # A refusal that names no field would be the reader's own words, which say less.
         assert rejection.param is not None
         assert rejection.param[:256] in (*changed, "kind", "id", "timestamp", *MEASURE_COLUMNS, "input_tokens")
@@ -553,8 +547,8 @@ def test_a_batch_of_many_kinds_keeps_its_order(events: list[dict[str, Any]]) -> 
 
 
 def test_no_events_make_an_empty_table() -> None:
-    rows, places, problems = to_table([], LATEST, NOW)
-    assert (rows.num_rows, rows.schema, len(places), problems) == (0, SCHEMA, 0, [])
+    rows, places = to_table([], LATEST)
+    assert (rows.num_rows, rows.schema, len(places)) == (0, SCHEMA, 0)
 
 
 @pytest.mark.parametrize("at_once", [1, 4, MOST_AT_ONCE])
@@ -572,10 +566,11 @@ def test_what_cannot_be_kept_is_left_out_of_a_mixed_batch(at_once: int, monkeypa
     }
     open_input = {"kind": "decisions", "id": "open", "timestamp": TODAY, "output_tokens": 1}
     events = [late, *good[:5], contradictory, *good[5:], open_input, contradictory | {"input_cached_tokens": 12}]
-    rows, places, problems = to_table(read(*events).events, LATEST, NOW)
+    typed = read(*events).typed
+    rows, places = to_table(typed, LATEST)
     assert rows["event_id"].to_pylist() == [event["id"] for event in good]
     assert [events[place] for place in places] == good
-    found = {p.position: (p.code, p.param, p.message) for p in problems}
+    found = {n: reason_of(typed[n], LATEST, NOW) for n in range(len(events)) if n not in places}
     assert found == {
         0: (
             "invalid_value",
@@ -610,7 +605,7 @@ def test_the_largest_counts_do_not_overflow() -> None:
 def test_however_json_is_written(encode: Callable[[Any], str]) -> None:
     event = wire(usage("embeddings", "ü\U0001f600", model="é"))
     decoded = decode(encode([event]).encode(), lines=False, max_events=1)
-    assert (decoded.events[0].id, decoded.events[0].model) == ("ü\U0001f600", "é")
+    assert (decoded.typed[0].id, decoded.typed[0].model) == ("ü\U0001f600", "é")
 
 
 # --- a field given twice -----------------------------------------------------------------------------------------
@@ -650,8 +645,8 @@ def test_a_field_given_twice_is_refused_with_both_values(text: bytes, name: str,
     for events in ([twice], [good, twice, good]):
         for body, lines in texts(events):
             decoded = decode(body, lines=lines, max_events=MANY)
-            assert (len(decoded.events), decoded.total) == (len(events) - 1, len(events))
-            found = next(r for r in decoded.rejections if r.code == "duplicate_field")
+            assert (len(decoded.typed), total(decoded)) == (len(events) - 1, len(events))
+            found = next(r for r in decoded.refused.listed if r.code == "duplicate_field")
             assert (found.index, found.param) == (len(events) // 2, name)
             assert found.message == f"Field given twice: '{name}', as {first} and as {second}."
 
@@ -661,10 +656,10 @@ def test_a_time_does_not_make_up_for_a_field_given_twice(offset: str) -> None:
     """What is written `+0100` has a colon less than when it is written anew."""
     once = b'{"kind":"embeddings","id":"a","timestamp":"2025-06-15T12:00:00%s","input_tokens":1}' % offset.encode()
     for body, lines in texts([once] * 3):
-        assert len(decode(body, lines=lines, max_events=MANY).events) == 3
+        assert len(decode(body, lines=lines, max_events=MANY).typed) == 3
     twice = once.replace(b'"id":"a"', b'"id":"a","id":"b"')
     for body, lines in texts([once, twice]):
-        assert [r.code for r in decode(body, lines=lines, max_events=MANY).rejections] == ["duplicate_field"]
+        assert [r.code for r in decode(body, lines=lines, max_events=MANY).refused.listed] == ["duplicate_field"]
 
 
 @given(
@@ -680,8 +675,8 @@ def test_exactly_the_fields_given_twice_are_refused(more: list[str], text: Any, 
     raw = "{" + ", ".join(f"{json.dumps(n)} : {json.dumps(v, ensure_ascii=ascii_only)}" for n, v in pairs) + "}"
     for body, lines in texts([raw.encode()] * 2):
         decoded = decode(body, lines=lines, max_events=MANY)
-        assert bool(decoded.rejections) == (len(set(names)) < len(names))
-        assert len(decoded.events) == (0 if decoded.rejections else 2)
+        assert bool(decoded.refused.listed) == (len(set(names)) < len(names))
+        assert len(decoded.typed) == (0 if decoded.refused.listed else 2)
 
 
 # --- the work of refusing ----------------------------------------------------------------------------------------
@@ -691,7 +686,8 @@ def test_reasons_are_looked_for_until_enough_are_found() -> None:
     bad = [{"kind": "embeddings", "id": f"{n}", "timestamp": 0, "x": 1} for n in range(MOST_ERRORS_LISTED)]
     for lines in (False, True):
         decoded = read(*bad, wire(usage("embeddings")), *bad, lines=lines)
-        assert (len(decoded.events), decoded.total) == (1, 2 * len(bad) + 1)
-        assert len({r.index for r in decoded.rejections}) + decoded.omitted == 2 * len(bad)
-        assert MOST_ERRORS_LISTED <= len(decoded.rejections) < MOST_ERRORS_LISTED + MOST_ERRORS_OF_AN_EVENT
-        assert {(r.index, r.id) for r in decoded.rejections} == {(n, f"{n}") for n in range(MOST_ERRORS_LISTED // 2)}
+        assert (len(decoded.typed), total(decoded)) == (1, 2 * len(bad) + 1)
+        assert len({r.index for r in decoded.refused.listed}) + decoded.refused.omitted == 2 * len(bad)
+        assert MOST_ERRORS_LISTED <= len(decoded.refused.listed) < MOST_ERRORS_LISTED + MOST_ERRORS_OF_AN_EVENT
+        first = range(MOST_ERRORS_LISTED // 2)
+        assert {(r.index, r.id) for r in decoded.refused.listed} == {(n, f"{n}") for n in first}

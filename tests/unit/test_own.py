@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from usageledger.errors import PriceError
-from usageledger.events.json_events import FIELDS
+from usageledger.events.typed_events import FIELDS
 from usageledger.meters import METER_BY_KIND, METERS
 from usageledger.pricing import Override
 from usageledger.pricing.cards import PARTS, PARTS_OF_KIND

@@ -5,8 +5,9 @@ turned into stored columns, whole columns at once. Every other row is written as
 body is, so that it is taken or refused for the same reasons and in the same words.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -15,90 +16,57 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from usageledger.buckets import LATEST_TIME
-from usageledger.events.columns import Problem, complaints_of, make_table
-from usageledger.events.json_events import (
-    FIELDS,
-    LARGEST_COUNT,
-    LONGEST_ID,
-    NOT_GIVEN,
-    Decoded,
-    decode_slowly,
-    has_parts,
-)
+from usageledger.events.batch import EVENT_BYTES, EventBatch, Limits, Refusals, Rejection
+from usageledger.events.columns import derive_parts, kept_of, make_table, reason
+from usageledger.events.json_events import decode_texts
+from usageledger.events.table_bodies import read_arrow, read_parquet
+from usageledger.events.typed_events import FIELDS, LARGEST_COUNT, LONGEST_ID, NOT_GIVEN, has_parts
 from usageledger.fields import LONGEST_NAME
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND
 
-ARROW_TYPES = ("application/vnd.apache.arrow.stream",)
-PARQUET_TYPES = ("application/vnd.apache.parquet",)
 KINDS = tuple(FIELDS)
 UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What an answer says of an event that is refused."""
-
-    id: str
-    timestamp: int
+def decode_arrow(body: bytes, limits: Limits) -> EventBatch:
+    """Reads an Arrow IPC stream; raises as `read_arrow` does."""
+    table = read_arrow(body, limits.events_max, limits.bytes_max)
+    return decode_table(table, latest=limits.latest, now=limits.now)
 
 
-class TableEvents(Sequence[Any]):
-    """The events of one table that are well formed: those already in stored columns, and `others` as typed events.
-
-    Attributes:
-        rows: `columns.SCHEMA`, no rate card given yet.
-        places: for each of `rows`, its place among these events.
-        problems: events that cannot be kept, by their place.
-        other_places: for each of `others`, its place.
-    """
-
-    def __init__(
-        self, rows: pa.Table, places: Array, problems: list[Problem], others: list[Any], other_places: Array
-    ) -> None:
-        self.rows, self.places, self.problems = rows, places, problems
-        self.others, self.other_places = others, other_places
-        self._refused: dict[int, Identity] = {}
-
-    def __len__(self) -> int:
-        return len(self.places) + len(self.problems) + len(self.others)
-
-    def note(self, place: int, identity: Identity) -> None:
-        """Remembers what an event is called that is among `problems`, and so in no row."""
-        self._refused[place] = identity
-
-    def __getitem__(self, place: Any) -> Any:
-        if place in self._refused:
-            return self._refused[place]
-        found = np.nonzero(self.other_places == place)[0]
-        if len(found):
-            return self.others[found[0]]
-        row = int(np.nonzero(self.places == place)[0][0])
-        return Identity(self.rows["event_id"][row].as_py(), self.rows["ts"][row].as_py())
+def decode_parquet(body: bytes, limits: Limits) -> EventBatch:
+    """Reads a Parquet file; raises as `read_parquet` does."""
+    table = read_parquet(body, limits.events_max, limits.bytes_max)
+    return decode_table(table, latest=limits.latest, now=limits.now)
 
 
-def decode_table(table: pa.Table, *, latest: int, now: int) -> Decoded:
-    """The events of a table as `table_bodies` reads it; `latest` and `now` as `columns.to_table` has them."""
+def decode_table(table: pa.Table, *, latest: int, now: int) -> EventBatch:
+    """Reads the events of a table as `table_bodies` makes it; `latest` and `now` as in `Limits`."""
     columns = {name: _plain(table[name]) for name in table.column_names}
     texts, numbers, right = _check(columns, table.num_rows)
     good = np.nonzero(right)[0]
-    slow, slow_at = _decode_slowly(columns, np.nonzero(~right)[0])
-    indexes = np.sort(np.concatenate([good, slow_at]))
-    rows, kept, problems = _stored(
-        {name: values.take(pa.array(good)) for name, values in texts.items()},
-        {name: values[good] for name, values in numbers.items()},
-        latest,
-        now,
-    )
-    places = np.searchsorted(indexes, good)
-    events = TableEvents(rows, places[kept], [], list(slow.events), np.searchsorted(indexes, slow_at))
-    for problem in problems:
-        place = int(places[problem.position])
-        index = good[problem.position]
-        events.note(place, Identity(texts["id"][int(index)].as_py(), int(numbers["timestamp"][index])))
-        events.problems.append(replace(problem, position=place))
-    return Decoded(events, indexes.tolist(), slow.rejections, table.num_rows, slow.omitted)
+    batch = decode_texts(_texts_of(columns, np.nonzero(~right)[0]))
+    texts = {name: values.take(pa.array(good)) for name, values in texts.items()}
+    numbers = {name: values[good] for name, values in numbers.items()}
+    columns, wrong = _stored(texts, numbers, latest)
+    rows, kept = kept_of(make_table(columns, len(good)), wrong)
+    contradictory = Refusals()
+    if len(kept) < len(good):
+
+        def explain(row: int) -> Iterator[Rejection]:
+            kind, event_id = texts["kind"][row].as_py(), texts["id"][row].as_py()
+            why = reason(kind, _numbers_at(row, kind, numbers), int(numbers["timestamp"][row]), latest, now)
+            yield Rejection(int(good[row]), event_id, *why)
+
+        contradictory.add(np.nonzero(wrong)[0].tolist(), explain)
+    batch.rows, batch.row_indexes = rows, good[kept]
+    batch.refused = batch.refused.merged(contradictory)
+    values = chain.from_iterable(map(msgspec.structs.astuple, batch.typed))
+    objects = EVENT_BYTES * (batch.count + len(batch.refused.listed))
+    batch.size = rows.get_total_buffer_size() + sum(map(sys.getsizeof, values)) + objects
+    return batch
 
 
 def _plain(column: Any) -> Any:
@@ -172,28 +140,22 @@ def _number(name: str, column: Any, flag: bool) -> tuple[Array, Array]:
     return values, (values >= 0) & (values <= (LATEST_TIME if name == "timestamp" else LARGEST_COUNT))
 
 
-def _decode_slowly(columns: Mapping[str, Any], rows: Array) -> tuple[Decoded, Array]:
-    """The events of these rows by way of JSON, and the row of each; refusals have the rows as their indexes."""
+def _texts_of(columns: Mapping[str, Any], rows: Array) -> list[tuple[int, bytes]]:
+    """Writes these rows as JSON, each with its index."""
     names = list(columns)
     chosen = zip(*(columns[name].take(pa.array(rows)).to_pylist() for name in names), strict=True)
     given = chosen if names else iter([()] * len(rows))
-    raws = [
-        msgspec.json.encode({name: value for name, value in zip(names, row, strict=True) if value is not None})
-        for row in given
+    return [
+        (index, msgspec.json.encode({name: value for name, value in zip(names, row, strict=True) if value is not None}))
+        for index, row in zip(rows.tolist(), given, strict=True)
     ]
-    decoded = decode_slowly(raws)
-    for place, rejection in enumerate(decoded.rejections):
-        decoded.rejections[place] = msgspec.structs.replace(rejection, index=int(rows[rejection.index]))
-    return decoded, rows[np.array(decoded.indexes, np.int64)]
 
 
-def _stored(
-    texts: Mapping[str, Any], numbers: Mapping[str, Array], latest: int, now: int
-) -> tuple[pa.Table, Array, list[Problem]]:
-    """The stored columns of rows that are right, those that cannot be kept left out: as `columns.to_table`."""
+def _stored(texts: Mapping[str, Any], numbers: Mapping[str, Array], latest: int) -> tuple[dict[str, Any], Array]:
+    """Makes the stored columns of rows that are right, and marks those that cannot be kept, as `derive_parts` does."""
     kinds, rows = texts["kind"], len(texts["kind"])
     stored: dict[str, Array] = {name: np.zeros(rows, np.int64) for name in MEASURE_COLUMNS}
-    problems: list[Problem] = []
+    wrong = np.zeros(rows, bool)
     for kind in pc.unique(kinds).to_pylist() if rows else []:
         meter = METER_BY_KIND[kind]
         at = np.nonzero(pc.equal(kinds, kind).to_numpy(zero_copy_only=False))[0]
@@ -201,8 +163,7 @@ def _stored(
         for measure in meter.measures:
             values, default = numbers[measure.name][at], FIELDS[kind][measure.name].default
             fields[measure.name] = values if default is msgspec.NODEFAULT else np.where(values < 0, default, values)
-        wrong = complaints_of(kind, fields, latest, now)
-        problems += [replace(problem, position=int(at[problem.position])) for problem in wrong]
+        wrong[at] = derive_parts(kind, fields, latest)
         for measure in meter.measures if not has_parts(meter) else ():
             stored[measure.columns[0]][at] = fields[measure.name]
         for column in meter.columns if has_parts(meter) else ():
@@ -212,9 +173,10 @@ def _stored(
     for name, dimension in DIMENSIONS.items():
         flags = numbers[name] if dimension.flag else None
         columns[name] = texts[name] if flags is None else pa.array(flags == 1, mask=flags < 0)
-    first: dict[int, Problem] = {}
-    for problem in problems:
-        first.setdefault(problem.position, problem)
-    table = make_table(columns, rows)
-    kept = np.setdiff1d(np.arange(rows), np.fromiter(first, np.int64))
-    return (table.take(kept) if first else table), kept, list(first.values())
+    return columns, wrong
+
+
+def _numbers_at(row: int, kind: str, numbers: Mapping[str, Array]) -> dict[str, int]:
+    """Gives the counts of one row by name, with the default of each that it lacks."""
+    found = {measure.name: int(numbers[measure.name][row]) for measure in METER_BY_KIND[kind].measures}
+    return {name: FIELDS[kind][name].default if value < 0 else value for name, value in found.items()}

@@ -1,12 +1,10 @@
 """Typed events → one Arrow table of the stored columns.
 
 The parts of token totals are derived here, for whole columns at once; an event whose numbers contradict each other,
-or that lies too far in the future, is left out with the reason.
+or that lies too far in the future, is left out. Why, is found for one event at a time, of as many as are listed.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +14,7 @@ import pyarrow as pa
 from usageledger import tokens
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import LedgerVersionError
-from usageledger.events.json_events import FIELDS, KIND_OF, has_parts
+from usageledger.events.typed_events import FIELDS, KIND_OF, has_parts, unix_seconds
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND, Meter
 
 # The stored columns, in their order, and what Python type their values have. Dimensions may be absent, as None.
@@ -32,6 +30,7 @@ COLUMNS: dict[str, type] = {
 PAYLOAD_COLUMNS: tuple[str, ...] = tuple(name for name in COLUMNS if name != "rate_id")
 MOST_AT_ONCE = 2_500  # events made a table of; of 50,000, which no cache of a processor holds, each takes twice as long
 NO_CARD = 0  # the `rate_id` of an event that was not given a rate card yet
+Array = np.ndarray[Any, Any]
 _ARROW: dict[type, Any] = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
 SCHEMA = pa.schema([pa.field(name, _ARROW[kind], nullable=name in DIMENSIONS) for name, kind in COLUMNS.items()])
 
@@ -41,59 +40,43 @@ def default_of(column: str) -> int | None:
     return None if column in DIMENSIONS else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a well-formed event cannot be kept: its place among the events given, and the reason."""
-
-    position: int
-    code: str
-    param: str
-    message: str
-
-
-def to_table(events: Sequence[Any], latest: int, now: int) -> tuple[pa.Table, np.ndarray[Any, Any], list[Problem]]:
-    """The stored columns of `events`, those that cannot be kept left out.
+def to_table(events: Sequence[Any], latest: int) -> tuple[pa.Table, Array]:
+    """Makes the stored columns of `events`, those that cannot be kept left out.
 
     Args:
-        events: as `decode` made them, of any kinds, in any order.
+        events: typed, of any kinds, in any order.
         latest: the last timestamp (Unix seconds) that is not too far in the future.
-        now: the server's time, for the message.
 
     Returns:
-        The table (`SCHEMA`, no rate card given yet), for each of its rows the place of its event in `events`, and
-        the problems.
+        The table (`SCHEMA`, no rate card given yet), and for each of its rows the place of its event in `events`,
+        ascending.
     """
     if not events:
-        return SCHEMA.empty_table(), np.zeros(0, np.int64), []
+        return SCHEMA.empty_table(), np.zeros(0, np.int64)
     if len(events) <= MOST_AT_ONCE:
-        return _to_table(events, latest, now)
+        return _to_table(events, latest)
     starts = range(0, len(events), MOST_AT_ONCE)
-    tables, places, problems = zip(*(_to_table(events[s : s + MOST_AT_ONCE], latest, now) for s in starts), strict=True)
+    tables, places = zip(*(_to_table(events[s : s + MOST_AT_ONCE], latest) for s in starts), strict=True)
     return (
         pa.concat_tables(tables).combine_chunks(),
         np.concatenate([start + kept for start, kept in zip(starts, places, strict=True)]),
-        [
-            replace(problem, position=start + problem.position)
-            for start, found in zip(starts, problems, strict=True)
-            for problem in found
-        ],
     )
 
 
-def _to_table(events: Sequence[Any], latest: int, now: int) -> tuple[pa.Table, np.ndarray[Any, Any], list[Problem]]:
+def _to_table(events: Sequence[Any], latest: int) -> tuple[pa.Table, Array]:
     places: dict[str, list[int]] = {}
     for place, event in enumerate(events):
         places.setdefault(KIND_OF[type(event)], []).append(place)
     columns: dict[str, Any] = {}
-    problems: dict[int, Problem] = {}
+    wrong = np.zeros(len(events), bool)
     for kind, at in places.items():
         fields = _columns(METER_BY_KIND[kind], [events[place] for place in at])
-        for problem in complaints_of(kind, fields, latest, now):
-            problems.setdefault(at[problem.position], replace(problem, position=at[problem.position]))
+        bad = derive_parts(kind, fields, latest)
         if len(places) == 1:
-            columns = _stored(kind, fields)
+            columns, wrong = _stored(kind, fields), bad
             break
         rows = np.array(at, np.int64)
+        wrong[rows] = bad
         for name, values in _stored(kind, fields).items():
             if COLUMNS[name] is int:
                 columns.setdefault(name, np.zeros(len(events), np.int64))[rows] = values
@@ -101,14 +84,13 @@ def _to_table(events: Sequence[Any], latest: int, now: int) -> tuple[pa.Table, n
             column = columns.setdefault(name, [None] * len(events))
             for place, value in zip(at, values, strict=True):  # as fast as it gets: numpy would make copies of text
                 column[place] = value
-    table = make_table(columns, len(events))
-    kept = np.setdiff1d(np.arange(len(events)), np.fromiter(problems, np.int64))
-    return (table.take(kept) if problems else table), kept, list(problems.values())
+    return kept_of(make_table(columns, len(events)), wrong)
 
 
-def unix_seconds(timestamp: int | datetime) -> int:
-    """Whole Unix seconds of an event's timestamp; a fraction of a second is cut off."""
-    return int(timestamp.timestamp() // 1) if isinstance(timestamp, datetime) else timestamp
+def kept_of(table: pa.Table, wrong: Array) -> tuple[pa.Table, Array]:
+    """The rows that are not `wrong`, and their places."""
+    kept = np.nonzero(~wrong)[0]
+    return (table if len(kept) == len(wrong) else table.take(kept)), kept
 
 
 def _columns(meter: Meter, events: Sequence[Any]) -> dict[str, Any]:
@@ -121,44 +103,66 @@ def _columns(meter: Meter, events: Sequence[Any]) -> dict[str, Any]:
     return columns
 
 
-def complaints_of(kind: str, columns: dict[str, Any], latest: int, now: int) -> Iterator[Problem]:
-    """The rows whose values are allowed one by one but not together, or not at this time."""
+def derive_parts(kind: str, columns: dict[str, Any], latest: int) -> Array:
+    """Adds the parts of token totals to `columns`.
+
+    Returns:
+        For each row, whether its values are allowed one by one but not together, or not at this time.
+    """
     timestamps = columns["timestamp"]
+    wrong: Array = (timestamps > latest) | (timestamps < 0) | (timestamps > LATEST_TIME)
     if has_parts(METER_BY_KIND[kind]):
-        yield from _derive_parts(columns)
-    for row in np.nonzero((timestamps > latest) | (timestamps < 0) | (timestamps > LATEST_TIME))[0].tolist():
-        seconds = int(timestamps[row])
-        hint = " Is it in milliseconds?" if seconds > 100 * now else ""
-        yield Problem(
-            row,
-            "invalid_value",
-            "timestamp",
-            f"Invalid 'timestamp': {seconds} is outside of 0 to {latest}, {latest - now} seconds ahead of now.{hint}",
-        )
+        wrong |= _derive_parts(columns)
+    return wrong
 
 
-def _derive_parts(columns: dict[str, Any]) -> Iterator[Problem]:
-    """Adds the parts to `columns`; yields the rows whose numbers contradict each other."""
+def _derive_parts(columns: dict[str, Any]) -> Array:
+    """Adds the parts to `columns`; marks the rows whose numbers contradict each other."""
     given = np.stack([columns[name] for name in tokens.FIELDS])
     present = given >= 0
     patterns = (present * (1 << np.arange(len(tokens.FIELDS)))[:, None]).sum(axis=0)
     parts = {part: np.zeros(len(patterns), np.int64) for part in tokens.PARTS}
+    wrong = np.zeros(len(patterns), bool)
     for pattern in np.unique(patterns).tolist():
         rows = np.nonzero(patterns == pattern)[0]
         named = {name: given[i][rows] for i, name in enumerate(tokens.FIELDS) if pattern >> i & 1}
         made = tokens.plan(frozenset(named))
-        wrong = np.full(len(rows), bool(made.missing))
+        wrong[rows] = bool(made.missing)
         for check in made.checks:
             rest = check.rest(named)
-            wrong |= (rest != 0) if check.exact else (rest < 0)
+            wrong[rows] |= (rest != 0) if check.exact else (rest < 0)
         for part, expression in made.parts.items():
             parts[part][rows] = tokens.evaluate(expression, named)
-        for row in np.nonzero(wrong)[0].tolist():
-            numbers = {name: int(column[row]) for name, column in named.items()}
-            field, reason = next(tokens.complaints(numbers))
-            code = "missing_field" if made.missing else "contradictory_counts"
-            yield Problem(int(rows[row]), code, field, f"Invalid '{field}': {reason}")
     columns.update(parts)
+    return wrong
+
+
+def reason_of(event: Any, latest: int, now: int) -> tuple[str, str, str]:
+    """Says why `to_table` left a typed event out: (code, param, message)."""
+    return reason(KIND_OF[type(event)], msgspec.structs.asdict(event), unix_seconds(event.timestamp), latest, now)
+
+
+def reason(kind: str, numbers: Mapping[str, int], seconds: int, latest: int, now: int) -> tuple[str, str, str]:
+    """Says why an event that `derive_parts` marks cannot be kept: (code, param, message).
+
+    Args:
+        kind: of the event.
+        numbers: its counts by name, `NOT_GIVEN` among them.
+        seconds: its timestamp.
+        latest: the last timestamp that is not too far in the future.
+        now: the server's time, for the message.
+    """
+    if has_parts(METER_BY_KIND[kind]):
+        given = {name: numbers[name] for name in tokens.FIELDS if numbers[name] >= 0}
+        for field, why in tokens.complaints(given):
+            code = "missing_field" if tokens.plan(frozenset(given)).missing else "contradictory_counts"
+            return code, field, f"Invalid '{field}': {why}"
+    hint = " Is it in milliseconds?" if seconds > 100 * now else ""
+    return (
+        "invalid_value",
+        "timestamp",
+        f"Invalid 'timestamp': {seconds} is outside of 0 to {latest}, {latest - now} seconds ahead of now.{hint}",
+    )
 
 
 def _stored(kind: str, fields: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Wire events → typed events.
+"""Bodies of JSON → batches of typed events.
 
 `decode_right` reads a request's body, fast when every event is right. Otherwise `decode_wrong` reads one event after
 the other, so that each of its fields that is wrong is named with what was expected and what came.
@@ -6,105 +6,22 @@ the other, so that each of its fields that is wrong is named with what was expec
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
-from usageledger.buckets import LATEST_TIME
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
-from usageledger.fields import LONGEST_NAME, Field, shown
+from usageledger.events.batch import EVENT_BYTES, EventBatch, Limits, Refusals, Rejection, check_count
+from usageledger.events.typed_events import FIELDS, LONGEST_ID, STRUCTS
+from usageledger.fields import LONGEST_NAME, shown
 from usageledger.hints import did_you_mean
 from usageledger.json_text import elements, is_array, names_given_twice
-from usageledger.meters import METERS, Dimension, Meter
 
-LARGEST_COUNT = 2**53 - 1  # beyond it, JSON readers that use doubles lose digits
-LONGEST_ID = 128
-NOT_GIVEN = -1
-MOST_ERRORS_LISTED = 100  # reasons in one answer; those of further events are counted, not looked for
 MOST_ERRORS_OF_AN_EVENT = 10
+WIDE = 5  # bytes of a character, where one of its text is not ASCII: Python keeps its UTF-8 beside it
 
-Count = Annotated[int, Meta(ge=0, le=LARGEST_COUNT)]
-Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
-EventId = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
-Timestamp = Annotated[int, Meta(ge=0, le=LATEST_TIME)] | Annotated[datetime, Meta(tz=True)]
-
-
-class Rejection(msgspec.Struct, frozen=True, omit_defaults=False):
-    """One reason why one event of a request was refused, as the answer lists it."""
-
-    index: int
-    id: str | None
-    code: str
-    param: str | None
-    message: str
-
-
-def _count(name: str, default: Any) -> Field:
-    return Field(name, Count, (int,), "an integer", f"an integer from 0 to {LARGEST_COUNT}", default)
-
-
-def _dimension(dimension: Dimension) -> Field:
-    if dimension.flag:
-        return Field(dimension.name, bool | None, (bool,), "true or false", "true or false", None)
-    kind: Any = Name
-    rule = f"1 to {LONGEST_NAME} characters"
-    if dimension.values:
-        rule = "one of " + ", ".join(f"'{value}'" for value in dimension.values)
-        kind = Literal[dimension.values]
-        if dimension.pattern:
-            rule += ", or another size such as '1536x1024' or 'auto'"
-            # `$` also matches before a newline at the end.
-            kind = Annotated[str, Meta(pattern=rf"(?:{dimension.pattern})\Z")]
-    return Field(dimension.name, kind | None, (str,), "a string", rule, None)
-
-
-def _fields(meter: Meter) -> tuple[Field, ...]:
-    """The fields of an event of this kind, `kind` itself left out."""
-    timestamp = "Unix seconds (not milliseconds) or an RFC 3339 time with a time zone"
-    return (
-        Field("id", EventId, (str,), "a string", f"1 to {LONGEST_ID} characters"),
-        Field("timestamp", Timestamp, (int, str), timestamp, f"{timestamp}, from 1970 to 9999"),
-        Field("provider", Name, (str,), "a string", f"1 to {LONGEST_NAME} characters", "openai"),
-        *(_dimension(dimension) for dimension in meter.dimensions),
-        *(
-            _count(m.name, NOT_GIVEN if has_parts(meter) and m.default is None else _default(m.default))
-            for m in meter.measures
-        ),
-    )
-
-
-def _default(value: int | None) -> Any:
-    return msgspec.NODEFAULT if value is None else value
-
-
-def has_parts(meter: Meter) -> bool:
-    """Whether its token numbers may come as totals, as parts or as both."""
-    return any(len(measure.columns) > 1 for measure in meter.measures)
-
-
-FIELDS: dict[str, dict[str, Field]] = {m.kind: {f.name: f for f in _fields(m)} for m in METERS}
-
-
-def _struct(meter: Meter) -> type[msgspec.Struct]:
-    fields = FIELDS[meter.kind].values()
-    return msgspec.defstruct(
-        f"{meter.kind.title().replace('_', '')}Event",
-        [(f.name, f.rule_type) if f.default is msgspec.NODEFAULT else (f.name, f.rule_type, f.default) for f in fields],
-        tag_field="kind",
-        tag=meter.kind,
-        forbid_unknown_fields=True,
-        kw_only=True,
-        omit_defaults=True,  # for `_repeats`
-        gc=False,
-    )
-
-
-STRUCTS: dict[str, type[msgspec.Struct]] = {meter.kind: _struct(meter) for meter in METERS}
-KIND_OF: dict[type, str] = {struct: kind for kind, struct in STRUCTS.items()}
 _union: Any = None
 for _member in STRUCTS.values():
     _union = _member if _union is None else _union | _member
@@ -120,51 +37,44 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _LINE = re.compile(rb"\S[^\n]*")
 
 
-@dataclass(slots=True)
-class Decoded:
-    """The events of one request that are well formed, their places in it, and the refusals so far.
+def decode_right(body: bytes, limits: Limits, *, lines: bool) -> EventBatch | None:
+    """Reads a body in which every event is well formed, and soon; None for any other.
 
-    Attributes:
-        omitted: events that are refused as well, of which `rejections` says nothing.
-    """
-
-    events: Sequence[Any]
-    indexes: Sequence[int]
-    rejections: list[Rejection]
-    total: int
-    omitted: int = 0
-
-
-def decode(body: bytes, *, lines: bool, max_events: int) -> Decoded:
-    """The events of a body: one JSON object or an array of them, or with `lines` one object a line (NDJSON).
+    Args:
+        body: one JSON object or an array of them, or with `lines` one object a line (NDJSON).
+        limits: of its events.
+        lines: whether it is NDJSON.
 
     Raises:
-        InvalidRequestError: the body cannot be read at all.
-        BodyTooLargeError: more than `max_events` events.
+        BodyTooLargeError: too many events.
     """
-    right = decode_right(body, lines=lines, max_events=max_events)
-    return right or decode_wrong(body, lines=lines, max_events=max_events)
-
-
-def decode_right(body: bytes, *, lines: bool, max_events: int) -> Decoded | None:
-    """The events of a body, as `decode` has them, where each of them is well formed; else None, soon.
-
-    Raises:
-        BodyTooLargeError: more than `max_events` events.
-    """
-    if _NUL in body or (lines and body.count(b"\n") > 2 * max_events):
+    if _NUL in body or (lines and body.count(b"\n") > 2 * limits.events_max):
         return None
     try:
         events = _fast(body, lines=lines)
     except _UNREADABLE:
         return None
-    check_size(len(events), max_events)
-    return None if _repeats(body, events, lines=lines) else Decoded(events, range(len(events)), [], len(events))
+    check_count(len(events), limits.events_max)
+    if _repeats(body, events, lines=lines):
+        return None
+    return EventBatch(events, range(len(events)), size=_size(body, len(events)))
 
 
-def decode_wrong(body: bytes, *, lines: bool, max_events: int) -> Decoded:
-    """The events of a body, as `decode` has them, of which some are not well formed; raises what `decode` does."""
-    return decode_slowly(_split(body, lines=lines, max_events=max_events))
+def decode_wrong(body: bytes, limits: Limits, *, lines: bool) -> EventBatch:
+    """Reads a body, as `decode_right` does, of which some events are not well formed.
+
+    Raises:
+        InvalidRequestError: the body cannot be read at all.
+        BodyTooLargeError: too many events.
+    """
+    batch = decode_texts(list(enumerate(_split(body, lines=lines, max_events=limits.events_max))))
+    batch.size = _size(body, len(batch.typed) + len(batch.refused.listed))
+    return batch
+
+
+def _size(body: bytes, objects: int) -> int:
+    is_ascii = body.isascii() and b"\\u" not in body
+    return len(body) * (1 if is_ascii else WIDE) + EVENT_BYTES * objects
 
 
 def _fast(body: bytes, *, lines: bool) -> list[Any]:
@@ -196,12 +106,6 @@ def _repeats(body: bytes, events: list[Any], *, lines: bool = False) -> bool:
 
 def _colons_of(read: Any) -> int:
     return _encode(read).count(b":")
-
-
-def check_size(count: int, max_events: int) -> None:
-    """Raises BodyTooLargeError for more than `max_events` events."""
-    if count > max_events:
-        raise BodyTooLargeError(f"Too many events: {count}. A request carries at most {max_events}.")
 
 
 def _split(body: bytes, *, lines: bool, max_events: int) -> list[bytes]:
@@ -241,21 +145,21 @@ def _reason(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def decode_slowly(raws: Sequence[bytes]) -> Decoded:
-    """The events of these texts, each read by itself, and why others are refused: the first reasons, all of some."""
+def decode_texts(texts: Sequence[tuple[int, bytes]]) -> EventBatch:
+    """Reads texts of events and their indexes, each by itself; those that are not well formed are refused."""
     events: list[Any] = []
     indexes: list[int] = []
-    decoded = Decoded(events, indexes, [], len(raws))
-    for index, raw in enumerate(raws):
+    wrong: list[tuple[int, bytes]] = []
+    for index, raw in texts:
         event = _read(raw)
-        if event is not None:
+        if event is None:
+            wrong.append((index, raw))
+        else:
             events.append(event)
             indexes.append(index)
-        elif len(decoded.rejections) < MOST_ERRORS_LISTED:
-            decoded.rejections.extend(_explain(index, raw))
-        else:
-            decoded.omitted += 1
-    return decoded
+    refused = Refusals()
+    refused.add(wrong, _explain)
+    return EventBatch(events, indexes, refused=refused)
 
 
 def _read(raw: bytes) -> Any:
@@ -269,8 +173,9 @@ def _read(raw: bytes) -> Any:
     return None if _repeats(raw, [event]) else event
 
 
-def _explain(index: int, raw: bytes) -> Iterator[Rejection]:
-    """Why `raw` is not an event: every reason, but at most `MOST_ERRORS_OF_AN_EVENT`."""
+def _explain(text: tuple[int, bytes]) -> Iterator[Rejection]:
+    """Finds why the text at an index is not an event: every reason, but at most `MOST_ERRORS_OF_AN_EVENT`."""
+    index, raw = text
     try:
         raw.decode()
         _any.decode(raw)

@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
-from usageledger.events.json_events import FIELDS, check_size
+from usageledger.events.batch import check_count
 from usageledger.events.parquet_pages import check_pages
+from usageledger.events.typed_events import FIELDS
 from usageledger.fields import LONGEST_NAME
 
 MOST_UNKNOWN_COLUMNS = 10  # one is refused row by row, by its name
@@ -43,7 +44,7 @@ def read_arrow(body: bytes, max_events: int, max_bytes: int) -> pa.Table:
         rows = 0
         for number, message in enumerate(pa.ipc.MessageReader.open_stream(body)):
             rows += _check_message(message.metadata.to_pybytes(), 0 if message.body is None else message.body.size)
-            check_size(rows, max_events)
+            check_count(rows, max_events)
             if number == 0:
                 _check_columns(pa.ipc.read_schema(message))
         with pa.ipc.open_stream(body) as reader:
@@ -63,7 +64,7 @@ def read_parquet(body: bytes, max_events: int, max_bytes: int) -> pa.Table:
         groups = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
         if min(groups, default=0) < 0:
             raise ValueError("it has less than no rows")
-        check_size(sum(groups), max_events)
+        check_count(sum(groups), max_events)
         _check_columns(file.schema_arrow)
         # A text that each row refers to stays one. Not every encoding can be read by dictionary, and a column may have
         # another one in each row group.

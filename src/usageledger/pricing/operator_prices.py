@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from usageledger.errors import PriceError
-from usageledger.events.json_events import FIELDS
+from usageledger.events.typed_events import FIELDS
 from usageledger.hints import did_you_mean
 from usageledger.meters import METER_BY_KIND
 from usageledger.pricing.cards import PARTS, PARTS_OF_KIND, Override, Subject, of_tier

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from usageledger.buckets import LATEST_TIME
-from usageledger.events.json_events import LARGEST_COUNT, LONGEST_ID
+from usageledger.events.typed_events import LARGEST_COUNT, LONGEST_ID
 from usageledger.ledger.protocol import CardUse
 from usageledger.ledger.schema import EVENTS_TABLE, EVER, FACET_LIST, FAMILIES, Rollup, facets_of_events
 from usageledger.ledger.statements.cost_sums import FLOWS

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from usageledger.errors import NotFoundError, UnknownCursorError
-from usageledger.events.json_events import Name
+from usageledger.events.typed_events import Name
 from usageledger.fields import LONGEST_NAME, Field
 from usageledger.registry import SCOPES, AdminKey, Listing, Order, Project, Registry, Scope, User
 from usageledger.server.http.parameters import one_of, refused, take, take_limit

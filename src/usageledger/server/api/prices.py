@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from usageledger.buckets import LATEST_TIME, floor
 from usageledger.errors import InvalidRequestError, NotFoundError
-from usageledger.events.json_events import FIELDS, Name
+from usageledger.events.typed_events import FIELDS, Name
 from usageledger.fields import LONGEST_NAME, Field
 from usageledger.ledger.protocol import StoredEvent
 from usageledger.meters import COSTS, DAY_SECONDS, METER_BY_KIND

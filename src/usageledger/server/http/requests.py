@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from usageledger.errors import InvalidRequestError, RequestError, UnsupportedMediaTypeError
+from usageledger.events.decoders import JSON_TYPES
 from usageledger.events.json_events import given_twice
 from usageledger.fields import Field
 from usageledger.hints import did_you_mean
@@ -31,8 +32,6 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-frame-options", b"DENY"),
 )
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
-JSON_TYPES = ("application/json",)
-LINES_TYPES = ("application/x-ndjson", "application/jsonl")
 
 
 class LargeAnswer(StreamingResponse):

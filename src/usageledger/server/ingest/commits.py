@@ -21,11 +21,11 @@ import pyarrow.compute as pc
 
 from usageledger.buckets import floor
 from usageledger.errors import LedgerUnavailableError, OverloadedError, RequestError, UsageLedgerError
+from usageledger.events.batch import EventBatch, Joined, Refusals, join
 from usageledger.events.columns import with_cards
-from usageledger.events.json_events import Decoded
 from usageledger.ledger import CardsOf, Ledger
 from usageledger.meters import DAY_SECONDS
-from usageledger.server.ingest.commit_group import Group, Submission, answer, answers, assemble
+from usageledger.server.ingest.commit_group import Submission, answer, answers
 from usageledger.settings import Settings
 
 COMMIT_BYTES_MAX = 32 * 1024**2  # of events in one commit, which takes several times as much for a moment
@@ -105,21 +105,21 @@ class Ingest:
         """How many events wait for the disk."""
         return self._queued_events
 
-    async def submit(self, decoded: Decoded, size: int) -> dict[str, Any]:
-        """The answer to one request, once its events, which take `size` bytes of memory, are on disk.
+    async def submit(self, batch: EventBatch) -> dict[str, Any]:
+        """Answers one request, once its events are on disk.
 
         Raises:
             OverloadedError: the queue is full, or the server is stopping; nothing was taken.
             LedgerUnavailableError: the ledger could not write; nothing was kept.
         """
-        if not decoded.events:
-            return answer(decoded, 0, 0, decoded.rejections, decoded.omitted)
+        if not batch.count:
+            return answer(batch, 0, 0, Refusals())
         loop = asyncio.get_running_loop()
-        submission = Submission(decoded, size, loop, loop.create_future())
+        submission = Submission(batch, loop, loop.create_future())
         with self._arrived:
             if self._closing:
                 raise _stopping()
-            events, held = self._queued_events + len(decoded.events), self._queued_bytes + size
+            events, held = self._queued_events + batch.count, self._queued_bytes + batch.size
             if self._queued_events and (events > self._settings.queue_events or held > self._settings.queue_bytes):
                 raise OverloadedError(
                     f"The queue is full: {self._queued_events} events of {self._queued_bytes} bytes wait for the disk. "
@@ -161,8 +161,8 @@ class Ingest:
             taken: list[Submission] = []
             events = held = 0
             while self._waiting:
-                events += len(self._waiting[0].decoded.events)
-                held += self._waiting[0].size
+                events += self._waiting[0].batch.count
+                held += self._waiting[0].batch.size
                 if taken and (events > self._settings.commit_events or held > COMMIT_BYTES_MAX):
                     break
                 taken.append(self._waiting.popleft())
@@ -171,20 +171,22 @@ class Ingest:
     def _enough(self) -> bool:
         return len(self._waiting) >= self._wanted or self._closing
 
-    def _assemble(self, submissions: list[Submission]) -> Group:
+    def _assemble(self, submissions: list[Submission]) -> Joined:
+        """Makes one table of all submissions, each row with its rate card."""
         with self._assembling:
             now = int(self._clock())
-            group = assemble(submissions, now + self._settings.max_future_seconds, now)
-            self._note_seen(_names(group.rows, "project_id"), _names(group.rows, "user_id"))
-            if group.rows.num_rows:
-                group.rows = with_cards(group.rows, self._cards(group.rows))
-            return group
+            batches = [submission.batch for submission in submissions]
+            joined = join(batches, now + self._settings.max_future_seconds, now)
+            self._note_seen(_names(joined.rows, "project_id"), _names(joined.rows, "user_id"))
+            if joined.rows.num_rows:
+                joined.rows = with_cards(joined.rows, self._cards(joined.rows))
+            return joined
 
     def _written(self, submissions: list[Submission]) -> list[dict[str, Any] | Exception]:
         """What each submission is told, once its events are on disk; or why nothing of any of them was kept."""
         try:
-            group = self._assemble(submissions)
-            outcomes = self._ledger.append(group.rows)
+            joined = self._assemble(submissions)
+            outcomes = self._ledger.append(joined.rows)
         except UsageLedgerError as error:
             logger.error("a commit failed: %s", error)  # noqa: TRY400 - the message is the whole story
             return [error] * len(submissions)
@@ -192,14 +194,14 @@ class Ingest:
             logger.exception("a commit failed")
             return [LedgerUnavailableError("The ledger could not write.")] * len(submissions)
         try:
-            return list(answers(group, outcomes))
+            return list(answers(submissions, joined, outcomes))
         except Exception as error:  # noqa: BLE001 - it is raised again where each request is answered
             return [error] * len(submissions)  # and not that nothing was kept
 
     def _settle(self, submissions: list[Submission], told: Sequence[dict[str, Any] | Exception]) -> None:
         with self._arrived:
-            self._queued_events -= sum(len(submission.decoded.events) for submission in submissions)
-            self._queued_bytes -= sum(submission.size for submission in submissions)
+            self._queued_events -= sum(submission.batch.count for submission in submissions)
+            self._queued_bytes -= sum(submission.batch.size for submission in submissions)
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[dict[str, Any]], Any]]] = {}
         for submission, each in zip(submissions, told, strict=True):
             by_loop.setdefault(submission.loop, []).append((submission.done, each))

@@ -13,7 +13,7 @@ from starlette.routing import Route
 import usageledger
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import NotFoundError, RequestError
-from usageledger.events.arrow_events import ARROW_TYPES, PARQUET_TYPES
+from usageledger.events.decoders import ARROW_TYPES, JSON_TYPES, LINES_TYPES, PARQUET_TYPES
 from usageledger.fields import LONGEST_NAME
 from usageledger.meters import COSTS, FACETS, METERS, Meter
 from usageledger.server.api.audit import audit_components, audit_paths
@@ -21,7 +21,6 @@ from usageledger.server.api.backup import backup_paths
 from usageledger.server.api.costs import UNPRICED_HEADER
 from usageledger.server.api.facets import DEFAULT_FACETS, MOST_FACETS
 from usageledger.server.api.organization import DEFAULT_LIMIT, MANAGE, MOST_EMAILS, MOST_LISTED, READ_NAMES
-from usageledger.server.http.requests import JSON_TYPES, LINES_TYPES
 from usageledger.server.openapi.operations import (
     BODY_ERRORS,
     FIND_ERRORS,

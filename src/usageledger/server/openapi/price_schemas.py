@@ -1,11 +1,11 @@
 """The OpenAPI document's part about prices: what is unpriced, rate cards, explanations, repricing."""
 
 from usageledger.buckets import LATEST_TIME
-from usageledger.events.json_events import LONGEST_ID
+from usageledger.events.decoders import JSON_TYPES
+from usageledger.events.typed_events import LONGEST_ID
 from usageledger.meters import COSTS
 from usageledger.server.api.organization import MANAGE
 from usageledger.server.api.prices import REPRICE
-from usageledger.server.http.requests import JSON_TYPES
 from usageledger.server.openapi.operations import (
     BODY_ERRORS,
     FIND_ERRORS,

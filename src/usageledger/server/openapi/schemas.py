@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from usageledger.buckets import zones
-from usageledger.events.json_events import FIELDS, MOST_ERRORS_LISTED, NOT_GIVEN
+from usageledger.events.batch import MOST_ERRORS_LISTED
+from usageledger.events.typed_events import FIELDS, NOT_GIVEN
 from usageledger.fields import Field
 from usageledger.meters import COSTS, METERS, Meter
 from usageledger.registry import SCOPES
