@@ -7,7 +7,7 @@ import httpx
 from tests.server.process import RunningServer
 
 from usageledger.meters import METERS
-from usageledger.server.openapi.schemas import event_example
+from usageledger.server.api.event_examples import event_example
 
 DAYS = 40
 MODELS = ("gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18", "gpt-4.1", "in-house-7b")

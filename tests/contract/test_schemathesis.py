@@ -21,6 +21,7 @@ from tests.server.process import RunningServer, running
 
 from usageledger.buckets import LATEST_LOCAL_TIME, LATEST_TIME
 from usageledger.events.decoders import ARROW_TYPES, LINES_TYPES, PARQUET_TYPES
+from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.openapi.document import document
 from usageledger.settings import Settings
 
@@ -37,7 +38,7 @@ LONGEST_LIST = 20  # an address with a thousand values may be longer than any se
 # An event that is wrong is refused by itself, in a 200 that tells of the others of the request.
 CHECKED_ONE_BY_ONE = {"ingest-events": ("negative_data_rejection",)}
 
-DOCUMENT = document(Settings(**LIMITS))
+DOCUMENT = document(Settings(**LIMITS), ENDPOINTS)
 # Each value of an enumeration is tried on each operation that has it: not all of some 600 zones.
 DOCUMENT["components"]["schemas"]["TimeZone"]["enum"] = ["Africa/Monrovia", "Europe/Berlin", "Pacific/Apia", "UTC"]
 

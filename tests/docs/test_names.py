@@ -13,7 +13,8 @@ import typer.main
 from tests.docs.pages import PAGES, ROOT, blocks, prose, read, tables
 
 from usageledger.cli import app, connection
-from usageledger.server.openapi import document
+from usageledger.server.endpoints import ENDPOINTS
+from usageledger.server.openapi.document import document
 from usageledger.settings import Settings
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -122,7 +123,7 @@ def test_every_command_is_documented() -> None:
 
 
 def test_addresses_exist() -> None:
-    known = [re.sub(r"\{\w+\}", "[^`]+", path) for path in document.document(Settings())["paths"]]
+    known = [re.sub(r"\{\w+\}", "[^`]+", path) for path in document(Settings(), ENDPOINTS)["paths"]]
     known += ["/v1/organization/usage/…", "/v1/organization/costs", "/v1"]
     for page in PAGES:
         for address in re.findall(r"`(?:GET |POST |DELETE )?(/(?:v1|healthz|readyz|openapi)[^`? ]*)`", prose(page)):

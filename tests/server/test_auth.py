@@ -5,17 +5,17 @@ import gc
 import re
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
-from starlette.routing import Route
 from tests.server.support import NOW, Server, Slowly, event, is_of_the_dashboard
 from tests.server.test_errors import problem
 
 from usageledger.errors import RegistryError
 from usageledger.registry import SCOPES, Registry
 from usageledger.server.dashboard.assets import PAGES
+from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.http.auth import PAGE_HEADER, SESSION_COOKIE
 from usageledger.server.http.requests import SECURITY_HEADERS
 
@@ -41,14 +41,16 @@ NEEDS = {
 METERS_URL = "/v1/meters"
 
 
-def addresses(server: Server) -> Iterator[tuple[str, str]]:
-    """Every method and path of the API, `HEAD` too, ids filled in; the dashboard has tests of its own."""
-    return every_address(server, lambda route: not is_of_the_dashboard(route))
+def addresses() -> Iterator[tuple[str, str]]:
+    """Every method and path of the table of endpoints, `HEAD` too, ids filled in."""
+    for endpoint in ENDPOINTS:
+        for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
+            yield method, endpoint.path.partition("{")[0] + ("x" if endpoint.ids else "")
 
 
-def every_address(server: Server, where: Callable[[Route], bool] = lambda _: True) -> Iterator[tuple[str, str]]:
-    """Every method and path of the routes that `where` chooses, `HEAD` too, ids filled in."""
-    for route in filter(where, server.routes):
+def every_address(server: Server) -> Iterator[tuple[str, str]]:
+    """Every method and path of the routes, the dashboard's among them, `HEAD` too, ids filled in."""
+    for route in server.routes:
         for method in sorted(route.methods or ()):
             yield method, route.path.partition("{")[0] + ("x" if "{" in route.path else "")
 
@@ -63,9 +65,14 @@ def bearer(value: str) -> dict[str, str]:
     return {"authorization": f"Bearer {value}"}
 
 
-async def test_the_walk_finds_every_kind_of_route(serve, double):
+async def test_the_table_has_every_route_of_the_api(serve, double):
     async with serve(double) as server:
-        found = set(addresses(server))
+        of_the_dashboard = {route.path.partition("{")[0] for route in server.routes if is_of_the_dashboard(route)}
+        routes = {
+            (method, path) for method, path in every_address(server) if path.removesuffix("x") not in of_the_dashboard
+        }
+    found = set(addresses())
+    assert found == routes
     assert len({path for _, path in found}) == 30
     assert ("DELETE", "/v1/organization/admin_api_keys/x") in found
     assert ("POST", "/v1/organization/projects/x") in found
@@ -73,7 +80,7 @@ async def test_the_walk_finds_every_kind_of_route(serve, double):
 
 async def test_every_route_but_the_public_ones_needs_a_key(serve, double):
     async with serve(double, wrong_keys_per_minute=0) as server:
-        for method, path in addresses(server):
+        for method, path in addresses():
             for headers in ({"authorization": ""}, bearer("sk-admin-of-somebody-else")):
                 response = await server.request(method, path, headers=headers)
                 if path in PUBLIC:
@@ -88,7 +95,7 @@ async def test_every_route_but_the_public_ones_needs_a_key(serve, double):
 async def test_every_route_needs_its_scope(serve, double, key):
     keys = {scope: key(scope) for scope in SCOPES}
     async with serve(double) as server:
-        for method, path in addresses(server):
+        for method, path in addresses():
             for scope, value in keys.items():
                 response = await server.request(method, path, headers=bearer(value))
                 if path in PUBLIC or scope in needed(method, path):

@@ -11,7 +11,7 @@ import zstandard
 from tests.server.support import NOW, event
 
 from usageledger.meters import METERS
-from usageledger.server.openapi.schemas import event_example
+from usageledger.server.api.event_examples import event_example
 
 pytestmark = pytest.mark.anyio
 

@@ -14,14 +14,15 @@ from usageledger.events.typed_events import FIELDS
 from usageledger.meters import METERS
 from usageledger.pricing import Override
 from usageledger.registry import SCOPES
+from usageledger.server.api.event_examples import event_example
+from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.openapi.document import document
-from usageledger.server.openapi.schemas import event_example
 from usageledger.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
 METHODS = ("get", "post", "delete")
-DOCUMENT = document(Settings())
+DOCUMENT = document(Settings(), ENDPOINTS)
 SCHEMAS = DOCUMENT["components"]["schemas"]
 
 
@@ -44,7 +45,7 @@ async def test_it_is_served_to_everyone(serve, double, settings):
     async with serve(double, max_batch_events=77) as server:
         response = await server.get("/openapi.json", headers={"authorization": ""})
     assert response.headers["content-type"] == "application/json"
-    assert response.json() == document(replace(settings, max_batch_events=77))
+    assert response.json() == document(replace(settings, max_batch_events=77), ENDPOINTS)
 
 
 async def test_it_has_every_route_and_method_of_the_application(serve, double):

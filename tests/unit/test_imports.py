@@ -178,3 +178,32 @@ def test_programs_in_texts_import_what_is_there(folder: str) -> None:
                         assert resolve_name(f"{module}.{name}"), path
                         found += 1
     assert found
+
+
+# The same within the server: a row of an endpoint knows its handler, and the document is made from the rows.
+SERVER_LAYERS = (
+    ("json_schema",),
+    ("http",),
+    ("ingest", "api.bucket_cache", "api.unpriced_counts"),
+    ("services",),
+    ("endpoint",),
+    ("api", "dashboard"),
+    ("endpoints",),
+    ("openapi",),
+    ("app",),
+)
+SERVER_LAYER_OF = {name: number for number, names in enumerate(SERVER_LAYERS) for name in names}
+
+
+def server_layer(module: str) -> int:
+    """The layer of a module of the server: that of the longest name in the table which it begins with."""
+    parts = module.removeprefix("usageledger.server.").split(".")
+    starts = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
+    return next(SERVER_LAYER_OF[start] for start in starts if start in SERVER_LAYER_OF)
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("usageledger.server.")])
+def test_imports_of_the_server_go_one_way(module: str) -> None:
+    for other in OURS[module]:
+        if other.startswith("usageledger.server."):
+            assert server_layer(other) <= server_layer(module), f"{module} imports {other}"

@@ -164,9 +164,7 @@ def _collect(meter: Meter, params: Iterable[tuple[str, str]]) -> dict[str, list[
         name = raw.removesuffix("[]")
         is_list = name not in singles and not (name in dimensions and dimensions[name].flag)
         if name not in known or (bracketed and not is_list):
-            hint = did_you_mean(name, known) or " Allowed are: " + ", ".join(f"'{k}'" for k in known) + "."
-            shown = raw[:256]
-            raise InvalidRequestError(f"Unknown parameter: '{shown}'.{hint}", param=shown, code="unknown_parameter")
+            raise unknown_parameter(raw, known)
         if not is_list and name in given:
             raise InvalidRequestError(f"Parameter given twice: '{name}'.", param=name, code="invalid_value")
         # In brackets a value stands for itself, so that an id with a comma can be asked for.
@@ -175,6 +173,14 @@ def _collect(meter: Meter, params: Iterable[tuple[str, str]]) -> dict[str, list[
         separator = ",(?! )" if has_commas else ","
         given.setdefault(name, []).extend([value] if whole else re.split(separator, value))
     return given
+
+
+def unknown_parameter(raw: str, known: Sequence[str]) -> InvalidRequestError:
+    """Makes the error of a parameter, as it is written in the query string, that is not among `known`."""
+    allowed = ", ".join(f"'{name}'" for name in known) or "none"
+    hint = did_you_mean(raw.removesuffix("[]"), known) or f" Allowed are: {allowed}."
+    shown = raw[:256]
+    return InvalidRequestError(f"Unknown parameter: '{shown}'.{hint}", param=shown, code="unknown_parameter")
 
 
 def _single(given: dict[str, list[str]], name: str) -> str | None:

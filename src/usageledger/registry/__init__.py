@@ -6,13 +6,16 @@ that a server and the command line can use one file at once; PostgreSQL, for sev
 
 from usageledger.registry.audit import AUDIT_TYPES, AuditEntry, AuditLog
 from usageledger.registry.prices import GIVEN, CardPrices, OwnPrice, RateCards, Revision
-from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Project, Scope, User
+from usageledger.registry.records import MANAGE, READ, SCOPES, WRITE, AdminKey, Listing, Order, Project, Scope, User
 from usageledger.registry.registry import Registry, open_registry
 
 __all__ = [
     "AUDIT_TYPES",
     "GIVEN",
+    "MANAGE",
+    "READ",
     "SCOPES",
+    "WRITE",
     "AdminKey",
     "AuditEntry",
     "AuditLog",

@@ -1,7 +1,7 @@
 """What the registry answers with: frozen records, and a page of them. Times are Unix seconds."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from sqlalchemy import Row
 
@@ -11,6 +11,9 @@ Order: TypeAlias = Literal["asc", "desc"]
 
 Scope: TypeAlias = Literal["api.usage.read", "api.usage.write", "api.management"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
+READ: Final = "api.usage.read"
+WRITE: Final = "api.usage.write"
+MANAGE: Final = "api.management"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The one place that wires: ledger, registry and handlers to an ASGI application."""
+"""The one place that wires: ledger, registry and endpoints to an ASGI application."""
 
 import logging
 from collections.abc import AsyncGenerator, Callable
@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -26,15 +27,12 @@ from usageledger.pricing.book import PriceBook
 from usageledger.rating.card_giver import CardGiver
 from usageledger.rating.price_tables import PriceTables
 from usageledger.registry import Registry
-from usageledger.server.api.audit import audit_routes
-from usageledger.server.api.backup import backup_routes, remove_left_backups
+from usageledger.server.api.backup import remove_left_backups
 from usageledger.server.api.bucket_cache import BucketCache
-from usageledger.server.api.costs import cost_routes
-from usageledger.server.api.facets import facet_routes
-from usageledger.server.api.organization import organization_routes
-from usageledger.server.api.prices import PriceServices, price_routes
-from usageledger.server.api.usage import usage_routes
+from usageledger.server.api.unpriced_counts import UnpricedCounts
 from usageledger.server.dashboard import dashboard_routes
+from usageledger.server.endpoint import routes_of
+from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.http.auth import Authenticator
 from usageledger.server.http.compression import Compression
 from usageledger.server.http.envelope import Envelope
@@ -43,7 +41,7 @@ from usageledger.server.http.requests import error_response
 from usageledger.server.http.shared_memory import SharedMemory
 from usageledger.server.ingest.commits import Ingest, as_request_error
 from usageledger.server.ingest.seen_names import SeenNames
-from usageledger.server.openapi.document import openapi_routes
+from usageledger.server.openapi.document import document
 from usageledger.server.services import Services, wall_clock
 from usageledger.settings import Settings
 
@@ -63,18 +61,24 @@ def create_app(
     of the stages ends by an error `on_failure` is told why, from another thread: the application writes nothing more.
     """
     names = SeenNames(registry, clock)
-    prices = PriceServices(PriceBook(), registry.rate_cards, PriceTables(registry.rate_cards))
-    giver = CardGiver(registry.rate_cards, prices.book)
+    book, tables = PriceBook(), PriceTables(registry.rate_cards)
+    giver = CardGiver(registry.rate_cards, book)
     services = Services(
         settings=settings,
         ledger=ledger,
+        registry=registry,
+        price_book=book,
+        price_tables=tables,
         ingest=Ingest(ledger, names.note, giver.cards, settings, clock),
         authenticator=Authenticator(registry, settings, clock),
         bodies=Bodies(settings),
         cache=BucketCache(ledger, settings),
+        unpriced_counts=UnpricedCounts(ledger, tables, settings),
         page_secret=registry.secret("page_tokens"),
         clock=clock,
         query_slots=anyio.CapacityLimiter(settings.max_queries),
+        backup_turn=anyio.Semaphore(1),
+        document=msgspec.json.encode(document(settings, ENDPOINTS)),
     )
 
     @asynccontextmanager
@@ -90,17 +94,7 @@ def create_app(
 
     handlers: dict[Any, Any] = {HTTPException: _http_error, UsageLedgerError: _own_error}
     app = _Application(
-        routes=[
-            *usage_routes(services, registry),
-            *cost_routes(services, prices.tables),
-            *price_routes(services, prices),
-            *facet_routes(services, registry),
-            *organization_routes(services, registry),
-            *audit_routes(services, registry),
-            *backup_routes(services, registry),
-            *openapi_routes(settings),
-            *dashboard_routes(services, registry),
-        ],
+        routes=[*routes_of(ENDPOINTS, services), *dashboard_routes(services)],
         lifespan=lifespan,
         exception_handlers=handlers,
     )

@@ -1,18 +1,20 @@
 """The objects that handlers work with."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
 import anyio.to_thread
-from starlette.requests import Request
-from starlette.responses import Response
 
 from usageledger.errors import OverloadedError
 from usageledger.ledger import Ledger
+from usageledger.pricing.book import PriceBook
+from usageledger.rating.price_tables import PriceTables
+from usageledger.registry import Registry
 from usageledger.server.api.bucket_cache import BucketCache
+from usageledger.server.api.unpriced_counts import UnpricedCounts
 from usageledger.server.http.auth import Authenticator
 from usageledger.server.http.request_bodies import Bodies
 from usageledger.server.ingest.commits import Ingest
@@ -21,22 +23,30 @@ from usageledger.settings import Settings
 T = TypeVar("T")
 
 
-Handler = Callable[[Request], Awaitable[Response]]
-
-
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the handlers work with."""
+    """Everything that handlers work with.
+
+    Attributes:
+        backup_turn: held while a backup is made.
+        document: the OpenAPI document, as JSON.
+    """
 
     settings: Settings
     ledger: Ledger
+    registry: Registry
+    price_book: PriceBook
+    price_tables: PriceTables
     ingest: Ingest
     authenticator: Authenticator
     bodies: Bodies
     cache: BucketCache
+    unpriced_counts: UnpricedCounts
     page_secret: bytes
     clock: Callable[[], float]
     query_slots: anyio.CapacityLimiter
+    backup_turn: anyio.Semaphore
+    document: bytes
 
 
 async def in_slot(services: Services, work: Callable[[], T]) -> T:

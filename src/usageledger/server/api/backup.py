@@ -6,32 +6,20 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import anyio
 from anyio.to_thread import run_sync
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from usageledger.errors import InvalidRequestError, OverloadedError
-from usageledger.registry import Registry
-from usageledger.server.api.organization import MANAGE
-from usageledger.server.http.parameters import take
-from usageledger.server.openapi.operations import make_operation
-from usageledger.server.openapi.schemas import Schema
-from usageledger.server.services import Handler, Services
+from usageledger.registry import MANAGE
+from usageledger.server.endpoint import Answer, Call, Endpoint
 from usageledger.settings import Settings, file_of
 
 PREFIX = ".backup-"  # of the folder in the data folder that holds the copy until it is sent
 PIECE_BYTES = 1024**2
 MEDIA_TYPE = "application/x-tar"
-
-
-def backup_routes(services: Services, registry: Registry) -> list[Route]:
-    """The one route."""
-    return [Route("/v1/backup", backup(services, registry), methods=["POST"])]
 
 
 def remove_left_backups(settings: Settings) -> None:
@@ -40,29 +28,23 @@ def remove_left_backups(settings: Settings) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def backup(services: Services, registry: Registry) -> Handler:
-    """The ledger first: what its events refer to in the registry is there before them, so it is in a later copy too."""
-    one_at_a_time = anyio.Semaphore(1)
-
-    async def handle(request: Request) -> Response:
-        await services.authenticator.require(request, MANAGE)
-        take(request)
-        files = _files(services.settings)
-        try:
-            one_at_a_time.acquire_nowait()
-        except anyio.WouldBlock:
-            raise OverloadedError("A backup is being made: ask again when it is done.", retry_after=30) from None
-        with ExitStack() as stack:
-            stack.callback(one_at_a_time.release)
-            _check_room(services.settings.data, files)
-            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=services.settings.data))
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            ledger_copy, registry_copy = (folder / file.name for file in files)
-            await run_sync(services.ledger.backup, ledger_copy)
-            await run_sync(registry.backup, registry_copy)
-            return _Archive((ledger_copy, registry_copy), stack.pop_all())
-
-    return handle
+async def backup(call: Call) -> Response:
+    """Copies the ledger first: what its events refer to is in the registry before them, so in the later copy too."""
+    services = call.services
+    files = _files(services.settings)
+    try:
+        services.backup_turn.acquire_nowait()
+    except anyio.WouldBlock:
+        raise OverloadedError("A backup is being made: ask again when it is done.", retry_after=30) from None
+    with ExitStack() as stack:
+        stack.callback(services.backup_turn.release)
+        _check_room(services.settings.data, files)
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=services.settings.data))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        ledger_copy, registry_copy = (folder / file.name for file in files)
+        await run_sync(services.ledger.backup, ledger_copy)
+        await run_sync(services.registry.backup, registry_copy)
+        return _Archive((ledger_copy, registry_copy), stack.pop_all())
 
 
 def _files(settings: Settings) -> tuple[Path, Path]:
@@ -130,10 +112,15 @@ async def _pieces(files: Sequence[Path], heads: Sequence[bytes], stack: ExitStac
     yield _END
 
 
-def backup_paths() -> dict[str, Schema]:
-    """Its part of the OpenAPI document."""
-    operation: dict[str, Any] = make_operation(
-        "Server", "create-backup", "Make a copy of ledger and registry.", "OpenApi", scopes=(MANAGE,)
-    )
-    operation["responses"]["200"]["content"] = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
-    return {"/v1/backup": {"post": operation}}
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/v1/backup",
+        backup,
+        name="create-backup",
+        tag="Server",
+        summary="Make a copy of ledger and registry.",
+        scopes=(MANAGE,),
+        answer=Answer({"type": "string", "format": "binary"}, MEDIA_TYPE),
+    ),
+)

@@ -1,13 +1,11 @@
-"""The handlers of costs: what usage cost, and what of it has no price."""
+"""The endpoints of costs: what usage cost, and what of it has no price."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from usageledger.ledger.protocol import Unpriced
 from usageledger.meters import COSTS, DAY_SECONDS
@@ -16,75 +14,39 @@ from usageledger.pricing.cards import PARTS
 from usageledger.questions.pages import cost_results_json, quantity_number, render
 from usageledger.questions.query import Query, page_token, parse
 from usageledger.rating.price_tables import PriceTables
-from usageledger.server.api.usage import paged
+from usageledger.registry import READ
+from usageledger.server.api.shared_parameters import window_parameters
+from usageledger.server.api.usage import page_endpoint, paged
+from usageledger.server.endpoint import Answer, Call, Endpoint
 from usageledger.server.http.compressed_pages import Body, joined
 from usageledger.server.http.compression import chosen
-from usageledger.server.http.requests import check_parameters, json_response, parameters
-from usageledger.server.services import Handler, Services, in_slot
+from usageledger.server.http.requests import json_response, parameters
+from usageledger.server.json_schema import ref
+from usageledger.server.services import Services, in_slot
 
 UNPRICED_HEADER = "x-usageledger-unpriced"
 MOST_UNPRICED = 10_000  # cards and parts in a list
-MOST_COUNTS = 1_000  # pages whose counts are remembered
 
 
-def cost_routes(services: Services, prices: PriceTables) -> list[Route]:
-    """Costs, and what is unpriced."""
-    return [
-        Route(f"/v1{COSTS.path}", costs(services, prices), methods=["GET"]),
-        Route("/v1/unpriced", unpriced(services, prices), methods=["GET"]),
-    ]
+async def costs(call: Call) -> Response:
+    """Answers as usage does, with the header `x-usageledger-unpriced` where any of it has no price."""
+    services, prices = call.services, call.services.price_tables
+    now = int(services.clock())
+    query = parse(COSTS, parameters(call.request), now=now, secret=services.page_secret)
+    token = page_token(query, now=now, secret=services.page_secret)
+    encoding = chosen(call.request.headers.get("accept-encoding", ""))
+
+    def work() -> tuple[Body, int]:
+        # Settled once, so that all of a page is of one price list, whatever is repriced meanwhile.
+        revision = prices.revision(query.as_of)
+        results = services.cache.results(query, partial(_results, services, prices, revision), encoding, revision)
+        return joined(render(query, results, token), encoding), services.unpriced_counts.count(query, revision)
+
+    body, cards = await in_slot(services, work)
+    return paged(body, {UNPRICED_HEADER: str(cards)} if cards else {})
 
 
-def costs(services: Services, prices: PriceTables) -> Handler:
-    """`GET /v1/organization/costs`: as usage, with the header `x-usageledger-unpriced` where any of it has no price."""
-    unpriced = UnpricedCounts(services, prices)
-
-    async def handle(request: Request) -> Response:
-        await services.authenticator.require(request, "api.usage.read")
-        now = int(services.clock())
-        query = parse(COSTS, parameters(request), now=now, secret=services.page_secret)
-        token = page_token(query, now=now, secret=services.page_secret)
-        encoding = chosen(request.headers.get("accept-encoding", ""))
-
-        def work() -> tuple[Body, int]:
-            # Settled once, so that all of a page is of one price list, whatever is repriced meanwhile.
-            revision = prices.revision(query.as_of)
-            results = services.cache.results(query, partial(_ask, services, prices, revision), encoding, revision)
-            return joined(render(query, results, token), encoding), unpriced.count(query, revision)
-
-        body, cards = await in_slot(services, work)
-        return paged(body, {UNPRICED_HEADER: str(cards)} if cards else {})
-
-    return handle
-
-
-class UnpricedCounts:
-    """How many rate cards of a page lack a price that they need; remembered while nothing changes."""
-
-    def __init__(self, services: Services, prices: PriceTables) -> None:
-        self._services = services
-        self._prices = prices
-        self._kept: dict[Any, tuple[int | None, int]] = {}
-
-    def count(self, query: Query, revision: int) -> int:
-        """Raises as `Ledger.unpriced` does."""
-        key = (query.page_start, query.page_end, query.filters_digest, revision)
-        version = self._services.ledger.version(query.page_start, query.page_end)
-        kept = self._kept.get(key)
-        if kept is not None and version is not None and kept[0] == version:
-            return kept[1]
-        found = self._services.ledger.unpriced_cards(
-            query,
-            partial(self._prices.window, query.page_start, query.page_end, revision),
-            max_seconds=self._services.settings.max_query_seconds,
-        )
-        if len(self._kept) >= MOST_COUNTS:
-            self._kept.clear()
-        self._kept[key] = version, found
-        return found
-
-
-def _ask(services: Services, prices: PriceTables, revision: int, query: Query) -> Iterator[tuple[int, bytes]]:
+def _results(services: Services, prices: PriceTables, revision: int, query: Query) -> Iterator[tuple[int, bytes]]:
     limits = services.settings
     table = partial(prices.window, query.page_start, query.page_end, revision)
     aggregate = services.ledger.costs(
@@ -93,22 +55,16 @@ def _ask(services: Services, prices: PriceTables, revision: int, query: Query) -
     return (cost_results_json(query, aggregate, bucket) for bucket in query.buckets)
 
 
-def unpriced(services: Services, prices: PriceTables) -> Handler:
-    """`GET /v1/unpriced`: usage with no known price, by kind, model and tier; of all time, or of a window."""
-
-    async def handle(request: Request) -> Response:
-        await services.authenticator.require(request, "api.usage.read")
-        query = _window(parameters(request), int(services.clock()))
-        return json_response(
-            {"object": "list", "data": await in_slot(services, lambda: _list(services, prices, query))}
-        )
-
-    return handle
+async def unpriced(call: Call) -> Response:
+    """Lists usage with no known price, by kind, model and tier; of all time, or of a window."""
+    services = call.services
+    query = _window(parameters(call.request), int(services.clock()))
+    data = await in_slot(services, lambda: _list(services, services.price_tables, query))
+    return json_response({"object": "list", "data": data})
 
 
 def _window(given: list[tuple[str, str]], now: int) -> Query:
     """A query for costs in one page, from the parameters `start_time` and `end_time` alone."""
-    check_parameters(given, ("start_time", "end_time"))
     if "start_time" not in dict(given):
         given = [("start_time", "0"), *given]
     query = parse(COSTS, given, now=now + 1, secret=b"")
@@ -152,3 +108,19 @@ def _entry(subject: Subject, members: list[Unpriced], times: dict[int, tuple[int
         "first_time": min(times[each.rate_id][0] for each in members),
         "last_time": max(times[each.rate_id][1] for each in members),
     }
+
+
+ENDPOINTS = (
+    page_endpoint(COSTS, costs, (UNPRICED_HEADER,)),
+    Endpoint(
+        "GET",
+        "/v1/unpriced",
+        unpriced,
+        name="list-unpriced",
+        tag="Prices",
+        summary="List usage with no known price, by kind, model and tier.",
+        scopes=(READ,),
+        answer=Answer(ref("UnpricedList")),
+        parameters=window_parameters(required=False),
+    ),
+)

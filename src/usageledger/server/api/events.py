@@ -5,21 +5,20 @@ from starlette.responses import Response
 
 from usageledger.events.batch import EventBatch, Limits
 from usageledger.events.decoders import DECODERS, decode
+from usageledger.registry import WRITE
+from usageledger.server.api.event_examples import ANSWER_EXAMPLE, event_content, event_notes
+from usageledger.server.endpoint import Answer, Body, Call, Endpoint
 from usageledger.server.http.requests import json_response, media_type
-from usageledger.server.services import Handler, Services
+from usageledger.server.json_schema import ref
+from usageledger.server.services import Services
 
 QUICK_BYTES_MAX = 2**20  # of a body decoded on the event loop, which takes some 10 ms
 
 
-def events(services: Services) -> Handler:
-    """`POST /v1/events`: body → events → ledger; answered when they are on disk."""
-
-    async def handle(request: Request) -> Response:
-        await services.authenticator.require(request, "api.usage.write")
-        kind = media_type(request, tuple(DECODERS))
-        return json_response(await services.ingest.submit(await _received(request, kind, services)))
-
-    return handle
+async def events(call: Call) -> Response:
+    """Takes a body to events, and these to the ledger; answers when they are on disk."""
+    kind = media_type(call.request, tuple(DECODERS))
+    return json_response(await call.services.ingest.submit(await _received(call.request, kind, call.services)))
 
 
 async def _received(request: Request, kind: str, services: Services) -> EventBatch:
@@ -35,3 +34,20 @@ async def _received(request: Request, kind: str, services: Services) -> EventBat
         if (batch := DECODERS[kind].quick(body, limits)) is not None:
             return batch
         return await services.bodies.work(DECODERS[kind].thorough, body, limits)
+
+
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/v1/events",
+        events,
+        name="ingest-events",
+        tag="Events",
+        summary="Keep events: one, an array of them, or one a line.",
+        scopes=(WRITE,),
+        answer=Answer(ref("EventBatch"), example=ANSWER_EXAMPLE),
+        checks_parameters=False,
+        body=Body(event_content),
+        notes=event_notes,
+    ),
+)

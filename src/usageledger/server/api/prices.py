@@ -1,33 +1,31 @@
-"""The handlers of prices: the rate cards behind costs, what made the cost of one event, and repricing."""
+"""The endpoints of prices: the rate cards behind costs, what made the cost of one event, and repricing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
 from msgspec import Meta
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from usageledger.buckets import LATEST_TIME, floor
 from usageledger.errors import InvalidRequestError, NotFoundError
-from usageledger.events.typed_events import FIELDS, Name
+from usageledger.events.typed_events import FIELDS, LONGEST_ID, Name
 from usageledger.fields import LONGEST_NAME, Field
 from usageledger.ledger.protocol import StoredEvent
 from usageledger.meters import COSTS, DAY_SECONDS, METER_BY_KIND
 from usageledger.pricing import Prices, Subject
-from usageledger.pricing.book import PriceBook
 from usageledger.pricing.cards import PARTS, charge
 from usageledger.questions.pages import money, quantity_number
 from usageledger.questions.query import Query, parse, read_time
-from usageledger.rating.price_tables import PriceTables
 from usageledger.rating.repricing import Lines, Repricing, costs_by_line, price_changes, reprice, window
-from usageledger.registry import CardPrices, RateCards, Revision
-from usageledger.server.api.organization import MANAGE
-from usageledger.server.http.parameters import refused, take
-from usageledger.server.http.requests import check_parameters, json_response, parameters, read_object
-from usageledger.server.services import Handler, Services, in_slot
+from usageledger.registry import MANAGE, READ, CardPrices, RateCards, Revision
+from usageledger.server.api.shared_parameters import TIME, filter_parameters, window_parameters
+from usageledger.server.endpoint import Answer, Call, Endpoint, object_body
+from usageledger.server.http.parameters import Parameter, refused
+from usageledger.server.http.requests import json_response, parameters
+from usageledger.server.json_schema import NO_NUL, ref
+from usageledger.server.services import Services, in_slot
 
 LONGEST_REASON = 1_000
 
@@ -50,46 +48,21 @@ REPRICE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PriceServices:
-    """What the handlers of prices work with, beside the server's services."""
-
-    book: PriceBook
-    rate_cards: RateCards
-    tables: PriceTables
-
-
-def price_routes(services: Services, prices: PriceServices) -> list[Route]:
-    """Rate cards, explanations and repricing."""
-    return [
-        Route("/v1/rate_cards", rate_cards(services, prices), methods=["GET"]),
-        Route("/v1/explain", explain(services, prices), methods=["GET"]),
-        Route("/v1/reprice", repricing(services, prices), methods=["POST"]),
-    ]
-
-
 # --- rate cards --------------------------------------------------------------------------------------------------
 
 
-def rate_cards(services: Services, prices: PriceServices) -> Handler:
-    """`GET /v1/rate_cards`: the prices behind the costs of a window, with what each of them made."""
-    names = ("start_time", "end_time", "as_of", *(d.filter for d in COSTS.filters if d.filter))
-
-    async def handle(request: Request) -> Response:
-        await services.authenticator.require(request, "api.usage.read")
-        given = parameters(request)
-        check_parameters(given, names)
-        query = parse(COSTS, given, now=int(services.clock()), secret=b"")
-        return json_response(
-            {"object": "list", "data": await in_slot(services, lambda: _cards(services, prices, query))}
-        )
-
-    return handle
+async def rate_cards(call: Call) -> Response:
+    """Lists the prices behind the costs of a window, with what each of them made."""
+    query = parse(COSTS, parameters(call.request), now=int(call.services.clock()), secret=b"")
+    return json_response(
+        {"object": "list", "data": await in_slot(call.services, partial(_cards, call.services, query))}
+    )
 
 
-def _cards(services: Services, prices: PriceServices, query: Query) -> list[dict[str, Any]]:
-    revision, limits = prices.tables.revision(query.as_of), services.settings
-    table = partial(prices.tables.window, query.start_time, query.end_time, revision)
+def _cards(services: Services, query: Query) -> list[dict[str, Any]]:
+    prices, limits = services.price_tables, services.settings
+    revision = prices.revision(query.as_of)
+    table = partial(prices.window, query.start_time, query.end_time, revision)
     asked = replace(query.whole, group_by=("line_item", "rate_id"))
     answer = services.ledger.costs(asked, table, max_seconds=limits.max_query_seconds, max_results=limits.max_results)
     columns = [answer.columns.get(name, ()) for name in ("rate_id", "line_item", "amount", "quantity")]
@@ -141,18 +114,14 @@ def _about(subject: Subject) -> dict[str, Any]:
 # --- one event ---------------------------------------------------------------------------------------------------
 
 
-def explain(services: Services, prices: PriceServices) -> Handler:
-    """`GET /v1/explain`: an event's parts, its rate card, where its prices are from, and the sum."""
-
-    async def handle(request: Request) -> Response:
-        await services.authenticator.require(request, "api.usage.read")
-        event_id, timestamp = _identity(take(request, ("id", "timestamp")))
-        event = await in_slot(services, lambda: services.ledger.event(event_id, timestamp))
-        if event is None:
-            raise NotFoundError(f"No event has the id {event_id[:256]!r} and the timestamp {timestamp}.", param="id")
-        return json_response(await in_slot(services, lambda: _explanation(event, prices)))
-
-    return handle
+async def explain(call: Call) -> Response:
+    """Shows an event's parts, its rate card, where its prices are from, and the sum."""
+    services = call.services
+    event_id, timestamp = _identity(call.given())
+    event = await in_slot(services, lambda: services.ledger.event(event_id, timestamp))
+    if event is None:
+        raise NotFoundError(f"No event has the id {event_id[:256]!r} and the timestamp {timestamp}.", param="id")
+    return json_response(await in_slot(services, lambda: _explanation(event, services.registry.rate_cards)))
 
 
 def _identity(given: Mapping[str, list[str]]) -> tuple[str, int]:
@@ -165,13 +134,13 @@ def _identity(given: Mapping[str, list[str]]) -> tuple[str, int]:
     return event_id, read_time("timestamp", timestamp) or 0
 
 
-def _explanation(event: StoredEvent, prices: PriceServices) -> dict[str, Any]:
+def _explanation(event: StoredEvent, rate_cards: RateCards) -> dict[str, Any]:
     columns = event.columns
-    said = prices.rate_cards.history(columns["rate_id"])
+    said = rate_cards.history(columns["rate_id"])
     subject = said[0].subject
     counts = {part: columns[part] if event.largest is None else event.largest for part in subject.parts}
     counts = {part: count for part, count in counts.items() if count}
-    revisions = {revision.id: revision for revision in prices.rate_cards.revisions()}
+    revisions = {revision.id: revision for revision in rate_cards.revisions()}
     last = said[-1].prices
     lines = [_line(subject, part, count, last) for part, count in counts.items() if part in last.rates]
     return {
@@ -232,21 +201,16 @@ def _said(card: CardPrices, revisions: Mapping[int, Revision], amount: int) -> d
 # --- repricing ---------------------------------------------------------------------------------------------------
 
 
-def repricing(services: Services, prices: PriceServices) -> Handler:
-    """`POST /v1/reprice`: the difference that today's prices make to past usage; with `apply` they hold for it."""
-
-    async def handle(request: Request) -> Response:
-        by = (await services.authenticator.require(request, MANAGE)).id
-        given = await read_object(request, REPRICE)
-        now = int(services.clock())
-        query = window(*_days(given, now + services.settings.max_future_seconds), given["model"])
-        if given["apply"] and not (given["reason"] or "").strip():
-            raise InvalidRequestError(
-                "Missing required field: 'reason', why past costs change.", param="reason", code="missing_field"
-            )
-        return json_response(await in_slot(services, lambda: _reprice(services, prices, query, given, now, by)))
-
-    return handle
+async def repricing(call: Call) -> Response:
+    """Shows the difference that today's prices make to past usage; with `apply` they hold for it."""
+    services, given = call.services, await call.read()
+    now = int(services.clock())
+    query = window(*_days(given, now + services.settings.max_future_seconds), given["model"])
+    if given["apply"] and not (given["reason"] or "").strip():
+        raise InvalidRequestError(
+            "Missing required field: 'reason', why past costs change.", param="reason", code="missing_field"
+        )
+    return json_response(await in_slot(services, lambda: _reprice(services, query, given, now, call.actor)))
 
 
 def _days(given: Mapping[str, Any], latest: int) -> tuple[int, int]:
@@ -267,17 +231,16 @@ def _days(given: Mapping[str, Any], latest: int) -> tuple[int, int]:
     return start, end
 
 
-def _reprice(  # noqa: PLR0913, PLR0917 - what is asked, when, and by which key
-    services: Services, prices: PriceServices, query: Query, given: Mapping[str, Any], now: int, by: str
-) -> dict[str, Any]:
-    cards = prices.rate_cards.between(query.start_time, query.end_time, model=given["model"])
-    made = reprice(prices.book, prices.rate_cards.overrides(), cards)
+def _reprice(services: Services, query: Query, given: Mapping[str, Any], now: int, actor: str) -> dict[str, Any]:
+    rate_cards = services.registry.rate_cards
+    cards = rate_cards.between(query.start_time, query.end_time, model=given["model"])
+    made = reprice(services.price_book, rate_cards.overrides(), cards)
     seconds = services.settings.max_query_seconds
     before, after = (costs_by_line(services.ledger, query, table, seconds) for table in made.tables())
     revision = None
     if given["apply"] and made.changes:
         changes = [(change.card.card_id, change.prices) for change in made.changes]
-        revision = prices.rate_cards.revise(changes, given["reason"], actor=by, now=now)
+        revision = rate_cards.revise(changes, given["reason"], actor=actor, now=now)
     return _difference(made, before, after, revision)
 
 
@@ -335,3 +298,57 @@ def _changed_price(entry: Mapping[str, Any]) -> dict[str, Any]:
         "first_day": min(entry["days"]),
         "last_day": max(entry["days"]),
     }
+
+
+# --- the rows ----------------------------------------------------------------------------------------------------
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/v1/rate_cards",
+        rate_cards,
+        name="list-rate-cards",
+        tag="Prices",
+        summary="List the prices behind the costs of a window, and what each of them made.",
+        scopes=(READ,),
+        answer=Answer(ref("RateCardList")),
+        parameters=(
+            *window_parameters(required=True),
+            Parameter("as_of", TIME, "By the prices of this time, Unix seconds."),
+            *filter_parameters(COSTS),
+        ),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/explain",
+        explain,
+        name="explain-event",
+        tag="Prices",
+        summary="Explain what an event costs: its parts, its rate card, where the prices are from, and the sum.",
+        scopes=(READ,),
+        answer=Answer(ref("Explanation")),
+        parameters=(
+            Parameter(
+                "id",
+                {"type": "string", "minLength": 1, "maxLength": LONGEST_ID, "pattern": NO_NUL},
+                "The event's id.",
+                required=True,
+            ),
+            Parameter("timestamp", TIME, "The event's timestamp, Unix seconds.", required=True),
+        ),
+        errors=(NotFoundError,),
+    ),
+    Endpoint(
+        "POST",
+        "/v1/reprice",
+        repricing,
+        name="reprice",
+        tag="Prices",
+        summary="Show what today's prices would make of past costs, or let them hold.",
+        scopes=(MANAGE,),
+        answer=Answer(ref("Repricing")),
+        checks_parameters=False,
+        body=object_body("Reprice", REPRICE, {"model": "gpt-5"}),
+    ),
+)

@@ -1,64 +1,49 @@
-"""The handlers of usage, events, meters and health."""
+"""The endpoints of usage, one of each kind, and what they share with that of costs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from usageledger.meters import COSTS, METERS, Meter
+from usageledger.meters import METERS, Meter
 from usageledger.questions.pages import render, results_json
 from usageledger.questions.query import Query, page_token, parse
-from usageledger.registry import Registry
-from usageledger.server.api.events import events
-from usageledger.server.api.health import healthz, readyz
+from usageledger.registry import READ
+from usageledger.server.api.shared_parameters import TIME, filter_parameters, window_parameters
+from usageledger.server.endpoint import Answer, Call, Endpoint, Handler
 from usageledger.server.http.compressed_pages import Body, joined
 from usageledger.server.http.compression import chosen
-from usageledger.server.http.requests import LargeAnswer, json_response, parameters
+from usageledger.server.http.parameters import Parameter
+from usageledger.server.http.requests import LargeAnswer, parameters
 from usageledger.server.http.shared_memory import FREE_BYTES
-from usageledger.server.services import Handler, Services, in_slot
+from usageledger.server.json_schema import Schema, ref, title
+from usageledger.server.services import Services, in_slot
 
 
-def usage_routes(services: Services, registry: Registry) -> list[Route]:
-    """Eleven usage endpoints by one handler, events in, and the list of meters."""
-    return [
-        Route("/v1/events", events(services), methods=["POST"]),  # first, since routes are tried in order
-        *(Route(f"/v1{meter.path}", usage(meter, services), methods=["GET"]) for meter in METERS),
-        Route("/v1/meters", meters(services), methods=["GET"]),
-        Route("/healthz", healthz, methods=["GET"]),
-        Route("/readyz", readyz(services, registry), methods=["GET"]),
-    ]
+async def usage(meter: Meter, call: Call) -> Response:
+    """Takes parameters to a query, that to rows, and these to a page."""
+    services = call.services
+    now = int(services.clock())
+    query = parse(meter, parameters(call.request), now=now, secret=services.page_secret)
+    token = page_token(query, now=now, secret=services.page_secret)
+    encoding = chosen(call.request.headers.get("accept-encoding", ""))
+
+    def work() -> Body:
+        results = services.cache.results(query, partial(_results, services), encoding)
+        return joined(render(query, results, token), encoding)
+
+    return paged(await in_slot(services, work))
 
 
-def usage(meter: Meter, services: Services) -> Handler:
-    """`GET /v1/organization/usage/{kind}`: parameters → query → rows → page."""
-
-    async def handle(request: Request) -> Response:
-        await services.authenticator.require(request, "api.usage.read")
-        now = int(services.clock())
-        query = parse(meter, parameters(request), now=now, secret=services.page_secret)
-        token = page_token(query, now=now, secret=services.page_secret)
-        encoding = chosen(request.headers.get("accept-encoding", ""))
-
-        def work() -> Body:
-            results = services.cache.results(query, lambda part: _ask(services, part), encoding)
-            return joined(render(query, results, token), encoding)
-
-        return paged(await in_slot(services, work))
-
-    return handle
-
-
-def _ask(services: Services, query: Query) -> Iterator[tuple[int, bytes]]:
+def _results(services: Services, query: Query) -> Iterator[tuple[int, bytes]]:
     limits = services.settings
     aggregate = services.ledger.aggregate(query, max_seconds=limits.max_query_seconds, max_results=limits.max_results)
     return results_json(query, aggregate)
 
 
 def paged(body: Body, headers: Mapping[str, str] | None = None) -> Response:
-    """A page, sent in pieces where it is large."""
+    """Answers with a page, sent in pieces where it is large."""
     given = dict(headers or {})
     if body.encoding:
         given["content-encoding"] = body.encoding
@@ -67,32 +52,59 @@ def paged(body: Body, headers: Mapping[str, str] | None = None) -> Response:
     return Response(b"".join(body.pieces), headers=given, media_type="application/json")
 
 
-def meters(services: Services) -> Handler:
-    """`GET /v1/meters`: the table of meters, for dashboards and tools that build themselves from it."""
-    body: dict[str, Any] = {"object": "list", "data": [_meter(meter) for meter in (*METERS, COSTS)]}
+def page_endpoint(meter: Meter, handler: Handler, headers: tuple[str, ...] = ()) -> Endpoint:
+    """Makes the row that answers with pages of a meter."""
+    return Endpoint(
+        "GET",
+        f"/v1{meter.path}",
+        handler,
+        name=f"usage-{meter.kind.replace('_', '-')}",
+        tag="Usage",
+        summary=f"Get {meter.title.lower()} by buckets of time.",
+        scopes=(READ,),
+        answer=Answer(ref(f"{title(meter)}Page"), headers=headers, example=_example(meter)),
+        parameters=_parameters(meter),
+        checks_parameters=False,
+    )
 
-    async def handle(request: Request) -> Response:
-        await services.authenticator.require(request, "api.usage.read")
-        return json_response(body)
 
-    return handle
+def _parameters(meter: Meter) -> tuple[Parameter, ...]:
+    widths: Schema = {"type": "string", "enum": [width.name for width in meter.widths], "default": "1d"}
+    limit: Schema = {"type": "integer", "minimum": 1, "maximum": max(width.max_limit for width in meter.widths)}
+    limits = "; ".join(f"`{w.name}`: {w.default_limit}, at most {w.max_limit}" for w in meter.widths)
+    groups: Schema = {"type": "string", "enum": [dimension.name for dimension in meter.groupings]}
+    as_of = Parameter("as_of", TIME, "Answer by the prices of this time, Unix seconds.")
+    return (
+        *window_parameters(required=True),
+        *([as_of] if meter.priced else []),
+        Parameter(
+            "bucket_width", widths, "Width of a bucket; buckets are aligned to UTC, where no `timezone` is given."
+        ),
+        Parameter("timezone", ref("TimeZone"), "Of buckets of `1d`: the time zone whose days they are."),
+        *filter_parameters(meter),
+        Parameter("group_by", groups, "Tell results apart by these.", listed=True),
+        Parameter("limit", limit, f"Most buckets on a page, by default and at most by width: {limits}."),
+        Parameter("page", {"type": "string", "pattern": "^page_"}, "`next_page` of the page before."),
+    )
 
 
-def _meter(meter: Meter) -> dict[str, Any]:
-    return {
-        "object": "meter",
-        "kind": meter.kind,
-        "title": meter.title,
-        "path": f"/v1{meter.path}",
-        "result_object": meter.object,
-        "measures": [
-            {key: getattr(m, key) for key in ("name", "unit", "doc", "adds", "required", "unit_field")}
-            for m in meter.measures
-        ],
-        "dimensions": [
-            {"name": d.name, "doc": d.doc, "filter": d.filter, "values": d.values or None, "flag": d.flag}
-            for d in meter.groupings
-        ],
-        "bucket_widths": [asdict(width) for width in meter.widths],
-        "priced": meter.priced,
+def _example(meter: Meter) -> dict[str, Any]:
+    if meter.priced:
+        amount = {"value": 0.06, "currency": "usd"}
+        measures: dict[str, Any] = {"amount": amount, "quantity": None, "quantity_unit": None}
+    else:
+        measures = {m.name: 1200 if m.required else 0 for m in meter.measures}
+    names = (d.name for d in meter.groupings if not d.extension)
+    result = {"object": meter.object, **measures, **dict.fromkeys(names)}
+    bucket = {
+        "object": "bucket",
+        "start_time": 1736553600,
+        "end_time": 1736640000,
+        "start_time_iso": "2025-01-11T00:00:00+00:00",
+        "end_time_iso": "2025-01-12T00:00:00+00:00",
+        "results": [result],
     }
+    return {"object": "page", "data": [bucket], "has_more": False, "next_page": None}
+
+
+ENDPOINTS = tuple(page_endpoint(meter, partial(usage, meter)) for meter in METERS)

@@ -2,7 +2,6 @@
 
 from starlette.routing import Route
 
-from usageledger.registry import Registry
 from usageledger.server.dashboard.assets import asset_routes
 from usageledger.server.dashboard.sessions import session_routes
 from usageledger.server.services import Services
@@ -10,6 +9,6 @@ from usageledger.server.services import Services
 __all__ = ["dashboard_routes"]
 
 
-def dashboard_routes(services: Services, registry: Registry) -> list[Route]:
-    """Its pages and files, and signing in and out."""
-    return [*asset_routes(), *session_routes(services, registry)]
+def dashboard_routes(services: Services) -> list[Route]:
+    """Makes the routes of its pages and files, and of signing in and out."""
+    return [*asset_routes(), *session_routes(services)]

@@ -1,24 +1,58 @@
-"""Query parameters of the addresses that are not usage: which there are, once each, and what they may be."""
+"""Parameters of the query string: described once, which says which there are and what the document tells of them."""
 
 import re
-from collections.abc import Mapping, Sequence
-
-from starlette.requests import Request
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from usageledger.errors import InvalidRequestError
 from usageledger.hints import did_you_mean
-from usageledger.server.http.requests import parameters
+from usageledger.questions.query import unknown_parameter
+from usageledger.server.json_schema import Schema
 
 
-def take(request: Request, known: Sequence[str] = (), listed: Sequence[str] = ()) -> dict[str, list[str]]:
-    """Parameter name → its values; those in `listed` are lists, in any of the three encodings."""
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the query string.
+
+    Attributes:
+        name: as it is written, without brackets.
+        schema: of its value, or of each value where it is a list.
+        doc: one or more sentences for the document.
+        required: it has to be given.
+        listed: it is a list, in any of the three encodings.
+        values_max: most values of a list, where they are bounded.
+    """
+
+    name: str
+    schema: Schema
+    doc: str
+    required: bool = False
+    listed: bool = False
+    values_max: int | None = None
+
+
+def check_names(given: Iterable[tuple[str, str]], parameters: Sequence[Parameter]) -> None:
+    """Refuses a parameter that is not among `parameters`; lists may be written with brackets.
+
+    Raises:
+        InvalidRequestError: names it, with a suggestion.
+    """
+    allowed = {name for p in parameters for name in ((p.name, f"{p.name}[]") if p.listed else (p.name,))}
+    for raw, _ in given:
+        if raw not in allowed:
+            raise unknown_parameter(raw, [parameter.name for parameter in parameters])
+
+
+def collect(given: Iterable[tuple[str, str]], parameters: Sequence[Parameter]) -> dict[str, list[str]]:
+    """Brings together the values of each parameter, once `check_names` found nothing.
+
+    Raises:
+        InvalidRequestError: one that is no list is given twice, or a value has NUL.
+    """
+    listed = {parameter.name for parameter in parameters if parameter.listed}
     found: dict[str, list[str]] = {}
-    for raw, value in parameters(request):
-        name = raw.removesuffix("[]") if raw.removesuffix("[]") in listed else raw
-        if name not in known:
-            allowed = ", ".join(f"'{k}'" for k in known) or "none"
-            hint = did_you_mean(name, known) or f" Allowed are: {allowed}."
-            raise refused(raw[:256], f"Unknown parameter: '{raw[:256]}'.{hint}", "unknown_parameter")
+    for raw, value in given:
+        name = raw.removesuffix("[]")
         if name not in listed and name in found:
             raise refused(name, f"Parameter given twice: '{name}'.")
         if "\0" in value:
@@ -29,7 +63,7 @@ def take(request: Request, known: Sequence[str] = (), listed: Sequence[str] = ()
 
 
 def take_limit(given: Mapping[str, list[str]], default: int, most: int) -> int:
-    """How many entries are listed at most."""
+    """Reads how many entries are listed at most."""
     text = given.get("limit", [str(default)])[0]
     if not re.fullmatch("-?[0-9]{1,18}", text):
         raise refused("limit", f"Invalid type for 'limit': expected an integer, got '{text[:100]}'.", "invalid_type")
@@ -39,7 +73,7 @@ def take_limit(given: Mapping[str, list[str]], default: int, most: int) -> int:
 
 
 def one_of(name: str, value: str, allowed: Sequence[str]) -> str:
-    """`value`, which has to be one of these."""
+    """Gives back `value`, which has to be one of these."""
     if value not in allowed:
         supported = ", ".join(f"'{v}'" for v in allowed)
         hint = did_you_mean(value, allowed)
@@ -48,5 +82,5 @@ def one_of(name: str, value: str, allowed: Sequence[str]) -> str:
 
 
 def refused(param: str, message: str, code: str = "invalid_value") -> InvalidRequestError:
-    """The error of a parameter that cannot be taken."""
+    """Makes the error of a parameter that cannot be taken."""
     return InvalidRequestError(message, param=param, code=code)

@@ -92,21 +92,6 @@ def parameters(request: Request) -> list[tuple[str, str]]:
         ) from None
 
 
-def check_parameters(given: Iterable[tuple[str, str]], known: Sequence[str]) -> None:
-    """Refuses a parameter that is not among `known`; each may be written with brackets.
-
-    Raises:
-        InvalidRequestError: names it, with a suggestion.
-    """
-    for raw, _ in given:
-        if raw.removesuffix("[]") not in known:
-            allowed = ", ".join(f"'{name}'" for name in known)
-            hint = did_you_mean(raw, known) or f" Allowed are: {allowed}."
-            raise InvalidRequestError(
-                f"Unknown parameter: '{raw[:256]}'.{hint}", param=raw[:256], code="unknown_parameter"
-            )
-
-
 async def read_object(request: Request, fields: Sequence[Field], limit: int = LARGEST_OBJECT_BYTES) -> dict[str, Any]:
     """A JSON object whose fields are among `fields`; those that are absent have their default.
 

@@ -1,8 +1,7 @@
-"""Operations of the OpenAPI document: parameters, answers, errors and the scopes that a key needs for them."""
+"""Operations of the OpenAPI document, each made from the row of its endpoint."""
 
-from typing import Any
+from collections.abc import Iterable
 
-from usageledger.buckets import LATEST_TIME
 from usageledger.errors import (
     AuthenticationError,
     BodyTooLargeError,
@@ -16,18 +15,16 @@ from usageledger.errors import (
     RequestError,
     UnsupportedMediaTypeError,
 )
-from usageledger.meters import Dimension, Meter
-from usageledger.questions.query import MOST_FILTER_VALUES
 from usageledger.server.api.costs import UNPRICED_HEADER
-from usageledger.server.openapi.schemas import Schema, const, ref
+from usageledger.server.endpoint import Endpoint
+from usageledger.server.http.parameters import Parameter
+from usageledger.server.json_schema import Schema, const, ref
+from usageledger.settings import Settings
 
 LISTS = "Given again and again, in brackets (`{0}[]=`), or with commas between the values."
-# A comma ends a value, so that one item may stand for several; none of them is empty.
-VALUES = r"^[^,\u0000]+(,[^,\u0000]+)*$"
-# The same where values have commas with a space behind.
-SPACED_VALUES = r"^([^,\u0000]|, )+(,(?! )([^,\u0000]|, )+)*$"
-# What may go wrong with any request that needs a key.
-ERRORS = (
+ID_DOC = "Any characters, percent-encoded: ids that come from events may hold slashes too."
+# What may go wrong with any request that needs a key, and beside that with any body.
+ERRORS: tuple[type[RequestError], ...] = (
     InvalidRequestError,
     AuthenticationError,
     PermissionDeniedError,
@@ -36,62 +33,78 @@ ERRORS = (
     InternalError,
     OverloadedError,
 )
-FIND_ERRORS = (*ERRORS, NotFoundError)
-BODY_ERRORS = (*ERRORS, BodyTooLargeError, UnsupportedMediaTypeError)
+BODY_ERRORS: tuple[type[RequestError], ...] = (BodyTooLargeError, UnsupportedMediaTypeError)
 
 
-def make_operation(  # noqa: PLR0913 - an operation has this many parts
-    tag: str,
-    operation_id: str,
-    summary: str,
-    answer: str,
-    *,
-    scopes: tuple[str, ...] = (),
-    parameters: list[Schema] | None = None,
-    body: Schema | None = None,
-    errors: tuple[type[RequestError], ...] = ERRORS,
-    example: Any = None,
-) -> Schema:
-    """An operation; `scopes` are those of which a key must have one, none at all for a public operation."""
-    content: Schema = {"schema": ref(answer)} | ({} if example is None else {"example": example})
-    responses = {"200": make_response("What was asked for.", content)}
-    responses |= {str(e.status): {"$ref": f"#/components/responses/{e.__name__}"} for e in errors}
+def paths(settings: Settings, endpoints: Iterable[Endpoint]) -> dict[str, Schema]:
+    """Describes every endpoint, by path and method."""
+    found: dict[str, Schema] = {}
+    for endpoint in endpoints:
+        item = found.setdefault(endpoint.path, {})
+        if endpoint.ids:
+            item["parameters"] = [_id(name) for name in endpoint.ids]
+        item[endpoint.method.lower()] = operation_of(endpoint, settings)
+    return found
+
+
+def operation_of(endpoint: Endpoint, settings: Settings) -> Schema:
+    """Describes one endpoint."""
     operation: Schema = {
-        "tags": [tag],
-        "operationId": operation_id,
-        "summary": summary,
-        "security": [{"bearer": [scope]} for scope in scopes],
-        "responses": dict(sorted(responses.items())),
+        "tags": [endpoint.tag],
+        "operationId": endpoint.name,
+        "summary": endpoint.summary,
+        "security": [{"bearer": [scope]} for scope in endpoint.scopes],
+        "responses": _responses(endpoint),
     }
-    if scopes:
-        operation["description"] = f"{summary} Needs a key with {' or '.join(f'`{scope}`' for scope in scopes)}."
-    if parameters:
-        operation["parameters"] = parameters
-    if body:
-        operation["requestBody"] = {"required": True, "content": body}
+    needs = f"Needs a key with {' or '.join(f'`{scope}`' for scope in endpoint.scopes)}." if endpoint.scopes else ""
+    notes = endpoint.notes(settings) if endpoint.notes else ""
+    if needs or notes:
+        operation["description"] = " ".join(filter(None, (endpoint.summary, needs, notes)))
+    if endpoint.parameters:
+        operation["parameters"] = [_parameter(parameter) for parameter in endpoint.parameters]
+    if endpoint.body:
+        operation["requestBody"] = {"required": True, "content": endpoint.body.content(settings)}
     return operation
 
 
-def make_response(description: str, content: Schema, *more_headers: str) -> Schema:
-    """An answer with the headers that every answer has."""
+def _responses(endpoint: Endpoint) -> dict[str, Schema]:
+    """Describes the answers, and the errors that come of the endpoint's form."""
+    answer = endpoint.answer
+    media: Schema = {"schema": answer.schema} | ({} if answer.example is None else {"example": answer.example})
+    content = {answer.media_type: media}
+    errors = (
+        *(ERRORS if endpoint.scopes else ()),
+        *(BODY_ERRORS if endpoint.body else ()),
+        *((NotFoundError,) if endpoint.ids else ()),
+        *endpoint.errors,
+    )
+    responses = {"200": _response("What was asked for.", content, *answer.headers)}
+    responses |= {str(status): _response(why, content) for status, why in answer.others.items()}
+    responses |= {str(error.status): {"$ref": f"#/components/responses/{error.__name__}"} for error in errors}
+    return dict(sorted(responses.items()))
+
+
+def _response(description: str, content: Schema, *more_headers: str) -> Schema:
+    """Describes an answer with the headers that every answer has."""
     headers = ("x-request-id", "openai-processing-ms", *more_headers)
     return {
         "description": description,
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
-        "content": {"application/json": content},
+        "content": content,
     }
 
 
 def error_answer(error: type[RequestError]) -> Schema:
-    """The answer of an error, from the first line of its class."""
+    """Describes the answer of an error, from the first line of its class."""
     status, _, rest = (error.__doc__ or "").partition(": ")
     example = error("What went wrong, and what is allowed instead.").body()
     headers = {429: ["Retry-After"], 503: ["Retry-After"], 401: ["WWW-Authenticate"]}.get(error.status, [])
-    return make_response(f"{status}: {rest}", {"schema": ref("Error"), "example": example}, *headers)
+    content = {"application/json": {"schema": ref("Error"), "example": example}}
+    return _response(f"{status}: {rest}", content, *headers)
 
 
 def answer_headers() -> dict[str, Schema]:
-    """Every named header of the document."""
+    """Describes every named header of the document."""
     text: Schema = {"type": "string"}
     number: Schema = {"type": "integer", "minimum": 0}
     return {
@@ -103,40 +116,17 @@ def answer_headers() -> dict[str, Schema]:
     }
 
 
-def query_parameter(name: str, schema: Schema, description: str, *, required: bool = False) -> Schema:
-    """A parameter of the query string."""
-    return {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
+def _parameter(parameter: Parameter) -> Schema:
+    """Describes a parameter of the query string; lists are in the three encodings."""
+    described = {"name": parameter.name, "in": "query", "required": parameter.required}
+    if not parameter.listed:
+        return {**described, "description": parameter.doc, "schema": parameter.schema}
+    most = {"maxItems": parameter.values_max} if parameter.values_max else {}
+    schema: Schema = {"type": "array", "items": parameter.schema, "minItems": 1} | most
+    doc = f"{parameter.doc} {LISTS.format(parameter.name)}"
+    return {**described, "description": doc, "schema": schema, "style": "form", "explode": True}
 
 
-def list_parameter(name: str, items: Schema, description: str, most: int | None = None) -> Schema:
-    """A parameter that is a list, in the three encodings."""
-    schema: Schema = {"type": "array", "items": items, "minItems": 1} | ({"maxItems": most} if most else {})
-    return {**query_parameter(name, schema, f"{description} {LISTS.format(name)}"), "style": "form", "explode": True}
-
-
-def window_parameters(*, required: bool) -> list[Schema]:
-    """`start_time` and `end_time`."""
-    time: Schema = {"type": "integer", "minimum": 0, "maximum": LATEST_TIME}
-    return [
-        query_parameter("start_time", time, "Start of the window, inclusive, Unix seconds.", required=required),
-        query_parameter("end_time", time, "End of the window, exclusive, Unix seconds; now where it is not given."),
-    ]
-
-
-def filter_parameters(meter: Meter) -> list[Schema]:
-    """One parameter for each filter of a meter."""
-    return [_filter(dimension) for dimension in meter.filters]
-
-
-def _filter(dimension: Dimension) -> Schema:
-    name = dimension.filter or ""
-    if dimension.flag:
-        return query_parameter(name, {"type": "boolean"}, f"Only usage with this. {dimension.doc}")
-    if dimension.pattern:
-        items: Schema = {"type": "string", "pattern": dimension.pattern, "examples": list(dimension.values)}
-    elif dimension.values:
-        items = {"type": "string", "enum": list(dimension.values)}
-    else:
-        items = {"type": "string", "minLength": 1, "pattern": SPACED_VALUES if dimension.has_commas else VALUES}
-    more = "" if dimension.values else " A value with a comma goes in brackets."
-    return list_parameter(name, items, f"Only usage of these. {dimension.doc}{more}", MOST_FILTER_VALUES)
+def _id(name: str) -> Schema:
+    schema: Schema = {"type": "string", "minLength": 1}
+    return {"name": name, "in": "path", "required": True, "description": ID_DOC, "schema": schema}

@@ -1,23 +1,9 @@
 """The OpenAPI document's part about prices: what is unpriced, rate cards, explanations, repricing."""
 
-from usageledger.buckets import LATEST_TIME
-from usageledger.events.decoders import JSON_TYPES
-from usageledger.events.typed_events import LONGEST_ID
-from usageledger.meters import COSTS
-from usageledger.server.api.organization import MANAGE
 from usageledger.server.api.prices import REPRICE
-from usageledger.server.openapi.operations import (
-    BODY_ERRORS,
-    FIND_ERRORS,
-    filter_parameters,
-    make_operation,
-    query_parameter,
-    window_parameters,
-)
-from usageledger.server.openapi.schemas import (
+from usageledger.server.json_schema import (
     COUNT,
     FLAG,
-    NO_NUL,
     NUMBER,
     SECONDS,
     SECONDS_OR_NULL,
@@ -25,14 +11,12 @@ from usageledger.server.openapi.schemas import (
     TEXT_OR_NULL,
     Schema,
     answer,
-    body,
     const,
     described,
     ref,
 )
+from usageledger.server.openapi.schemas import body
 
-READ = ("api.usage.read",)
-EVENT_ID: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID, "pattern": NO_NUL}
 REPRICE_DOCS = {
     "start_time": "The first UTC day, inclusive; without it, from the first event on.",
     "end_time": "The UTC day before which to stop; without it, today is the last one.",
@@ -40,62 +24,6 @@ REPRICE_DOCS = {
     "apply": "Whether the new prices hold from now on. Without it nothing changes.",
     "reason": "Why, for whoever asks later. Required with `apply`.",
 }
-
-
-def price_paths() -> dict[str, Schema]:
-    """The addresses of prices."""
-    time: Schema = {"type": "integer", "minimum": 0, "maximum": LATEST_TIME}
-    return {
-        "/v1/unpriced": {
-            "get": make_operation(
-                "Prices",
-                "list-unpriced",
-                "List usage with no known price, by kind, model and tier.",
-                "UnpricedList",
-                scopes=READ,
-                parameters=window_parameters(required=False),
-            )
-        },
-        "/v1/rate_cards": {
-            "get": make_operation(
-                "Prices",
-                "list-rate-cards",
-                "List the prices behind the costs of a window, and what each of them made.",
-                "RateCardList",
-                scopes=READ,
-                parameters=[
-                    *window_parameters(required=True),
-                    query_parameter("as_of", time, "By the prices of this time, Unix seconds."),
-                    *filter_parameters(COSTS),
-                ],
-            )
-        },
-        "/v1/explain": {
-            "get": make_operation(
-                "Prices",
-                "explain-event",
-                "Explain what an event costs: its parts, its rate card, where the prices are from, and the sum.",
-                "Explanation",
-                scopes=READ,
-                parameters=[
-                    query_parameter("id", EVENT_ID, "The event's id.", required=True),
-                    query_parameter("timestamp", time, "The event's timestamp, Unix seconds.", required=True),
-                ],
-                errors=FIND_ERRORS,
-            )
-        },
-        "/v1/reprice": {
-            "post": make_operation(
-                "Prices",
-                "reprice",
-                "Show what today's prices would make of past costs, or let them hold.",
-                "Repricing",
-                scopes=(MANAGE,),
-                body={name: {"schema": ref("Reprice"), "example": {"model": "gpt-5"}} for name in JSON_TYPES},
-                errors=BODY_ERRORS,
-            )
-        },
-    }
 
 
 def price_components() -> dict[str, Schema]:

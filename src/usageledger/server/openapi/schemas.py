@@ -4,7 +4,6 @@ Source of the names and shapes: OpenAI's API document. Answers list all of their
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import msgspec
 
@@ -14,18 +13,25 @@ from usageledger.events.typed_events import FIELDS, NOT_GIVEN
 from usageledger.fields import Field
 from usageledger.meters import COSTS, METERS, Meter
 from usageledger.registry import SCOPES
-from usageledger.server.api.organization import NEW_KEY, NEW_PROJECT, PROJECT_CHANGE
-
-Schema = dict[str, Any]
-
-NO_NUL = r"^[^\u0000]*$"
-TEXT: Schema = {"type": "string"}
-TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
-FLAG: Schema = {"type": "boolean"}
-SECONDS: Schema = {"type": "integer", "minimum": 0, "description": "Unix seconds."}
-SECONDS_OR_NULL: Schema = {"type": ["integer", "null"], "minimum": 0, "description": "Unix seconds."}
-NUMBER: Schema = {"type": "number", "minimum": 0}
-COUNT: Schema = {"type": "integer", "minimum": 0}
+from usageledger.server.api.event_examples import event_example
+from usageledger.server.api.keys import NEW_KEY
+from usageledger.server.api.projects import NEW_PROJECT, PROJECT_CHANGE
+from usageledger.server.json_schema import (
+    COUNT,
+    FLAG,
+    NO_NUL,
+    NUMBER,
+    SECONDS,
+    SECONDS_OR_NULL,
+    TEXT,
+    TEXT_OR_NULL,
+    Schema,
+    answer,
+    const,
+    described,
+    ref,
+    title,
+)
 
 EVENT_DOCS = {
     "id": "Yours, and the same when you send the event again: with `timestamp` it is the event's identity.",
@@ -37,30 +43,11 @@ PARTS_DOC = (
     "contradict each other are refused. `input_tokens` and `output_tokens`, or numbers that they follow from, are "
     "required."
 )
-EXAMPLES = {
-    "project_id": "proj_abc",
-    "user_id": "user-abc",
-    "api_key_id": "key_abc",
-    "model": "gpt-4o-2024-08-06",
-    "batch": False,
-    "service_tier": "default",
-    "vector_store_id": "vs_abc",
-}
 BODY_DOCS = {
     "name": "What people know it by.",
     "expires_in_seconds": "How long the key works; without it, for ever.",
     "scopes": "What the key may do; without it, everything.",
 }
-
-
-def ref(name: str) -> Schema:
-    """A reference to a schema of the document."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def title(meter: Meter) -> str:
-    """The meter's name in names of schemas, such as `AudioSpeeches`."""
-    return meter.kind.title().replace("_", "")
 
 
 def components() -> dict[str, Schema]:
@@ -76,23 +63,6 @@ def components() -> dict[str, Schema]:
         made[f"{name}Page"] = _page(meter)
     made |= {"CostsResult": _cost_result(), "CostsPage": _page(COSTS), "FacetList": _facet_list()}
     return made | _projects() | _users() | _keys()
-
-
-def answer(properties: Mapping[str, Schema], description: str = "", optional: Iterable[str] = ()) -> Schema:
-    """An object of an answer: all of its fields are there, but for those in `optional`."""
-    required = [name for name in properties if name not in set(optional)]
-    schema: Schema = {"type": "object", "properties": dict(properties), "required": required}
-    return {"description": description, **schema} if description else schema
-
-
-def const(value: str) -> Schema:
-    """The name of an object, which is always the same."""
-    return {"type": "string", "const": value}
-
-
-def described(schema: Schema, description: str) -> Schema:
-    """`schema` with its `description`."""
-    return {**schema, "description": description}
 
 
 # --- usage -------------------------------------------------------------------------------------------------------
@@ -203,14 +173,6 @@ def _event(meter: Meter) -> Schema:
     schema["examples"] = [event_example(meter)]
     parts = PARTS_DOC if any(len(measure.columns) > 1 for measure in meter.measures) else ""
     return described(schema, f"{meter.title} that were used.{parts}")
-
-
-def event_example(meter: Meter) -> dict[str, Any]:
-    """An event of this kind that the server accepts."""
-    dimensions = {d.name: d.values[0] if d.values else EXAMPLES.get(d.name, "high") for d in meter.dimensions}
-    measures = {m.name: 1200 for m in meter.measures if m.required}
-    start = {"kind": meter.kind, "id": f"req-{meter.kind}-1", "timestamp": 1736616660, "provider": "openai"}
-    return start | dimensions | measures
 
 
 def _event_union() -> Schema:

@@ -1,0 +1,169 @@
+"""The row that an endpoint is: its route, its checks, the OpenAPI document, the reference and tests come from it."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Literal
+
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from usageledger.errors import RequestError
+from usageledger.events.decoders import JSON_TYPES
+from usageledger.fields import Field
+from usageledger.registry import AdminKey, Scope
+from usageledger.server.http.parameters import Parameter, check_names, collect
+from usageledger.server.http.requests import parameters, read_object
+from usageledger.server.http.routes import RequestHandler, route_of
+from usageledger.server.json_schema import Schema, ref
+from usageledger.server.services import Services
+from usageledger.settings import Settings
+
+PUBLIC: tuple[Scope, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an endpoint answers with.
+
+    Attributes:
+        schema: of its body: its own, or `ref` of one that the document names.
+        media_type: of its body.
+        headers: those that it has beside the ones of every answer.
+        example: a body.
+        others: other statuses with the same body, and when they come.
+    """
+
+    schema: Schema
+    media_type: str = "application/json"
+    headers: tuple[str, ...] = ()
+    example: Any = None
+    others: Mapping[int, str] = field(default_factory=dict[int, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What an endpoint reads.
+
+    Attributes:
+        content: the document's part, by media type, under these settings.
+        fields: those of the JSON object that `Call.read` reads.
+    """
+
+    content: Callable[[Settings], Schema]
+    fields: tuple[Field, ...] = ()
+
+
+def object_body(name: str, fields: tuple[Field, ...], example: Any) -> Body:
+    """Describes a JSON object with these fields, called `name` in the document."""
+    content = {media_type: {"schema": ref(name), "example": example} for media_type in JSON_TYPES}
+    return Body(lambda _: content, fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A method at a path.
+
+    Attributes:
+        method: of HTTP.
+        path: ids in it are `{project_id}` and may hold any characters.
+        handler: answers a call, once its key and its parameters are checked.
+        name: its operation id, which no other has.
+        tag: the section of the document that it stands in.
+        summary: one sentence.
+        scopes: those of which a key must have one, or `PUBLIC`.
+        answer: what it answers with.
+        parameters: of the query string; others are refused.
+        checks_parameters: false where its handler parses the query string by itself, or ignores it.
+        body: what it reads.
+        errors: those that it answers with beside what every endpoint of its form does.
+        notes: more sentences for the document, under these settings.
+    """
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    handler: "Handler"
+    _: KW_ONLY
+    name: str
+    tag: str
+    summary: str
+    scopes: tuple[Scope, ...]
+    answer: Answer
+    parameters: tuple[Parameter, ...] = ()
+    checks_parameters: bool = True
+    body: Body | None = None
+    errors: tuple[type[RequestError], ...] = ()
+    notes: Callable[[Settings], str] | None = None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The names of the ids in its path."""
+        return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to an endpoint; its key, where the endpoint needs one, has the scope."""
+
+    services: Services
+    request: Request
+    endpoint: Endpoint
+    key: AdminKey | None
+
+    @property
+    def actor(self) -> str:
+        """The id of the key."""
+        if self.key is None:
+            raise AssertionError(f"{self.endpoint.name} is public: nobody is known to call it")
+        return self.key.id
+
+    def given(self) -> dict[str, list[str]]:
+        """Reads the parameters: name → values. Raises InvalidRequestError."""
+        return collect(parameters(self.request), self.endpoint.parameters)
+
+    async def read(self) -> dict[str, Any]:
+        """Reads the body, as `read_object` does."""
+        if self.endpoint.body is None:
+            raise AssertionError(f"{self.endpoint.name} has no body to read")
+        return await read_object(self.request, self.endpoint.body.fields)
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+class _IdConvertor(Convertor[str]):
+    """The rest of a path that is an id: any characters at all, line ends and slashes too."""
+
+    regex = "(?s:.+)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("whole_id", _IdConvertor())
+
+
+def routes_of(endpoints: Iterable[Endpoint], services: Services) -> list[Route]:
+    """Makes the routes, in the order of the table: they are tried one after the other."""
+    paths: dict[str, dict[str, RequestHandler]] = {}
+    for endpoint in endpoints:
+        path = re.sub(r"\{(\w+)\}", r"{\1:whole_id}", endpoint.path)
+        paths.setdefault(path, {})[endpoint.method] = _checked(endpoint, services)
+    return [route_of(path, handlers) for path, handlers in paths.items()]
+
+
+def _checked(endpoint: Endpoint, services: Services) -> RequestHandler:
+    """Puts what every endpoint checks before its handler: first who asks, so that nobody else learns anything."""
+
+    async def handle(request: Request) -> Response:
+        key = await services.authenticator.require(request, *endpoint.scopes) if endpoint.scopes else None
+        if endpoint.checks_parameters:
+            check_names(parameters(request), endpoint.parameters)
+        return await endpoint.handler(Call(services, request, endpoint, key))
+
+    return handle
