@@ -56,8 +56,8 @@ def check_and_note(folder: Path) -> dict[str, Any]:
     Raises:
         CommandError: they cannot be opened, or are not sound.
     """
-    from usageledger.ledger import open_ledger  # noqa: PLC0415 - an engine is loaded only to read
-    from usageledger.registry import open_registry  # noqa: PLC0415 - the same
+    from usageledger.ledger import open_ledger
+    from usageledger.registry import open_registry
 
     try:
         with closing(open_ledger(f"duckdb:///{folder.absolute()}/{LEDGER}")) as ledger:

@@ -118,7 +118,7 @@ def api_url(option: str, address: str) -> str:
     Raises:
         CommandError: it is no address of a server; names `option` and the address.
     """
-    import httpx  # noqa: PLC0415 - loaded only to talk to a server
+    import httpx
 
     try:
         url = httpx.URL(address.strip().rstrip("/").removesuffix("/v1") + "/v1")

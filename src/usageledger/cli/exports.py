@@ -79,7 +79,7 @@ def write_parquet(path: Path, page: UsagePage[Any]) -> None:
         CommandError: a number has more digits than Arrow can hold; nothing is rounded.
         OSError: the file cannot be written.
     """
-    from pyarrow import parquet  # noqa: PLC0415 - loaded only to write
+    from pyarrow import parquet
 
     try:
         table = page.to_arrow()

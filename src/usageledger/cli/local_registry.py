@@ -41,6 +41,6 @@ def make_data_folder(settings: Settings) -> None:
 
 def opened_registry(settings: Settings) -> "Registry":
     """The registry, to be closed by a `with`."""
-    from usageledger.registry import open_registry  # noqa: PLC0415 - loaded only to work with it
+    from usageledger.registry import open_registry
 
     return open_registry(settings.registry_url)

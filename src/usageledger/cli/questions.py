@@ -30,7 +30,7 @@ def question_command(meter: Meter, summary: str) -> Callable[..., None]:
     """The command that asks for `meter`: the options that all kinds have, and one for each filter of its own."""
 
     def run(**given: Any) -> None:
-        from usageledger.cli.asking import answer  # noqa: PLC0415 - loaded only to ask
+        from usageledger.cli.asking import answer
 
         outputs = [f"--{name}" for name in ("json", "csv", "parquet") if given[name]]
         if len(outputs) > 1:
@@ -158,7 +158,7 @@ def _read(meter: Meter, given: dict[str, Any], *, now: int) -> "Question":
     Raises:
         CommandError: names the option, the value given and the values allowed.
     """
-    from usageledger.cli.asking import Question  # noqa: PLC0415 - loaded only to ask
+    from usageledger.cli.asking import Question
 
     timezone = _timezone(given["timezone"])
     zone = UTC if timezone is None else ZoneInfo(timezone)

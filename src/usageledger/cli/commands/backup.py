@@ -57,7 +57,7 @@ def backup(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 
 
 def _copy(data: Path, folder: Path) -> None:
-    from usageledger.ledger import open_ledger  # noqa: PLC0415 - an engine is loaded only to read
+    from usageledger.ledger import open_ledger
 
     settings = existing_settings(data)
     file = file_of(settings.ledger_url)
@@ -70,7 +70,7 @@ def _copy(data: Path, folder: Path) -> None:
 
 
 def _fetch(server: Connection, folder: Path) -> None:
-    import httpx  # noqa: PLC0415 - loaded only to ask a server
+    import httpx
 
     timeout = httpx.Timeout(60, read=None)  # the copy of a large ledger takes minutes to be made
     headers = {"authorization": f"Bearer {server.key}"}

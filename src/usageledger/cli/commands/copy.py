@@ -45,7 +45,7 @@ def copy(
 
 
 def _copy_registry(source: str, target: str, *, as_json: bool) -> None:
-    from usageledger.registry import open_registry  # noqa: PLC0415 - loaded only to work with it
+    from usageledger.registry import open_registry
 
     with open_registry(source) as old, open_registry(target) as new:
         rows = old.copy_to(new)
@@ -58,8 +58,8 @@ def _copy_registry(source: str, target: str, *, as_json: bool) -> None:
 
 
 def _copy_ledger(source: str, target: str, *, as_json: bool) -> None:
-    from usageledger.ledger import open_ledger  # noqa: PLC0415 - an engine is loaded only to work with it
-    from usageledger.ledger.copying import copy as days_copied  # noqa: PLC0415 - the same
+    from usageledger.ledger import open_ledger
+    from usageledger.ledger.copying import copy as days_copied
 
     memory_bytes = load_settings({}).memory_bytes
     days, events, added = 0, 0, 0

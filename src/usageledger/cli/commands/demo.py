@@ -66,10 +66,10 @@ def demo(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 
 
 def _fill(settings: Settings, days: int, events: int, seed: int) -> None:
-    from usageledger.cli.demo.data import demo_tables  # noqa: PLC0415 - loaded only to make data
-    from usageledger.cli.demo.plan import make_organization  # noqa: PLC0415 - the same
-    from usageledger.ledger import open_ledger  # noqa: PLC0415 - the same
-    from usageledger.registry import open_registry  # noqa: PLC0415 - the same
+    from usageledger.cli.demo.data import demo_tables
+    from usageledger.cli.demo.plan import make_organization
+    from usageledger.ledger import open_ledger
+    from usageledger.registry import open_registry
 
     now = int(time.time())
     organization = make_organization(seed)

@@ -38,14 +38,14 @@ def explain(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     as_json: AsJson = False,
 ) -> None:
     """Show what an event costs and why: its parts, its rate card and the sum."""
-    from usageledger.cli.asking import client_of  # noqa: PLC0415 - loaded only to ask
+    from usageledger.cli.asking import client_of
 
     now = int(datetime.now(UTC).timestamp())
     query = {"id": event_id, "timestamp": parse_moment("--at", at, zone=UTC, now=now)}
     with client_of(connect_to(url, key, profile, openai=False)) as client:
         told = client.request("GET", "/explain", query)
     if as_json:
-        from usageledger.cli.exports import print_as_json  # noqa: PLC0415 - loaded only to print
+        from usageledger.cli.exports import print_as_json
 
         print_as_json(told)
         return
@@ -75,7 +75,7 @@ def _say_event(told: Mapping[str, Any]) -> None:
 
 def sum_table(told: Mapping[str, Any]) -> "Table":
     """The sum: a row for each line item, and the total below."""
-    from usageledger.cli.terminal.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
+    from usageledger.cli.terminal.text_table import plain_table
 
     lines: Sequence[Mapping[str, Any]] = [*told["lines"], *told["unpriced"]]
     prices = aligned([_value(line, "unit_price") for line in lines])

@@ -58,7 +58,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     Events that it refuses are named with their file and line; the others of
     their batch are kept.
     """
-    from usageledger.cli.delivery import Delivery  # noqa: PLC0415 - loaded only to send
+    from usageledger.cli.delivery import Delivery
 
     _check_files(files)
     server = connect_to(url, key, profile, openai=False)
@@ -79,8 +79,8 @@ def ingest(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 
 
 def _send(names: list[str], delivery: "Delivery", batch_size: int, advance: Callable[[int, int], None]) -> None:
-    from usageledger.cli.records import STDIN, open_file, read_records  # noqa: PLC0415 - loaded only to send
-    from usageledger.client.delivery import batches  # noqa: PLC0415 - the same
+    from usageledger.cli.records import STDIN, open_file, read_records
+    from usageledger.client.delivery import batches
 
     done = 0
     for name in names:
@@ -124,14 +124,14 @@ def _check_files(names: list[str]) -> None:
 @contextmanager
 def _progress(names: list[str]) -> Generator[tuple[Callable[[int, int], None], Callable[[str], None]]]:
     """(advance, say): a bar on stderr where that is a terminal, and a way to speak beside it."""
-    import sys  # noqa: PLC0415 - to see whether there is a terminal
+    import sys
 
     if not sys.stderr.isatty():
         yield (lambda _place, _events: None), note
         return
-    from rich.console import Console  # noqa: PLC0415 - loaded only to draw
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415 - the same
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
     total = None if "-" in names else sum(Path(name).stat().st_size for name in names)
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[events]:,} events"), TimeRemainingColumn())

@@ -74,7 +74,7 @@ def create(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 
     Only a digest of the value is kept, so it cannot be shown again.
     """
-    from usageledger.registry import SCOPES  # noqa: PLC0415 - loaded only to work with it
+    from usageledger.registry import SCOPES
 
     now = int(time.time())
     expires_at = None if expires_in is None else now + _seconds(expires_in)
@@ -165,10 +165,10 @@ def _all_keys(registry: "Registry") -> Iterator["AdminKey"]:
 
 def key_table(keys: "list[AdminKey]", width: int) -> "Table":
     """The keys as a table that fits into `width` columns: the narrow one leaves out when keys were made."""
-    from rich import box  # noqa: PLC0415 - loaded only to draw
-    from rich.text import Text  # noqa: PLC0415 - the same
+    from rich import box
+    from rich.text import Text
 
-    from usageledger.cli.terminal.text_table import TextTable  # noqa: PLC0415 - the same
+    from usageledger.cli.terminal.text_table import TextTable
 
     wide = width >= WIDE
     times = ("created_at", "expires_at", "last_used_at") if wide else ("expires_at", "last_used_at")

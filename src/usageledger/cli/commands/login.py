@@ -84,8 +84,8 @@ def _check(connection: Connection) -> None:
         CommandError: the server refuses the key.
         APIError: it cannot be reached, or does not answer as the API does.
     """
-    from usageledger.cli.asking import client_of  # noqa: PLC0415 - loaded only to ask
-    from usageledger.client.errors import PermissionDeniedError  # noqa: PLC0415 - the same
+    from usageledger.cli.asking import client_of
+    from usageledger.client.errors import PermissionDeniedError
 
     now = int(time.time())
     with client_of(connection) as client:

@@ -30,7 +30,7 @@ def migrate(
     Prints the statements as they are run. The embedded ledger and the registry
     need no such step: they are brought up to date when they are opened.
     """
-    from usageledger.ledger import migrate_ledger, on_clickhouse  # noqa: PLC0415 - loaded only to work with it
+    from usageledger.ledger import migrate_ledger, on_clickhouse
 
     url = load_settings({"ledger": ledger_url}).ledger
     if url is None or not on_clickhouse(url):

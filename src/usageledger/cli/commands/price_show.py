@@ -70,7 +70,7 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     Your own prices come first, then the price list. What neither of them says
     has no price: such usage is listed as unpriced, and never charged as 0.
     """
-    from usageledger.pricing.book import PriceBook  # noqa: PLC0415 - loading it takes a tenth of a second
+    from usageledger.pricing.book import PriceBook
 
     day = int(time.time()) // DAY_SECONDS * DAY_SECONDS if on is None else _day(on)
     book = PriceBook()
@@ -105,7 +105,7 @@ def _cards(settings: Settings) -> "Generator[RateCards | None]":
 
 
 def _day(text: str) -> int:
-    from usageledger.pricing.operator_prices import read_day  # noqa: PLC0415 - loaded only to work with it
+    from usageledger.pricing.operator_prices import read_day
 
     try:
         return read_day(text)
@@ -115,7 +115,7 @@ def _day(text: str) -> int:
 
 def _subjects(model: str, kind: str | None, provider: str, day: int) -> "Iterator[Subject]":
     """What a model may be of: the kind that is named, or each that has models."""
-    from usageledger.pricing import Subject  # noqa: PLC0415 - loaded only to work with it
+    from usageledger.pricing import Subject
 
     if kind is not None and kind not in METER_BY_KIND:
         raise CommandError(f"--kind: there is no kind {kind!r}. Kinds are: {', '.join(METER_BY_KIND)}.", exit_code=2)
@@ -145,9 +145,9 @@ def price_table(shown: "Sequence[Shown]") -> "Table":
     Where several sources say the prices, each is marked with the number that `sources` gives it; a price that usage of
     the day does not have is marked with a star.
     """
-    from usageledger.cli.terminal.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
-    from usageledger.pricing.cards import PARTS  # noqa: PLC0415 - loaded only to draw
-    from usageledger.pricing.operator_prices import part_name, unit_words  # noqa: PLC0415 - the same
+    from usageledger.cli.terminal.text_table import plain_table
+    from usageledger.pricing.cards import PARTS
+    from usageledger.pricing.operator_prices import part_name, unit_words
 
     listed = sources(shown)
     by_place = {(line.subject, line.part): line for line in shown}
@@ -167,7 +167,7 @@ def _cell(line: Shown, listed: "Sequence[str]") -> str:
 
 
 def _price(rate: int | None, part: str) -> str:
-    from usageledger.pricing.operator_prices import price_text  # noqa: PLC0415 - loaded only to draw
+    from usageledger.pricing.operator_prices import price_text
 
     return "none" if rate is None else price_text(rate, part)
 
@@ -179,7 +179,7 @@ def sources(shown: "Sequence[Shown]") -> list[str]:
 
 def _groups(shown: "Sequence[Shown]") -> list[list[str]]:
     """Parts that have the same prices wherever they have any, together."""
-    from usageledger.pricing.cards import PARTS  # noqa: PLC0415 - loaded only to draw
+    from usageledger.pricing.cards import PARTS
 
     prices: dict[str, list[tuple[Any, ...]]] = {}
     for line in shown:
@@ -192,7 +192,7 @@ def _groups(shown: "Sequence[Shown]") -> list[list[str]]:
 
 def _notes(shown: "Sequence[Shown]") -> "Iterator[str]":
     """What stands below the table."""
-    from usageledger.pricing.operator_prices import part_name  # noqa: PLC0415 - loaded only to draw
+    from usageledger.pricing.operator_prices import part_name
 
     kind = shown[0].subject.kind
     for first, *others in _groups(shown):
@@ -216,8 +216,8 @@ def _about(subject: "Subject") -> str:
 
 
 def _json(line: Shown) -> dict[str, Any]:
-    from usageledger.pricing import decimal_text  # noqa: PLC0415 - loaded only to work with it
-    from usageledger.pricing.cards import PARTS  # noqa: PLC0415 - the same
+    from usageledger.pricing import decimal_text
+    from usageledger.pricing.cards import PARTS
 
     subject = line.subject
     names = ("kind", "provider", "model", "tier", "size", "quality", "context_level")

@@ -129,7 +129,7 @@ def import_prices(
 )
 def list_prices(data: DataFolder = DEFAULT_FOLDER, registry_url: RegistryUrl = None, as_json: AsJson = False) -> None:
     """List your own prices, in the order in which they were set."""
-    from usageledger.pricing.operator_prices import written  # noqa: PLC0415 - loaded only to work with it
+    from usageledger.pricing.operator_prices import written
 
     with opened_registry(existing_settings(data, registry_url)) as registry:
         own = registry.rate_cards.own_prices()
@@ -166,8 +166,8 @@ class Change:
 
     def words(self) -> str:
         """`gpt-5 input from 2026-11-01: 1.25 -> 1 USD per 1M tokens`."""
-        from usageledger.pricing.cards import PARTS  # noqa: PLC0415 - loaded only to work with it
-        from usageledger.pricing.operator_prices import part_name, price_text, unit_words  # noqa: PLC0415 - the same
+        from usageledger.pricing.cards import PARTS
+        from usageledger.pricing.operator_prices import part_name, price_text, unit_words
 
         price = self.price
         before, after = (
@@ -187,8 +187,8 @@ def read_all(given: Iterable[tuple[str, Mapping[str, str]]]) -> "list[Override]"
     Raises:
         CommandError: names all that is wrong.
     """
-    from usageledger.errors import PriceError  # noqa: PLC0415 - loaded only to work with it
-    from usageledger.pricing.operator_prices import read_price  # noqa: PLC0415 - the same
+    from usageledger.errors import PriceError
+    from usageledger.pricing.operator_prices import read_price
 
     prices: list[Override] = []
     wrong: list[str] = []
@@ -242,7 +242,7 @@ def _once_each(fields: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _add(prices: "list[Override]", settings: Settings, *, now: int, yes: bool, as_json: bool) -> None:
     """Sets prices, after a look at what held before."""
-    from usageledger.pricing.operator_prices import FAR_OFF, far_off, written  # noqa: PLC0415 - loaded only to work with it
+    from usageledger.pricing.operator_prices import FAR_OFF, far_off, written
 
     with opened_registry(settings) as registry:
         changes = list(_changes(prices, registry.rate_cards))
@@ -260,7 +260,7 @@ def _add(prices: "list[Override]", settings: Settings, *, now: int, yes: bool, a
 
 
 def _changes(prices: "Sequence[Override]", cards: "RateCards") -> "Iterator[Change]":
-    from usageledger.pricing.book import PriceBook  # noqa: PLC0415 - loading it takes a tenth of a second
+    from usageledger.pricing.book import PriceBook
 
     book, own = PriceBook(), cards.overrides()
     for price in prices:
@@ -273,9 +273,9 @@ def _changes(prices: "Sequence[Override]", cards: "RateCards") -> "Iterator[Chan
 
 def own_table(own: "Sequence[OwnPrice]") -> "Table":
     """The operator's prices, a row for each."""
-    from usageledger.cli.terminal.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
-    from usageledger.pricing.cards import PARTS  # noqa: PLC0415 - the same
-    from usageledger.pricing.operator_prices import LISTED, part_name, price_text, unit_words  # noqa: PLC0415 - the same
+    from usageledger.cli.terminal.text_table import plain_table
+    from usageledger.pricing.cards import PARTS
+    from usageledger.pricing.operator_prices import LISTED, part_name, price_text, unit_words
 
     table = plain_table("From", "About", "Part", ">USD", "Per", "Note", "Set")
     for each in own:
@@ -295,7 +295,7 @@ def own_table(own: "Sequence[OwnPrice]") -> "Table":
 
 def revision_table(found: "Sequence[Revision]") -> "Table":
     """Repricings, a row for each."""
-    from usageledger.cli.terminal.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
+    from usageledger.cli.terminal.text_table import plain_table
 
     table = plain_table(">Revision", "When", "Why")
     for revision in found:

@@ -71,7 +71,7 @@ def use(
 
 
 def _table(profiles: Profiles) -> "Table":
-    from usageledger.cli.terminal.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
+    from usageledger.cli.terminal.text_table import plain_table
 
     table = plain_table("", "Profile", "Server", "Key")
     for name, kept in profiles.by_name.items():

@@ -26,7 +26,7 @@ def rebuild_rollups(data: DataFolder = DEFAULT_FOLDER, ledger_url: LedgerUrl = N
     Needed only where `usageledger verify` says that rollups do not equal the
     events. Events that were dropped after their time keep the sums they have.
     """
-    from usageledger.ledger import open_ledger  # noqa: PLC0415 - an engine is loaded only where it is used
+    from usageledger.ledger import open_ledger
 
     settings = load_settings({"data": data, "ledger": ledger_url})
     if not is_there(settings.ledger_url):

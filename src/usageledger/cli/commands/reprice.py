@@ -72,7 +72,7 @@ def reprice(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     connection = connect_to(url, key, profile, openai=False)
     answer = _ask((since, until), model, connection, apply=apply, reason=reason)
     if as_json:
-        from usageledger.cli.exports import print_as_json  # noqa: PLC0415 - loaded only to print
+        from usageledger.cli.exports import print_as_json
 
         print_as_json(answer)
         return
@@ -97,7 +97,7 @@ def diff(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     """Show where today's prices differ from those that past usage has."""
     answer = _ask((since, until), model, connect_to(url, key, profile, openai=False))
     if as_json:
-        from usageledger.cli.exports import print_as_json  # noqa: PLC0415 - loaded only to print
+        from usageledger.cli.exports import print_as_json
 
         print_as_json(answer["prices"])
         return
@@ -109,7 +109,7 @@ def diff(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 def _ask(
     window: tuple[str | None, str | None], model: str | None, connection: "Connection", **given: Any
 ) -> dict[str, Any]:
-    from usageledger.cli.asking import client_of  # noqa: PLC0415 - loaded only to ask
+    from usageledger.cli.asking import client_of
 
     body = {"start_time": day("--from", window[0]), "end_time": day("--to", window[1]), "model": model, **given}
     with client_of(connection) as client:
@@ -120,7 +120,7 @@ def _ask(
 
 def day(option: str, text: str | None) -> int | None:
     """The first second of a UTC day that an option names."""
-    from usageledger.pricing.operator_prices import read_day  # noqa: PLC0415 - loaded only to work with it
+    from usageledger.pricing.operator_prices import read_day
 
     try:
         return None if text is None else read_day(text)
@@ -150,7 +150,7 @@ def _tell(answer: Mapping[str, Any]) -> None:
 
 def line_table(lines: Sequence[Mapping[str, Any]]) -> "Table":
     """Line items whose costs differ, those that differ most first."""
-    from usageledger.cli.terminal.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
+    from usageledger.cli.terminal.text_table import plain_table
 
     lines = sorted(lines, key=lambda line: -abs(Decimal(line["difference"]["value"])))
     columns = [[amount_of(line[side]) for line in lines] for side in ("before", "after")]
@@ -163,9 +163,9 @@ def line_table(lines: Sequence[Mapping[str, Any]]) -> "Table":
 
 def price_table(prices: Sequence[Mapping[str, Any]]) -> "Table":
     """Prices that differ, in USD for as many units as price lists give."""
-    from usageledger.cli.terminal.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
-    from usageledger.pricing.cards import PARTS  # noqa: PLC0415 - the same
-    from usageledger.pricing.operator_prices import unit_words  # noqa: PLC0415 - the same
+    from usageledger.cli.terminal.text_table import plain_table
+    from usageledger.pricing.cards import PARTS
+    from usageledger.pricing.operator_prices import unit_words
 
     columns = [[_listed(price[side], price["part"]) for price in prices] for side in ("before", "after")]
     table = plain_table("Line item", "Days", ">Before USD", ">After USD", "Per")
@@ -187,7 +187,7 @@ def _named(price: Mapping[str, Any]) -> str:
 
 
 def _listed(side: Mapping[str, Any] | None, part: str) -> Decimal | None:
-    from usageledger.pricing.cards import PARTS  # noqa: PLC0415 - loaded only to draw
+    from usageledger.pricing.cards import PARTS
 
     return None if side is None else Decimal(side["unit_price"]["value"]) * PARTS[part].per
 

@@ -45,8 +45,8 @@ def serve(settings: Settings, *, as_json: AsJson = False) -> None:
 
 def run_server(settings: Settings, *, as_json: bool) -> None:
     """Serves until a signal ends it; says where, and shows a key that was made for it."""
-    from usageledger.registry import open_registry  # noqa: PLC0415 - a server's libraries are loaded only to serve
-    from usageledger.server import run  # noqa: PLC0415 - the same
+    from usageledger.registry import open_registry
+    from usageledger.server import run
 
     _check_network(settings)
     _log_to_stderr()
@@ -142,7 +142,7 @@ class OncePerMinute:
 
 def _log_to_stderr() -> None:
     """The server's own messages: warnings of its libraries, and everything of ours from INFO on."""
-    import logging  # noqa: PLC0415 - only a server logs
+    import logging
 
     class Formatter(logging.Formatter):
         """A record is one line, and its traceback lines that are set in: a name in them begins no other record."""

@@ -33,13 +33,13 @@ def unpriced(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     as_json: AsJson = False,
 ) -> None:
     """List usage with no known price: it is in no amount."""
-    from usageledger.cli.asking import client_of  # noqa: PLC0415 - loaded only to ask
+    from usageledger.cli.asking import client_of
 
     window = {"start_time": day("--from", since), "end_time": day("--to", until)}
     with client_of(connect_to(url, key, profile, openai=False)) as client:
         entries = client.request("GET", "/unpriced", {k: v for k, v in window.items() if v is not None})["data"]
     if as_json:
-        from usageledger.cli.exports import print_as_json  # noqa: PLC0415 - loaded only to print
+        from usageledger.cli.exports import print_as_json
 
         print_as_json(entries)
     elif not entries:
@@ -50,7 +50,7 @@ def unpriced(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 
 def unpriced_table(entries: Sequence[Mapping[str, Any]]) -> "Table":
     """A row for each model, tier and part."""
-    from usageledger.cli.terminal.text_table import plain_table  # noqa: PLC0415 - loaded only to draw
+    from usageledger.cli.terminal.text_table import plain_table
 
     table = plain_table("Kind", "Provider", "Line item", ">Quantity", "Unit", "From", "To")
     for entry in entries:

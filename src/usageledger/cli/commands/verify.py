@@ -34,11 +34,11 @@ def verify(
     event may have, all sums agree, and costs are quantity times rate, digit by
     digit.
     """
-    from usageledger.ledger import open_ledger  # noqa: PLC0415 - an engine is loaded only to read
-    from usageledger.ledger.proof.cost_proof import verify_costs  # noqa: PLC0415 - the same
-    from usageledger.ledger.proof.usage_proof import verify as findings_of  # noqa: PLC0415 - the same
-    from usageledger.rating.price_tables import PriceTables  # noqa: PLC0415 - the same
-    from usageledger.registry import open_registry  # noqa: PLC0415 - the same
+    from usageledger.ledger import open_ledger
+    from usageledger.ledger.proof.cost_proof import verify_costs
+    from usageledger.ledger.proof.usage_proof import verify as findings_of
+    from usageledger.rating.price_tables import PriceTables
+    from usageledger.registry import open_registry
 
     settings = load_settings({"data": data, "ledger": ledger_url, "registry": registry_url})
     if not is_there(settings.ledger_url):

@@ -61,7 +61,7 @@ def _json_escape(character: str) -> str:
 
 def print_table(draw: "Callable[[Console], RenderableType]") -> None:
     """What the command was asked for, on stdout: `draw` is told how wide the terminal is, and of what it is able."""
-    from rich.console import Console  # noqa: PLC0415 - loaded only to draw
+    from rich.console import Console
 
     fixed = sys.stdout.isatty() or os.environ.get("COLUMNS")
     console = Console(width=None if fixed else PIPE_WIDTH, highlight=False, markup=False, emoji=False)
