@@ -30,7 +30,7 @@ UNPRICED_HEADER = "x-usageledger-unpriced"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a server; times are Unix seconds.
+    """A question to a server; times are Unix seconds.
 
     Attributes:
         filters: the API's parameters and their values.
@@ -49,13 +49,13 @@ class Question:
 
     @property
     def zone(self) -> tzinfo:
-        """Whose days and hours times are shown in."""
+        """The time zone in which times are shown."""
         return UTC if self.timezone is None else ZoneInfo(self.timezone)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered.
+    """The answer of a server.
 
     Attributes:
         page: every bucket that was asked for, as one page.
@@ -153,7 +153,7 @@ def _show_table(question: Question, buckets: Sequence[UsageBucket[Any]]) -> None
 
 
 def _remark(question: Question, answered: Answer) -> None:
-    """What a reader of the numbers has to know, on stderr."""
+    """Prints remarks that a reader of the numbers needs, on stderr."""
     unknown = sum(len(bucket.unknown_results) for bucket in answered.page.data)
     if unknown:
         note(f"Warning: {counted(unknown, 'result')} of an unknown sort left out: a newer usageledger may know it.")

@@ -1,4 +1,4 @@
-"""Which server a command talks to, and with which key: options, profiles and the environment brought together."""
+"""The server that a command talks to, and the key for it: from options, profiles and the environment."""
 
 import os
 from collections.abc import Iterator

@@ -19,7 +19,7 @@ MOST_REFUSALS_KEPT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One reason why the server refused one event, and where that event stands."""
+    """A reason why the server refused an event, and the event's file and line."""
 
     file: str
     line: int
@@ -31,7 +31,7 @@ class Refusal:
 
 @dataclass(slots=True)
 class Tally:
-    """What came of the events so far; of many refusals only the first ones are kept.
+    """Counts of the events so far; of many refusals only the first ones are kept.
 
     Attributes:
         batches: those that the server took.

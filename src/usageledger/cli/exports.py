@@ -47,7 +47,7 @@ def print_rows_as_json(rows: Sequence[Row]) -> None:
 
 
 def print_as_json(value: Any) -> None:
-    """What a server answered, on one line of stdout; numbers with all their digits and no exponent."""
+    """Prints the answer of a server as one line of JSON; numbers have all their digits and no exponent."""
     print_json_text(msgspec.json.encode(_written_out(value)).decode())
 
 

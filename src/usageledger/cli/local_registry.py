@@ -20,7 +20,7 @@ def existing_settings(data: Path, registry_url: str | None = None) -> Settings:
 
 
 def is_there(url: str) -> bool:
-    """Whether the file at the address of a ledger or registry exists; a server's is looked for by opening it."""
+    """Returns true if the file of a ledger or registry exists, and for every address of a server."""
     file = file_of(url)
     return file is None or file.exists()
 

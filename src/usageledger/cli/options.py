@@ -72,7 +72,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameter(field: "Field[Any]") -> inspect.Parameter:
-    """One setting as an option. Its value stays text, so that `load_settings` is the one judge of it."""
+    """Makes a setting an option. Its value stays text, so that `load_settings` alone checks it."""
     is_flag = isinstance(field.default, bool)
     option = typer.Option(
         f"--{field.name.replace('_', '-')}",

@@ -24,7 +24,7 @@ class Profile:
 
     @property
     def redacted_key(self) -> str:
-        """What may be shown of the key: its end."""
+        """The end of the key, which may be shown."""
         return "…" + self.key[-4:]
 
 

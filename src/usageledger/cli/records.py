@@ -43,7 +43,7 @@ class ZstdReader(io.RawIOBase):
         self._plain = memoryview(b"")
 
     def readable(self) -> bool:
-        """It is."""
+        """Returns true: the file can be read."""
         return True
 
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]  # what io hands over

@@ -94,7 +94,7 @@ def _value(line: Mapping[str, Any], name: str) -> Decimal | None:
 
 
 def _say_history(history: Sequence[Mapping[str, Any]]) -> None:
-    """What each repricing made of it, where there was one."""
+    """Prints the amount after each repricing, where there was one."""
     for said in history if len(history) > 1 else ():
         amount = digits(Decimal(said["amount"]["value"]))
         since = "at first" if said["revision"] is None else f"since {iso_time(said['created_at'])}: {said['reason']}"

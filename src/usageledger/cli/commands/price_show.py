@@ -37,7 +37,7 @@ given before.
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a part costs, in 10⁻¹⁸ USD a unit; None where it has no price.
+    """The price of a part, in 10⁻¹⁸ USD a unit; None where it has none.
 
     Attributes:
         given: what the rate card says that usage of this day has, where it has one, else the same as `rate`.
@@ -114,7 +114,7 @@ def _day(text: str) -> int:
 
 
 def _subjects(model: str, kind: str | None, provider: str, day: int) -> "Iterator[Subject]":
-    """What a model may be of: the kind that is named, or each that has models."""
+    """Yields a model's subjects: of the kind that is named, or of each kind that has models."""
     from usageledger.pricing import Subject
 
     if kind is not None and kind not in METER_BY_KIND:
@@ -132,7 +132,7 @@ def _lines(at: "Subject", prices: "Prices", card: "CardPrices | None") -> "Itera
 
 
 def _nothing(book: "PriceBook", model: str, kind: str | None, provider: str, day: int) -> str:
-    """Why nothing is shown, and where else to look."""
+    """Explains why no price is shown, and where else to look."""
     words = f"{provider} {model!r}{f' as {kind}' if kind else ''} has no price on {iso_time(day)[:10]}."
     others = [each for each in book.providers(kind or "completions", model) if each != provider]
     known = f" Lists of other providers know it: {', '.join(others)}." if others else ""
@@ -173,7 +173,7 @@ def _price(rate: int | None, part: str) -> str:
 
 
 def sources(shown: "Sequence[Shown]") -> list[str]:
-    """Who says the prices, in the order in which they are first named."""
+    """Lists the sources of the prices, in the order in which they are first named."""
     return list(dict.fromkeys(line.source for line in shown if line.source))
 
 
@@ -191,7 +191,7 @@ def _groups(shown: "Sequence[Shown]") -> list[list[str]]:
 
 
 def _notes(shown: "Sequence[Shown]") -> "Iterator[str]":
-    """What stands below the table."""
+    """Yields the notes below the table."""
     from usageledger.pricing.operator_prices import part_name
 
     kind = shown[0].subject.kind

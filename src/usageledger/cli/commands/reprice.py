@@ -129,7 +129,7 @@ def day(option: str, text: str | None) -> int | None:
 
 
 def _tell(answer: Mapping[str, Any]) -> None:
-    """What stands below the table."""
+    """Prints the notes below the table."""
     before, after, difference = (
         digits(Decimal(answer["total"][name]["value"]), least_places=2) for name in ("before", "after", "difference")
     )
@@ -193,7 +193,7 @@ def _listed(side: Mapping[str, Any] | None, part: str) -> Decimal | None:
 
 
 def amount_of(side: Mapping[str, Any] | None) -> Decimal | None:
-    """What a line costs; None where it has no price."""
+    """Reads the amount of one side of a line; None where it has no price."""
     return None if side is None else Decimal(side["amount"]["value"])
 
 

@@ -129,7 +129,7 @@ class OncePerMinute:
         self._until: dict[str, float] = {}
 
     def filter(self, record: "LogRecord") -> bool:
-        """Whether `record` is logged."""
+        """Returns true if `record` is logged."""
         now, message = self._clock(), record.getMessage()
         if self._until.get(message, now) > now:
             return False

@@ -67,7 +67,7 @@ def verify(
 
 
 def _existing(settings: Settings) -> str:
-    """Where the registry is, which must be there: an empty one would be made, and blamed for what is missing."""
+    """Returns the registry's address, if the registry exists: an empty new one would lack every rate card."""
     if not is_there(settings.registry_url):
         raise CommandError(
             f"There is no registry in {settings.data.absolute()}: its files belong together.", exit_code=2

@@ -1,4 +1,4 @@
-"""Where words go: data to stdout; messages, progress and errors to stderr.
+"""Output of commands: data to stdout; messages, progress and errors to stderr.
 
 Names come from outside, and a terminal does what some characters say. So every line is printed as `visible` has it.
 """
@@ -22,7 +22,7 @@ PIPE_WIDTH = 200  # columns where stdout is no terminal, so that nothing is cut
 
 
 class CommandError(UsageLedgerError):
-    """What a command could not do, in words for its user; `exit_code` is 1, or 2 where the command line is at fault."""
+    """An error of a command, in words for its user; `exit_code` is 1, or 2 where the command line is wrong."""
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ def print_data(line: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """What the command was asked for, as one line of JSON on stdout."""
+    """Prints the command's result as one line of JSON on stdout."""
     print_json_text(json.dumps(value))
 
 
@@ -60,7 +60,7 @@ def _json_escape(character: str) -> str:
 
 
 def print_table(draw: "Callable[[Console], RenderableType]") -> None:
-    """What the command was asked for, on stdout: `draw` is told how wide the terminal is, and of what it is able."""
+    """Prints the table that `draw` makes for the terminal's width and abilities, on stdout."""
     from rich.console import Console
 
     fixed = sys.stdout.isatty() or os.environ.get("COLUMNS")
@@ -80,7 +80,7 @@ def ask(question: str) -> str:
 
 
 def print_error(message: str) -> None:
-    """Why a command failed: one line on stderr, whatever `message` holds."""
+    """Prints an error as one line on stderr, whatever characters `message` has."""
     label = "Error:"
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         label = typer.style(label, fg="red", bold=True)

@@ -33,7 +33,7 @@ Rows = Sequence[Sequence[Row]]  # the results of each bucket
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What a table is about, and where it is drawn.
+    """The subject of a table, and the terminal on which it is drawn.
 
     Attributes:
         group_by: the dimensions that the results are told apart by.
@@ -51,7 +51,7 @@ class Drawing:
 
     @property
     def first(self) -> Measure:
-        """What the kind measures above all: lines are sorted, shared out and drawn by it."""
+        """The kind's main measure, by which lines are sorted, shared out and drawn."""
         return self.meter.measures[0]
 
 
@@ -76,13 +76,13 @@ class Column(NamedTuple):
 
     @property
     def usual_width(self) -> int:
-        """What nine cells in ten need."""
+        """The width that is enough for nine cells in ten."""
         widths = sorted(map(cell_len, self.cells))
         return widths[(len(widths) - 1) * 9 // 10]
 
 
 class Layout(NamedTuple):
-    """What there is room for: the labels' widths, the other columns in their order, and the graph's width or 0."""
+    """The columns that fit: the labels' widths, the other columns in order, and the graph's width or 0."""
 
     label_widths: list[int]
     columns: list[Column]
