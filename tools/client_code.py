@@ -92,9 +92,9 @@ def result_class(meter: Meter) -> str:
 
 
 def result_summary(meter: Meter) -> str:
-    """What a result of the kind is."""
+    """Describes a result of the kind."""
     if meter.priced:
-        return "What was paid, by whom and for what, as far as the query groups by it."
+        return "An amount paid, and by whom and for what, as far as the query groups by it."
     return f"{meter.title} that were used, by whom, as far as the query groups by it."
 
 
@@ -195,8 +195,8 @@ def method(meter: Meter, *, is_async: bool) -> str:
 
 
 def method_summary(meter: Meter) -> str:
-    """What a method answers."""
-    return "What usage cost, by buckets of time" if meter.priced else f"{meter.title} used, by buckets of time"
+    """Describes the answer of a method."""
+    return "Costs of usage, by buckets of time" if meter.priced else f"{meter.title} used, by buckets of time"
 
 
 def method_parameters(meter: Meter) -> Iterator[tuple[str, str, str]]:
@@ -234,7 +234,7 @@ def filter_type(dimension: Dimension) -> str:
 
 
 def filter_doc(meter: Meter, dimension: Dimension) -> str:
-    """What a filter selects."""
+    """Describes what a filter selects."""
     what = dimension.filter or ""
     if dimension.flag:
         return "Only usage of batch jobs, or with False only other usage."

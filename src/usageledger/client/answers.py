@@ -36,7 +36,7 @@ def json_object(content: bytes) -> dict[str, Any]:
 
 
 class PageParts(NamedTuple):
-    """What a page is made of."""
+    """The parts of a page."""
 
     data: tuple[Any, ...]
     has_more: bool

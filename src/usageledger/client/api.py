@@ -288,7 +288,7 @@ class UsageAPI(SyncClient):
         as_of: Time | None = None,
         timezone: str | None = None,
     ) -> UsagePage[results.CostsResult]:
-        """What usage cost, by buckets of time: `GET /organization/costs`.
+        """Costs of usage, by buckets of time: `GET /organization/costs`.
 
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.
@@ -962,7 +962,7 @@ class AsyncUsageAPI(AsyncClient):
         as_of: Time | None = None,
         timezone: str | None = None,
     ) -> AsyncUsagePage[results.CostsResult]:
-        """What usage cost, by buckets of time: `GET /organization/costs`.
+        """Costs of usage, by buckets of time: `GET /organization/costs`.
 
         Args:
             start_time: Start of the window, inclusive: Unix seconds, a `datetime` with a time zone, or a `date`.

@@ -1,4 +1,4 @@
-"""What the generated clients do over their transports: ask for pages, and send events."""
+"""Base classes of the generated clients: they ask for pages, and send events, over a transport."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from functools import partial
@@ -50,9 +50,9 @@ class SyncClient(SyncTransport):
     def request(
         self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """What any other address of the API answers, as the JSON object that it is; UsageLedger has some of its own.
+        """Asks any other address of the API, of which UsageLedger has some of its own; returns its JSON object.
 
-        What is no `GET` is sent again only where the server had turned it away, as it might have its effect twice.
+        Other methods than `GET` are sent again only if the server had rejected them, as they might take effect twice.
 
         Args:
             method: `GET`, `POST`, …
@@ -107,9 +107,9 @@ class AsyncClient(AsyncTransport):
     async def request(
         self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """What any other address of the API answers, as the JSON object that it is; UsageLedger has some of its own.
+        """Asks any other address of the API, of which UsageLedger has some of its own; returns its JSON object.
 
-        What is no `GET` is sent again only where the server had turned it away, as it might have its effect twice.
+        Other methods than `GET` are sent again only if the server had rejected them, as they might take effect twice.
 
         Args:
             method: `GET`, `POST`, …

@@ -117,7 +117,7 @@ def _decimals(arrow: Any, name: str, values: Sequence[Decimal | None], *, least_
 
 
 def _digits(value: Decimal) -> tuple[int, int]:
-    """How many digits stand before the point and behind it, zeros at either end left out."""
+    """Counts the digits before and after the point, without zeros at either end."""
     _, digits, exponent = value.as_tuple()
     text = "".join(map(str, digits))
     kept = text.rstrip("0")

@@ -20,7 +20,7 @@ Event: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class EventError:
-    """One reason why one event was refused.
+    """A reason why an event was refused.
 
     Attributes:
         index: the place of the event among those sent, from 0.
@@ -39,7 +39,7 @@ class EventError:
 
 @dataclass(frozen=True, slots=True)
 class EventReport:
-    """What became of the events sent; the three numbers add up to them.
+    """The outcome of the events sent; the three numbers add up to their count.
 
     Attributes:
         accepted: kept now.
@@ -71,7 +71,7 @@ class _Error(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """What the server answers to a batch."""
+    """The server's answer to a batch."""
 
     object: Literal["event.batch"]
     accepted: int

@@ -11,7 +11,7 @@ from usageledger.client.delivery import BATCH_BYTES
 
 @dataclass(frozen=True, slots=True)
 class SenderCounts:
-    """What became of the events given to a sender: `offered` is the sum of the next four.
+    """Counts of the events given to a sender: `offered` is the sum of the next four.
 
     Attributes:
         offered: events given.
@@ -48,20 +48,20 @@ class Outbox:
         self._batches: list[list[bytes]] = []  # halves of a batch that was too large, the next one last
         self._taken: list[bytes] = []
         self._counts = SenderCounts()
-        self._left = 0  # how many that were taken in are settled; they are settled in their order
+        self._settled = 0  # accepted events that were delivered or dropped, in order
         self._flush_to = 0
         self._deadline: float | None = None
         self._abandoned = False
 
     @property
     def counts(self) -> SenderCounts:
-        """What became of the events so far."""
+        """The counts so far."""
         with self._changed:
             return self._counts
 
     @property
     def closing(self) -> bool:
-        """Whether nothing more is taken in."""
+        """True if no more events are accepted."""
         return self._deadline is not None
 
     def put(self, line: bytes) -> Literal["queue_full", "closed"] | None:
@@ -79,10 +79,10 @@ class Outbox:
     def flush(self, timeout: float | None) -> bool:
         """Makes everything that waits due, and waits until it is settled; False where `timeout` passes before."""
         with self._changed:
-            target = self._left + self._counts.waiting
+            target = self._settled + self._counts.waiting
             self._flush_to = max(self._flush_to, target)
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._left >= target, timeout)
+            return self._changed.wait_for(lambda: self._settled >= target, timeout)
 
     def close(self, seconds: float) -> None:
         """Takes nothing more in; what waits is due, and its time is up after `seconds`."""
@@ -159,7 +159,7 @@ class Outbox:
         """Seconds until a batch is due; None where nothing waits."""
         if not self._waiting:
             return None
-        if len(self._waiting) >= self._batch_events or self.closing or self._flush_to > self._left:
+        if len(self._waiting) >= self._batch_events or self.closing or self._flush_to > self._settled:
             return 0.0
         return self._waiting[0][0] + self._flush_seconds - time.monotonic()
 
@@ -176,7 +176,7 @@ class Outbox:
     def _settle(self, **counts: int) -> None:
         settled = sum(counts.values())
         self._add(waiting=-settled, **counts)
-        self._left += settled
+        self._settled += settled
         self._taken = []
         self._changed.notify_all()
 

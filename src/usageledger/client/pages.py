@@ -1,4 +1,4 @@
-"""What the API answers, as frozen values: pages of buckets of results.
+"""Answers of the API as frozen values: pages of buckets of results.
 
 Source: `UsageResponse` of OpenAI's API document. What a server sends beyond it is kept: fields in `extra`, results of
 another kind in `unknown_results`.
@@ -38,7 +38,7 @@ class Amount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
-    """What every result has.
+    """The base of every result.
 
     Attributes:
         OBJECT: the API's name for this sort of result, which it has as `object`.
@@ -94,7 +94,7 @@ class UsageBucket(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class _Page(Generic[R]):
-    """What the pages of both clients are.
+    """The base of both clients' pages.
 
     Attributes:
         data: the buckets of this page, in the order of time.
@@ -163,7 +163,7 @@ class UsagePage(_Page[R]):
             page = page._more(token)
 
     def collect(self) -> "UsagePage[R]":
-        """One page with the buckets of this page and of all those after it."""
+        """Collects the buckets of this page and of all later pages in one page."""
         return UsagePage(tuple(self.auto_paging_iter()), False, None, self.extra, self._kind)
 
 
@@ -185,13 +185,13 @@ class AsyncUsagePage(_Page[R]):
             page = await page._more(token)
 
     async def collect(self) -> "AsyncUsagePage[R]":
-        """One page with the buckets of this page and of all those after it."""
+        """Collects the buckets of this page and of all later pages in one page."""
         buckets = tuple([bucket async for bucket in self.auto_paging_iter()])
         return AsyncUsagePage(buckets, False, None, self.extra, self._kind)
 
 
 def _next_token(page: _Page[Any], asked: str | None) -> str | None:
-    """What the page after `page` is asked for with, given what `page` itself was; None on the last one."""
+    """Returns the token of the page after `page`, which was asked for with `asked`; None on the last page."""
     if not page.has_more:
         return None
     if page.next_page is None or page.next_page == asked:

@@ -341,7 +341,7 @@ class DecisionsResult(Result, frozen=True, kw_only=True):
 
 
 class CostsResult(Result, frozen=True, kw_only=True):
-    """What was paid, by whom and for what, as far as the query groups by it.
+    """An amount paid, and by whom and for what, as far as the query groups by it.
 
     Attributes:
         amount: What the usage cost.

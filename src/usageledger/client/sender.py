@@ -76,7 +76,7 @@ class _Connection(SyncTransport):
 
 
 class Sender:
-    """What both senders are: a queue and a thread that sends.
+    """The base of both senders: a queue and a thread that sends.
 
     Many threads may use it. After a fork the child begins with an empty queue and connections of its own; what the
     parent had queued stays the parent's. It closes when the interpreter exits. A process that is killed, or ended by a
@@ -145,7 +145,7 @@ class Sender:
 
     @property
     def counts(self) -> SenderCounts:
-        """What became of the events so far."""
+        """The counts so far."""
         return self._outbox.counts
 
     def send(self, event: Event) -> bool:

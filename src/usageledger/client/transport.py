@@ -103,7 +103,7 @@ class Request:
 
 
 class Transport(Generic[H]):
-    """What both clients share: where they ask, with which key, and when they ask again.
+    """The base of both transports: the address, the key, and the retries.
 
     Args:
         api_key: `OPENAI_ADMIN_KEY` where it is not given.
@@ -150,7 +150,7 @@ class Transport(Generic[H]):
         raise NotImplementedError
 
     def _arguments(self, request: Request) -> dict[str, Any]:
-        """What httpx is called with."""
+        """Returns the arguments for httpx."""
         headers = {
             "authorization": f"Bearer {self._api_key}",
             "accept": "application/json",
