@@ -1,4 +1,4 @@
-"""Where events live: one narrow protocol, and the engines behind it.
+"""The store of events: one narrow protocol, and the engines behind it.
 
 `open_ledger("duckdb:///path/ledger.duckdb")` is the embedded default; `clickhouse://host/database` is for many servers.
 """
@@ -47,5 +47,5 @@ def migrate_ledger(url: str, *, apply: bool = True) -> list[str]:
 
 
 def on_clickhouse(url: str) -> bool:
-    """Whether this is the address of a ledger on ClickHouse."""
+    """Returns true if this is the address of a ledger on ClickHouse."""
     return url.partition(":")[0] in ("clickhouse", "clickhouses")

@@ -23,7 +23,7 @@ PAGE_EVENTS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What came of one day.
+    """The outcome of copying one day.
 
     Attributes:
         day: its start, in Unix seconds.
@@ -89,7 +89,7 @@ def digest(ledger: Ledger, day: int) -> str:
 
 
 def _bytes_of(column: Any) -> Iterator[bytes]:
-    """What a column holds, however it is laid out: which values are there, how long they are, and all of them."""
+    """Returns a column's content as bytes, whatever its layout: validity, lengths, values."""
     yield np.packbits(np.asarray(column.is_valid().to_numpy(zero_copy_only=False), bool)).tobytes()
     if pa.types.is_string(column.type):
         filled = pc.fill_null(column, "")

@@ -1,4 +1,4 @@
-"""Which rows of a commit a ledger has already: an event counts once."""
+"""Identities of events: finds the rows of a commit that a ledger has already, so that an event counts once."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

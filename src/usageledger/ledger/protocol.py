@@ -1,4 +1,4 @@
-"""What every engine does, and the words for what came of an event."""
+"""The protocol that every engine implements, and the outcomes of an event."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from usageledger.questions.query import Query
 
 
 class Outcome(IntEnum):
-    """What came of an event: its identity is (`id`, `timestamp`), and it counts once."""
+    """The outcome of an event: its identity is (`id`, `timestamp`), and it counts once."""
 
     ACCEPTED = 0
     DUPLICATE = 1  # the same identity and the same payload: kept before, counted once
@@ -95,7 +95,7 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """What rate cards say.
+    """The prices of rate cards, as a table.
 
     Attributes:
         rows: `costs.PRICES`.
@@ -187,11 +187,11 @@ class Ledger(Protocol):
         ...
 
     def unpriced(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> list[Unpriced]:
-        """What of a window `prices` say nothing about; called and raised as by `costs`."""
+        """Lists the usage of a window for which `prices` has no price; arguments and errors are those of `costs`."""
         ...
 
     def unpriced_cards(self, query: Query, prices: PricesOf, *, max_seconds: float) -> int:
-        """How many rate cards `unpriced` is about, whatever their number."""
+        """Counts the rate cards in `unpriced`, however many there are."""
         ...
 
     def facets(self, facet: Facet, *, max_seconds: float, limit: int) -> list[str]:
@@ -238,7 +238,7 @@ class Ledger(Protocol):
         ...
 
     def count(self) -> int:
-        """How many events the ledger holds."""
+        """Counts the events in the ledger."""
         ...
 
     def malformed(self, limit: int) -> list[str]:
@@ -250,7 +250,7 @@ class Ledger(Protocol):
         ...
 
     def rollup_differences(self, limit: int) -> list[str]:
-        """Where a rollup says something other than the events, in words; at most `limit`."""
+        """Lists differences between rollups and events, in words; at most `limit`."""
         ...
 
     def facet_differences(self, limit: int) -> list[str]:
@@ -258,7 +258,7 @@ class Ledger(Protocol):
         ...
 
     def cards_used(self) -> list[CardUse]:
-        """Which rate cards events have, by what the events say."""
+        """Lists the rate cards that events have, by the subjects of the events."""
         ...
 
     def quantities(self, start: int, end: int) -> list[tuple[int, str, int]]:
@@ -275,7 +275,7 @@ class Ledger(Protocol):
         ...
 
     def ready(self) -> bool:
-        """Whether the engine can be written to, as far as the last attempt tells."""
+        """Returns true if the last attempt to write to the engine succeeded."""
         ...
 
     def close(self) -> None:

@@ -46,7 +46,7 @@ class Family:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """What a row is the sum of, beside its span."""
+        """The columns that identify a row, beside its span."""
         return ("kind", *self.dimensions, "rate_id")
 
 

@@ -1,4 +1,4 @@
-"""Where a ledger on ClickHouse is: `clickhouse://user:password@host:8123/database?cluster=name`."""
+"""Addresses of ledgers on ClickHouse: `clickhouse://user:password@host:8123/database?cluster=name`."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -47,7 +47,7 @@ QUORUM_SETTINGS = {"insert_quorum": "auto"}
 
 
 class Connection:
-    """One server, asked from any number of threads."""
+    """A connection to one server, for any number of threads."""
 
     def __init__(self, address: Address, *, database: str = "") -> None:
         self._address = address

@@ -30,7 +30,7 @@ logger = logging.getLogger("usageledger.ledger")
 
 
 class Engine:
-    """One open file: a connection that writes, and cursors that read.
+    """An open file: a connection that writes, and cursors that read.
 
     Attributes:
         writer: for the one thread that holds the ledger's lock.
@@ -90,7 +90,7 @@ class Engine:
         logger.warning("the engine was opened again; its log is folded into the file when there is room")
 
     def mend(self, move_bytes: int) -> None:
-        """What failed is tried again: opening, writing, and folding the log into the file.
+        """Tries again whatever failed: opening, writing, and folding the log into the file.
 
         Args:
             move_bytes: what is to be written next, so that a probe which succeeds promises that it will.
@@ -121,7 +121,7 @@ class Engine:
         self.writer.execute("DROP TABLE write_probe")
 
     def _has_room(self) -> bool:
-        """Whether the disk has as much space left as the log takes; folding it in needs less."""
+        """Returns true if the disk has as much space left as the log takes; folding the log in needs less."""
         log = self._path.with_name(f"{self._path.name}.wal")
         return shutil.disk_usage(self._path.parent).free > (log.stat().st_size if log.exists() else 0)
 

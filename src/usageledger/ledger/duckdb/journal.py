@@ -1,8 +1,8 @@
-"""What was acknowledged and is not among the events yet: rows kept on disk as they came, compressed.
+"""The journal: acknowledged rows that are not in the table of events yet, on disk as they came, compressed.
 
-A commit to the wide table of events costs milliseconds however few its rows, and a third as much an event where there
-are many. One value in a narrow table costs one millisecond. So commits go to the journal, and the events get it in
-large pieces, beside the commits that come meanwhile.
+A commit to the wide table of events takes milliseconds even for one row; per event, large commits cost a third. One
+value in a narrow table takes one millisecond. So commits go to the journal, and rows move to the events in large
+pieces, while further commits come.
 """
 
 from collections.abc import Iterable, Iterator
@@ -48,7 +48,7 @@ class Journal:
         self.next_position += 1
 
     def has_none_of(self, hashes: set[int]) -> bool:
-        """Whether none of these identities is here."""
+        """Returns true if none of these identities is in the journal."""
         return self._all_hashes.isdisjoint(hashes)
 
     def first(self, most: int, most_bytes: int, end: int) -> tuple[int, list[pa.Table]]:
@@ -74,10 +74,10 @@ class Journal:
 
 
 class Newcomers:
-    """Which identities are certainly new: those at or after `since` that were not noted.
+    """Identities of recent commits: any other one at or after `since` is certainly new.
 
     Two generations are remembered. When the younger one is full the older one is forgotten, with its latest time:
-    what comes about now stays certain, however many came before.
+    so recent identities can always be judged without a look-up.
     """
 
     def __init__(self, since: int) -> None:
@@ -88,7 +88,7 @@ class Newcomers:
         self._younger_latest = since - 1
 
     def are(self, hashes: set[int], earliest: int) -> bool:
-        """Whether identities with these hashes, the first of them at `earliest`, are all certainly new."""
+        """Returns true if identities with these hashes, the first of them at `earliest`, are all certainly new."""
         return earliest >= self._since and self._older.isdisjoint(hashes) and self._younger.isdisjoint(hashes)
 
     def note(self, hashes: set[int], latest: int) -> None:

@@ -5,7 +5,7 @@ measured: no index and no key (they collapse as a table grows), so identities ar
 a commit; a commit is one fdatasync; results are fetched by column, because row-wise fetching holds the interpreter.
 
 A commit goes to the journal, and from there to the events when the journal is full or when there is time; a query
-reads both. One that holds what is known, or very much, goes straight to the events.
+reads both. Batches with known events, and very large ones, skip the journal.
 
 Who changes more than one of them takes the locks in the order of their ranks: the rollups', the events', the writer's.
 A cursor comes last, and no lock is taken while one is open. So commits go on while the journal is moved, and both while
@@ -151,9 +151,9 @@ class DuckDBLedger(Reader):
             self._writer.execute("CHECKPOINT")
 
     def _recover(self) -> None:
-        """Takes up what an earlier process, or an engine that failed, left behind.
+        """Loads the state that an earlier process or a failed engine left on disk.
 
-        A commit that failed with its engine may be there after all: whatever was asked before is asked again.
+        A commit that failed with its engine may be there after all: so all of the state is read again.
         """
         left = self._writer.execute("SELECT position, rows FROM journal ORDER BY position").fetchall()
         self._journal = journal.Journal((position, from_bytes(stream)) for position, stream in left)
@@ -198,7 +198,7 @@ class DuckDBLedger(Reader):
 
     @holding("_writer_lock")
     def _fits_journal(self, rows: pa.Table, hashes: set[int]) -> bool:
-        """Whether all `rows` are new, and neither they nor what is there already are too many."""
+        """Returns true if all `rows` are new, and neither they nor the rows already in the journal are too many."""
         earliest = int(rows["ts"].to_numpy().min())
         kept = self._journal
         if len(hashes) < rows.num_rows or rows.num_rows > FULL_ROWS or kept.count > MOST_ROWS or kept.size > MOST_BYTES:
@@ -243,7 +243,7 @@ class DuckDBLedger(Reader):
 
     @contextmanager
     def _writing(self, doing: str, connection: duckdb.DuckDBPyConnection | None = None) -> Generator[None]:
-        """An engine's failure as ours, out of its transaction; one that invalidated itself is seen by `ready`.
+        """Rolls back and raises LedgerUnavailableError on an engine error; marks the engine not ready if it is broken.
 
         Args:
             doing: what could not be done.

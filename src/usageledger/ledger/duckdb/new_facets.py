@@ -1,4 +1,4 @@
-"""Which values each dimension has on each day: what a list of projects, users, keys or models to pick from needs.
+"""Facets: the values that each dimension has on each day, for lists of projects, users, keys or models to pick from.
 
 A commit writes the values that its day did not have yet. Those of recent days are remembered, so that most commits
 write nothing and look nothing up.

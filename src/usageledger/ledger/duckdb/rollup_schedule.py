@@ -1,4 +1,4 @@
-"""When the embedded ledger's rollups are worth a step of upkeep, and which one."""
+"""Schedules rollup maintenance: which table to update next, and when."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from usageledger.ledger.schema import EVER, FAMILIES, Family
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """When a step of a family is worth a transaction.
+    """Thresholds from which a step of a family is worth a transaction.
 
     Attributes:
         events: of later commits, which queries read one by one until they are added to the rollups.
@@ -29,7 +29,7 @@ WORTH = {"models": Worth(300_000, 150_000, 64), "keys": Worth(800_000, 600_000, 
 
 
 class Upkeep:
-    """What is to be done to the rollups of one open ledger. `note` may be called beside everything else."""
+    """The pending work on the rollups of one open ledger. `note` may be called beside everything else."""
 
     def __init__(self) -> None:
         # Rollup table → span → rows added to it since it was last merged.

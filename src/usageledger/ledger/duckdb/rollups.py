@@ -1,4 +1,4 @@
-"""How the embedded ledger keeps its rollups: later commits are added, spans are merged, days are made anew.
+"""Maintenance of the embedded ledger's rollups: adds later commits, merges spans, makes days anew.
 
 Each step is one transaction, which says in `rollup_state` what the rollups hold when it is done. So a step can fail,
 or the process end, at any time, and what was done stays done.
@@ -21,7 +21,7 @@ Added = dict[str, Counter[int]]  # rollup table → span → rows added to it
 
 
 def coverage(connection: duckdb.DuckDBPyConnection) -> Coverage:
-    """Which events the rollups hold, as this connection's transaction sees it."""
+    """Reads which events the rollups hold, as this connection's transaction sees it."""
     states = connection.execute("SELECT family, covered, until FROM rollup_state").fetchall()
     ((events_from,),) = connection.execute("SELECT events_from FROM retention").fetchall()
     return Coverage({family: Held(covered, until) for family, covered, until in states}, events_from)

@@ -1,4 +1,4 @@
-"""Which rows of a commit are among the events of the embedded ledger."""
+"""Look-ups of a commit's rows in the embedded ledger's table of events."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def stored(writer: duckdb.DuckDBPyConnection, rows: pa.Table) -> dict[Identity, 
 
 
 def any_stored(writer: duckdb.DuckDBPyConnection, rows: pa.Table) -> bool:
-    """Whether one of `rows` is among the events."""
+    """Returns true if one of `rows` is in the table of events."""
     return bool(_matched(writer, rows)["ts"].size)
 
 

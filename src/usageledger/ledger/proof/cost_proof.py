@@ -1,4 +1,4 @@
-"""Whether costs are what the events and their rate cards make of them: invariant 5, as a ledger at rest can show it.
+"""Proof of costs: invariant 5, that they follow from the events and their rate cards, checked on a ledger at rest.
 
 Quantities are taken from the events themselves and multiplied here, in integers of Python; amounts are asked as a
 client would ask them, from the rollups.

@@ -1,4 +1,4 @@
-"""Whether a ledger keeps its promises: its invariants, as far as a ledger at rest can show them.
+"""Proof of usage: the invariants that can be checked on a ledger at rest.
 
 The engine looks at its own tables: values, identities, rollups, facets. All else is asked as a client would ask it:
 answers are compared with answers, groups with the whole, a filter with its group, widths and pages with each other.
@@ -34,7 +34,7 @@ Compare = Callable[[int, int], Iterable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What came of one check: `detail` says what was compared, or what is wrong."""
+    """The outcome of one check: `detail` names the things compared, or the fault."""
 
     name: str
     ok: bool
@@ -101,7 +101,7 @@ class Kind:
         return [self.days[round(place)] for place in places.tolist()]
 
     def everywhere(self, compare: Compare) -> Iterator[str]:
-        """What `compare` finds on all days, asked for many days at once; days without usage in between are left out."""
+        """Yields the differences that `compare` finds on all days, many at once, without days that have no usage."""
         days: list[int] = []
         for day in self.days:
             if days and day >= days[0] + MOST_DAYS * DAY:
@@ -111,7 +111,7 @@ class Kind:
         yield from self.on(days, compare)
 
     def on(self, days: Sequence[int], compare: Compare) -> Iterator[str]:
-        """What `compare` finds on `days`, in smaller and smaller parts where an answer would be too large."""
+        """Yields the differences that `compare` finds on `days`, in smaller parts if an answer is too large."""
         try:
             found = list(compare(days[0], days[-1] + DAY))
         except InvalidRequestError as error:

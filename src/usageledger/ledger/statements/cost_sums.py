@@ -91,7 +91,7 @@ def _without_price(query: Query, coverage: Coverage, newest_card: int, columns: 
     if parts is None:
         return None
     return Sql(
-        f"{parts} SELECT {columns} FROM parts {dialect.without} prices USING (rate_id, part) "
+        f"{parts} SELECT {columns} FROM parts {dialect.anti_join} prices USING (rate_id, part) "
         f"WHERE part NOT IN ({_OPTIONAL}) AND rate_id <= {newest_card}",
         arguments,
     )

@@ -1,4 +1,4 @@
-"""What the engines say differently, as constants and small templates; all else that is asked of them is the same."""
+"""SQL that differs between engines, as constants and small templates; all other SQL is the same."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from usageledger.meters import GAUGES
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one engine is asked.
+    """The SQL of one engine, where it differs from others.
 
     Attributes:
         events: the table of events, read so that each identity counts once.
@@ -18,9 +18,9 @@ class Dialect:
         wide: the type of an integer of 128 bits or more.
         sum: the exact sum of a count, wider than 64 bits.
         narrow: a number in 64 bits, which fails where it does not fit.
-        has: whether a text has another in it, whose letters' case is folded already.
+        has: the condition that a text contains another, whose letters' case is folded already.
         quotient: of two integers that are not negative.
-        without: the join that keeps what the other side lacks.
+        anti_join: keyword of the anti join.
         parts: (keys, what is counted of each part by its name, table) → a row for each key and part that is not 0.
     """
 
@@ -32,7 +32,7 @@ class Dialect:
     narrow: str
     has: str
     quotient: str
-    without: str
+    anti_join: str
     parts: Callable[[str, Sequence[tuple[str, str]], str], str]
 
     def table(self, name: str) -> str:
@@ -40,7 +40,7 @@ class Dialect:
         return self.events if name == EVENTS_TABLE else name
 
     def summed(self, column: str, *, wide: bool = False) -> str:
-        """How a stored column adds up: the largest for a gauge, else as `total` says."""
+        """Aggregates a stored column: the largest value of a gauge, else `total`."""
         return f"MAX({column})" if column in GAUGES else self.total(column, wide=wide)
 
     def total(self, column: str, *, wide: bool = False) -> str:
@@ -80,7 +80,7 @@ DUCKDB = Dialect(
     narrow="CAST({} AS BIGINT)",
     has="contains(replace(replace(lower({}), 'ß', 'ss'), 'ς', '\N{GREEK SMALL LETTER SIGMA}'), ?)",
     quotient="({}) // {}",
-    without="ANTI JOIN",
+    anti_join="ANTI JOIN",
     parts=_union_of_parts,
 )
 
@@ -93,6 +93,6 @@ CLICKHOUSE = Dialect(
     narrow="accurateCast({}, 'Int64')",
     has="position(replaceAll(replaceAll(lowerUTF8({}), 'ß', 'ss'), 'ς', '\N{GREEK SMALL LETTER SIGMA}'), ?) > 0",
     quotient="intDiv({}, {})",
-    without="LEFT ANTI JOIN",
+    anti_join="LEFT ANTI JOIN",
     parts=_array_of_parts,
 )

@@ -144,7 +144,7 @@ def _differences(rollup: Rollup, keys: Sequence[str], finer: str, where: str, li
 
 
 def cards_used(read: Read, dialect: Dialect) -> list[CardUse]:
-    """Which rate cards events have, by what the events say."""
+    """Lists the rate cards that events have, by the subjects of the events."""
     tokens = " + ".join((*UNCACHED, *CACHED, *CACHE_WRITE))
     texts = ("model", "service_tier", "size", "quality", "context_level")
     second = f"ts % {DAY_SECONDS}"

@@ -19,7 +19,7 @@ from usageledger.questions.query import Filter, Query
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Which events a family of rollups holds: those of the commits up to `covered`, of times before `until`."""
+    """The events that a family of rollups holds: of the commits up to `covered`, at times before `until`."""
 
     covered: int
     until: int
@@ -27,7 +27,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What rollups hold, by the name of their family, where there are any; and since when events are kept."""
+    """The events that rollups hold, by the name of their family, and the time since which events are kept."""
 
     held: Mapping[str, Held]
     events_from: int = 0
@@ -51,7 +51,7 @@ Level = tuple[Rollup, Held]
 
 
 def sources(query: Query, run: Run, coverage: Coverage) -> list[Source]:
-    """What to read for a run of buckets: the coarsest rollups that fit, finer ones at its edges, and the rest raw.
+    """Lists the tables to read for a run of buckets: the coarsest rollups that fit, finer ones at its edges, or events.
 
     Raises:
         InvalidRequestError: some of it is in dropped events only.
@@ -214,7 +214,7 @@ def bucket(run: Run, time: str = "ts") -> str:
 
 
 def conditions(source: Source, filters: Iterable[Filter], arguments: list[Any]) -> str:
-    """What holds of the rows of a span that `filters` select; their values are added to `arguments`."""
+    """Makes the conditions on rows of a span that `filters` select; adds their values to `arguments`."""
     parts = ["ts >= ?", "ts < ?"]
     arguments += [source.start, source.end]
     if source.after is not None:
