@@ -1,4 +1,4 @@
-"""What usage costs: money, rate cards, line items, and the price book that cards are made from.
+"""Prices: money, rate cards, line items, and the price book that cards are made from.
 
 The book is not imported here: only who makes cards needs it, and it takes a tenth of a second to load.
 """

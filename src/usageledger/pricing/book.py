@@ -222,7 +222,7 @@ def _selects(variant: PriceVariant, subject: Subject, at: datetime) -> bool:
 
 
 def _is_clear(part: str, subject: Subject, prices: Mapping[str, object]) -> bool:
-    """Whether the book's prices leave no doubt about this part."""
+    """Returns true if the book's prices leave no doubt about this part."""
     if part in _UNCLEAR:
         exact, either = _UNCLEAR[part]
         return exact in prices or not either <= prices.keys()

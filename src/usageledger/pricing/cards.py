@@ -1,4 +1,4 @@
-"""What a rate card is about, what it says, and what its line items are called.
+"""Rate cards: their subjects, their prices, and the names of their line items.
 
 A card is about one `Subject` on one UTC day: whatever the vendor's price depends on. It says a price for each part of
 usage that has one, in 10⁻¹⁸ USD a unit. What it says never changes; a correction is a further revision.
@@ -40,7 +40,7 @@ PARTS_OF_KIND: dict[str, tuple[str, ...]] = {meter.kind: tuple(meter.prices) for
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a price depends on. Texts are as events say them; times are Unix seconds.
+    """Everything that a price depends on. Texts are those of events; times are Unix seconds.
 
     Attributes:
         day: the start of the UTC day.
@@ -106,7 +106,7 @@ def _dimensions(kind: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What a card says: a price for each part that has one, and where it is from.
+    """The prices of a card: one for each part that has one, and its source.
 
     Attributes:
         rates: part → 10⁻¹⁸ USD a unit (for `usage_bytes` a GiB-hour). A part that is absent is unpriced.
@@ -118,7 +118,7 @@ class Prices:
 
 
 def charge(part: str, quantity: int, rate: int) -> int:
-    """What `quantity` of a part costs, in 10⁻¹⁸ USD, half a unit rounded up; of a size, one hour of one store."""
+    """Charges `quantity` of a part: 10⁻¹⁸ USD, half a unit rounded up; of a size, one hour of one store."""
     stored = 1 << PARTS[part].unit_bits
     return (quantity * rate + stored // 2) // stored
 
@@ -152,7 +152,7 @@ class Override:
 
     @property
     def subject(self) -> Subject:
-        """What it is about, on its first day."""
+        """The subject of the price, on its first day."""
         service_tier, batch = of_tier(self.tier)
         return Subject(
             day=self.start,
@@ -169,11 +169,11 @@ class Override:
 
     @property
     def exactness(self) -> tuple[int, int]:
-        """Which of two that apply comes first: the one for the higher band, then the one for fewer cases."""
+        """The rank among prices that apply: a higher band comes first, then fewer cases."""
         return self.band, sum(each is not None for each in (self.size, self.quality, self.context_level))
 
     def applies(self, subject: Subject) -> bool:
-        """Whether it says the price of `subject`, as far as no later one does."""
+        """Returns true if this is a price of `subject`, unless a later one replaces it."""
         return (
             (self.kind, self.provider, self.model, self.tier)
             == (subject.kind, subject.provider, subject.model, subject.tier)

@@ -1,4 +1,4 @@
-"""Which model of the public price lists a name means, as `genai-prices` says it, found without trying every model.
+"""Look-up of a name's model in the public price lists, as `genai-prices` finds it, without trying every model.
 
 Names come from events, so that there may be any number of them: nothing is remembered of one. (`genai-prices` itself
 remembers each for good, and compares it with all models of a provider.)
@@ -54,7 +54,7 @@ class PriceLists:
         return names.first(dashed) if found is None and dashed != text else found
 
     def _models(self, provider: Provider) -> Iterator[ModelInfo]:
-        """Its own, then those of the providers whose models it serves."""
+        """The provider's own models, then those of the providers whose models it serves."""
         yield from provider.models
         by_id = {each.id: each for each in self.providers}
         for other in provider.fallback_model_providers or ():

@@ -41,7 +41,7 @@ _TIMES = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
 def part_name(kind: str, part: str) -> str:
-    """What a part is called where it is one word: `cached-input`, `search-calls`."""
+    """Names a part in one word: `cached-input`, `search-calls`."""
     price = METER_BY_KIND[kind].prices[part]
     return (price.name or price.line_item).replace(" ", "-")
 
@@ -175,7 +175,7 @@ def _tier(word: str) -> str:
 
 
 def _misplaced(kind: str, text: Mapping[str, str]) -> Iterator[str]:
-    """What is said but means nothing for usage of this kind, or is needed and not said."""
+    """Lists the fields that mean nothing for usage of this kind, and those that are missing."""
     names = {dimension.name for dimension in METER_BY_KIND[kind].dimensions}
     if "model" in names and not text["model"]:
         yield f"model: prices of {kind} are by model, and none is given."
@@ -191,5 +191,5 @@ def _misplaced(kind: str, text: Mapping[str, str]) -> Iterator[str]:
 
 
 def far_off(before: int, after: int) -> bool:
-    """Whether a price differs so much from the one before that it needs a second look."""
+    """Returns true if a price differs so much from the one before that it needs a second look."""
     return max(before, after) > FAR_OFF * min(before, after)

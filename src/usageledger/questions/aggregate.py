@@ -9,10 +9,10 @@ from usageledger.errors import InvalidRequestError
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """What a ledger answers to a `Query`: parallel columns, one row for each bucket and group that has usage.
+    """A ledger's answer to a `Query`: parallel columns, one row for each bucket and group that has usage.
 
     Attributes:
-        starts: where each row's bucket starts that is not clamped (`Query.whole_start`), Unix seconds, ascending.
+        starts: the start of each row's bucket before it is clamped (`Query.whole_start`), Unix seconds, ascending.
         columns: dimensions grouped by and measures of the meter, by name.
     """
 

@@ -45,7 +45,7 @@ Filter = tuple[str, tuple[str | bool, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question to the ledger; times are Unix seconds.
+    """A question to the ledger; times are Unix seconds.
 
     Attributes:
         start_time: start of the whole window, inclusive.
@@ -73,7 +73,7 @@ class Query:
 
     @property
     def filters_digest(self) -> bytes:
-        """What tells these filters from others: SHA-256, since all of them are as long as a URL may be."""
+        """A digest of the filters (SHA-256), since they may be as long as a URL may be."""
         return sha256(repr(self.filters).encode()).digest()
 
     @property
@@ -91,27 +91,27 @@ class Query:
         return (Run(0, self.width.seconds, self.page_start, self.page_end),)
 
     def whole_start(self, bucket: Bucket) -> int:
-        """Where a bucket of this page starts that is not clamped to the window."""
+        """The start of a bucket of this page, before it is clamped to the window."""
         if self.timezone:
             return local_day(bucket.start, self.timezone).start
         return floor(bucket.start, self.width.seconds)
 
     @property
     def page_end(self) -> int:
-        """Where this page ends: the end of its last bucket."""
+        """The end of this page's last bucket."""
         if self.timezone:
             return max((bucket.end for bucket in self.buckets), default=self.end_time)
         return min(self.end_time, floor(self.page_start, self.width.seconds) + self.limit * self.width.seconds)
 
     @property
     def whole(self) -> "Query":
-        """The same question about the whole window at once; what is in it may come in two buckets."""
+        """The same query with one bucket for the whole window (two, if the window does not start on a boundary)."""
         width = replace(self.width, seconds=self.end_time - self.start_time)
         return replace(self, width=width, limit=2, page_start=self.start_time, timezone=None)
 
     @property
     def next_start(self) -> int | None:
-        """Where the next page starts; None on the last one."""
+        """The start of the next page; None on the last one."""
         return self.page_end if self.page_end < self.end_time else None
 
 
@@ -336,7 +336,7 @@ def _unsupported(name: str, value: str, allowed: Sequence[str], others: str = ""
 
 
 def _canonical(query: Query) -> bytes:
-    """What makes two requests the same query: everything but the page, its size, and an end that was not given."""
+    """Encodes the query without its page, the page's size, and an end that was not given."""
     return msgspec.json.encode(
         [
             query.meter.kind,

@@ -21,7 +21,7 @@ LOCAL = "local:"  # before the name of the machine's user who ran a command
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One change.
+    """A change of the registry.
 
     Attributes:
         number: grows with every entry.
@@ -54,7 +54,7 @@ def note(connection: Connection, kind: AuditType, actor: str | None, details: Ma
 
 
 class AuditLog:
-    """What was noted. Every method may raise RegistryError."""
+    """The audit trail. Every method may raise RegistryError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -38,7 +38,7 @@ _PRICES_LOCK = 0x75_6C_70_72_63
 
 
 class Database:
-    """One database and its connections; safe to use from many threads.
+    """A database and its connections; safe to use from many threads.
 
     Attributes:
         place: the file, or the URL without its password, for messages.
@@ -67,7 +67,7 @@ class Database:
         self._writable = True
 
     def is_writable(self) -> bool:
-        """Whether it can be written, as the last write tells; where that failed, one is tried now and then."""
+        """Returns true if the last write succeeded; after a failure, a write is tried now and then."""
         due = not self._writable and time.monotonic() >= self._probe_at
         if due and self._probing.acquire(blocking=False):
             try:

@@ -1,4 +1,4 @@
-"""What a database says when it fails, as one clear line of ours."""
+"""Errors of a database, as one clear line."""
 
 import sqlite3
 

@@ -21,7 +21,7 @@ GIVEN = 0  # the revision of what a card said when it was given
 
 @dataclass(frozen=True, slots=True)
 class CardPrices:
-    """What a card says since a revision.
+    """The prices of a card since a revision.
 
     Attributes:
         number: grows with every one written.
@@ -87,7 +87,7 @@ class RateCards:
         return [known[digest] for digest in digests]
 
     def between(self, start: int, end: int, *, model: str | None = None) -> Iterator[CardPrices]:
-        """What the cards of these days (Unix seconds, end exclusive) say today, or those of one model of them."""
+        """Yields today's prices of the cards of these days (Unix seconds, end exclusive), of all models or of one."""
         days = (card_prices.c.day >= start, card_prices.c.day < end)
         with self._database.read() as connection:
             for said in _said(connection, *days, _is_last(None)):
@@ -95,7 +95,7 @@ class RateCards:
                     yield said
 
     def at(self, card_ids: Iterable[int], revision: int | None = None) -> dict[int, CardPrices]:
-        """What these cards (by id) said after a repricing, or say today."""
+        """Returns the prices of these cards (by id) after a repricing, or today's."""
         with self._database.read() as connection:
             return {
                 said.card_id: said
@@ -104,12 +104,12 @@ class RateCards:
             }
 
     def history(self, card_id: int) -> list[CardPrices]:
-        """What a card said, first when it was given, then at each revision of it."""
+        """Lists the prices of a card: those it was given first, then those of each revision."""
         with self._database.read() as connection:
             return list(_said(connection, card_prices.c.card_id == card_id))
 
     def of(self, subjects: Sequence[Subject]) -> dict[Subject, CardPrices]:
-        """What the cards of these subjects say today; one that was not given a card is absent."""
+        """Returns today's prices of the cards of these subjects, as far as they have cards."""
         with self._database.read() as connection:
             cards = _ids(connection, rate_cards, (_digest(_encode(subject)) for subject in subjects))
         return {said.subject: said for said in self.at(cards.values()).values()}
@@ -133,7 +133,7 @@ class RateCards:
             return {row.day: row.revision for row in connection.execute(days.group_by(card_prices.c.day))}
 
     def priced(self, days: Sequence[int], *, after: int, upto: int, revision: int) -> Iterator[CardPrices]:
-        """What cards of these days said after a repricing, those left out that say nothing.
+        """Yields the prices of the cards of these days after a repricing, without cards that have no price.
 
         Args:
             days: their starts, Unix seconds.
@@ -203,12 +203,12 @@ class RateCards:
         return [OwnPrice(row.id, row.created_at, _override(row.price)) for row in rows]
 
     def overrides(self) -> list[Override]:
-        """What the operator's prices say, oldest first."""
+        """Lists the operator's prices as overrides, oldest first."""
         return [own.price for own in self.own_prices()]
 
 
 def _said(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[CardPrices]:
-    """What fits `conditions`, in the order of its numbers, read piece by piece."""
+    """Yields the prices that fit `conditions`, in the order of their numbers, read piece by piece."""
     query = (
         select(card_prices.c.id, card_prices.c.card_id, card_prices.c.revision, card_prices.c.price_list_id)
         .add_columns(rate_cards.c.subject)
@@ -233,7 +233,7 @@ def _written(after: int, upto: int) -> tuple[ColumnElement[bool], ColumnElement[
 
 
 def _is_last(revision: int | None) -> ColumnElement[bool]:
-    """That nothing was said of the card later, up to a repricing; None for the last one."""
+    """Selects the last prices of each card, up to a repricing; None for today's."""
     if revision == GIVEN:
         return card_prices.c.revision == GIVEN
     later = card_prices.alias("later")

@@ -1,4 +1,4 @@
-"""What the registry answers with: frozen records, and a page of them. Times are Unix seconds."""
+"""Records of the registry, frozen, and a page of them. Times are Unix seconds."""
 
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, get_args
@@ -84,7 +84,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
-    """One page of a list.
+    """A page of a list.
 
     Attributes:
         data: the records, in order.

@@ -79,7 +79,7 @@ class Registry:
         self._database.close()
 
     def ready(self) -> bool:
-        """Whether it can be written, as far as the last attempt tells; may take 5 s."""
+        """Returns true if the last attempt to write succeeded; may take 5 s."""
         return self._database.is_writable()
 
     def backup(self, file: Path) -> None:
@@ -203,7 +203,7 @@ class Registry:
             connection.execute(update(admin_keys).where(*due).values(last_used_at=now))
 
     def has_keys(self) -> bool:
-        """Whether there is a key that was not revoked."""
+        """Returns true if there is a key that was not revoked."""
         query = select(admin_keys.c.id).where(admin_keys.c.revoked_at.is_(None)).limit(1)
         with self._database.read() as connection:
             return connection.execute(query).first() is not None
