@@ -72,15 +72,15 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
             backlog=BACKLOG,
         )
         server = _Server(config, lambda: on_ready(_address(settings, listener)))
-        with _few_collections():
+        with _startup_objects_frozen():
             server.run(sockets=[listener])
         if failures:
             raise LedgerUnavailableError(f"{failures[0]}, so nothing could be written any more: the server ended.")
 
 
 @contextmanager
-def _few_collections() -> Generator[None]:
-    """What start-up made stays, so no collection looks at it again."""
+def _startup_objects_frozen() -> Generator[None]:
+    """Freezes start-up objects, so that the garbage collector skips them."""
     gc.freeze()
     try:
         yield

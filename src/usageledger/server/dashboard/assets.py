@@ -44,11 +44,11 @@ class Asset:
 
     @cached_property
     def zipped(self) -> bytes | None:
-        """It in gzip, where that is worth it."""
+        """The file in gzip; None where it is too small for that."""
         return gzip.compress(self.body, mtime=0) if len(self.body) >= SMALLEST_COMPRESSED_BYTES else None
 
     def response(self, request: Request, headers: dict[str, str]) -> Response:
-        """It, as the browser takes it."""
+        """Makes the response, in gzip where the browser takes that."""
         headers = {**SECURITY_HEADERS, **headers}
         if "gzip" in request.headers.get("accept-encoding", "") and self.zipped is not None:
             return Response(self.zipped, headers=headers | {"content-encoding": "gzip"}, media_type=self.media_type)
@@ -92,7 +92,7 @@ def _media_type(path: Path) -> str:
 
 @cache
 def digest() -> str:
-    """One digest of all files: modules name each other by relative addresses, so they change theirs together."""
+    """Returns a digest of all files together: modules name each other by relative addresses."""
     text = b"".join(name.encode() + b"\0" + sha256(asset.body).digest() for name, asset in files().items())
     return sha256(text).hexdigest()[:DIGEST_CHARACTERS]
 

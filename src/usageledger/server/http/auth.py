@@ -1,4 +1,4 @@
-"""Who may do what: `Authorization: Bearer` keys, or sessions of the dashboard, their scopes, how often, who guesses.
+"""Authentication: API keys and dashboard sessions, scopes, rate limits, and a limit on wrong keys.
 
 A browser adds the session's cookie to whatever request a page makes, so a request by cookie must also show that it was
 made by our own page: it has `PAGE_HEADER`, which no other origin may set, and its origin is ours.
@@ -32,7 +32,7 @@ logger = logging.getLogger("usageledger")
 
 @dataclass(slots=True)
 class _Bucket:
-    """What is left of a number of requests a minute; a minute's worth at most is saved up."""
+    """A rate limit: the requests left of a number a minute; a minute's worth at most is saved up."""
 
     per_minute: int
     left: float
@@ -51,7 +51,7 @@ class _Bucket:
 
 @dataclass(frozen=True, slots=True)
 class _Credential:
-    """What a request shows: the value of a key, or of a session that stands for one; `client` is its address."""
+    """A request's credential: the value of a key, or of a session that stands for one; `client` is its address."""
 
     value: str
     client: str
@@ -59,7 +59,7 @@ class _Credential:
 
     @property
     def digest(self) -> bytes:
-        """By which it is remembered; a session is never taken for a key."""
+        """Cache key; sessions and API keys never share one."""
         return sha256(f"{self.is_session}:{self.value}".encode()).digest()
 
     def refusal(self) -> AuthenticationError:
@@ -141,7 +141,7 @@ class Authenticator:
         return entry.key
 
     async def _entry(self, credential: _Credential) -> _Entry:
-        """What is known of it; requests that show it at once share one look at the registry.
+        """Returns the entry of a credential; requests that show it at once share one look-up in the registry.
 
         Raises:
             AuthenticationError: it is unknown, expired or revoked.
@@ -161,7 +161,7 @@ class Authenticator:
         return found
 
     async def _look_up(self, credential: _Credential, entry: _Entry | None) -> _Entry | None:
-        """What the registry has of it now, remembered; `entry` is what it had before."""
+        """Looks a credential up in the registry and remembers the result; `entry` is the one found before."""
         now, digest, task = self._clock(), credential.digest, asyncio.current_task()
 
         async def find() -> AdminKey | None:
@@ -215,7 +215,7 @@ class _Guesser:
 
 
 class _Guesses:
-    """How many wrong keys each client address gave lately, so that keys cannot be guessed; the memory is bounded."""
+    """Counts of the wrong keys of each client address, so that keys cannot be guessed; the memory is bounded."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
         self._per_minute = per_minute

@@ -58,11 +58,11 @@ class Packed:
 
     @property
     def kept_bytes(self) -> int:
-        """How many bytes of memory the blocks take."""
+        """The bytes of memory that the blocks take."""
         return len(self.blocks) + (len(self.deflated.blocks) if self.deflated else 0)
 
     def plain(self) -> Iterable[bytes]:
-        """What was compressed, in pieces of at most `PIECE_BYTES`."""
+        """Decompresses the page, in pieces of at most `PIECE_BYTES`."""
         frame = ZSTD_HEAD + self.blocks + ZSTD_END
         if self.size <= PIECE_BYTES:
             return [zstandard.ZstdDecompressor().decompress(frame, max_output_size=max(1, self.size))]

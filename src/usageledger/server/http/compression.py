@@ -17,7 +17,7 @@ class Compressor(Protocol):
     """Takes the pieces of a body one after the other."""
 
     def compress(self, data: bytes, /) -> bytes:
-        """What is ready after `data`."""
+        """Compresses `data`; returns the bytes that are ready."""
         ...
 
     def flush(self) -> bytes:
@@ -45,7 +45,7 @@ class Compression:
 
 
 class Answer:
-    """One answer on its way out; its start waits for the first piece of its body, which says how large it is."""
+    """An answer on its way out; its start waits for the first piece of its body, which says how large it is."""
 
     def __init__(self, send: Send, encoding: str | None) -> None:
         self._send = send

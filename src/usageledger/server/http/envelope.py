@@ -25,7 +25,7 @@ def _missing(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple
 
 
 class Envelope:
-    """What every answer has: security headers, `x-request-id`, `openai-processing-ms`, a body even for our defects."""
+    """Adds security headers, `x-request-id` and timing to every response, and a JSON body to unexpected errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn reads it, with limits on what one connection may hold and how long, and the API's error body."""
+"""uvicorn's HTTP/1.1 protocol with size and time limits per connection, and the API's error body."""
 
 import asyncio
 from collections.abc import Callable
@@ -68,7 +68,7 @@ class Protocol(HttpToolsProtocol):
     # --- a request, from its first byte to its last --------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Counts what belongs to a head that has no end yet."""
+        """Parses the data, and counts the bytes of a head that has no end yet."""
         if self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
@@ -158,7 +158,7 @@ class Protocol(HttpToolsProtocol):
         self._refuse_request(RequestTimeoutError(f"The request was not complete after {seconds} seconds."))
 
     def _refuse_request(self, error: RequestError) -> None:
-        """Answers a request that does not come to its end; the answers to those before it are not to be cut off."""
+        """Rejects an incomplete request, after the answers to earlier requests on the connection were sent."""
         answering = bool(self.cycle and not self.cycle.response_complete)
         if not answering:
             self._refuse(error)
@@ -173,12 +173,12 @@ class Protocol(HttpToolsProtocol):
             self._refuse(error)
 
     def pause_writing(self) -> None:
-        """The client does not take in what is sent: it has some time for it."""
+        """Starts a timer: the client has stopped reading, and is cut off if it does not read again."""
         super().pause_writing()
         self._write_timer = self.loop.call_later(self.settings.max_request_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It does."""
+        """Cancels the timer: the client reads again."""
         super().resume_writing()
         if self._write_timer:
             self._write_timer.cancel()
