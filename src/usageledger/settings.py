@@ -21,12 +21,10 @@ class Settings:
     host: str = field(default="127.0.0.1", metadata=_help("Address to listen on."))
     port: int = field(default=8080, metadata=_help("Port to listen on; 0 takes a free one.", most=65535))
     data: Path = field(default=Path("usageledger-data"), metadata=_help("Folder of the ledger and the registry."))
-    ledger: str | None = field(
-        default=None, metadata=_help("Address of the ledger where it is not in the data folder.")
-    )
+    ledger: str | None = field(default=None, metadata=_help("Address of the ledger, if it is not in the data folder."))
     registry: str | None = field(
         default=None,
-        metadata=_help("Address of the registry where it is not in the data folder."),
+        metadata=_help("Address of the registry, if it is not in the data folder."),
     )
     admin_key: str | None = field(
         default=None, metadata=_help("A bootstrap admin key to accept, at least 20 characters.")
@@ -52,26 +50,24 @@ class Settings:
     max_bodies_bytes: int = field(
         default=256 * 1024**2,
         metadata=_help(
-            "Memory for request bodies while they are received and unpacked, together, beyond 64 KB of each; beyond it "
-            "the answer is 503."
+            "Memory for all request bodies while they are received and unpacked, not counting the first 64 KB of "
+            "each; beyond this limit the answer is 503."
         ),
     )
     max_batch_events: int = field(default=10_000, metadata=_help("Most events in one request.", 1))
     max_future_seconds: int = field(
-        default=600, metadata=_help("How far ahead of the server's clock an event's timestamp may be.")
+        default=600, metadata=_help("Time that an event's timestamp may be ahead of the server's clock.")
     )
     queue_events: int = field(
-        default=200_000, metadata=_help("Most events that wait for the disk; beyond it the answer is 503.", 1)
+        default=200_000, metadata=_help("Most events that wait for the disk; beyond this limit the answer is 503.", 1)
     )
     queue_bytes: int = field(
         default=256 * 1024**2,
-        metadata=_help(
-            "Memory of events that wait for the disk, until they are answered; beyond it the answer is 503."
-        ),
+        metadata=_help("Memory for events until they are on disk and answered; beyond this limit the answer is 503."),
     )
     commit_events: int = field(default=20_000, metadata=_help("Most events in one commit.", 1))
     commit_wait_ms: int = field(
-        default=4, metadata=_help("How long a commit waits for each further request, when the last one had as many.")
+        default=4, metadata=_help("After a commit of N requests, wait up to this long for each of the next N.")
     )
     max_queries: int = field(default=4, metadata=_help("Most queries that run at once.", 1))
     max_query_seconds: int = field(default=30, metadata=_help("Longest time of one query.", 1))
@@ -79,8 +75,8 @@ class Settings:
     max_answers_bytes: int = field(
         default=256 * 1024**2,
         metadata=_help(
-            "Memory for answers while clients take them in, together, beyond 64 KB of each; beyond it the answer is "
-            "503."
+            "Memory for all answers while clients receive them, not counting the first 64 KB of each; beyond this "
+            "limit the answer is 503."
         ),
     )
     cache_bytes: int = field(
@@ -89,21 +85,21 @@ class Settings:
     )
     retention_days: int = field(
         default=0,
-        metadata=_help("Days for which events are kept one by one; their sums stay. 0 keeps them for ever."),
+        metadata=_help("Days for which events are kept; their sums stay. 0 keeps events for ever."),
     )
     requests_per_minute: int = field(default=0, metadata=_help("Requests a key may make in a minute; 0 for no limit."))
     key_cache_seconds: int = field(
-        default=2, metadata=_help("How long a key that was revoked elsewhere may still work on this server.")
+        default=2, metadata=_help("Time for which a key that was revoked elsewhere may still work on this server.")
     )
     wrong_keys_per_minute: int = field(
-        default=20, metadata=_help("Wrong keys of one client address that are looked at in a minute; 0 for no limit.")
+        default=20, metadata=_help("Wrong API keys allowed per client address and minute; 0 for no limit.")
     )
     max_connections: int = field(default=2000, metadata=_help("Most connections at once.", 1))
     max_request_seconds: int = field(
         default=120,
-        metadata=_help("Longest time in which a client sends a request, or takes in a part of an answer.", 1),
+        metadata=_help("Longest time in which a client sends a request, or receives a part of an answer.", 1),
     )
-    idle_seconds: int = field(default=75, metadata=_help("How long a connection without a request is kept.", 1))
+    idle_seconds: int = field(default=75, metadata=_help("Time for which a connection without a request is kept.", 1))
     memory_bytes: int = field(
         default=1024**3,
         metadata=_help("Memory of the engine (DuckDB's memory_limit) of the embedded ledger.", 128 * 1024**2),
@@ -111,12 +107,12 @@ class Settings:
 
     @property
     def ledger_url(self) -> str:
-        """Where the events are."""
+        """The address of the ledger."""
         return self.ledger or f"duckdb:///{self.data.absolute()}/ledger.duckdb"
 
     @property
     def registry_url(self) -> str:
-        """Where keys, projects and users are."""
+        """The address of the registry."""
         return self.registry or f"sqlite:///{self.data.absolute()}/registry.sqlite"
 
 
