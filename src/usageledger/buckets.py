@@ -52,7 +52,7 @@ def floor(seconds: int, width: int) -> int:
 
 
 def count_buckets(start: int, end: int, width: int) -> int:
-    """How many buckets of `width` seconds the window from `start` to `end` touches; 0 for an empty window."""
+    """Counts the buckets of `width` seconds that the window from `start` to `end` touches; 0 for an empty window."""
     if end <= start:
         return 0
     return (end - 1) // width - start // width + 1

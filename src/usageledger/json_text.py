@@ -17,7 +17,7 @@ _DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def is_array(text: bytes) -> bool:
-    """Whether a text of JSON is an array."""
+    """Returns true if a text of JSON is an array."""
     return text.lstrip()[:1] == b"["
 
 
@@ -43,7 +43,7 @@ def names_given_twice(text: bytes) -> Iterator[tuple[str, bytes, bytes]]:
 
 
 def _values(text: bytes) -> Iterator[tuple[int, int]]:
-    """Where each value of an array begins and ends; of an object the names count as values."""
+    """Yields the start and end of each value of an array; of an object the names count as values."""
     end = re.search(rb"[\[{]", text).end()  # type: ignore[union-attr]  # it is one of them
     while chr(text[start := _BETWEEN.match(text, end).end()]) not in "]}":  # type: ignore[union-attr]  # matches always
         end = _end(text, start)

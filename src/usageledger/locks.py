@@ -49,7 +49,7 @@ class RankedLock:
 
     @property
     def held(self) -> bool:
-        """Whether the running thread holds it."""
+        """True if the running thread holds this lock."""
         return self in _held.locks
 
     def __enter__(self) -> None:

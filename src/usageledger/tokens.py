@@ -58,7 +58,7 @@ class Check:
         return evaluate(self.total, given) - evaluate(self.parts, given)
 
     def complaint(self, given: Mapping[str, int]) -> str | None:
-        """Why the numbers contradict each other, naming them all; None where they do not."""
+        """Explains how the numbers contradict each other, naming them all; None where they do not."""
         rest = self.rest(given)
         if rest >= 0 and not (self.exact and rest):
             return None
@@ -69,7 +69,7 @@ class Check:
 
 @dataclass(slots=True)
 class Plan:
-    """How the parts follow from one pattern of given numbers.
+    """A way to derive the parts from one pattern of given numbers.
 
     Attributes:
         parts: an expression for every part.
@@ -171,7 +171,7 @@ def _words(expression: Expression, given: Mapping[str, int]) -> str:
 
 
 def complaints(given: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    """What is wrong with one event's numbers: (field, reason) pairs, none where they fit together."""
+    """Lists the contradictions and the missing totals in one event's numbers, as (field, reason) pairs."""
     made = plan(frozenset(given))
     for total in made.missing:
         yield total, f"{total} is required, and the numbers given do not determine it"
