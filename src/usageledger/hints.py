@@ -5,19 +5,19 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from heapq import nlargest
 
-LONGEST_WORD = 256
-MOST_HINTS = 4096  # words remembered with what they are close to
+WORD_LENGTH_MAX = 256
+HINTS_KEPT_MAX = 4096  # words remembered with what they are close to
 CLOSE = 0.6  # of the letters, from which on a word is meant
 NEAREST_COMPARED = 3  # known words that are compared letter by letter
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` Did you mean 'models'?`, or nothing where no known word is close."""
-    close = _closest(word[:LONGEST_WORD], tuple(known))
+    close = _closest(word[:WORD_LENGTH_MAX], tuple(known))
     return f" Did you mean '{close}'?" if close else ""
 
 
-@lru_cache(MOST_HINTS)
+@lru_cache(HINTS_KEPT_MAX)
 def _closest(word: str, known: tuple[str, ...]) -> str | None:
     """The known word that is closest, if any is close; only those that share most pairs of letters are compared."""
     pairs = _pairs(word)

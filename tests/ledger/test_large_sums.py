@@ -28,7 +28,7 @@ from usageledger.ledger.proof.usage_proof import Finding, verify
 from usageledger.meters import METER_BY_KIND, METERS
 from usageledger.pricing import Prices, Subject
 from usageledger.pricing.cards import charge
-from usageledger.pricing.money import LARGEST_RATE
+from usageledger.pricing.money import RATE_MAX
 from usageledger.questions.query import Query
 
 HOUR = 3600
@@ -47,7 +47,7 @@ class OneRate:
 
 @pytest.fixture
 def priced(engine: Engine, tmp_path: Path) -> Iterator[Priced]:
-    with closing(Priced(tmp_path, engine.open, OneRate(LARGEST_RATE))) as made:
+    with closing(Priced(tmp_path, engine.open, OneRate(RATE_MAX))) as made:
         yield made
 
 
@@ -83,7 +83,7 @@ def test_a_day_of_the_largest_events_is_answered(ledger: Ledger, width: str) -> 
 
 def test_a_day_of_the_largest_events_is_priced_and_verified(priced: Priced) -> None:
     priced.send([wire(each) for each in huge(1100)])
-    wanted = 1100 * LARGEST_COUNT * LARGEST_RATE
+    wanted = 1100 * LARGEST_COUNT * RATE_MAX
     for width, group_by in product(("1h", "1d", "all"), ([], ["line_item"], ["model", "user_id"])):
         found = priced.results(START, START + DAY, bucket_width=width, group_by=group_by)
         assert amounts(found) == wanted
@@ -101,7 +101,7 @@ def test_what_has_no_price_is_counted_beyond_64_bits(engine: Engine, tmp_path: P
 
 
 @pytest.mark.embedded
-@pytest.mark.parametrize("rate", [1, 10**12 - 1, LARGEST_RATE - 1, LARGEST_RATE])
+@pytest.mark.parametrize("rate", [1, 10**12 - 1, RATE_MAX - 1, RATE_MAX])
 def test_one_event_at_any_price_is_answered(engine: Engine, tmp_path: Path, rate: int) -> None:
     fields = ("output_audio_tokens", "usage_bytes", "num_sessions")
     with closing(Priced(tmp_path, engine.open, OneRate(rate))) as priced:
@@ -117,7 +117,7 @@ def test_the_largest_size_at_the_largest_price_is_answered(priced: Priced) -> No
     priced.send(
         [wire(usage("vector_stores", f"e{n}", START + n * HOUR, usage_bytes=LARGEST_COUNT - n)) for n in range(24)]
     )
-    wanted = [charge("usage_bytes", LARGEST_COUNT - n, LARGEST_RATE) for n in range(24)]
+    wanted = [charge("usage_bytes", LARGEST_COUNT - n, RATE_MAX) for n in range(24)]
     hours = priced.results(START, START + DAY, bucket_width="1h", limit=24)
     assert [amounts([hour]) for hour in hours] == wanted
     assert amounts(priced.results(START, START + DAY)) == sum(wanted)
@@ -146,7 +146,7 @@ def crowds(draw: st.DrawFn) -> list[Usage]:
 @pytest.mark.timeout(900)
 @pytest.mark.embedded
 @settings(max_examples=15)
-@given(history=crowds(), rate=st.integers(0, LARGEST_RATE) | st.just(LARGEST_RATE), data=st.data())
+@given(history=crowds(), rate=st.integers(0, RATE_MAX) | st.just(RATE_MAX), data=st.data())
 def test_large_sums_are_those_of_the_model(
     engine: Engine, history: list[Usage], rate: int, data: st.DataObject
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 import zstandard
 from tests.server.support import NOW, event
 
-from usageledger.server.http.compression import SMALLEST_BYTES, chosen
+from usageledger.server.http.compression import COMPRESSED_BYTES_MIN, chosen
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +54,7 @@ async def test_the_same_bytes(serve, ledger, encoding, models):
         assert "content-encoding" not in headers
         packed_headers, packed = await raw(server, PAGE, encoding)
     assert headers["vary"] == packed_headers["vary"] == "Accept-Encoding"
-    if len(plain) < SMALLEST_BYTES:
+    if len(plain) < COMPRESSED_BYTES_MIN:
         assert (models, "content-encoding" in packed_headers, packed) == (1, False, plain)
         return
     assert packed_headers["content-encoding"] == encoding

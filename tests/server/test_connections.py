@@ -13,7 +13,7 @@ from tests.faults.support import connected, head, resident_bytes
 from tests.server.process import RunningServer, running
 from tests.server.test_errors import problem
 
-from usageledger.server.http.http_connection import LARGEST_HEAD_BYTES, MOST_HEADERS
+from usageledger.server.http.http_connection import HEAD_BYTES_MAX, HEADERS_MAX
 from usageledger.server.http.requests import SECURITY_HEADERS
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -146,7 +146,7 @@ def test_a_connection_may_last_longer_than_a_request(tmp_path: Path) -> None:
 
 
 def test_headers_have_a_number_and_a_size(quick: RunningServer) -> None:
-    for count, status in ((MOST_HEADERS, 200), (MOST_HEADERS + 1, 431)):
+    for count, status in ((HEADERS_MAX, 200), (HEADERS_MAX + 1, 431)):
         with connected(quick) as connection:
             headers = b"".join(b"h%d: x\r\n" % n for n in range(count - 1))
             connection.sendall(
@@ -155,7 +155,7 @@ def test_headers_have_a_number_and_a_size(quick: RunningServer) -> None:
             response = read(rest(connection))
         assert response.status_code == status
     error = problem(response, 431, code="headers_too_large", param=None)
-    assert str(MOST_HEADERS) in error["message"]
+    assert str(HEADERS_MAX) in error["message"]
 
 
 @pytest.mark.parametrize("piece", [b"x" * 1000, b"x: " + b"y" * 997])
@@ -164,20 +164,20 @@ def test_a_head_without_an_end_is_refused(quick: RunningServer, piece: bytes) ->
         connection.sendall(REQUEST[:-2] + piece[:1])
         sent = 0
         try:
-            while sent < 20 * LARGEST_HEAD_BYTES:
+            while sent < 20 * HEAD_BYTES_MAX:
                 connection.sendall(piece)
                 sent += len(piece)
         except (BrokenPipeError, ConnectionResetError):
             pass
-        assert sent < 20 * LARGEST_HEAD_BYTES
+        assert sent < 20 * HEAD_BYTES_MAX
     assert answers(quick)
 
 
 def test_a_head_that_is_too_large_is_told_so(quick: RunningServer) -> None:
     with connected(quick) as connection:
-        connection.sendall(REQUEST[:-2] + b"x: " + b"y" * LARGEST_HEAD_BYTES)
+        connection.sendall(REQUEST[:-2] + b"x: " + b"y" * HEAD_BYTES_MAX)
         response = read(rest(connection))
-    assert str(LARGEST_HEAD_BYTES) in problem(response, 431, code="headers_too_large")["message"]
+    assert str(HEAD_BYTES_MAX) in problem(response, 431, code="headers_too_large")["message"]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_head_that_is_too_large_is_told_so(quick: RunningServer) -> None:
     [
         b"\0",
         b"no request\r\n\r\n",
-        REQUEST[:-2] + b"h: x\r\n" * 2 * MOST_HEADERS,
+        REQUEST[:-2] + b"h: x\r\n" * 2 * HEADERS_MAX,
         b"GET / HTTP/1.1\r\nx: \0\r\n",
         b"GET http://[ HTTP/1.1\r\n\r\n",
         b"CONNECT db:5432 HTTP/1.1\r\n\r\n",

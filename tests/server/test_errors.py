@@ -12,7 +12,7 @@ from tests.server.support import NO_SPACE, NOW, LedgerDouble, event
 
 from usageledger import errors
 from usageledger.errors import InvalidRequestError
-from usageledger.server.http.request_bodies import MOST_PIECES, _decompress, _unpack
+from usageledger.server.http.request_bodies import PIECES_MAX, _decompress, _unpack
 from usageledger.server.http.requests import LARGEST_OBJECT_BYTES, SECURITY_HEADERS
 
 pytestmark = pytest.mark.anyio
@@ -169,10 +169,10 @@ def test_a_decompression_bomb_is_not_unpacked_to_its_end(encoding):
 def test_members_and_frames_are_bounded(encoding):
     """Empty ones are a few bytes each, and each costs its time: a million of them held a thread for seconds."""
     empty = PACK[encoding](b"")
-    assert _decompress(PACK[encoding](b"[]") + empty * (MOST_PIECES - 1), encoding, 1000, ignore) == b"[]"
+    assert _decompress(PACK[encoding](b"[]") + empty * (PIECES_MAX - 1), encoding, 1000, ignore) == b"[]"
     began = time.process_time()
-    for body in (empty * (MOST_PIECES + 1), empty * (16 * 2**20 // len(empty))):
-        with pytest.raises(InvalidRequestError, match=f"more than {MOST_PIECES} members or frames"):
+    for body in (empty * (PIECES_MAX + 1), empty * (16 * 2**20 // len(empty))):
+        with pytest.raises(InvalidRequestError, match=f"more than {PIECES_MAX} members or frames"):
             _decompress(body, encoding, 1000, ignore)
     assert time.process_time() - began < 2  # one by one, by Python's own reader, all of them take five times as long
 

@@ -47,7 +47,7 @@ def test_what_is_older_than_the_start_is_not_certainly_new() -> None:
 def test_however_many_there_were_nothing_known_is_called_new(most: int, batches: list[list[Identity]]) -> None:
     """Starting over forgets which ones there were, and must not forget that there were some."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(journal, "MOST_KNOWN", most)
+        patch.setattr(journal, "IDENTITIES_KEPT_MAX", most)
         newcomers, kept = Newcomers(5), {("a", 4), ("b", 0)}
         for batch in batches:
             if are_new(newcomers, batch):
@@ -57,7 +57,7 @@ def test_however_many_there_were_nothing_known_is_called_new(most: int, batches:
 
 
 def test_starting_over_keeps_on_knowing_what_comes_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "MOST_KNOWN", 3)
+    monkeypatch.setattr(journal, "IDENTITIES_KEPT_MAX", 3)
     newcomers = Newcomers(0)
     for timestamp in range(20):
         assert are_new(newcomers, [("a", timestamp)])

@@ -22,7 +22,7 @@ def test_a_message_that_repeats_is_logged_once_a_minute() -> None:
 
 
 def test_it_remembers_a_limited_number_of_messages(monkeypatch) -> None:
-    monkeypatch.setattr(serve, "MOST_MESSAGES", 2)
+    monkeypatch.setattr(serve, "MESSAGES_KEPT_MAX", 2)
     now = [1000.0]
     once = OncePerMinute(lambda: now[0])
     assert [text for text in "abccab" if once.filter(record(text))] == ["a", "b", "c", "c"]

@@ -18,7 +18,7 @@ VARIABLES = (OWN_URL, *OWN_KEYS, PROFILE, OPENAI_URL, OPENAI_KEY)
 
 LOCAL = "http://127.0.0.1:8080/v1"
 OPENAI = "https://api.openai.com/v1"
-LARGEST_PORT = 65535
+PORT_MAX = 65535
 
 
 def url_option(panel: str | None = None) -> Any:
@@ -124,7 +124,7 @@ def api_url(option: str, address: str) -> str:
         url = httpx.URL(address.strip().rstrip("/").removesuffix("/v1") + "/v1")
     except httpx.InvalidURL:
         url = httpx.URL()
-    sound = url.scheme in ("http", "https") and url.host and (url.port or 0) <= LARGEST_PORT
+    sound = url.scheme in ("http", "https") and url.host and (url.port or 0) <= PORT_MAX
     if not sound or url.query or url.fragment:
         raise CommandError(f"{option}: expected http://HOST:PORT or https://HOST, got {address!r}.", exit_code=2)
     return str(url)

@@ -14,7 +14,7 @@ from usageledger.client.transport import Request, Retries, SyncTransport
 
 RETRIED = (408, 429, 502, 503, 504)
 BACKOFF_S_MAX = 30.0
-MOST_REFUSALS_KEPT = 1000
+REFUSALS_KEPT_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Tally:
     def refuse(self, refusals: Iterable[Refusal]) -> None:
         """Notes why events were refused."""
         for refusal in refusals:
-            if len(self.errors) < MOST_REFUSALS_KEPT:
+            if len(self.errors) < REFUSALS_KEPT_MAX:
                 self.errors.append(refusal)
 
 

@@ -18,8 +18,8 @@ import zstandard
 from usageledger.cli.terminal.output import CommandError
 
 STDIN = "-"
-LONGEST_LINE = 16 * 1024**2
-LONGEST_OBJECT = 1024**2  # an event that spans lines is looked for in so many bytes
+LINE_BYTES_MAX = 16 * 1024**2
+OBJECT_BYTES_MAX = 1024**2  # an event that spans lines is looked for in so many bytes
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UNREADABLE = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
@@ -108,9 +108,9 @@ def _decompressed(file: BinaryIO) -> io.BufferedIOBase:
 
 def _records(file: BinaryIO, name: str) -> Iterator[tuple[bytes, int]]:
     """(text, line) of each event."""
-    number, first = 1, file.readline(LONGEST_LINE).removeprefix(BYTE_ORDER_MARK)
+    number, first = 1, file.readline(LINE_BYTES_MAX).removeprefix(BYTE_ORDER_MARK)
     while first and not first.strip():
-        number, first = number + 1, file.readline(LONGEST_LINE)
+        number, first = number + 1, file.readline(LINE_BYTES_MAX)
     if not first:
         return
     start = first.lstrip()[:1]
@@ -143,11 +143,11 @@ def _lines_or_object(first: bytes, file: BinaryIO, name: str, number: int) -> It
     """NDJSON, unless its first line goes on in the next ones to make one object."""
     rest = b""
     if not _is_json(first):
-        rest = file.read(LONGEST_OBJECT)
-        if len(rest) < LONGEST_OBJECT and _is_json(first + rest):
+        rest = file.read(OBJECT_BYTES_MAX)
+        if len(rest) < OBJECT_BYTES_MAX and _is_json(first + rest):
             yield _on_one_line(first + rest), number
             return
-        rest += file.readline(LONGEST_LINE)
+        rest += file.readline(LINE_BYTES_MAX)
     yield first.strip(), number
     for source in (io.BytesIO(rest), file):
         for line in _lines(source, name, number):
@@ -157,9 +157,9 @@ def _lines_or_object(first: bytes, file: BinaryIO, name: str, number: int) -> It
 
 
 def _lines(file: BinaryIO, name: str, number: int) -> Iterable[bytes]:
-    for count, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), number + 1):
-        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
-            raise CommandError(f"{name}:{count}: this line is longer than {LONGEST_LINE:,} bytes")
+    for count, line in enumerate(iter(lambda: file.readline(LINE_BYTES_MAX), b""), number + 1):
+        if len(line) == LINE_BYTES_MAX and not line.endswith(b"\n"):
+            raise CommandError(f"{name}:{count}: this line is longer than {LINE_BYTES_MAX:,} bytes")
         yield line
 
 

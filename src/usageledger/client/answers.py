@@ -17,7 +17,7 @@ from usageledger.client.pages import Amount, R, UsageBucket
 logger = logging.getLogger("usageledger.client")
 
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)  # every digit of an amount is kept
-LONGEST_SHOWN = 500
+BODY_SHOWN_MAX = 500
 
 
 def json_object(content: bytes) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def status_error(status: int, headers: Mapping[str, str], content: bytes) -> API
         type=_string(fields, "type"),
         request_id=headers.get("x-request-id"),
         retry_after=retry_after(headers.get("retry-after", "")),
-        body=content.decode(errors="replace")[:LONGEST_SHOWN] if body is None else body,
+        body=content.decode(errors="replace")[:BODY_SHOWN_MAX] if body is None else body,
     )
 
 

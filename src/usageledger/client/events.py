@@ -13,7 +13,7 @@ import msgspec
 
 from usageledger.client.errors import APIResponseValidationError
 
-MOST_ERRORS_KEPT = 1000
+ERRORS_KEPT_MAX = 1000
 
 Event: TypeAlias = Mapping[str, Any]
 
@@ -45,7 +45,7 @@ class EventReport:
         accepted: kept now.
         duplicates: there before.
         rejected: not kept; `errors` says why.
-        errors: an event may have several; at most `MOST_ERRORS_KEPT` are kept, the first ones.
+        errors: an event may have several; at most `ERRORS_KEPT_MAX` are kept, the first ones.
     """
 
     accepted: int = 0
@@ -58,7 +58,7 @@ class EventReport:
             self.accepted + other.accepted,
             self.duplicates + other.duplicates,
             self.rejected + other.rejected,
-            (self.errors + other.errors)[:MOST_ERRORS_KEPT],
+            (self.errors + other.errors)[:ERRORS_KEPT_MAX],
         )
 
 

@@ -34,13 +34,13 @@ class Outbox:
     """The queue. `put` and `flush` from any thread, `take` and what follows it from the one that sends.
 
     Args:
-        most_events: more than so many are not taken in, those being sent included.
+        events_max: more than so many are not taken in, those being sent included.
         batch_events: a batch is due when so many wait …
         flush_seconds: … or when the oldest has waited for so long.
     """
 
-    def __init__(self, most_events: int, batch_events: int, flush_seconds: float) -> None:
-        self._most_events = most_events
+    def __init__(self, events_max: int, batch_events: int, flush_seconds: float) -> None:
+        self._events_max = events_max
         self._batch_events = batch_events
         self._flush_seconds = flush_seconds
         self._changed = threading.Condition()  # guards everything below
@@ -67,7 +67,7 @@ class Outbox:
     def put(self, line: bytes) -> Literal["queue_full", "closed"] | None:
         """Takes an event in, or says why not."""
         with self._changed:
-            if self.closing or self._counts.waiting >= self._most_events:
+            if self.closing or self._counts.waiting >= self._events_max:
                 self._add(offered=1, dropped=1)
                 return "closed" if self.closing else "queue_full"
             self._add(offered=1, waiting=1)

@@ -4,7 +4,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 UNITS_PER_USD = 10**18
 PLACES = 18
-LARGEST_RATE = 10**6 * UNITS_PER_USD  # of one unit of usage
+RATE_MAX = 10**6 * UNITS_PER_USD  # of one unit of usage
 RATE_STEP = 10**12  # a rate in two halves of 64 bits: times any count, each of them fits into 128
 
 # Enough for every price and every sum, so that no step but the last rounds.
@@ -27,7 +27,7 @@ def to_rate(usd: Decimal, per: int) -> int:
             Decimal(1), rounding=ROUND_HALF_EVEN, context=_EXACT
         )
     )
-    if rate > LARGEST_RATE:
+    if rate > RATE_MAX:
         raise ValueError(f"a price of {usd} USD for {per} is more than 1,000,000 USD a unit")
     return rate
 

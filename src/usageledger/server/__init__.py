@@ -57,7 +57,7 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
         config = uvicorn.Config(
             create_app(settings, ledger, registry, on_failure=end),
             loop="uvloop",
-            http=protocol_of(settings, _most_connections(settings)),
+            http=protocol_of(settings, _connections_max(settings)),
             ws="none",
             log_config=None,
             access_log=False,
@@ -168,7 +168,7 @@ def check_tls(settings: Settings) -> None:
         raise SettingsError(f"tls_cert, tls_key: {files} are no certificate and its key: {error.reason}") from None
 
 
-def _most_connections(settings: Settings) -> int:
+def _connections_max(settings: Settings) -> int:
     """As many as are set, and as the process may have files open, beside its own."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.max_connections + OWN_FILES

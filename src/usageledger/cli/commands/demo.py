@@ -15,7 +15,7 @@ from usageledger.cli.terminal.output import counted, note
 from usageledger.settings import Settings, load_settings
 
 LEAST_EVENTS = 100
-MOST_DAYS = 3660
+DAYS_MAX = 3660
 EPILOG = """\
 [bold]Examples[/]
 
@@ -29,7 +29,7 @@ The same --seed makes the same projects, users and keys.
 
 def demo(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     days: Annotated[
-        int, typer.Option("--days", min=1, max=MOST_DAYS, metavar="<int>", help="How many days of usage, up to now.")
+        int, typer.Option("--days", min=1, max=DAYS_MAX, metavar="<int>", help="How many days of usage, up to now.")
     ] = 31,
     events: Annotated[
         int, typer.Option("--events", min=LEAST_EVENTS, metavar="<int>", help="How many events in all.")

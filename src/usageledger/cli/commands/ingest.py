@@ -15,7 +15,7 @@ from usageledger.cli.terminal.output import CommandError, counted, note, print_d
 if TYPE_CHECKING:
     from usageledger.cli.delivery import Delivery, Tally
 
-MOST_SHOWN = 20
+REFUSALS_SHOWN_MAX = 20
 EPILOG = """\
 [bold]Examples[/]
 
@@ -98,10 +98,10 @@ def _report(tally: "Tally", *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(tally))
         return
-    for refusal in tally.errors[:MOST_SHOWN]:
+    for refusal in tally.errors[:REFUSALS_SHOWN_MAX]:
         name = "" if refusal.id is None else f"{refusal.id}: "
         note(f"{refusal.file}:{refusal.line}: {name}{refusal.message}")
-    shown = len({(refusal.file, refusal.line) for refusal in tally.errors[:MOST_SHOWN]})
+    shown = len({(refusal.file, refusal.line) for refusal in tally.errors[:REFUSALS_SHOWN_MAX]})
     if tally.rejected > shown:
         note(f"… and {counted(tally.rejected - shown, 'more refused event')}.")
     if tally.resent:

@@ -16,7 +16,7 @@ from usageledger.settings import Settings, without_password
 if TYPE_CHECKING:
     from logging import LogRecord
 
-MOST_MESSAGES = 1000  # remembered so that they are not repeated
+MESSAGES_KEPT_MAX = 1000  # remembered so that they are not repeated
 
 EPILOG = """\
 [bold]Examples[/]
@@ -133,9 +133,9 @@ class OncePerMinute:
         now, message = self._clock(), record.getMessage()
         if self._until.get(message, now) > now:
             return False
-        if len(self._until) >= MOST_MESSAGES:
+        if len(self._until) >= MESSAGES_KEPT_MAX:
             self._until = {known: until for known, until in self._until.items() if until > now}
-        if len(self._until) < MOST_MESSAGES:
+        if len(self._until) < MESSAGES_KEPT_MAX:
             self._until[message] = now + 60
         return True
 

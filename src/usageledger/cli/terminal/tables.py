@@ -22,7 +22,7 @@ from usageledger.client.pages import UsageBucket
 from usageledger.meters import Measure, Meter
 
 GAP = 2  # blanks between columns
-LEAST_LABEL, LEAST_GRAPH, MOST_GRAPH = 12, 8, 40
+LABEL_WIDTH_MIN, GRAPH_WIDTH_MIN, GRAPH_WIDTH_MAX = 12, 8, 40
 MONEY_PLACES = 2
 NO_BREAK = "\N{NO-BREAK SPACE}"
 NONE = "(none)"
@@ -241,9 +241,9 @@ def _fit(
     width: int, labels: Sequence[Column], main: Sequence[Column], shares: Sequence[Column], others: Sequence[Column]
 ) -> Layout:
     """Shares out the terminal: the main number, a graph, labels (first the usual ones), and what else there is."""
-    label_widths = [min(label.width, LEAST_LABEL) for label in labels]
+    label_widths = [min(label.width, LABEL_WIDTH_MIN) for label in labels]
     room = width - sum(label_widths) - GAP * (len(labels) - 1) - main[0].width - GAP
-    graph_width = LEAST_GRAPH if room >= LEAST_GRAPH + GAP else 0
+    graph_width = GRAPH_WIDTH_MIN if room >= GRAPH_WIDTH_MIN + GAP else 0
     room -= graph_width and graph_width + GAP
     label_widths, room = _widened(label_widths, [label.usual_width for label in labels], room)
     taken, room = _take(main[1:], room)
@@ -251,7 +251,7 @@ def _fit(
     label_widths, room = _widened(label_widths, [label.width for label in labels], room)
     taken_others, room = _take(others, room)
     columns = [main[0], *taken, *taken_others, *taken_shares]
-    return Layout(label_widths, columns, graph_width and min(MOST_GRAPH, graph_width + room))
+    return Layout(label_widths, columns, graph_width and min(GRAPH_WIDTH_MAX, graph_width + room))
 
 
 def _widened(widths: list[int], wanted: Sequence[int], room: int) -> tuple[list[int], int]:

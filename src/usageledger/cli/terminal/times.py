@@ -10,7 +10,7 @@ EXAMPLES = "7d, 12h, today, 2026-11-01, 2026-11, 2026-11-01T09:30 or 1730419200"
 UNIT_SECONDS = {"m": 60, "h": 3600}
 UNIT_DAYS = {"d": 1, "w": 7}
 WORDS = {"today": 0, "yesterday": 1}
-FEWEST_DIGITS, MOST_DIGITS = 9, 12  # of Unix seconds; fewer are a date such as 20261101, more are milliseconds
+DIGITS_MIN, DIGITS_MAX = 9, 12  # of Unix seconds; fewer are a date such as 20261101, more are milliseconds
 
 
 def parse_moment(option: str, text: str, *, zone: tzinfo, now: int) -> int:
@@ -27,7 +27,7 @@ def parse_moment(option: str, text: str, *, zone: tzinfo, now: int) -> int:
     except (ValueError, OverflowError):
         seconds = None
     if seconds is None or not 0 <= seconds <= LATEST_TIME:
-        hint = " Is it in milliseconds?" if text.isdecimal() and len(text) > MOST_DIGITS else ""
+        hint = " Is it in milliseconds?" if text.isdecimal() and len(text) > DIGITS_MAX else ""
         raise CommandError(f"{option}: expected a time such as {EXAMPLES}, got {text!r}.{hint}", exit_code=2)
     return seconds
 
@@ -42,7 +42,7 @@ def _seconds(text: str, zone: tzinfo, now: int) -> int:
         if unit in UNIT_DAYS:
             return _midnight(count * UNIT_DAYS[unit], zone, now)
         return floor(now, UNIT_SECONDS[unit]) - count * UNIT_SECONDS[unit]
-    if text.isdecimal() and len(text) >= FEWEST_DIGITS:
+    if text.isdecimal() and len(text) >= DIGITS_MIN:
         return int(text)
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}", text):
         text += "-01"

@@ -22,7 +22,7 @@ from usageledger.locks import RankedLock
 CHECKPOINT_THRESHOLD = "64MB"  # 8 MB: stalls of 2 s; 256 MB: rare ones of 5 s
 NEVER = "1TB"  # the threshold while folding the log in would fail
 MEND_SECONDS = 2.0  # between attempts to write after that failed, and the first two to fold the log in
-MOST_MEND_SECONDS = 60.0
+MEND_SECONDS_MAX = 60.0
 PROBE_BYTES = 4096  # in a row of a probe
 INTERRUPT_SECONDS = 0.05  # between interrupts: a reader that was between two statements did not hear the last one
 
@@ -109,7 +109,7 @@ class Engine:
         if self._unfolded and self.ready and now >= self._fold_at and self._has_room():
             # Each attempt that fails ends the engine again, so they become rare.
             self._fold_at = now + self._fold_after
-            self._fold_after = min(2 * self._fold_after, MOST_MEND_SECONDS)
+            self._fold_after = min(2 * self._fold_after, MEND_SECONDS_MAX)
             self.writer.execute(f"CHECKPOINT; SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
             self._unfolded, self._fold_after = False, MEND_SECONDS
             logger.warning("the log was folded into the file: all is well again")

@@ -12,7 +12,7 @@ import pyarrow as pa
 from usageledger.events.columns import conform
 from usageledger.ledger.identity import identities_of
 
-MOST_KNOWN = 500_000  # identities remembered; about 30 MB
+IDENTITIES_KEPT_MAX = 500_000  # identities remembered; about 30 MB
 
 
 class Journal:
@@ -95,7 +95,7 @@ class Newcomers:
         """Remembers identities now in the ledger, the last of them at `latest`."""
         self._younger |= hashes
         self._younger_latest = max(self._younger_latest, latest)
-        if len(self._younger) > MOST_KNOWN // 2:
+        if len(self._younger) > IDENTITIES_KEPT_MAX // 2:
             self._since = max(self._since, self._older_latest + 1)
             self._older, self._older_latest = self._younger, self._younger_latest
             self._younger, self._younger_latest = set(), self._since - 1

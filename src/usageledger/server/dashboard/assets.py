@@ -16,7 +16,7 @@ from usageledger.errors import NotFoundError
 
 STATIC = Path(__file__).parent / "static"
 PAGES = ("/", "/costs", "/usage/{kind}", "/unpriced", "/keys")
-SMALLEST_COMPRESSED_BYTES = 500
+COMPRESSED_BYTES_MIN = 500
 DIGEST_CHARACTERS = 16
 YEAR_SECONDS = 365 * 86400
 # Scripts and styles are files of ours alone; nothing may frame the page, and nothing leaves it.
@@ -45,7 +45,7 @@ class Asset:
     @cached_property
     def zipped(self) -> bytes | None:
         """The file in gzip; None where it is too small for that."""
-        return gzip.compress(self.body, mtime=0) if len(self.body) >= SMALLEST_COMPRESSED_BYTES else None
+        return gzip.compress(self.body, mtime=0) if len(self.body) >= COMPRESSED_BYTES_MIN else None
 
     def response(self, request: Request, headers: dict[str, str]) -> Response:
         """Makes the response, in gzip where the browser takes that."""

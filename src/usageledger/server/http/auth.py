@@ -21,8 +21,8 @@ from usageledger.errors import AuthenticationError, PermissionDeniedError, RateL
 from usageledger.registry import AdminKey, Registry
 from usageledger.settings import Settings
 
-MOST_CACHED_KEYS = 10_000
-MOST_ADDRESSES = 10_000  # remembered with their wrong keys
+KEYS_KEPT_MAX = 10_000
+ADDRESSES_KEPT_MAX = 10_000  # remembered with their wrong keys
 ADDRESS_CHARACTERS_MAX = 64  # an IPv6 address has at most 45 and a zone; a proxy may say anything
 SESSION_COOKIE = "usageledger_session"
 PAGE_HEADER = "x-usageledger-dashboard"
@@ -190,7 +190,7 @@ class Authenticator:
         return entry
 
     def _remember(self, digest: bytes, entry: _Entry) -> None:
-        if len(self._entries) >= MOST_CACHED_KEYS:
+        if len(self._entries) >= KEYS_KEPT_MAX:
             self._entries.clear()
         self._entries[digest] = entry
 
@@ -263,7 +263,7 @@ class _Guesses:
                 _Bucket(self._per_minute, float(self._per_minute), self._clock())
             )
         self._guessers.move_to_end(client)
-        if len(self._guessers) > MOST_ADDRESSES:
+        if len(self._guessers) > ADDRESSES_KEPT_MAX:
             self._guessers.popitem(last=False)
         return guesser
 
@@ -273,7 +273,7 @@ def client_of(request: Request) -> str:
     return _network(request.client.host[:ADDRESS_CHARACTERS_MAX] if request.client else "")
 
 
-@lru_cache(MOST_ADDRESSES)
+@lru_cache(ADDRESSES_KEPT_MAX)
 def _network(host: str) -> str:
     try:
         address = ip_address(host)

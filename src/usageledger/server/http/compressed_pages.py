@@ -12,7 +12,7 @@ from typing import Self
 
 import zstandard
 
-from usageledger.server.http.compression import GZIP_LEVEL, SMALLEST_BYTES, ZSTD_LEVEL
+from usageledger.server.http.compression import COMPRESSED_BYTES_MIN, GZIP_LEVEL, ZSTD_LEVEL
 
 PIECE_BYTES = 256 * 1024
 
@@ -91,7 +91,7 @@ def joined(parts: Iterable[bytes | Packed], encoding: str | None) -> Body:
     """The body that `parts` are together; without an encoding what is packed is unpacked only when it is sent."""
     runs = list(_runs(parts))
     size = sum(run.size if isinstance(run, Packed) else len(run) for run in runs)
-    if encoding is None or size < SMALLEST_BYTES:
+    if encoding is None or size < COMPRESSED_BYTES_MIN:
         held = sum(run.kept_bytes if isinstance(run, Packed) else len(run) for run in runs)
         held += UNPACKING_BYTES if held < size else 0
         return Body(None, size, held, _pieces(_unpacked(runs)))
@@ -143,7 +143,7 @@ def _zstd(runs: Iterable[bytes | Packed]) -> Iterator[bytes]:
     for run in runs:
         if isinstance(run, Packed):
             yield run.blocks
-        elif len(run) < SMALLEST_BYTES:
+        elif len(run) < COMPRESSED_BYTES_MIN:
             yield (len(run) << 3).to_bytes(3, "little") + run  # a raw block
         else:
             yield Packed.of(run).blocks
@@ -157,7 +157,7 @@ def _gzip(runs: Iterable[bytes | Packed], size: int) -> Iterator[bytes]:
     yield GZIP_HEAD
     crc = 0
     for run in runs:
-        if isinstance(run, Packed) or len(run) >= SMALLEST_BYTES:
+        if isinstance(run, Packed) or len(run) >= COMPRESSED_BYTES_MIN:
             deflated = (run.deflated if isinstance(run, Packed) else None) or _deflated(_whole(run))
             crc = _times(deflated.shift, crc) ^ deflated.crc
             yield deflated.blocks

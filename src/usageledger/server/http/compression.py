@@ -8,7 +8,7 @@ import zstandard
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SMALLEST_BYTES = 1_000  # below it the headers cost more than is saved
+COMPRESSED_BYTES_MIN = 1_000  # below it the headers cost more than is saved
 ZSTD_LEVEL, GZIP_LEVEL = 1, 1  # the page is read once: time counts
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
@@ -63,7 +63,7 @@ class Answer:
         if self._start:
             headers = MutableHeaders(raw=list(self._start["headers"]))
             headers.add_vary_header("Accept-Encoding")
-            if self._encoding and "content-encoding" not in headers and (more or len(body) >= SMALLEST_BYTES):
+            if self._encoding and "content-encoding" not in headers and (more or len(body) >= COMPRESSED_BYTES_MIN):
                 self._compressor = ENCODERS[self._encoding]()
                 headers["content-encoding"] = self._encoding
                 del headers["content-length"]

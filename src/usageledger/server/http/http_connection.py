@@ -21,21 +21,21 @@ from usageledger.errors import (
 from usageledger.server.http.requests import SECURITY_HEADERS, error_response
 from usageledger.settings import Settings
 
-LONGEST_URL_BYTES = 65_535  # as the parser has it
-MOST_HEADERS = 100
-LARGEST_HEAD_BYTES = 128 * 1024  # the request line and all headers; the parser itself has no limit
+URL_BYTES_MAX = 65_535  # as the parser has it
+HEADERS_MAX = 100
+HEAD_BYTES_MAX = 128 * 1024  # the request line and all headers; the parser itself has no limit
 
 
-def protocol_of(settings: Settings, most_connections: int) -> type["Protocol"]:
+def protocol_of(settings: Settings, connections_max: int) -> type["Protocol"]:
     """The protocol with these limits: uvicorn makes one for each connection by itself."""
-    return type("Protocol", (Protocol,), {"settings": settings, "most_connections": most_connections})
+    return type("Protocol", (Protocol,), {"settings": settings, "connections_max": connections_max})
 
 
 class Protocol(HttpToolsProtocol):
     """A connection. It ends when nothing is asked for too long, or a request or its answer takes too long."""
 
     settings: ClassVar[Settings]
-    most_connections: ClassVar[int]
+    connections_max: ClassVar[int]
 
     _head_bytes = 0
     _in_head = False
@@ -48,7 +48,7 @@ class Protocol(HttpToolsProtocol):
         """Refuses a connection beyond the limit."""
         super().connection_made(cast("asyncio.Transport", transport))
         self.transport.set_write_buffer_limits(HIGH_WATER_LIMIT)  # TLS has one of its own, eight times as large
-        if len(self.connections) > self.most_connections:
+        if len(self.connections) > self.connections_max:
             self._refuse(OverloadedError("The server has too many connections: try again.", retry_after=1))
             return
         self._end_after(self.settings.idle_seconds, self._end_idle)
@@ -75,8 +75,8 @@ class Protocol(HttpToolsProtocol):
         self._parse(data)
         if self._in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
-            if self._head_bytes > LARGEST_HEAD_BYTES:
-                self._refuse_request(HeadersTooLargeError(f"The headers are larger than {LARGEST_HEAD_BYTES} bytes."))
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self._refuse_request(HeadersTooLargeError(f"The headers are larger than {HEAD_BYTES_MAX} bytes."))
 
     def _parse(self, data: bytes) -> None:
         """Reads on; a request that asks for another protocol is read as one that does not (RFC 9110, 7.8).
@@ -117,8 +117,8 @@ class Protocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; raises, through the parser, when there are too many."""
         super().on_header(name, value)
-        if len(self.headers) > MOST_HEADERS:
-            self._refusal = HeadersTooLargeError(f"The request has more than {MOST_HEADERS} headers.")
+        if len(self.headers) > HEADERS_MAX:
+            self._refusal = HeadersTooLargeError(f"The request has more than {HEADERS_MAX} headers.")
             raise self._refusal
 
     def on_headers_complete(self) -> None:
@@ -187,7 +187,7 @@ class Protocol(HttpToolsProtocol):
         """Answers what the parser refused."""
         self._refuse_request(
             self._refusal
-            or InvalidRequestError(f"This is no HTTP request, or its URL is longer than {LONGEST_URL_BYTES} bytes.")
+            or InvalidRequestError(f"This is no HTTP request, or its URL is longer than {URL_BYTES_MAX} bytes.")
         )
 
     def _refuse(self, error: RequestError) -> None:

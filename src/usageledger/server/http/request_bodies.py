@@ -15,10 +15,10 @@ from usageledger.server.http.shared_memory import SharedMemory
 from usageledger.settings import Settings
 
 LARGE_BODY_BYTES = 256 * 1024  # a larger one is decompressed off the event loop
-MOST_UNPACKED = 4  # large ones at once
+UNPACKED_AT_ONCE_MAX = 4  # large ones at once
 GZIP_STEP_BYTES = 4096  # a byte can stand for a thousand, so a step is at most 4 MB
 ZSTD_STEP_BYTES = 256  # four bytes can stand for 128 KB, so a step is at most 8 MB
-MOST_PIECES = 10_000  # members of gzip and frames of zstd, which cost their time even if there is nothing in them
+PIECES_MAX = 10_000  # members of gzip and frames of zstd, which cost their time even if there is nothing in them
 GZIP_WINDOW = 16 + zlib.MAX_WBITS
 ENCODINGS = ("identity", "gzip", "zstd")
 
@@ -35,7 +35,7 @@ class Bodies:
             f"The bodies of requests that are being received are larger than {settings.max_bodies_bytes} bytes "
             "together. Nothing of this request was kept: send the same request again.",
         )
-        self._unpacking = anyio.CapacityLimiter(MOST_UNPACKED)
+        self._unpacking = anyio.CapacityLimiter(UNPACKED_AT_ONCE_MAX)
 
     async def work(self, function: Callable[..., T], *given: Any) -> T:
         """Does long work on a body off the event loop, on as few at once as are decompressed."""
@@ -121,8 +121,8 @@ def _unpack(body: bytes, encoding: str, limit: int, hold: Callable[[int], None])
                 if not left:
                     break
                 pieces += 1
-                if pieces > MOST_PIECES:
-                    raise EOFError(f"it has more than {MOST_PIECES} members or frames")
+                if pieces > PIECES_MAX:
+                    raise EOFError(f"it has more than {PIECES_MAX} members or frames")
                 piece = zstd.decompressobj() if encoding == "zstd" else zlib.decompressobj(GZIP_WINDOW)
             plain += piece.decompress(left)
             left, piece = (piece.unused_data, None) if piece.eof else (b"", piece)
