@@ -1,4 +1,4 @@
-"""Asking a server through the client, and showing what it answers."""
+"""Questions to a server through the client, and the output of its answers."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -123,7 +123,7 @@ def ask(connection: Connection, question: Question) -> Answer:
 
 @contextmanager
 def client_of(connection: Connection, http: httpx.Client | None = None) -> Generator[UsageAPI]:
-    """A client of the server; its errors are told with the server's address."""
+    """Opens a client of the server; its errors name the server's address."""
     try:
         with UsageAPI(connection.key, connection.url, http_client=http) as client:
             yield client

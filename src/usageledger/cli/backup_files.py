@@ -1,4 +1,4 @@
-"""The files of a backup: a ledger and a registry that belong together, and a note of what they hold."""
+"""The files of a backup: a ledger and a registry that belong together, and a note of their contents."""
 
 import hashlib
 import json
@@ -51,7 +51,7 @@ def _sync(path: Path) -> None:
 
 
 def check_and_note(folder: Path) -> dict[str, Any]:
-    """Opens the copies, and writes down what they hold; the note.
+    """Opens the copies, and writes and returns a note of their contents.
 
     Raises:
         CommandError: they cannot be opened, or are not sound.
@@ -83,7 +83,7 @@ def check_and_note(folder: Path) -> dict[str, Any]:
 
 
 def checked_note(folder: Path) -> dict[str, Any]:
-    """The note of a backup whose files are as they were when it was made.
+    """Reads the note of a backup, after a check that the files have not changed since.
 
     Raises:
         CommandError: it is no backup, or a file of it was changed.

@@ -1,4 +1,4 @@
-"""Records → the server, by the client's delivery, and the count of what came of them."""
+"""Delivery of records to the server through the client, with counts of the outcomes."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field

@@ -32,7 +32,7 @@ def flat_rows(buckets: Sequence[UsageBucket[Any]], timezone: str | None) -> list
 
 
 def columns(meter: Meter, rows: Sequence[Row]) -> list[str]:
-    """The columns of a file: those that the kind has, also where there is no row, then what else a server sent."""
+    """Lists the columns of a file: those of the kind, even without rows, then others that a server sent."""
     names = [name for time in TIMES for name in (time, f"{time}_iso")]
     for measure in meter.measures:
         names += [measure.name, *(["currency"] if measure.unit == "usd" else [])]
@@ -60,7 +60,7 @@ def _written_out(value: Any) -> Any:
 
 
 def print_rows_as_csv(names: Sequence[str], rows: Sequence[Row]) -> None:
-    """CSV on stdout, the names first, quoted as in RFC 4180, lines ended as Unix does; what is null is empty.
+    """Prints CSV on stdout: names first, quoted as in RFC 4180, Unix line ends; null is empty.
 
     Where stdout is a terminal, a text is shown as `visible` has it; in files it is as it was sent.
     """
@@ -108,7 +108,7 @@ def _plain(value: Any) -> Any:
 
 
 def _text_cell(text: str) -> str:
-    """A text that a spreadsheet takes for none of its formulas: with an apostrophe before what would begin one."""
+    """Puts an apostrophe before a text that a spreadsheet would take for a formula."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 

@@ -1,4 +1,4 @@
-"""The registry of a data folder or elsewhere, for commands that work on it beside a running server."""
+"""Opens the registry directly, from a data folder or a URL, also beside a running server."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def existing_settings(data: Path, registry_url: str | None = None) -> Settings:
-    """The settings, where there is a registry; a mistyped folder is not made."""
+    """Loads the settings, if there is a registry; a mistyped folder is not created."""
     settings = load_settings({"data": data, "registry": registry_url})
     if not is_there(settings.registry_url):
         raise CommandError(f"There is no registry in {settings.data.absolute()}: check --data.", exit_code=2)

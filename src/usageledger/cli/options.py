@@ -1,4 +1,4 @@
-"""Options that commands share, and options made from the table of settings."""
+"""Options that commands share, and options from the table of settings."""
 
 import inspect
 from collections.abc import Callable

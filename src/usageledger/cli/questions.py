@@ -1,4 +1,4 @@
-"""Questions to the API as commands: each kind's options are made from its row of METERS when the program starts."""
+"""Questions to the API as commands: the options of each kind follow from its row of METERS."""
 
 import inspect
 import time
@@ -140,7 +140,7 @@ def _server() -> list[inspect.Parameter]:
 
 
 def _beginning(names: Sequence[str]) -> Callable[[str], list[str]]:
-    """For the tab key: the names that begin as what is typed after the last comma."""
+    """Completes names for the tab key, by the text typed after the last comma."""
 
     def complete(incomplete: str) -> list[str]:
         before, comma, last = incomplete.rpartition(",")

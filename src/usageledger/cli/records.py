@@ -25,7 +25,7 @@ UNREADABLE = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
 
 class Record(NamedTuple):
-    """The text of one event, on one line, and where it comes from."""
+    """The text of one event, on one line, and its file and line number."""
 
     text: bytes
     file: str

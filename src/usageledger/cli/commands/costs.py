@@ -1,4 +1,4 @@
-"""`usageledger costs`: what usage cost."""
+"""`usageledger costs`: the costs of usage."""
 
 from usageledger.cli.questions import question_command
 from usageledger.meters import COSTS

@@ -1,4 +1,4 @@
-"""`usageledger explain`: what one event costs, digit by digit, asked of a server."""
+"""`usageledger explain`: the cost of one event, digit by digit, from a server."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""`usageledger prices show`: what a model costs on a day, and who says so."""
+"""`usageledger prices show`: the prices of a model on a day, and their sources."""
 
 import time
 from contextlib import contextmanager
@@ -210,7 +210,7 @@ def _notes(shown: "Sequence[Shown]") -> "Iterator[str]":
 
 
 def _about(subject: "Subject") -> str:
-    """`batch, above 272,000 input tokens`: what tells it from other subjects of its model and kind."""
+    """Names the difference to other subjects of the model and kind: `batch, above 272,000 input tokens`."""
     words = subject.words().split(", ", 2)[2]
     return words.replace(f", {iso_time(subject.day)[:10]}", "")
 

@@ -182,7 +182,7 @@ class Change:
 
 
 def read_all(given: Iterable[tuple[str, Mapping[str, str]]]) -> "list[Override]":
-    """The prices, each given with what names it to its writer.
+    """Reads the prices; errors name each by the place where its writer finds it.
 
     Raises:
         CommandError: names all that is wrong.
@@ -241,7 +241,7 @@ def _once_each(fields: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _add(prices: "list[Override]", settings: Settings, *, now: int, yes: bool, as_json: bool) -> None:
-    """Sets prices, after a look at what held before."""
+    """Sets prices, after a comparison with those that hold today."""
     from usageledger.pricing.operator_prices import FAR_OFF, far_off, written
 
     with opened_registry(settings) as registry:
@@ -304,7 +304,7 @@ def revision_table(found: "Sequence[Revision]") -> "Table":
 
 
 def about(price: "Override") -> str:
-    """`gpt-5, batch, above 272,000 input tokens`: what tells it from other prices of its kind."""
+    """Names the difference to other prices of the kind: `gpt-5, batch, above 272,000 input tokens`."""
     words = [f"{price.provider} {price.model or price.kind}", *([] if price.tier == "standard" else [price.tier])]
     words += [word for word in (price.size, price.quality, price.context_level) if word]
     return ", ".join([*words, *([f"above {price.band:,} input tokens"] if price.band else [])])

@@ -1,4 +1,4 @@
-"""`usageledger prices reprice` and `prices diff`: what today's prices make of past usage, asked of a server."""
+"""`usageledger prices reprice` and `prices diff`: past usage at today's prices, from a server."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -177,7 +177,7 @@ def price_table(prices: Sequence[Mapping[str, Any]]) -> "Table":
 
 
 def _named(price: Mapping[str, Any]) -> str:
-    """The line item, and the context band or time of day that tells it from others of its name."""
+    """Names a line item, with its context band and its time of day."""
     words = [price["line_item"]]
     if price["above_input_tokens"]:
         words.append(f"above {price['above_input_tokens']:,} input tokens")
@@ -198,5 +198,5 @@ def amount_of(side: Mapping[str, Any] | None) -> Decimal | None:
 
 
 def aligned_or(numbers: Sequence[Decimal | None], nothing: str) -> list[str]:
-    """The numbers as `aligned` writes them, with a word for what has none."""
+    """Aligns the numbers, with a word in place of missing ones."""
     return [text or nothing for text in aligned(numbers, least_places=2)]

@@ -1,4 +1,4 @@
-"""`usageledger usage KIND`: what was used, a command for each row of METERS."""
+"""`usageledger usage KIND`: the usage of a kind, a command for each row of METERS."""
 
 import typer
 

@@ -54,7 +54,7 @@ def share(part: Number, whole: Number) -> str:
 
 
 def bar(number: Number, largest: Number, width: int, *, plain: bool) -> str:
-    """A bar as long as `number` is of `largest`; whatever is not nothing can be seen."""
+    """Draws a bar for `number` in proportion to `largest`; only 0 has no visible bar."""
     if number <= 0 or largest <= 0:
         return ""
     eighths = max(1, int(Fraction(number) / Fraction(largest) * width * 8))

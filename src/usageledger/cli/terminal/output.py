@@ -30,14 +30,14 @@ class CommandError(UsageLedgerError):
 
 
 def visible(text: str) -> str:
-    r"""`text` on one line, with what would not be seen written out: an escape character is `\x1b`, a line end `\n`."""
+    r"""Writes `text` on one line, invisible characters escaped: an escape character is `\x1b`, a line end `\n`."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def print_data(line: str) -> None:
-    """A line of what the command was asked for, on stdout."""
+    """Prints a line of the command's result on stdout."""
     typer.echo(visible(line))
 
 
@@ -47,7 +47,7 @@ def print_json(value: Any) -> None:
 
 
 def print_json_text(text: str) -> None:
-    """JSON that is written already, on one line of stdout; what would not be seen is escaped as JSON has it."""
+    """Prints encoded JSON on one line of stdout; invisible characters are escaped as JSON escapes them."""
     if not text.isprintable():
         text = "".join(each if each.isprintable() else _json_escape(each) for each in text)
     typer.echo(text)

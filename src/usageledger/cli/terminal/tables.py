@@ -56,14 +56,14 @@ class Drawing:
 
 
 class Line(NamedTuple):
-    """A line of the table: what it is about, and the results of each bucket that are in it."""
+    """A line of the table: its group, and the group's results in each bucket."""
 
     labels: tuple[str, ...]
     rows: Rows
 
 
 class Column(NamedTuple):
-    """A column as text, with what stands below it."""
+    """A column as text, and its footer."""
 
     title: str
     cells: Sequence[str]
@@ -153,7 +153,7 @@ def _group_lines(drawing: Drawing, rows: Rows) -> list[Line]:
 
 
 def _label(value: str | bool | None, *, plain: bool) -> str:
-    """A group's value as it is shown; what the terminal does not know is replaced."""
+    """Formats a group's value; characters that the terminal does not know are replaced."""
     if value is None:
         return NONE
     text = visible(str(value).lower() if isinstance(value, bool) else str(value))
@@ -174,7 +174,7 @@ def _label_columns(drawing: Drawing, lines: Sequence[Line]) -> list[Column]:
 
 
 def _number_columns(drawing: Drawing, lines: Sequence[Line], rows: Rows) -> tuple[list[Column], list[Column]]:
-    """(what the kind measures above all, what else is not nothing), each as a column."""
+    """Makes the columns of the main measures and of the others, without those that are 0."""
     main: list[Column] = []
     others: list[Column] = []
     for measure in sorted(drawing.meter.measures, key=lambda measure: measure.unit != "requests"):
@@ -240,7 +240,7 @@ def _words(name: str) -> str:
 def _fit(
     width: int, labels: Sequence[Column], main: Sequence[Column], shares: Sequence[Column], others: Sequence[Column]
 ) -> Layout:
-    """Shares out the terminal: the main number, a graph, labels (first the usual ones), and what else there is."""
+    """Shares out the terminal's width: the main number, a graph, labels (usual widths first), other columns."""
     label_widths = [min(label.width, LABEL_WIDTH_MIN) for label in labels]
     room = width - sum(label_widths) - GAP * (len(labels) - 1) - main[0].width - GAP
     graph_width = GRAPH_WIDTH_MIN if room >= GRAPH_WIDTH_MIN + GAP else 0

@@ -10,7 +10,7 @@ from usageledger.cli.terminal.output import visible
 
 
 class TextTable(Table):
-    """A table whose cells are text from anywhere. A `Text` is taken as it is: it is made of our own words."""
+    """A table whose cells are text from outside, escaped. A `Text`, which is our own, is not escaped."""
 
     def add_row(self, *renderables: Any, **more: Any) -> None:
         """A row; texts are shown as `visible` has them."""
