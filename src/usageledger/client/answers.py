@@ -111,12 +111,12 @@ def _others(raw: Mapping[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any
 
 @cache
 def _known(kind: type[msgspec.Struct]) -> frozenset[str]:
-    """The fields of a type; its `object` is always what the type says, and `extra` is ours."""
+    """Lists the names of a type's fields in answers: `object` is one in all of them, and `extra` is ours."""
     return frozenset(kind.__struct_fields__) - {"extra"} | {"object"}
 
 
 def status_error(status: int, headers: Mapping[str, str], content: bytes) -> APIStatusError:
-    """The error that an answer is; the API's own shape, `{"error": "text"}`, or what a proxy answers."""
+    """Makes the error of an answer in the API's shape, as `{"error": "text"}`, or of a proxy."""
     body = _json(content)
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, str):

@@ -128,7 +128,7 @@ def _digits(value: Decimal) -> tuple[int, int]:
 
 
 def _unknown(arrow: Any, values: list[Any]) -> Any:
-    """A column that the server sent beyond what is known: by its own type, or as JSON where it has several."""
+    """Makes a column of a field that the client does not know: by its type, or as JSON if it has several."""
     try:
         return arrow.array(values)
     except (arrow.ArrowInvalid, arrow.ArrowTypeError, OverflowError):

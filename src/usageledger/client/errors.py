@@ -52,7 +52,7 @@ class MissingExtraError(UsageLedgerError, ImportError):
 
 
 class APIError(UsageLedgerError):
-    """A request that did not get what it asked for. No exception of the client ever holds the API key.
+    """A failed request. No exception of the client ever holds the API key.
 
     Attributes:
         message: what went wrong, in one line.
@@ -80,11 +80,11 @@ class APITimeoutError(APIConnectionError):
 
 
 class APIResponseValidationError(APIError):
-    """An answer came that is not what the API answers, so that no number can be read from it."""
+    """An answer that does not have the API's form, so that no number can be read from it."""
 
 
 class APIStatusError(APIError):
-    """An answer came, and it is an error.
+    """An answer that is an error.
 
     Attributes:
         status_code: the HTTP status.
@@ -152,7 +152,7 @@ class UnprocessableEntityError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """429: too many requests; `retry_after` says when to ask again, where the server does."""
+    """429: too many requests; `retry_after` is the wait that the server asks for, if it does."""
 
 
 class InternalServerError(APIStatusError):

@@ -1,4 +1,4 @@
-"""Events as lines of `POST /v1/events`, and what became of them.
+"""Events as lines of `POST /v1/events`, and their outcomes.
 
 An event's identity is (`id`, `timestamp`), so an event gets its `id` before the first try: the same bytes sent again
 count once. Source: docs/events.md.

@@ -1,4 +1,4 @@
-"""A bounded queue of encoded events, taken from in batches by one thread, with a count of what became of each."""
+"""A bounded queue of encoded events, emptied in batches by one thread, with counts of the outcomes."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ class SenderCounts:
 
 
 class Outbox:
-    """The queue. `put` and `flush` from any thread, `take` and what follows it from the one that sends.
+    """The queue. `put` and `flush` are for any thread, `take` and the methods after it for the one that sends.
 
     Args:
         events_max: more than so many are not taken in, those being sent included.
@@ -65,7 +65,7 @@ class Outbox:
         return self._deadline is not None
 
     def put(self, line: bytes) -> Literal["queue_full", "closed"] | None:
-        """Takes an event in, or says why not."""
+        """Accepts an event, or returns the reason why not."""
         with self._changed:
             if self.closing or self._counts.waiting >= self._events_max:
                 self._add(offered=1, dropped=1)
@@ -85,13 +85,13 @@ class Outbox:
             return self._changed.wait_for(lambda: self._settled >= target, timeout)
 
     def close(self, seconds: float) -> None:
-        """Takes nothing more in; what waits is due, and its time is up after `seconds`."""
+        """Accepts no more events; the waiting ones are due, and are given up after `seconds`."""
         with self._changed:
             self._deadline = time.monotonic() + seconds
             self._changed.notify_all()
 
     def abandon(self) -> list[bytes]:
-        """Gives up what is not settled, and says what that was."""
+        """Gives up all events that are not settled, and returns them."""
         with self._changed:
             batches = [line for batch in reversed(self._batches) for line in batch]
             lines = [*self._taken, *batches, *(line for _, line in self._waiting)]
@@ -120,7 +120,7 @@ class Outbox:
             return None
 
     def settle(self, *, delivered: int = 0, refused: int = 0, dropped: int = 0) -> bool:
-        """Counts what became of the batch that was taken; False where it was given up meanwhile."""
+        """Counts the outcome of the batch taken last; False if it was given up meanwhile."""
         with self._changed:
             if self._abandoned:
                 return False
@@ -128,7 +128,7 @@ class Outbox:
             return True
 
     def halve(self) -> None:
-        """Puts the batch that was taken back, as two."""
+        """Puts the batch taken last back, as two halves."""
         with self._changed:
             middle = len(self._taken) // 2
             self._batches += [self._taken[middle:], self._taken[:middle]]

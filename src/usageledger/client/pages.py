@@ -66,7 +66,7 @@ R = TypeVar("R", bound=Result)
 
 @dataclass(frozen=True, slots=True)
 class UsageBucket(Generic[R]):
-    """A span of time and what was used in it.
+    """A span of time, and the usage in it.
 
     Attributes:
         start_time: inclusive, Unix seconds.

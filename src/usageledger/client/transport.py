@@ -1,4 +1,4 @@
-"""Requests and their retries: what both clients share, and the loop that each of them runs."""
+"""Requests and their retries: the part that both clients share, and the loop of each."""
 
 import asyncio
 import logging
