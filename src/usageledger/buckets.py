@@ -68,7 +68,7 @@ def split(start: int, end: int, width: int, limit: int) -> tuple[Bucket, ...]:
 
 
 def widen(start: int, end: int, width: int, zone: str | None = None) -> tuple[int, int]:
-    """The window from `start` to `end` made larger, to whole buckets of `width` seconds or to whole days of `zone`.
+    """Widens the window from `start` to `end` to whole buckets of `width` seconds, or to whole days of `zone`.
 
     It stays between 0 and `LATEST_TIME`.
     """

@@ -41,7 +41,7 @@ class PriceError(UsageLedgerError):
 
 
 class LedgerError(UsageLedgerError):
-    """The event store could not do what was asked."""
+    """A failure of the event store."""
 
 
 class LedgerLockedError(LedgerError):
@@ -57,7 +57,7 @@ class LedgerUnavailableError(LedgerError):
 
 
 class RegistryError(UsageLedgerError):
-    """The store of keys, projects and users could not do what was asked."""
+    """A failure of the store of keys, projects and users."""
 
 
 class UnknownCursorError(RegistryError):

@@ -1,4 +1,4 @@
-"""Totals and disjoint parts: what an event says about its tokens, brought to the one canonical form.
+"""Token counts of an event, totals and disjoint parts, in one canonical form.
 
 The ledger stores parts that do not overlap, so that no token can be counted or charged twice; every reported total
 is a sum of parts. An event may give totals, parts, or both. What is missing is derived where only one answer is

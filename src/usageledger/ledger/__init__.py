@@ -10,7 +10,7 @@ __all__ = ["CardsOf", "Ledger", "Outcome", "migrate_ledger", "on_clickhouse", "o
 
 
 def open_ledger(url: str, *, memory_bytes: int = 1024**3) -> Ledger:
-    """The ledger at `url`, made where there is none.
+    """Opens the ledger at `url`; creates it where there is none.
 
     Raises:
         SettingsError: no engine has this scheme.

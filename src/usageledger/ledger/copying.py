@@ -1,4 +1,4 @@
-"""From one ledger to another, day by day: what is there already is left, and every day is compared event by event.
+"""Copying from one ledger to another, day by day; each day is compared event by event.
 
 The events of a day are read in the order of their identities, in pages of one size, from either ledger. Equal events
 make equal pages, so that a digest of the pages tells whether all of them arrived as they were.

@@ -21,7 +21,7 @@ def identities_of(rows: pa.Table) -> list[Identity]:
 
 
 def judge(rows: pa.Table, identities: list[Identity], stored: Mapping[Identity, Payload]) -> Outcomes:
-    """An outcome for each row: whether its identity is new, among what is `stored` and among the rows themselves."""
+    """Judges each row: its identity is new, or is among the `stored` ones or those of earlier rows."""
     outcomes = np.zeros(rows.num_rows, np.uint8)
     if not stored and len(set(identities)) == len(identities):
         return outcomes

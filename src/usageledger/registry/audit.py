@@ -38,7 +38,7 @@ class AuditEntry:
 
 
 def local_actor() -> str:
-    """The machine's user, for what a command or the server itself does."""
+    """Names the machine's user, as the actor of commands and of the server itself."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as in some containers

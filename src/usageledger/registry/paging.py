@@ -1,4 +1,4 @@
-"""Pages of a list, by (moment, id): each row comes once, however many share a second."""
+"""Pages of a list, by (moment, id): each row is on one page, however many share a second."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar

@@ -18,7 +18,7 @@ MANAGE: Final = "api.management"
 
 @dataclass(frozen=True, slots=True)
 class AdminKey:
-    """An admin API key, without its value: that is shown once, when the key is made, and never stored.
+    """An admin API key, without its value, which is shown once, when the key is made, and never stored.
 
     Attributes:
         id: `key_` and 24 characters.
@@ -43,7 +43,7 @@ class AdminKey:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project: made through the API, or first seen in an event and then named by its id.
+    """A project: created through the API, or named by its id after an event first mentioned it.
 
     Attributes:
         id: `proj_` and 24 characters, or whatever the event said.

@@ -1,4 +1,4 @@
-"""Keys, projects, users and secrets: what may be asked of the registry."""
+"""The registry: keys, projects, users and secrets."""
 
 import hashlib
 import hmac
@@ -323,7 +323,7 @@ class Registry:
             return {row.id: row.name for rows in batches for row in rows}
 
     def named(self, dimension: str, search: str) -> list[str]:
-        """The ids of projects, users or keys whose name has `search` in it, whatever the case of its letters.
+        """Finds the ids of projects, users or keys whose name contains `search` in any case.
 
         Names that are the id are left out, so that this takes in few: nothing but a key of ours gives others.
         """

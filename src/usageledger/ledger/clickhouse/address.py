@@ -44,7 +44,7 @@ class Address:
 
 
 def parse_address(url: str) -> Address:
-    """The address that a URL says.
+    """Parses the URL of a ledger.
 
     Raises:
         SettingsError: it is none; the message does not show it, since it may hold a password anywhere.

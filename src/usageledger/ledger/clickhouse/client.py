@@ -133,7 +133,7 @@ class Connection:
 
 
 def no_tables(address: Address) -> LedgerError:
-    """The error of a place that no ledger was made in."""
+    """Makes the error of a place without a ledger."""
     return LedgerError(f"The ledger {address.place} has no tables yet: make them with 'usageledger migrate'.")
 
 
@@ -176,7 +176,7 @@ def _code(error: Exception) -> int | None:
 
 
 def _words(error: Exception) -> str:
-    """The server's message in one line, without what may hold values; or what kept it from answering."""
+    """Shortens the server's message to one line without values of a request, or names the failure."""
     text = str(error).strip()
     found = re.search(r"DB::Exception: (.*?)(?:: (?:while|In scope)|\. \(|\n|$)", text)
     if found:

@@ -1,4 +1,4 @@
-"""A consistent copy of an embedded ledger, made while others read and write it."""
+"""Consistent copies of an embedded ledger while others read and write it."""
 
 from pathlib import Path
 

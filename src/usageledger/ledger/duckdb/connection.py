@@ -1,4 +1,4 @@
-"""Opening a DuckDB file, ending a query that takes too long, and what the engine says when it fails."""
+"""Opening a DuckDB file, ending a query that takes too long, and the engine's error messages."""
 
 import threading
 from collections.abc import Generator
@@ -12,7 +12,7 @@ from usageledger.errors import LedgerError, LedgerLockedError
 
 
 def connect(path: Path, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
-    """Opens the file, made where there is none. Raises LedgerLockedError or LedgerError."""
+    """Opens the file; creates it where there is none. Raises LedgerLockedError or LedgerError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return duckdb.connect(str(path), config=config)
@@ -55,7 +55,7 @@ def database_of(cursor: duckdb.DuckDBPyConnection) -> str:
 
 @contextmanager
 def deadline(cursor: duckdb.DuckDBPyConnection, seconds: float | None) -> Generator[None]:
-    """Interrupts what `cursor` does after so many seconds."""
+    """Interrupts the statement of `cursor` after so many seconds."""
     if seconds is None:
         yield
         return

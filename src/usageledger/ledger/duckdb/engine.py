@@ -38,7 +38,7 @@ class Engine:
     """
 
     def __init__(self, path: Path, memory_bytes: int, take_up: Callable[[], None]) -> None:
-        """Opens `path`; `take_up` is called when it was opened again, to learn anew what is in it."""
+        """Opens `path`; `take_up` is called after it was opened again, to read its state anew."""
         self._path = path
         self._memory = f"{memory_bytes // 2**20}MiB"
         self._take_up = take_up
@@ -115,7 +115,7 @@ class Engine:
             logger.warning("the log was folded into the file: all is well again")
 
     def _probe(self, size: int) -> None:
-        """Writes so many bytes to the log, at least some. What a kill leaves of it, the next probe removes."""
+        """Writes so many bytes to the log, at least some. The next probe removes the remains of a killed one."""
         filling = f"SELECT repeat('x', {PROBE_BYTES})::BLOB AS filling FROM range({1 + size // PROBE_BYTES})"
         self.writer.execute(f"CREATE OR REPLACE TABLE write_probe AS {filling}")
         self.writer.execute("DROP TABLE write_probe")

@@ -35,7 +35,7 @@ class Journal:
         return len(self._rows)
 
     def at(self, position: int) -> pa.Table | None:
-        """The rows at a position, where they are still here."""
+        """Returns the rows at a position; None where they have moved on."""
         return self._rows.get(position)
 
     def add(self, rows: pa.Table, hashes: set[int]) -> None:
@@ -65,7 +65,7 @@ class Journal:
         return last, taken
 
     def forget(self, last: int) -> None:
-        """Takes out what is at positions up to `last`."""
+        """Removes the rows at positions up to `last`."""
         for position in [each for each in self._rows if each <= last]:
             rows = self._rows.pop(position)
             self.count -= rows.num_rows

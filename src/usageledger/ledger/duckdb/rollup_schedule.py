@@ -37,7 +37,7 @@ class Upkeep:
         self._later: dict[int, int] = {}  # commit → its events, of those that some family does not hold yet
 
     def learn(self, writer: duckdb.DuckDBPyConnection) -> int:
-        """Takes up what is in a file that was just opened; the number of its last commit."""
+        """Reads the state of a file that was just opened; returns the number of its last commit."""
         self._coverage = rollups.coverage(writer)
         later = (
             f"SELECT commit_number, COUNT(*) FROM events WHERE commit_number > {self._least()} GROUP BY 1 ORDER BY 1"
@@ -55,7 +55,7 @@ class Upkeep:
         return min(held.covered for held in self._coverage.held.values())
 
     def step(self, writer: duckdb.DuckDBPyConnection) -> bool:
-        """Does one step that is worth it; whether there was one."""
+        """Does one step that is worth a transaction; returns true if there was one."""
         return any(self._step(writer, family) for family in FAMILIES)
 
     def _step(self, writer: duckdb.DuckDBPyConnection, family: Family) -> bool:
@@ -92,7 +92,7 @@ class Upkeep:
         return self._coverage.events_from
 
     def drop_day(self, writer: duckdb.DuckDBPyConnection, before: int, last: int) -> bool:
-        """Drops the events of a day before this time, once the rollups hold them; whether there are others."""
+        """Drops a day's events before this time, once the rollups hold them; returns true if there are others."""
         for family in FAMILIES:
             held = self._coverage.held[family.name]
             if held.until < EVER:

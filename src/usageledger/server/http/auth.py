@@ -73,7 +73,7 @@ class _Credential:
 
 @dataclass(slots=True)
 class _Entry:
-    """A key that was found, when it was, and what is left of its requests."""
+    """A key, the time at which it was found, and the requests that it has left."""
 
     key: AdminKey
     found_at: float
@@ -207,7 +207,7 @@ class Authenticator:
 
 @dataclass(slots=True)
 class _Guesser:
-    """A client address: what is left of its guesses, and how many of its values are being looked up."""
+    """A client address: its guesses left, and the number of its values being looked up."""
 
     left: _Bucket
     under_way: int = 0

@@ -101,7 +101,7 @@ def joined(parts: Iterable[bytes | Packed], encoding: str | None) -> Body:
 
 
 def _runs(parts: Iterable[bytes | Packed]) -> Iterator[bytes | Packed]:
-    """`parts` with what is not packed joined to pieces."""
+    """Joins parts that are not packed to larger pieces."""
     held: list[bytes] = []
     for part in parts:
         if isinstance(part, Packed):

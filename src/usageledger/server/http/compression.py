@@ -1,4 +1,4 @@
-"""Answers compressed by zstd or gzip, where the client says that it understands them (RFC 9110, 12.5.3)."""
+"""Compression of answers by zstd or gzip, if the client accepts them (RFC 9110, 12.5.3)."""
 
 import zlib
 from collections.abc import Callable

@@ -184,14 +184,14 @@ class Protocol(HttpToolsProtocol):
             self._write_timer.cancel()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own text says less
-        """Answers what the parser refused."""
+        """Answers a request that the parser refused."""
         self._refuse_request(
             self._refusal
             or InvalidRequestError(f"This is no HTTP request, or its URL is longer than {URL_BYTES_MAX} bytes.")
         )
 
     def _refuse(self, error: RequestError) -> None:
-        """Answers what never reaches the application, and ends the connection."""
+        """Answers a request that never reaches the application, and ends the connection."""
         response = error_response(error)
         headers = [
             *self.server_state.default_headers,

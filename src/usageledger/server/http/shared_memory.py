@@ -1,4 +1,4 @@
-"""Memory that many requests share: each holds what it needs, as long as all of them hold no more than a bound."""
+"""Memory that many requests share, with a bound on all of them together."""
 
 import threading
 from collections.abc import Callable, Generator
