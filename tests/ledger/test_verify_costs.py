@@ -3,11 +3,11 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from tests.costs import Priced
 from tests.engines import Engine
 from tests.ledger.test_verify import START, some_events
@@ -30,7 +30,7 @@ class EveryPrice:
     """A book with a price for everything, and two bands."""
 
     def offers(self, subject: Subject, overrides: Any) -> list[tuple[Subject, Prices]]:
-        return [(replace(subject, band=band), self.prices(subject, band)) for band in (0, 2000)]
+        return [(structs.replace(subject, band=band), self.prices(subject, band)) for band in (0, 2000)]
 
     def prices(self, subject: Subject, band: int) -> Prices:
         return Prices({part: 10**9 * (number + 1) + band for number, part in enumerate(subject.parts)})

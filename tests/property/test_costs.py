@@ -4,7 +4,6 @@ import tempfile
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from decimal import Decimal, localcontext
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from tests.costs import Priced, total
 from tests.engines import Engine
 from tests.events_strategy import DAY, END, START, Place, batches, histories, local_windows, places, usages, wires
@@ -52,7 +52,7 @@ class RandomBook:
 
     def offers(self, subject: Subject, overrides: Iterable[Any]) -> list[tuple[Subject, Prices]]:
         every = [
-            replace(subject, second=second, band=band)
+            structs.replace(subject, second=second, band=band)
             for second in SECONDS.get(subject.model or "", (0,))
             for band in BANDS.get(subject.model or "", (0,))
         ]

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from genai_prices.data_snapshot import DataSnapshot
 from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, PriceVariant, Provider, Tier, TieredPrices
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from tests.costs import Priced
 from tests.engines import Engine
 from tests.samples import DAY, TODAY, usage, wire
@@ -71,7 +71,9 @@ def price_of(event: tuple[Any, ...], prices: PriceBook, own: Sequence[Override])
     seconds, text, cached, _, batch = event
     at = Subject(START + seconds - (START + seconds) % DAY, "completions", "acme", "m", batch=batch)
     bands = {0, 100, *(override.band for override in own)}
-    return prices.prices(replace(at, band=max(band for band in bands if band == 0 or text + cached > band)), own)
+    return prices.prices(
+        structs.replace(at, band=max(band for band in bands if band == 0 or text + cached > band)), own
+    )
 
 
 @settings(max_examples=30)
@@ -119,7 +121,7 @@ def possible(
 ) -> list[dict[str, int]]:
     """The different prices that events of a card may have now, by trying every number of tokens around a band."""
     at = card.subject
-    higher = [each.subject.band for each in given if replace(each.subject, band=at.band) == at and each != card]
+    higher = [each.subject.band for each in given if structs.replace(each.subject, band=at.band) == at and each != card]
     most = min((band for band in higher if band > at.band), default=1000)
     found: list[dict[str, int]] = []
     for tokens in (0, 1, 50, 51, 100, 101, 200, 201, 999):

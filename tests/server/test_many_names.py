@@ -1,23 +1,27 @@
 """Names come from events, and there may be any number of them: what each costs is little, and what is kept bounded."""
 
 import time
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from genai_prices.data_snapshot import get_snapshot
+from msgspec import structs
+from sqlalchemy.event import listen, remove
 from tests.samples import table
 from tests.server.support import NOW, event
 
+from usageledger.ledger.duckdb.new_facets import Known
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.money import RATE_STEP
-from usageledger.rating import card_giver
+from usageledger.rating import price_tables
 from usageledger.rating.card_giver import CardGiver
 from usageledger.rating.price_tables import PriceTables
 from usageledger.registry import Registry
-from usageledger.server import app
+from usageledger.server.ingest import seen_names
 from usageledger.server.ingest.seen_names import SeenNames
 
 DAY = 86_400
@@ -69,7 +73,7 @@ def test_price_lists_remember_no_names() -> None:
 
 
 def test_names_that_were_seen_are_forgotten_beyond_a_bound(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "NAMES_KEPT_MAX", 10)
+    monkeypatch.setattr(seen_names, "NAMES_KEPT_MAX", 10)
     asked: list[set[str]] = []
     note_seen = registry.note_seen
 
@@ -96,7 +100,7 @@ def test_names_that_were_seen_are_forgotten_beyond_a_bound(registry: Registry, m
 def test_prices_are_read_for_the_days_asked_for_and_forgotten_beyond_a_bound(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(card_giver, "ROWS_KEPT_MAX", 4)
+    monkeypatch.setattr(price_tables, "ROWS_KEPT_MAX", 4)
     cards, tables = registry.rate_cards, PriceTables(registry.rate_cards)
     days: list[int] = []
     priced = cards.priced
@@ -119,7 +123,7 @@ def test_prices_are_read_for_the_days_asked_for_and_forgotten_beyond_a_bound(
     assert rates(3, 4) == {numbers[3]: 3, numbers[4]: 4}
     assert days == [2 * DAY, 3 * DAY, 4 * DAY]
     assert rates(0, 7) == dict(zip(numbers, range(8), strict=True))
-    cards.give([(replace(given[7][0], model="new"), Prices({"input_text_tokens": 70}))])
+    cards.give([(structs.replace(given[7][0], model="new"), Prices({"input_text_tokens": 70}))])
     days.clear()
     assert sorted(rates(6, 7).values()) == [6, 7, 70]
     assert days == [7 * DAY], "only what is new is read"
@@ -151,3 +155,41 @@ def test_a_repricing_that_leaves_no_price(registry: Registry) -> None:
             [(other, 1)],
             [(number, 3), (other, 1)],
         ]
+
+
+def test_many_new_names_are_few_statements(registry: Registry) -> None:
+    """A row at a time took twice the work, and gave the interpreter away for each."""
+    rows: list[int] = []
+
+    def noted(connection: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
+        if statement.startswith("INSERT"):
+            rows.append(len(values) if many else 0)
+
+    engine = registry._database._engine
+    listen(engine, "before_cursor_execute", noted)
+    try:
+        registry.note_seen([f"p-{n}" for n in range(3_000)], [f"u-{n}" for n in range(3_000)], now=NOW)
+        CardGiver(registry.rate_cards, PriceBook()).cards(of_new_models(3_000, "m"))
+    finally:
+        remove(engine, "before_cursor_execute", noted)
+    assert not any(rows), "rows are bound together, not one by one"
+    assert len(rows) <= 4 * 3_000 / 100
+
+
+def test_new_values_are_made_rows_by_column() -> None:
+    """A tuple for each of them took longer than the move to the events itself."""
+    found = {(0, "completions", f"dimension-{n}"): {f"{n}-{value}" for value in range(20_000)} for n in range(3)}
+    known = Known()
+    known.note({(0, "completions", "dimension-1"): {f"1-{value}" for value in range(19_999)}})
+    tracemalloc.start()
+    try:
+        new = known.others(found)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100 * new.num_rows
+    assert new.num_rows == 2 * 20_000 + 1
+    assert set(zip(*(new[name].to_pylist() for name in ("dimension", "value")), strict=True)) == {
+        *((f"dimension-{n}", f"{n}-{value}") for n in (0, 2) for value in range(20_000)),
+        ("dimension-1", "1-19999"),
+    }

@@ -19,6 +19,7 @@ from genai_prices.types import (
     TieredPrices,
     TimeOfDateConstraint,
 )
+from msgspec import structs
 
 from usageledger.pricing import Override, Subject
 from usageledger.pricing.book import PriceBook
@@ -93,7 +94,7 @@ TIERS = [
 )
 def test_the_standard_price_is_for_the_standard_tier_only(changed: dict[str, object], expected: int | None) -> None:
     made = book(variants=TIERS, input_mtok=usd("2"))
-    assert made.prices(replace(SUBJECT, **changed)).rates.get("input_text_tokens") == expected
+    assert made.prices(structs.replace(SUBJECT, **changed)).rates.get("input_text_tokens") == expected
 
 
 def test_bands_and_times_of_day() -> None:
@@ -121,7 +122,7 @@ def test_the_operators_prices_come_first_and_the_latest_of_them() -> None:
         assert prices.rates["input_text_tokens"] == 7
         assert prices.sources["input_text_tokens"] == "operator: contract"
         assert prices.rates["output_text_tokens"] == 8 * M
-    assert made.prices(replace(SUBJECT, day=MAY_5 - DAY), [before, price]).rates["input_text_tokens"] == 6
+    assert made.prices(structs.replace(SUBJECT, day=MAY_5 - DAY), [before, price]).rates["input_text_tokens"] == 6
     corrected = replace(price, rate=9)
     assert made.prices(SUBJECT, [price, corrected]).rates["input_text_tokens"] == 9
     for other in (
@@ -147,13 +148,13 @@ def test_a_price_of_the_operators_ends() -> None:
     price = Override("completions", "acme", "m", "input_text_tokens", "standard", MAY_5 - DAY, 7)
     ended = replace(price, start=MAY_5, rate=None)
     for overrides in ([price, ended], [ended, price]):
-        assert made.prices(replace(SUBJECT, day=MAY_5 - DAY), overrides).rates["input_text_tokens"] == 7
+        assert made.prices(structs.replace(SUBJECT, day=MAY_5 - DAY), overrides).rates["input_text_tokens"] == 7
         assert made.prices(SUBJECT, overrides).rates["input_text_tokens"] == 2 * M
     output = replace(price, part="output_text_tokens")
     assert "output_text_tokens" not in made.prices(SUBJECT, [output, replace(output, rate=None)]).rates
     # A band's end leaves the price for all bands.
     band = replace(price, band=50, rate=9)
-    above = replace(SUBJECT, band=50)
+    above = structs.replace(SUBJECT, band=50)
     assert made.prices(above, [price, band]).rates["input_text_tokens"] == 9
     assert made.prices(above, [price, band, replace(band, rate=None)]).rates["input_text_tokens"] == 7
 
@@ -166,8 +167,8 @@ def test_the_more_exact_price_comes_first() -> None:
     subject = Subject(MAY_5, "images", "openai", "dall-e-3", size="1792x1024", quality="hd")
     for overrides in permutations([every, large, hd]):
         assert made.prices(subject, overrides).rates["images"] == 7
-        assert made.prices(replace(subject, quality="standard"), overrides).rates["images"] == 6
-        assert made.prices(replace(subject, size="1024x1024"), overrides).rates["images"] == 5
+        assert made.prices(structs.replace(subject, quality="standard"), overrides).rates["images"] == 6
+        assert made.prices(structs.replace(subject, size="1024x1024"), overrides).rates["images"] == 5
 
 
 def test_every_entry_of_the_overlay_says_its_source() -> None:

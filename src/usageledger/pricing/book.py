@@ -6,7 +6,6 @@ has no price: the standard price is never taken for a batch job or for another s
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -15,6 +14,7 @@ from types import MappingProxyType
 
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, TieredPrices, TimeOfDateConstraint
+from msgspec import structs
 
 from usageledger.meters import METER_BY_KIND
 from usageledger.pricing.builtin_prices import OVERLAY, Entry
@@ -65,19 +65,24 @@ class PriceBook:
             subject: with `band` and `second` 0.
             overrides: the operator's prices, oldest first.
         """
-        known = [override for override in overrides if override.applies(replace(subject, band=override.band))]
+        known = [override for override in overrides if override.applies(structs.replace(subject, band=override.band))]
         model = self._model(subject.kind, subject.provider, subject.model)
         if known or subject.model in self._named:
             found = self._offers(subject, model, known)
         else:
             # Names of one model share what it costs, and those of none that they cost nothing known.
-            key: tuple[object, ...] = (subject.day, subject.kind, subject.provider, subject.service_tier, subject.batch)
-            key += (subject.size, subject.quality, subject.context_level, id(model))
-            if key not in self._shared:
+            key = (
+                *(subject.day, subject.kind, subject.provider, subject.service_tier, subject.batch),
+                *(subject.size, subject.quality, subject.context_level, id(model)),
+            )
+            shared = self._shared.get(key)
+            if shared is None:
                 if len(self._shared) >= NAMES_KEPT_MAX:
                     self._shared.clear()
-                self._shared[key] = self._offers(replace(subject, model=None), model, ())
-            found = self._shared[key]
+                shared = self._shared[key] = self._offers(structs.replace(subject, model=None), model, ())
+            found = shared
+        if len(found) == 1:
+            return [(subject, found[0][2])]
         return [(_at(subject, second, band), prices) for second, band, prices in found]
 
     def _offers(
@@ -87,27 +92,27 @@ class PriceBook:
         seconds = sorted({0, *_cuts(model)})
         bands = {0, *(band for second in seconds for band in self._bands(subject, model, second))}
         return [
-            (second, band, self._prices(replace(subject, second=second, band=band), model, overrides))
+            (second, band, self._prices(structs.replace(subject, second=second, band=band), model, overrides))
             for second in seconds
             for band in sorted(bands | {override.band for override in overrides})
         ]
 
     def subjects(self, subject: Subject, overrides: Iterable[Override] = ()) -> list[Subject]:
         """Subjects of the same day, kind, provider and model that prices may tell apart: tiers, sizes, qualities."""
-        known = [replace(override.subject, day=subject.day, band=0) for override in overrides]
+        known = [structs.replace(override.subject, day=subject.day, band=0) for override in overrides]
         known += [
-            replace(subject, size=entry.size, quality=entry.quality)
+            structs.replace(subject, size=entry.size, quality=entry.quality)
             for entry in self._overlay.get((subject.kind, subject.provider), ())
             if subject.model in entry.models
         ]
         model = self._model(subject.kind, subject.provider, subject.model)
         for variant in (model.price_variants or ()) if model else ():
             tier = variant.when.get("service_tier") or variant.when.get("speed")
-            known.append(replace(subject, service_tier=tier, batch=variant.when.get("processing") == "batch"))
+            known.append(structs.replace(subject, service_tier=tier, batch=variant.when.get("processing") == "batch"))
         whose = (subject.kind, subject.provider, subject.model)
         same = [each for each in known if (each.kind, each.provider, each.model) == whose]
         # Whatever the standard tier is called, its price is one.
-        named = [replace(s, service_tier=None) if s.service_tier in STANDARD_TIERS else s for s in same]
+        named = [structs.replace(s, service_tier=None) if s.service_tier in STANDARD_TIERS else s for s in same]
         return list(dict.fromkeys([subject, *named]))
 
     def providers(self, kind: str, model: str) -> list[str]:
@@ -124,7 +129,7 @@ class PriceBook:
         latest: dict[tuple[str, Subject], Override] = {}
         for override in sorted(overrides, key=lambda o: (o.exactness, o.start)):
             if override.applies(subject):
-                about = override.part, replace(override.subject, day=0)
+                about = override.part, structs.replace(override.subject, day=0)
                 latest.pop(about, None)  # so that the last one stands last
                 latest[about] = override
         for override in latest.values():
@@ -142,7 +147,7 @@ class PriceBook:
         return self._lists.find(listed, model)
 
     def _bands(self, subject: Subject, model: ModelInfo | None, second: int) -> set[int]:
-        prices = _model_price(model, replace(subject, second=second))
+        prices = _model_price(model, structs.replace(subject, second=second))
         return {tier.start for price in prices.values() if isinstance(price, TieredPrices) for tier in price.tiers}
 
     def _listed(self, subject: Subject, model: ModelInfo | None) -> list[tuple[str, int, str]]:
@@ -174,7 +179,7 @@ class PriceBook:
 
 
 def _at(subject: Subject, second: int, band: int) -> Subject:
-    return replace(subject, second=second, band=band) if second or band else subject
+    return structs.replace(subject, second=second, band=band) if second or band else subject
 
 
 def _cuts(model: ModelInfo | None) -> set[int]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 
+from msgspec import Struct
+
 from usageledger.meters import GAUGES, METER_BY_KIND, METERS
 from usageledger.parts import Price
 
@@ -38,8 +40,7 @@ PARTS_OF_KIND: dict[str, tuple[str, ...]] = {meter.kind: tuple(meter.prices) for
 ((STORES, STORED_PART),) = ((meter, column) for meter in METERS for column in meter.prices if column in GAUGES)
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True, gc=False):
     """Everything that a price depends on. Texts are those of events; times are Unix seconds.
 
     Attributes:

@@ -71,12 +71,15 @@ class Names:
         self._starts: list[tuple[str, int]] = []
         self._ends: list[tuple[str, int]] = []
         self._parts: list[tuple[str, int]] = []
+        self._patterns: list[tuple[re.Pattern[str], int]] = []
         self._others: list[tuple[Callable[[str], object], int]] = []
         for place, model in enumerate(self._models):
             for clause in _alternatives(model.match):
                 self._add(clause, place)
         self._any_start = tuple(text for text, _ in self._starts)
         self._any_end = tuple(text for text, _ in self._ends)
+        self._any_part = _any_of(re.escape(text) for text, _ in self._parts)
+        self._any_pattern = _any_of(pattern.pattern for pattern, _ in self._patterns)
 
     def _add(self, clause: MatchLogic, place: int) -> None:
         if isinstance(clause, ClauseEquals):
@@ -88,9 +91,15 @@ class Names:
         elif isinstance(clause, ClauseContains):
             self._parts.append((clause.contains.lower(), place))
         elif isinstance(clause, ClauseRegex):
-            self._others.append((re.compile(clause.regex).search, place))
+            self._add_pattern(re.compile(clause.regex), place)
         else:
             self._others.append((clause.is_match, place))
+
+    def _add_pattern(self, pattern: re.Pattern[str], place: int) -> None:
+        if pattern.flags == re.UNICODE and not pattern.groups:  # else it may mean something else as one of several
+            self._patterns.append((pattern, place))
+        else:
+            self._others.append((pattern.search, place))
 
     def first(self, text: str) -> ModelInfo | None:
         """The first model that has this name, in small letters."""
@@ -99,9 +108,17 @@ class Names:
             places += [place for start, place in self._starts if text.startswith(start)]
         if text.endswith(self._any_end):
             places += [place for end, place in self._ends if text.endswith(end)]
-        places += [place for part, place in self._parts if part in text]
+        if self._any_part.search(text):
+            places += [place for part, place in self._parts if part in text]
+        if self._any_pattern.search(text):
+            places += [place for pattern, place in self._patterns if pattern.search(text)]
         places += [place for fits, place in self._others if fits(text)]
         return self._models[min(places)] if places else None
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    """Makes one pattern that fits where one of several does; nearly every name fits none of them."""
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns) or "(?!)")
 
 
 def _alternatives(match: MatchLogic) -> Iterator[MatchLogic]:

@@ -92,14 +92,14 @@ class CardGiver:
             else:
                 seconds = tuple(dict.fromkeys(at.second for at, _ in offers))
                 shapes.append((seconds, tuple(dict.fromkeys(at.band for at, _ in offers))))
-            if not any(prices.rates for _, prices in offers):
+            if len(self._unpriced) < MOST_WARNINGS and not any(prices.rates for _, prices in offers):
                 self._warn(subject)
             yield from offers
 
     def _warn(self, subject: Subject) -> None:
         """Logs once that there is no price for a model, or for the tier of it that came first."""
         known_as = (subject.kind, subject.provider, subject.model)
-        if known_as in self._unpriced or len(self._unpriced) == MOST_WARNINGS:
+        if known_as in self._unpriced:
             return
         self._unpriced.add(known_as)
         model = "no model" if subject.model is None else repr(subject.model)

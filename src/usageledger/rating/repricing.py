@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import structs
+
 from usageledger.ledger import Ledger
 from usageledger.ledger.protocol import PriceTable
 from usageledger.meters import COSTS
@@ -74,7 +76,7 @@ def reprice(book: PriceBook, overrides: Sequence[Override], cards: Iterable[Card
 
 
 def _family(subject: Subject) -> Subject:
-    return replace(subject, band=0, second=0)
+    return structs.replace(subject, band=0, second=0)
 
 
 def _spans(at: Subject, given: Sequence[Subject], offered: Sequence[Subject]) -> list[Subject]:
@@ -91,7 +93,9 @@ def _spans(at: Subject, given: Sequence[Subject], offered: Sequence[Subject]) ->
     seconds = {
         each.second for each in offered if at.second < each.second and (second_end is None or each.second < second_end)
     }
-    return [replace(at, band=b, second=s) for b in sorted({at.band, *bands}) for s in sorted({at.second, *seconds})]
+    return [
+        structs.replace(at, band=b, second=s) for b in sorted({at.band, *bands}) for s in sorted({at.second, *seconds})
+    ]
 
 
 # --- the difference ----------------------------------------------------------------------------------------------
@@ -138,7 +142,7 @@ def price_changes(changes: Iterable[Change]) -> Iterator[dict[str, Any]]:
             if old == new:
                 continue
             entry = found.setdefault(
-                (replace(subject, day=0), part, old, new),
+                (structs.replace(subject, day=0), part, old, new),
                 {"subject": subject, "part": part, "before": old, "after": new, "days": []}
                 | {"source_before": before.sources.get(part), "source_after": after.sources.get(part)},
             )

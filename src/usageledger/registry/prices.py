@@ -16,6 +16,7 @@ from usageledger.registry.database import Database, in_batches, insert_many, loc
 from usageledger.registry.schema import card_prices, price_lists, price_overrides, price_revisions, rate_cards
 
 ROWS_AT_ONCE = 1_000
+_ENCODER = msgspec.json.Encoder(order="sorted")
 GIVEN = 0  # the revision of what a card said when it was given
 
 
@@ -76,9 +77,10 @@ class RateCards:
             return []
         with self._database.write() as connection:
             lock_prices(connection)
-            # Numbered here, so that new ones need not be looked up by their digests.
-            known = dict(zip(places, next_numbers(connection, rate_cards, len(places)), strict=True))
-            rows = [(known[digest], digest, texts[place]) for digest, place in places.items()]
+            # Numbered here, so that new ones need not be looked up by their digests; and in the order of these, which
+            # is that of their index, so that one page of it after the other is written.
+            known = dict(zip(sorted(places), next_numbers(connection, rate_cards, len(places)), strict=True))
+            rows = [(number, digest, texts[places[digest]]) for digest, number in known.items()]
             if insert_many(connection, rate_cards, ("id", "digest", "subject"), rows) < len(rows):
                 numbered, known = known, _ids(connection, rate_cards, known)
                 places = {digest: place for digest, place in places.items() if known[digest] == numbered[digest]}
@@ -285,7 +287,7 @@ def _encode(value: Subject | Prices | Override) -> str:
         return msgspec.json.encode({"rates": rates, "sources": dict(value.sources)}, order="sorted").decode()
     if isinstance(value, Override) and value.rate is not None:
         return msgspec.json.encode(asdict(value) | {"rate": str(value.rate)}, order="sorted").decode()
-    return msgspec.json.encode(value, order="sorted").decode()
+    return _ENCODER.encode(value).decode()
 
 
 def _prices(text: str) -> Prices:

@@ -5,8 +5,10 @@ client would ask them, from the rollups.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import structs
 
 from usageledger.buckets import iso
 from usageledger.errors import InvalidRequestError
@@ -75,17 +77,17 @@ def _misplaced(uses: Sequence[CardUse], subjects: Mapping[int, Subject]) -> Iter
     """Events whose card is not in the registry, or is about something else."""
     siblings: dict[Subject, list[Subject]] = {}
     for subject in subjects.values():
-        siblings.setdefault(replace(subject, band=0, second=0), []).append(subject)
+        siblings.setdefault(structs.replace(subject, band=0, second=0), []).append(subject)
     for use in uses:
         card = subjects.get(use.rate_id)
         if card is None:
             yield f"{use.events} events of {use.subject.words()} have card {use.rate_id}, which the registry lacks"
             continue
-        same = siblings[replace(card, band=0, second=0)]
+        same = siblings[structs.replace(card, band=0, second=0)]
         bands = sorted({each.band for each in same if each.second == card.second})
         seconds = sorted({each.second for each in same})
         fits = (
-            replace(card, band=0, second=0) == use.subject
+            structs.replace(card, band=0, second=0) == use.subject
             and (card.band == 0 or use.input_least > card.band)
             and all(use.input_most <= band for band in bands if band > card.band)
             and use.second_least >= card.second

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from msgspec import structs
 from starlette.responses import Response
 
 from usageledger.ledger.protocol import Unpriced
@@ -83,7 +84,7 @@ def _list(services: Services, prices: PriceTables, query: Query) -> list[dict[st
     groups: dict[Subject, list[Unpriced]] = {}
     for each in found:
         # The same but for the time and the band, which its price depends on as well.
-        subject = replace(cards[each.rate_id].subject, day=0, band=0, second=0)
+        subject = structs.replace(cards[each.rate_id].subject, day=0, band=0, second=0)
         groups.setdefault(subject, []).append(each)
     return [_entry(subject, members, times) for subject, members in groups.items()]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, structs
 from starlette.responses import Response
 
 from usageledger.buckets import LATEST_TIME, floor
@@ -73,7 +73,7 @@ def _cards(services: Services, query: Query) -> list[dict[str, Any]]:
         part = next(p for p in card.prices.rates if card.subject.line_item(p) == item)
         rate, source = card.prices.rates[part], card.prices.sources.get(part, "")
         entry = entries.setdefault(
-            (replace(card.subject, day=0), part, rate, source, card.revision),
+            (structs.replace(card.subject, day=0), part, rate, source, card.revision),
             {"part": part, "rate": rate, "card": card, "amount": 0, "quantity": 0, "days": set[int]()},
         )
         entry["amount"] += amount
