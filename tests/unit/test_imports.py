@@ -184,7 +184,7 @@ def test_programs_in_texts_import_what_is_there(folder: str) -> None:
 SERVER_LAYERS = (
     ("json_schema",),
     ("http",),
-    ("ingest", "api.bucket_cache", "api.unpriced_counts"),
+    ("ingest", "api.bucket_cache"),
     ("services",),
     ("endpoint",),
     ("api", "dashboard"),

@@ -26,10 +26,10 @@ from usageledger.ledger import Ledger
 from usageledger.pricing.book import PriceBook
 from usageledger.rating.card_giver import CardGiver
 from usageledger.rating.price_tables import PriceTables
+from usageledger.rating.unpriced import UnpricedCounts
 from usageledger.registry import Registry
 from usageledger.server.api.backup import remove_left_backups
 from usageledger.server.api.bucket_cache import BucketCache
-from usageledger.server.api.unpriced_counts import UnpricedCounts
 from usageledger.server.dashboard import dashboard_routes
 from usageledger.server.endpoint import routes_of
 from usageledger.server.endpoints import ENDPOINTS
@@ -73,7 +73,7 @@ def create_app(
         authenticator=Authenticator(registry, settings, clock),
         bodies=Bodies(settings),
         cache=BucketCache(ledger, settings),
-        unpriced_counts=UnpricedCounts(ledger, tables, settings),
+        unpriced_counts=UnpricedCounts(ledger, tables, max_seconds=settings.max_query_seconds),
         page_secret=registry.secret("page_tokens"),
         clock=clock,
         query_slots=anyio.CapacityLimiter(settings.max_queries),

@@ -12,9 +12,9 @@ from usageledger.errors import OverloadedError
 from usageledger.ledger import Ledger
 from usageledger.pricing.book import PriceBook
 from usageledger.rating.price_tables import PriceTables
+from usageledger.rating.unpriced import UnpricedCounts
 from usageledger.registry import Registry
 from usageledger.server.api.bucket_cache import BucketCache
-from usageledger.server.api.unpriced_counts import UnpricedCounts
 from usageledger.server.http.auth import Authenticator
 from usageledger.server.http.request_bodies import Bodies
 from usageledger.server.ingest.commits import Ingest

@@ -5,17 +5,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from msgspec import structs
 from starlette.responses import Response
 
-from usageledger.ledger.protocol import Unpriced
-from usageledger.meters import COSTS, DAY_SECONDS
-from usageledger.pricing import Subject
-from usageledger.pricing.cards import PARTS
-from usageledger.questions.pages import cost_results_json, quantity_number, render
+from usageledger.meters import COSTS
+from usageledger.questions.pages import cost_results_json, render
 from usageledger.questions.query import Query, page_token, parse
 from usageledger.rating.price_tables import PriceTables
+from usageledger.rating.unpriced import UnpricedUsage, unpriced_usage
 from usageledger.registry import READ
+from usageledger.server.api.charges import part_used
 from usageledger.server.api.shared_parameters import window_parameters
 from usageledger.server.api.usage import page_endpoint, paged
 from usageledger.server.endpoint import Answer, Call, Endpoint
@@ -26,7 +24,6 @@ from usageledger.server.json_schema import ref
 from usageledger.server.services import Services, in_slot
 
 UNPRICED_HEADER = "x-usageledger-unpriced"
-MOST_UNPRICED = 10_000  # cards and parts in a list
 
 
 async def costs(call: Call) -> Response:
@@ -60,8 +57,11 @@ async def unpriced(call: Call) -> Response:
     """Lists usage with no known price, by kind, model and tier; of all time, or of a window."""
     services = call.services
     query = _window(parameters(call.request), int(services.clock()))
-    data = await in_slot(services, lambda: _list(services, services.price_tables, query))
-    return json_response({"object": "list", "data": data})
+    seconds = services.settings.max_query_seconds
+    found = await in_slot(
+        services, lambda: unpriced_usage(services.ledger, services.price_tables, query, max_seconds=seconds)
+    )
+    return json_response({"object": "list", "data": list(map(_entry, found))})
 
 
 def _window(given: list[tuple[str, str]], now: int) -> Query:
@@ -72,42 +72,14 @@ def _window(given: list[tuple[str, str]], now: int) -> Query:
     return replace(query, limit=query.end_time - query.start_time)
 
 
-def _list(services: Services, prices: PriceTables, query: Query) -> list[dict[str, Any]]:
-    table = partial(prices.window, query.page_start, query.page_end, prices.revision())
-    seconds = services.settings.max_query_seconds
-    found = services.ledger.unpriced(query, table, max_seconds=seconds, max_results=MOST_UNPRICED)
-    cards = prices.rate_cards.at({each.rate_id for each in found})
-    # Of events that were dropped the day is known, from their cards.
-    days = {rate_id: card.subject.day for rate_id, card in cards.items()}
-    times = {rate_id: (day, day + DAY_SECONDS - 1) for rate_id, day in days.items()}
-    times |= services.ledger.times_of_cards(sorted(times), query.start_time, query.end_time)
-    groups: dict[Subject, list[Unpriced]] = {}
-    for each in found:
-        # The same but for the time and the band, which its price depends on as well.
-        subject = structs.replace(cards[each.rate_id].subject, day=0, band=0, second=0)
-        groups.setdefault(subject, []).append(each)
-    return [_entry(subject, members, times) for subject, members in groups.items()]
-
-
-def _entry(subject: Subject, members: list[Unpriced], times: dict[int, tuple[int, int]]) -> dict[str, Any]:
-    quantities: dict[str, int] = {}
-    for each in members:
-        quantities[each.part] = quantities.get(each.part, 0) + each.quantity
+def _entry(usage: UnpricedUsage) -> dict[str, Any]:
     fields = ("kind", "provider", "model", "service_tier", "batch", "size", "quality", "context_level")
     return {
         "object": "unpriced",
-        **{field: getattr(subject, field) for field in fields},
-        "quantities": [
-            {
-                "part": part,
-                "line_item": subject.line_item(part),
-                "quantity": quantity_number(quantity, PARTS[part].unit),
-                "quantity_unit": PARTS[part].unit,
-            }
-            for part, quantity in quantities.items()
-        ],
-        "first_time": min(times[each.rate_id][0] for each in members),
-        "last_time": max(times[each.rate_id][1] for each in members),
+        **{field: getattr(usage.subject, field) for field in fields},
+        "quantities": [part_used(each) for each in usage.charges],
+        "first_time": usage.first_time,
+        "last_time": usage.last_time,
     }
 
 

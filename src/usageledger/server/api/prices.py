@@ -1,6 +1,6 @@
 """The endpoints of prices: the rate cards behind costs, what made the cost of one event, and repricing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
@@ -14,12 +14,14 @@ from usageledger.events.typed_events import FIELDS, LONGEST_ID, Name
 from usageledger.fields import LONGEST_NAME, Field
 from usageledger.ledger.protocol import StoredEvent
 from usageledger.meters import COSTS, DAY_SECONDS, METER_BY_KIND
-from usageledger.pricing import Prices, Subject
-from usageledger.pricing.cards import PARTS, charge
+from usageledger.pricing import Subject
+from usageledger.pricing.cards import PARTS
 from usageledger.questions.pages import money, quantity_number
 from usageledger.questions.query import Query, parse, read_time
+from usageledger.rating.charges import Charge, charges_of_costs, charges_of_event, total
 from usageledger.rating.repricing import Lines, Repricing, costs_by_line, price_changes, reprice, window
 from usageledger.registry import MANAGE, READ, CardPrices, RateCards, Revision
+from usageledger.server.api.charges import part_used
 from usageledger.server.api.shared_parameters import TIME, filter_parameters, window_parameters
 from usageledger.server.endpoint import Answer, Call, Endpoint, object_body
 from usageledger.server.http.parameters import Parameter, refused
@@ -65,39 +67,31 @@ def _cards(services: Services, query: Query) -> list[dict[str, Any]]:
     table = partial(prices.window, query.start_time, query.end_time, revision)
     asked = replace(query.whole, group_by=("line_item", "rate_id"))
     answer = services.ledger.costs(asked, table, max_seconds=limits.max_query_seconds, max_results=limits.max_results)
-    columns = [answer.columns.get(name, ()) for name in ("rate_id", "line_item", "amount", "quantity")]
-    cards = prices.rate_cards.at(set(columns[0]), revision)
-    entries: dict[tuple[Subject, str, int, str, int], dict[str, Any]] = {}
-    for rate_id, item, amount, quantity in zip(*columns, strict=True):
-        card = cards[rate_id]
-        part = next(p for p in card.prices.rates if card.subject.line_item(p) == item)
-        rate, source = card.prices.rates[part], card.prices.sources.get(part, "")
-        entry = entries.setdefault(
-            (structs.replace(card.subject, day=0), part, rate, source, card.revision),
-            {"part": part, "rate": rate, "card": card, "amount": 0, "quantity": 0, "days": set[int]()},
-        )
-        entry["amount"] += amount
-        entry["quantity"] += quantity
-        entry["days"].add(card.subject.day)
-    return [_card_entry(entry) for entry in sorted(entries.values(), key=lambda e: -e["amount"])]
+    cards = prices.rate_cards.at(set(answer.columns.get("rate_id", ())), revision)
+    entries: dict[tuple[Subject, str, int, str | None, int], list[Charge]] = {}
+    for each in charges_of_costs(answer, cards):
+        about = structs.replace(each.card.subject, day=0)
+        entries.setdefault((about, each.part, each.rate, each.source, each.card.revision), []).append(each)
+    return [_card_entry(charges) for charges in sorted(entries.values(), key=total, reverse=True)]
 
 
-def _card_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    card: CardPrices = entry["card"]
-    part: str = entry["part"]
+def _card_entry(charges: Sequence[Charge]) -> dict[str, Any]:
+    """What cards that say the same for several days made together."""
+    first = charges[0]
+    days = [each.card.subject.day for each in charges]
     return {
         "object": "rate_card",
-        **_about(card.subject),
-        "part": part,
-        "line_item": card.subject.line_item(part),
-        "unit_price": money(entry["rate"]),
-        "quantity": quantity_number(entry["quantity"], PARTS[part].unit),
-        "quantity_unit": PARTS[part].unit,
-        "amount": money(entry["amount"]),
-        "source": card.prices.sources.get(part),
-        "revision": card.revision or None,
-        "first_day": min(entry["days"]),
-        "last_day": max(entry["days"]),
+        **_about(first.card.subject),
+        "part": first.part,
+        "line_item": first.line_item,
+        "unit_price": money(first.rate),
+        "quantity": quantity_number(sum(each.quantity for each in charges), first.unit),
+        "quantity_unit": first.unit,
+        "amount": money(total(charges)),
+        "source": first.source,
+        "revision": first.card.revision or None,
+        "first_day": min(days),
+        "last_day": max(days),
     }
 
 
@@ -137,12 +131,9 @@ def _identity(given: Mapping[str, list[str]]) -> tuple[str, int]:
 def _explanation(event: StoredEvent, rate_cards: RateCards) -> dict[str, Any]:
     columns = event.columns
     said = rate_cards.history(columns["rate_id"])
-    subject = said[0].subject
-    counts = {part: columns[part] if event.largest is None else event.largest for part in subject.parts}
-    counts = {part: count for part, count in counts.items() if count}
     revisions = {revision.id: revision for revision in rate_cards.revisions()}
-    last = said[-1].prices
-    lines = [_line(subject, part, count, last) for part, count in counts.items() if part in last.rates]
+    made = [charges_of_event(event, card) for card in said]
+    last, subject = made[-1], said[-1].subject
     return {
         "object": "explanation",
         "event": {
@@ -154,37 +145,20 @@ def _explanation(event: StoredEvent, rate_cards: RateCards) -> dict[str, Any]:
         },
         "counts": {c: columns[c] for c in METER_BY_KIND[columns["kind"]].columns if columns[c]},
         "rate_card": {"id": columns["rate_id"], "day": subject.day, **_about(subject)},
-        "lines": lines,
-        "unpriced": [
-            {
-                "part": part,
-                "line_item": subject.line_item(part),
-                "quantity": quantity_number(count, PARTS[part].unit),
-                "quantity_unit": PARTS[part].unit,
-            }
-            for part, count in counts.items()
-            if part not in last.rates and not PARTS[part].optional
-        ],
-        "amount": money(_sum(counts, last)),
-        "history": [_said(each, revisions, _sum(counts, each.prices)) for each in said],
+        "lines": [_line(each) for each in last if each.amount is not None],
+        "unpriced": [part_used(each) for each in last if each.lacks_price],
+        "amount": money(total(last)),
+        "history": [_said(card, revisions, total(charges)) for card, charges in zip(said, made, strict=True)],
     }
 
 
-def _line(subject: Subject, part: str, count: int, prices: Prices) -> dict[str, Any]:
-    rate = prices.rates[part]
+def _line(charge: Charge) -> dict[str, Any]:
     return {
-        "part": part,
-        "line_item": subject.line_item(part),
-        "quantity": quantity_number(count, PARTS[part].unit),
-        "quantity_unit": PARTS[part].unit,
-        "unit_price": money(rate),
-        "amount": money(charge(part, count, rate)),
-        "source": prices.sources.get(part),
+        **part_used(charge),
+        "unit_price": money(charge.rate),
+        "amount": money(charge.amount or 0),
+        "source": charge.source,
     }
-
-
-def _sum(counts: Mapping[str, int], prices: Prices) -> int:
-    return sum(charge(part, count, prices.rates[part]) for part, count in counts.items() if part in prices.rates)
 
 
 def _said(card: CardPrices, revisions: Mapping[int, Revision], amount: int) -> dict[str, Any]:

@@ -1,0 +1,105 @@
+"""Usage that has no price: how many rate cards of a page lack one, and what was used by them."""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+
+from msgspec import structs
+
+from usageledger.ledger import Ledger
+from usageledger.ledger.protocol import Unpriced
+from usageledger.meters import DAY_SECONDS
+from usageledger.pricing import Subject
+from usageledger.questions.query import Query
+from usageledger.rating.charges import Charge
+from usageledger.rating.price_tables import PriceTables
+
+CARDS_LISTED_MAX = 10_000  # cards and parts in a list
+COUNTS_KEPT_MAX = 1_000  # pages whose counts are remembered
+
+
+class UnpricedCounts:
+    """How many rate cards of a page lack a price that they need; remembered while nothing changes.
+
+    Safe to use from many threads. The page that was asked for longest ago is forgotten first.
+    """
+
+    def __init__(self, ledger: Ledger, prices: PriceTables, *, max_seconds: float) -> None:
+        self._ledger = ledger
+        self._prices = prices
+        self._max_seconds = max_seconds
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[object, ...], tuple[int, int]] = OrderedDict()
+
+    def count(self, query: Query, revision: int) -> int:
+        """Count them by the prices after a repricing; raises as `Ledger.unpriced_cards` does."""
+        key = (query.page_start, query.page_end, query.filters_digest, revision)
+        # Read before the ledger is asked: what comes in meanwhile makes the count older than it is, never newer.
+        version = self._ledger.version(query.page_start, query.page_end)
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None and kept[0] == version:
+                self._kept.move_to_end(key)
+                return kept[1]
+        table = partial(self._prices.window, query.page_start, query.page_end, revision)
+        found = self._ledger.unpriced_cards(query, table, max_seconds=self._max_seconds)
+        if version is not None:
+            with self._lock:
+                self._kept[key] = version, found
+                self._kept.move_to_end(key)
+                while len(self._kept) > COUNTS_KEPT_MAX:
+                    self._kept.popitem(last=False)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class UnpricedUsage:
+    """Usage of one subject that has no price.
+
+    Attributes:
+        subject: with `day`, `band` and `second` 0.
+        charges: one for each part, without an amount, by the first of its cards.
+        first_time, last_time: Unix seconds of its first and last event; of dropped ones, those of their days.
+    """
+
+    subject: Subject
+    charges: list[Charge]
+    first_time: int
+    last_time: int
+
+
+def unpriced_usage(ledger: Ledger, prices: PriceTables, query: Query, *, max_seconds: float) -> list[UnpricedUsage]:
+    """List what of a window has no price today, by subject; raises as `Ledger.unpriced` does."""
+    table = partial(prices.window, query.page_start, query.page_end, prices.revision())
+    found = ledger.unpriced(query, table, max_seconds=max_seconds, max_results=CARDS_LISTED_MAX)
+    cards = prices.rate_cards.at({each.rate_id for each in found})
+    # Of events that were dropped the day is known, from their cards.
+    days = {rate_id: card.subject.day for rate_id, card in cards.items()}
+    times = {rate_id: (day, day + DAY_SECONDS - 1) for rate_id, day in days.items()}
+    times |= ledger.times_of_cards(sorted(times), query.start_time, query.end_time)
+    groups: dict[Subject, list[Unpriced]] = {}
+    for each in found:
+        # The same but for the time and the band, which its price depends on as well.
+        subject = structs.replace(cards[each.rate_id].subject, day=0, band=0, second=0)
+        groups.setdefault(subject, []).append(each)
+    return [
+        UnpricedUsage(
+            subject,
+            [
+                Charge(cards[members[0].rate_id], part, quantity, amount=None)
+                for part, quantity in _quantities(members).items()
+            ],
+            min(times[each.rate_id][0] for each in members),
+            max(times[each.rate_id][1] for each in members),
+        )
+        for subject, members in groups.items()
+    ]
+
+
+def _quantities(members: list[Unpriced]) -> dict[str, int]:
+    """Add up what there is of each part."""
+    quantities: dict[str, int] = {}
+    for each in members:
+        quantities[each.part] = quantities.get(each.part, 0) + each.quantity
+    return quantities
