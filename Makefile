@@ -15,7 +15,7 @@ FUZZ_SECONDS ?= 60
 KILLS ?= 100
 UNIT := packaging/usageledger.service
 
-.PHONY: help run quick test programs test-engines check docs crash crash-cluster fuzz bench bench-clickhouse bench-sweep wheel check-packaging check-image lock format clean
+.PHONY: help run quick test generate goldens programs test-engines check docs crash crash-cluster fuzz bench bench-clickhouse bench-sweep wheel check-packaging check-image lock format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -36,6 +36,12 @@ programs: $(PROGRAMS)  ## install what tests need beside Python: Node.js, Postgr
 
 test-engines: $(VENV)/.dev $(SERVERS) $(CLICKHOUSE)  ## every test of the ledger on every engine, those included that take long on ClickHouse
 	$(PYTEST) --whole tests/ledger tests/property/test_engines.py
+
+generate: $(VENV)/.dev  ## write what is made from METERS, Settings and the commands: pages of the documentation, modules of the client
+	$(BIN)/python -m tools.generate
+
+goldens: $(VENV)/.dev  ## write the golden files anew: SQL of both engines, tables of the command line; then read what git shows of them
+	UPDATE_GOLDEN=1 $(PYTEST) tests/golden/test_sql.py tests/cli/test_tables.py
 
 check: $(VENV)/.dev $(NODE)  ## style and types, by mypy and pyright
 	$(BIN)/ruff format --check .

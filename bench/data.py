@@ -23,21 +23,12 @@ MODELS = (
     *("text-embedding-3-small", "text-embedding-3-large", "gpt-5-pro", "gpt-5.3-codex", "gpt-4o-search-preview"),
 )
 DAY = 86_400
-# What share of the events is of each kind.
-KINDS = {
-    "completions": 0.80,
-    "embeddings": 0.08,
-    "moderations": 0.03,
-    "images": 0.01,
-    "audio_speeches": 0.01,
-    "audio_transcriptions": 0.01,
-    "vector_stores": 0.01,
-    "code_interpreter_sessions": 0.01,
-    "file_search_calls": 0.01,
-    "web_search_calls": 0.02,
-    "decisions": 0.01,
-}
-
+# What share of the events is of each kind; of those not named a hundredth, and completions are the rest.
+_SHARES = {"embeddings": 0.08, "moderations": 0.03, "web_search_calls": 0.02}
+_OTHERS = {meter.kind: _SHARES.get(meter.kind, 0.01) for meter in METERS if meter.kind != "completions"}
+KINDS = {"completions": round(1 - sum(_OTHERS.values()), 2), **_OTHERS}
+# Dimensions that events leave out, as most senders do.
+LEFT_OUT = {"api_source", "context_level", "quality", "source"}
 
 # The values that a number stands for, by dimension; and by column, whether each kind has it.
 NAMES = {
@@ -50,6 +41,13 @@ NAMES = {
     "vector_store_id": pa.array([f"vs_{number:04d}" for number in range(500)]),
     "size": pa.array(["1024x1024"]),
 }
+# Dimensions that nothing above says anything of have ten values, or those that they may have.
+OTHERS = {
+    name: pa.array(dimension.values or [f"{name}_{number}" for number in range(10)])
+    for name, dimension in DIMENSIONS.items()
+    if name not in NAMES and name not in LEFT_OUT and not dimension.flag
+}
+FLAGS = [name for name, dimension in DIMENSIONS.items() if dimension.flag]
 HAS = {
     name: np.array([name in (*METER_BY_KIND[k].columns, *(d.name for d in METER_BY_KIND[k].dimensions)) for k in KINDS])
     for name in (*MEASURE_COLUMNS, *DIMENSIONS)
@@ -86,13 +84,17 @@ class Generator:
         columns: dict[str, Any] = {
             name: NAMES[name].take(pa.array(values, mask=~HAS[name][kind])) for name, values in numbers.items()
         }
+        columns |= {
+            name: values.take(pa.array(self._zipf(len(values), count), mask=~HAS[name][kind]))
+            for name, values in OTHERS.items()
+        }
         ids = [f"evt_{number:012x}" for number in range(self._made, self._made + count)]
         self._made += count
         columns |= {"event_id": ids, "ts": timestamps, "kind": NAMES["kind"].take(pa.array(kind))}
         columns |= {
             "provider": ["openai"] * count,
             "rate_id": np.zeros(count, np.int64),
-            "batch": pa.array(self._random.random(count) < 0.1, mask=~HAS["batch"][kind]),
+            **{name: pa.array(self._random.random(count) < 0.1, mask=~HAS[name][kind]) for name in FLAGS},
         }
         multimodal, writes_cache = self._random.random(count) < 0.05, self._random.random(count) < 0.1
         for name in MEASURE_COLUMNS:

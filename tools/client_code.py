@@ -95,7 +95,8 @@ def result_summary(meter: Meter) -> str:
     """Describes a result of the kind."""
     if meter.priced:
         return "An amount paid, and by whom and for what, as far as the query groups by it."
-    return f"{meter.title} that were used, by whom, as far as the query groups by it."
+    own = f" {OURS}" if meter.extension else ""
+    return f"{meter.title} that were used, by whom, as far as the query groups by it.{own}"
 
 
 def result_fields(meter: Meter) -> Iterator[tuple[str, str, str]]:
@@ -170,6 +171,7 @@ def method(meter: Meter, *, is_async: bool) -> str:
     given = list(method_parameters(meter))
     signature = "".join(f"    {name}: {kind},\n" for name, kind, _ in given)
     arguments = "".join(wrapped(f"{name}: {doc}", " " * 8, " " * 12, LINE - 4) + "\n" for name, _, doc in given)
+    own = f"\n    {OURS}\n" if meter.extension else ""
     passed = "".join(f'            "{name}": {name},\n' for name, _, _ in given)
     return f'''\
 {wait}def usage_{meter.kind}(
@@ -177,7 +179,7 @@ def method(meter: Meter, *, is_async: bool) -> str:
     *,
 {signature}) -> {page}[results.{class_name(meter)}]:
     """{method_summary(meter)}: `GET {meter.path}`.
-
+{own}
     Args:
 {arguments}
     Raises:
@@ -237,7 +239,7 @@ def filter_doc(meter: Meter, dimension: Dimension) -> str:
     """Describes what a filter selects."""
     what = dimension.filter or ""
     if dimension.flag:
-        return "Only usage of batch jobs, or with False only other usage."
+        return f"Only usage whose `{dimension.name}` is this, True or False. {dimension.doc}"
     own = f" {OURS}" if meter.priced and what not in OFFICIAL_COST_FILTERS else ""
     values = f" The API names {listed(dimension.values)}." if dimension.pattern else ""
     nouns = what.replace("_ids", "s").replace("_", " ").replace("api", "API")

@@ -3,12 +3,14 @@
 `python -m tools.generate` rewrites them; `--check` prints what would change, and exits 1 where anything would.
 """
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING, fields
 from dataclasses import Field as SettingField
 from difflib import unified_diff
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import msgspec
@@ -20,6 +22,7 @@ from usageledger.events.typed_events import FIELDS, LARGEST_COUNT, LONGEST_ID
 from usageledger.fields import LONGEST_NAME, Field
 from usageledger.meters import COSTS, METERS, WHOLE, Dimension, Measure, Meter, Width
 from usageledger.questions.query import MOST_FILTER_VALUES, TOKEN_SECONDS
+from usageledger.server.api.event_examples import event_example
 from usageledger.server.endpoint import Endpoint
 from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.http.requests import LARGEST_OBJECT_BYTES, MOST_PARAMETERS
@@ -75,6 +78,9 @@ def generated() -> Iterator[tuple[Path, str, str]]:
     operations = ROOT / "docs" / "operations.md"
     text = operations.read_text("utf-8")
     yield operations, text, with_region(text, "settings", settings_table())
+    events = ROOT / "docs" / "events.md"
+    text = events.read_text("utf-8")
+    yield events, text, with_region(text, "further kinds", further_kinds(text))
     cli = ROOT / "docs" / "cli.md"
     text = cli.read_text("utf-8")
     yield cli, text, with_region(text, "help", cli_help.help_region())
@@ -92,7 +98,7 @@ def with_region(text: str, name: str, content: str) -> str:
     _, ended, after = rest.partition(end)
     if not found or not ended:
         raise SystemExit(f"no region {name!r}: {begin} … {end}")
-    return f"{before}{begin}\n\n{content}\n{end}{after}"
+    return f"{before}{begin}\n\n{content}\n{end}{after}" if content else f"{before}{begin}\n{end}{after}"
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -122,6 +128,19 @@ def setting_row(setting: "SettingField[Any]") -> tuple[str, str, str, str]:
     name = setting.name
     option, variable = code(f"--{name.replace('_', '-')}"), code(f"USAGELEDGER_{name.upper()}")
     return option, variable, default, f"{setting.metadata['doc']}{least}"
+
+
+# --- events ------------------------------------------------------------------------------------------------------
+
+
+def further_kinds(text: str) -> str:
+    """Sections of `docs/events.md` for the kinds that have none there: an example of each."""
+    begin, end = (mark.format("further kinds") for mark in (BEGIN, END))
+    written = text.partition(begin)[0] + text.partition(end)[2]
+    missing = [meter for meter in METERS if f"\n### {meter.kind}\n" not in written]
+    examples = (fill(json.dumps(event_example(meter)), 118, subsequent_indent=" ") for meter in missing)
+    sections = zip(missing, examples, strict=True)
+    return "\n".join(f"### {meter.kind}\n\n```json event\n{example}\n```\n" for meter, example in sections)
 
 
 # --- the reference -----------------------------------------------------------------------------------------------
@@ -250,10 +269,12 @@ def kind_section(meter: Meter) -> str:
 
 def section_head(meter: Meter, command: str) -> str:
     """Where a kind is asked for: over HTTP, in Python and in a terminal."""
+    own = " OpenAI's API has no such endpoint, and its clients no such method." if meter.extension else ""
     return (
         f"## {meter.kind}\n\n`GET /v1{meter.path}` answers results of {code(meter.object)}; in Python "
         f"[`UsageAPI.usage_{meter.kind}`](client.md) answers {code(client_code.class_name(meter))}; in a terminal "
-        f"[`usageledger {command}`](cli.md#usageledger-{command.replace(' ', '-')}) shows them.\n\n"
+        f"[`usageledger {command}`](cli.md#usageledger-{command.replace(' ', '-')}) shows them."
+        f"{own}\n\n"
     )
 
 

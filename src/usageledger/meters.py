@@ -84,6 +84,9 @@ class Dimension:
         flag: true or false, where other dimensions are text.
         values: the values that the official API documents; empty where any text is allowed.
         pattern: what further values must look like; with `values` and no pattern, only those are allowed.
+        others: examples of such further values.
+        example: the value that examples show, where there are no `values`.
+        many: it has far more values than the others, as ids of users and keys have.
         on_wire: False for what is stored with the event but is neither a grouping nor a field of the official API.
         extension: a grouping of ours, which only the results that are grouped by it show.
         has_commas: its values may have commas with a space behind, so that only other commas tell several values apart.
@@ -95,9 +98,21 @@ class Dimension:
     flag: bool = False
     values: tuple[str, ...] = ()
     pattern: str | None = None
+    others: tuple[str, ...] = ()
+    example: str | None = None
+    many: bool = False
     on_wire: bool = True
     extension: bool = False
     has_commas: bool = False
+
+    def __post_init__(self) -> None:
+        if bool(self.pattern) != bool(self.others):
+            raise ValueError(f"{self.name}: a pattern needs examples of other values: {self.pattern!r}, {self.others}")
+
+    @property
+    def shown(self) -> str | bool:
+        """The value that examples show."""
+        return False if self.flag else (*self.values, self.example or f"{self.name}_1")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +121,8 @@ class Meter:
 
     Attributes:
         priced: it reports amounts: its windows snap outward to whole buckets, and they can be asked `as_of` a time.
+        extension: a kind of ours, which OpenAI's API lacks, and its clients.
+        price_lists: provider → its price list for this kind, where that is not the one of its name.
     """
 
     kind: str
@@ -116,6 +133,8 @@ class Meter:
     dimensions: tuple[Dimension, ...]
     widths: tuple[Width, ...]
     priced: bool = False
+    extension: bool = False
+    price_lists: tuple[tuple[str, str], ...] = ()
 
     @property
     def groupings(self) -> tuple[Dimension, ...]:
@@ -151,14 +170,16 @@ DAY_SECONDS = 86_400
 WHOLE = Width("all", 10_000_000 * DAY_SECONDS, 1, 1)
 USAGE_WIDTHS = (Width("1m", 60, 60, 1440), Width("1h", 3600, 24, 168), Width("1d", DAY_SECONDS, 7, 31), WHOLE)
 
-PROJECT = Dimension("project_id", "The project that the usage belongs to.", filter="project_ids")
-USER = Dimension("user_id", "The user who caused the usage.", filter="user_ids")
-API_KEY = Dimension("api_key_id", "The API key that was used.", filter="api_key_ids")
-MODEL = Dimension("model", "The model that did the work.", filter="models")
+PROJECT = Dimension("project_id", "The project that the usage belongs to.", filter="project_ids", example="proj_abc")
+USER = Dimension("user_id", "The user who caused the usage.", filter="user_ids", example="user-abc", many=True)
+API_KEY = Dimension("api_key_id", "The API key that was used.", filter="api_key_ids", example="key_abc", many=True)
+MODEL = Dimension("model", "The model that did the work.", filter="models", example="gpt-4o-2024-08-06")
 BATCH = Dimension("batch", "Whether the request ran as a batch job.", filter="batch", flag=True)
-SERVICE_TIER = Dimension("service_tier", "The service tier that served the request.")
+SERVICE_TIER = Dimension("service_tier", "The service tier that served the request.", example="default")
 API_SOURCE = Dimension("api_source", "The API that caused the usage.", values=("agents_api", "unlabeled"))
-VECTOR_STORE = Dimension("vector_store_id", "The vector store that was searched.", filter="vector_store_ids")
+VECTOR_STORE = Dimension(
+    "vector_store_id", "The vector store that was searched.", filter="vector_store_ids", example="vs_abc", many=True
+)
 
 BY_MODEL = (PROJECT, USER, API_KEY, MODEL)
 BY_TIER = (*BY_MODEL, BATCH, SERVICE_TIER, API_SOURCE)
@@ -249,6 +270,7 @@ METERS: tuple[Meter, ...] = (
                 filter="sizes",
                 values=("256x256", "512x512", "1024x1024", "1792x1792", "1024x1792"),
                 pattern=r"^([1-9][0-9]{1,4}x[1-9][0-9]{1,4}|auto)$",
+                others=("1536x1024", "auto"),
             ),
             Dimension(
                 "source",
@@ -256,7 +278,7 @@ METERS: tuple[Meter, ...] = (
                 filter="sources",
                 values=("image.generation", "image.edit", "image.variation"),
             ),
-            Dimension("quality", "Quality of the image, which its price depends on.", on_wire=False),
+            Dimension("quality", "Quality of the image, which its price depends on.", example="high", on_wire=False),
         ),
     ),
     _meter(
@@ -302,7 +324,7 @@ METERS: tuple[Meter, ...] = (
                 required=True,
             ),
         ),
-        (PROJECT, Dimension("vector_store_id", "The vector store whose size this is.", on_wire=False)),
+        (PROJECT, replace(VECTOR_STORE, doc="The vector store whose size this is.", filter=None, on_wire=False)),
     ),
     _meter(
         "code_interpreter_sessions",
@@ -358,7 +380,7 @@ METERS: tuple[Meter, ...] = (
         ),
         result="web_searches",
     ),
-    _meter("decisions", "Decisions", TOKENS, BY_TIER),
+    replace(_meter("decisions", "Decisions", TOKENS, BY_TIER), price_lists=(("openai", "openai-decisions"),)),
 )
 
 COSTS = Meter(

@@ -73,7 +73,7 @@ def test_as_many_as_asked_in_order_and_in_the_window(events: int, days: int) -> 
 
 
 def test_too_few_events_for_all_kinds() -> None:
-    with pytest.raises(ValueError, match="expected at least 11, got 10"):
+    with pytest.raises(ValueError, match=f"expected at least {len(METERS)}, got 10"):
         next(demo_tables(1, 10, 0, NOW))
 
 

@@ -31,6 +31,7 @@ RECORDED_COMPLETIONS = [
 ]
 
 ALL = (*METERS, COSTS)
+OFFICIAL = tuple(meter for meter in ALL if not meter.extension)
 # What we have beyond the official API.
 OUR_COSTS = {"filters": {"user_ids", "models"}, "widths": {"1h", "all"}, "groupings": {"model", "kind"}}
 OUR_USAGE: dict[str, set[str]] = {"filters": set(), "widths": {"all"}, "groupings": set()}
@@ -61,14 +62,19 @@ def ids(meter: Meter) -> str:
 
 
 def test_the_meters_are_the_endpoints_of_the_contract() -> None:
-    assert {meter.kind for meter in ALL} == set(CONTRACT["endpoints"])
+    assert {meter.kind for meter in OFFICIAL} == set(CONTRACT["endpoints"])
+
+
+def test_every_kind_has_names_of_its_own() -> None:
+    for name in ("kind", "path", "object"):
+        assert len({getattr(meter, name) for meter in ALL}) == len(ALL)
 
 
 def test_the_result_objects_are_those_of_the_contract() -> None:
-    assert {meter.object for meter in ALL} == set(CONTRACT["results"])
+    assert {meter.object for meter in OFFICIAL} == set(CONTRACT["results"])
 
 
-@pytest.mark.parametrize("meter", ALL, ids=ids)
+@pytest.mark.parametrize("meter", OFFICIAL, ids=ids)
 def test_endpoint_and_result_are_those_of_the_contract(meter: Meter) -> None:
     differences = [*parameter_differences(meter), *result_differences(meter)]
     assert not differences, "\n".join((f"{meter.kind} differs from the contract:", *differences))
@@ -242,7 +248,8 @@ def test_token_totals_are_made_of_disjoint_parts(meter: Meter) -> None:
 def test_documented_values_look_like_the_pattern(meter: Meter) -> None:
     for dimension in meter.dimensions:
         if dimension.pattern:
-            assert all(re.fullmatch(dimension.pattern, value) for value in dimension.values)
+            assert dimension.others
+            assert all(re.fullmatch(dimension.pattern, value) for value in (*dimension.values, *dimension.others))
 
 
 @pytest.mark.parametrize(
@@ -283,6 +290,7 @@ def test_a_dimension_is_the_same_in_every_kind() -> None:
         for dimension in meter.dimensions:
             known = DIMENSIONS[dimension.name]
             assert (dimension.flag, dimension.values, dimension.pattern) == (known.flag, known.values, known.pattern)
+            assert (dimension.others, dimension.many) == (known.others, known.many)
 
 
 def test_width_is_found_by_its_name() -> None:

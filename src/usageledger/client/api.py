@@ -239,7 +239,7 @@ class UsageAPI(SyncClient):
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
             models: Only usage of these models.
-            batch: Only usage of batch jobs, or with False only other usage.
+            batch: Only usage whose `batch` is this, True or False. Whether the request ran as a batch job.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
                 most 31), 1 of `all` (at most 1).
@@ -360,7 +360,7 @@ class UsageAPI(SyncClient):
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
             models: Only usage of these models.
-            batch: Only usage of batch jobs, or with False only other usage.
+            batch: Only usage whose `batch` is this, True or False. Whether the request ran as a batch job.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
                 most 31), 1 of `all` (at most 1).
@@ -913,7 +913,7 @@ class AsyncUsageAPI(AsyncClient):
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
             models: Only usage of these models.
-            batch: Only usage of batch jobs, or with False only other usage.
+            batch: Only usage whose `batch` is this, True or False. Whether the request ran as a batch job.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
                 most 31), 1 of `all` (at most 1).
@@ -1034,7 +1034,7 @@ class AsyncUsageAPI(AsyncClient):
             user_ids: Only usage of these users.
             api_key_ids: Only usage of these API keys.
             models: Only usage of these models.
-            batch: Only usage of batch jobs, or with False only other usage.
+            batch: Only usage whose `batch` is this, True or False. Whether the request ran as a batch job.
             group_by: What results are told apart by; one result for all, where it is not given.
             limit: Most buckets on a page: by default 60 of `1m` (at most 1440), 24 of `1h` (at most 168), 7 of `1d` (at
                 most 31), 1 of `all` (at most 1).

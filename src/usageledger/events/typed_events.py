@@ -36,7 +36,7 @@ def _dimension(dimension: Dimension) -> Field:
         rule = "one of " + ", ".join(f"'{value}'" for value in dimension.values)
         kind = Literal[dimension.values]
         if dimension.pattern:
-            rule += ", or another size such as '1536x1024' or 'auto'"
+            rule += f", or another {dimension.name} such as " + " or ".join(f"'{value}'" for value in dimension.others)
             # `$` also matches before a newline at the end.
             kind = Annotated[str, Meta(pattern=rf"(?:{dimension.pattern})\Z")]
     return Field(dimension.name, kind | None, (str,), "a string", rule, None)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.events.columns import COLUMNS, default_of
-from usageledger.meters import DAY_SECONDS, DIMENSIONS, FACETS, MEASURE_COLUMNS
+from usageledger.meters import DAY_SECONDS, DIMENSIONS, FACETS, GAUGES, MEASURE_COLUMNS, METERS
 
 VERSION = 4
 EVER = LATEST_TIME + 1  # `until` of a rollup that holds all days
@@ -50,11 +50,13 @@ class Family:
         return ("kind", *self.dimensions, "rate_id")
 
 
-# By user and key most hours are as many rows as events, so that finer spans than days would not pay.
+# By user and key most hours are as many rows as events, so that finer spans than days would not pay. The dimensions of
+# a size stay: it is charged by the hour.
+_OF_SIZES = {d.name for meter in METERS if GAUGES & set(meter.columns) for d in meter.dimensions}
 FAMILIES: tuple[Family, ...] = (
     Family(
         "models",
-        tuple(name for name in DIMENSIONS if name not in ("user_id", "api_key_id")),
+        tuple(name for name, dimension in DIMENSIONS.items() if not dimension.many or name in _OF_SIZES),
         (Rollup("rollup_1d", DAY_SECONDS), Rollup("rollup_1h", 3600), Rollup("rollup_15m", 900)),
     ),
     Family("keys", tuple(DIMENSIONS), (Rollup("rollup_keys_1d", DAY_SECONDS),)),

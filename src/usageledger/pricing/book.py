@@ -143,8 +143,7 @@ class PriceBook:
     def _find_model(self, kind: str, provider: str, model: str | None) -> ModelInfo | None:
         if model is None:
             return None
-        listed = "openai-decisions" if (kind, provider) == ("decisions", "openai") else provider
-        return self._lists.find(listed, model)
+        return self._lists.find(dict(METER_BY_KIND[kind].price_lists).get(provider, provider), model)
 
     def _bands(self, subject: Subject, model: ModelInfo | None, second: int) -> set[int]:
         prices = _model_price(model, structs.replace(subject, second=second))

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from usageledger.meters import GAUGES, METER_BY_KIND, METERS
+from usageledger.meters import GAUGES, METER_BY_KIND, METERS, Meter
 from usageledger.parts import Price
 
 # Tiers that vendors bill at the standard price; `auto` is what was asked for, not what was served.
@@ -36,8 +36,17 @@ def _alike(price: Price | None) -> Price | None:
 PARTS: dict[str, Price] = prices_of_columns()
 PARTS_OF_KIND: dict[str, tuple[str, ...]] = {meter.kind: tuple(meter.prices) for meter in METERS}
 
-# A size is charged by the hour, for the largest that each store had in it.
-((STORES, STORED_PART),) = ((meter, column) for meter in METERS for column in meter.prices if column in GAUGES)
+
+def charged_size() -> tuple[Meter, str]:
+    """The kind and the column whose size is charged by the hour, for the largest that each store had in it."""
+    found = [(meter, column) for meter in METERS for column in meter.prices if column in GAUGES]
+    if len(found) != 1:
+        named = ", ".join(f"{column} of {meter.kind}" for meter, column in found)
+        raise ValueError(f"statements of costs charge one size by the hour, and METERS have {len(found)}: {named}")
+    return found[0]
+
+
+STORES, STORED_PART = charged_size()
 
 
 class Subject(Struct, frozen=True, gc=False):

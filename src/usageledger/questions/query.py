@@ -311,7 +311,8 @@ def _filter(dimension: Dimension, values: Sequence[str]) -> tuple[str | bool, ..
     for value in values:
         fits = value in dimension.values or (dimension.pattern and re.fullmatch(dimension.pattern, value))
         if dimension.values and not fits:
-            others = " Other sizes are, for instance, '1536x1024' or 'auto'." if dimension.pattern else ""
+            others = " or ".join(f"'{other}'" for other in dimension.others)
+            others = others and f" Other {name} are, for instance, {others}."
             raise _unsupported(name, value, dimension.values, others)
         if not value or "\0" in value:
             raise InvalidRequestError(

@@ -51,8 +51,8 @@ def demo(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     """Serve a temporary ledger full of made-up usage, to look around in.
 
     Twelve projects and forty people use models of several vendors, with
-    working days, nights and weekends, in all eleven kinds of usage. The data
-    is in a temporary folder, which is removed at the end.
+    working days, nights and weekends, in all kinds of usage. The data is in a
+    temporary folder, which is removed at the end.
     """
     # Ended by SIGTERM while it makes events, the command must still remove its folder.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))

@@ -12,6 +12,7 @@ from usageledger.cli.options import AsJson
 from usageledger.cli.terminal.figures import aligned, digits
 from usageledger.cli.terminal.output import iso_time, note, print_table
 from usageledger.cli.terminal.times import parse_moment
+from usageledger.meters import GAUGES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,7 +70,7 @@ def _say_event(told: Mapping[str, Any]) -> None:
     note("Parts: " + ", ".join(f"{name} {count:,}" for name, count in told["counts"].items()))
     band = f", above {card['above_input_tokens']:,} input tokens" if card["above_input_tokens"] else ""
     note(f"Rate card {card['id']}: {card['tier']}{band}, {iso_time(card['day'])[:10]}")
-    if event["kind"] == "vector_stores":
+    if GAUGES & told["counts"].keys():
         note("A size is charged by the hour, once: the largest of its store in that UTC hour.")
 
 

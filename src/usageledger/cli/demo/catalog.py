@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from usageledger.meters import METERS
+
 Rhythm = Literal["office", "day", "always", "night"]
 Shares = dict[str, float]
 
@@ -85,7 +87,7 @@ MODELS: dict[str, Model] = {
     "whisper-1": Model("openai"),
 }
 
-# The models of the kinds that do not follow a project's own taste.
+# The models of the kinds that do not follow a project's own taste; the last, of kinds that nothing here is said of.
 MODELS_OF_KIND: dict[str, Shares] = {
     "embeddings": {
         "text-embedding-3-small": 0.6,
@@ -100,10 +102,10 @@ MODELS_OF_KIND: dict[str, Shares] = {
     "web_search_calls": {"gpt-6-sol": 0.6, "gpt-6-luna": 0.4},
     "decisions": {"gpt-6-luna": 1.0},
 }
+MODELS_OF_OTHERS: Shares = {"gpt-6-luna": 0.7, "gpt-6-sol": 0.3}
 
-# Of all events; vector stores report their size on a schedule.
-SHARES_OF_KINDS: Shares = {
-    "completions": 0.66,
+# Of all events; vector stores report their size on a schedule. Completions are the rest.
+_SHARES: Shares = {
     "embeddings": 0.10,
     "moderations": 0.06,
     "images": 0.03,
@@ -115,6 +117,8 @@ SHARES_OF_KINDS: Shares = {
     "web_search_calls": 0.025,
     "decisions": 0.015,
 }
+_OTHERS: Shares = {meter.kind: _SHARES.get(meter.kind, 0.01) for meter in METERS if meter.kind != "completions"}
+SHARES_OF_KINDS: Shares = {"completions": 1 - sum(_OTHERS.values()), **_OTHERS}
 
 SIZES: Shares = {"1024x1024": 0.62, "1536x1024": 0.2, "1024x1536": 0.18}
 QUALITIES: Shares = {"low": 0.25, "medium": 0.5, "high": 0.25}

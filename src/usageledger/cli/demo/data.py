@@ -15,14 +15,17 @@ from usageledger.cli.demo.catalog import (
     CONTEXT_LEVELS,
     MODELS,
     MODELS_OF_KIND,
+    MODELS_OF_OTHERS,
     PROJECTS,
     QUALITIES,
     SIZES,
     SOURCES,
     Shares,
 )
-from usageledger.cli.demo.plan import HOUR, Floats, Ints, Organization, Plan, make_plan, spans, zipf
+from usageledger.cli.demo.plan import HOUR, STORES, Floats, Ints, Organization, Plan, make_plan, spans, zipf
 from usageledger.events.columns import SCHEMA
+from usageledger.meters import METER_BY_KIND, Dimension
+from usageledger.parts import TOKEN_PARTS
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -41,7 +44,7 @@ class Text:
 def demo_tables(days: int, events: int, seed: int, now: int) -> Iterator[pa.Table]:
     """`events` events of the `days` days before `now` (Unix seconds), in tables of `columns.SCHEMA`, ascending by time.
 
-    All eleven kinds are there when there is an event for each. The same arguments give the same tables.
+    All kinds are there when there is an event for each. The same arguments give the same tables.
     """
     plan = make_plan(days, events, seed, now)
     for number, (first, last) in enumerate(spans(plan.per_hour)):
@@ -90,7 +93,8 @@ def _fill(plan: Plan, first: int, last: int, rng: np.random.Generator) -> pa.Tab
         place = np.repeat(np.arange(span.size), span.ravel())
         ts = plan.starts[first + place % (last - first)] + rng.integers(0, HOUR, len(place))
         rows = Rows(plan.organization, rng, place // (last - first), ts, {})
-        FILLERS[kind](rows)
+        if kind in FILLERS:
+            FILLERS[kind](rows)
         tables.append(_table(kind, rows))
     tables.append(_sizes(plan, int(plan.starts[first]), int(plan.starts[last - 1]) + HOUR, rng))
     table = pa.concat_tables(tables)
@@ -110,7 +114,7 @@ def _sizes(plan: Plan, start: int, end: int, rng: np.random.Generator) -> pa.Tab
         "vector_store_id": Text(plan.organization.stores, store),
         "usage_bytes": (base[store] + (grown - base)[store] * uploads).astype(np.int64),
     }
-    return _table("vector_stores", Rows(plan.organization, rng, np.array(owners, np.int64)[store], ts, columns))
+    return _table(STORES, Rows(plan.organization, rng, np.array(owners, np.int64)[store], ts, columns))
 
 
 def _add_caller(rows: Rows) -> None:
@@ -239,13 +243,17 @@ def _fill_code_interpreter(rows: Rows) -> None:
 
 def _fill_file_searches(rows: Rows) -> None:
     _add_caller(rows)
+    _add_store(rows)
+    rows.columns["num_requests"] = rows.around(1, 0.5)
+
+
+def _add_store(rows: Rows) -> None:
     store = np.full(len(rows), -1)
     for project, places in enumerate(rows.organization.project_stores):
         mine = np.nonzero(rows.project == project)[0]
         if len(places) and len(mine):
             store[mine] = rows.rng.choice(places, len(mine), p=zipf(len(places), 0.8))
     rows.columns["vector_store_id"] = Text(rows.organization.stores, store)
-    rows.columns["num_requests"] = rows.around(1, 0.5)
 
 
 def _fill_web_searches(rows: Rows) -> None:
@@ -268,6 +276,36 @@ FILLERS: Mapping[str, Callable[[Rows], None]] = {
 }
 
 
+def _fill_rest(kind: str, rows: Rows) -> None:
+    """Fills, by its row of METERS, what a kind has and nothing above fills; token parts beside those stay 0."""
+    meter = METER_BY_KIND[kind]
+    for dimension in meter.dimensions:
+        if dimension.name not in ("project_id", *rows.columns):
+            _add_dimension(kind, dimension, rows)
+    for measure in meter.measures:
+        if not any(column in rows.columns for column in measure.columns):
+            for column in measure.columns:
+                if column not in TOKEN_PARTS or measure.required:
+                    rows.columns[column] = rows.around(measure.default or 12, 0.7)
+
+
+def _add_dimension(kind: str, dimension: Dimension, rows: Rows) -> None:
+    adders: dict[str, Callable[[Rows], None]] = {
+        "user_id": _add_caller,
+        "api_key_id": _add_caller,
+        "model": lambda rows: _add_model(rows, rows.pick(MODELS_OF_KIND.get(kind, MODELS_OF_OTHERS))),
+        "api_source": _add_source,
+        "vector_store_id": _add_store,
+    }
+    if dimension.name in adders:
+        adders[dimension.name](rows)
+    elif dimension.flag:
+        rows.columns[dimension.name] = rows.chance(0.2)
+    else:
+        words = dimension.values or [f"{dimension.name}_{number}" for number in range(1, 6)]
+        rows.columns[dimension.name] = rows.pick(dict.fromkeys(words, 1.0))
+
+
 # --- columns -----------------------------------------------------------------------------------------------------
 
 
@@ -277,13 +315,16 @@ def _has(model: Text, has: Callable[[Any], bool]) -> Flags:
 
 
 def _table(kind: str, rows: Rows) -> pa.Table:
+    _fill_rest(kind, rows)
+    meter = METER_BY_KIND[kind]
+    has = {"provider", *meter.columns, *(dimension.name for dimension in meter.dimensions)}
     given: dict[str, Any] = {
         "event_id": _ids(rows.rng, len(rows)),
         "ts": rows.ts,
         "kind": Text((kind,), np.zeros(len(rows), np.int64)),
         "provider": Text(("openai",), np.zeros(len(rows), np.int64)),
         "project_id": Text([project for project, _ in rows.organization.projects], rows.project),
-        **rows.columns,
+        **{name: values for name, values in rows.columns.items() if name in has},
     }
     return pa.Table.from_arrays(
         [_array(given.get(field.name), field.type, len(rows)) for field in SCHEMA], schema=SCHEMA

@@ -16,6 +16,7 @@ TABLE_EVENTS = 20_000
 HOUR = 3600
 GROWTH = 0.4  # by how much more is used at the end of the window than at its start
 GIGABYTE = 10**9
+STORES = "vector_stores"  # whose events are reports of a size
 ALPHABET = np.array(list("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
 
 # How busy each hour of the day is (UTC), and what is left of that at the weekend.
@@ -112,16 +113,23 @@ def make_plan(days: int, events: int, seed: int, now: int) -> Plan:
     busy = _rhythms(starts) * rng.lognormal(0.0, 0.1, len(starts)) * np.linspace(1.0, 1.0 + GROWTH, len(starts))
     counts: dict[str, Ints] = {}
     for kind, quota in quotas.items():
-        if kind == "vector_stores":
+        if kind == STORES:
             continue
-        weights = [p.weight if kind == "completions" else p.kinds.get(kind, 0.0) * p.weight**0.5 for p in PROJECTS]
-        shares = np.array(weights)[:, None] * busy
+        shares = np.array(_weights(kind))[:, None] * busy
         counts[kind] = rng.multinomial(quota, (shares / shares.sum()).ravel()).reshape(shares.shape)
     organization = make_organization(seed)
     base = rng.lognormal(np.log(6 * GIGABYTE), 0.8, len(organization.stores))
     grown = base * (1.0 + rng.uniform(0.05, 0.6, len(organization.stores)))
-    snapshots = _snapshots(quotas["vector_stores"], len(organization.stores), int(starts[0]), now)
+    snapshots = _snapshots(quotas[STORES], len(organization.stores), int(starts[0]), now)
     return Plan(organization, starts, counts, snapshots, (base, grown))
+
+
+def _weights(kind: str) -> list[float]:
+    """Return how much each project uses a kind; all do where nothing is said of it."""
+    if kind == "completions":
+        return [project.weight for project in PROJECTS]
+    others = 0.0 if any(kind in project.kinds for project in PROJECTS) else 1.0
+    return [project.kinds.get(kind, others) * project.weight**0.5 for project in PROJECTS]
 
 
 def _quotas(events: int) -> dict[str, int]:

@@ -13,8 +13,8 @@ from usageledger.meters import DAY_SECONDS, DIMENSIONS
 
 PRECEDENCE = "precedence"
 LOCAL, EVERYWHERE = "events_local", "events"
-# Values of these are many; all other texts are kept by their number in a dictionary.
-_MANY = {"user_id", "api_key_id", "vector_store_id"}
+# Texts that have few values are kept by their number in a dictionary.
+_MANY = {"event_id", *(name for name, dimension in DIMENSIONS.items() if dimension.many)}
 _TIMES = "CODEC(Delta(8), ZSTD(1))"
 # Whether there are events without a card is known without reading them.
 _INDEX = "INDEX cards rate_id TYPE minmax"
@@ -33,7 +33,7 @@ def _type(name: str) -> str:
         return "Int64"
     plain = "Bool" if kind is bool else "String"
     plain = f"Nullable({plain})" if name in DIMENSIONS else plain
-    return plain if kind is bool or name in _MANY or name == "event_id" else f"LowCardinality({plain})"
+    return plain if kind is bool or name in _MANY else f"LowCardinality({plain})"
 
 
 def names(address: Address) -> list[str]:

@@ -9,21 +9,12 @@ from usageledger.meters import METERS, Meter
 from usageledger.server.json_schema import Schema, ref
 from usageledger.settings import Settings
 
-EXAMPLES = {
-    "project_id": "proj_abc",
-    "user_id": "user-abc",
-    "api_key_id": "key_abc",
-    "model": "gpt-4o-2024-08-06",
-    "batch": False,
-    "service_tier": "default",
-    "vector_store_id": "vs_abc",
-}
 ANSWER_EXAMPLE = {"object": "event.batch", "accepted": 1, "duplicates": 0, "rejected": 0, "errors": []}
 
 
 def event_example(meter: Meter) -> dict[str, Any]:
     """Makes an event of this kind that the server accepts."""
-    dimensions = {d.name: d.values[0] if d.values else EXAMPLES.get(d.name, "high") for d in meter.dimensions}
+    dimensions = {d.name: d.shown for d in meter.dimensions}
     measures = {m.name: 1200 for m in meter.measures if m.required}
     start = {"kind": meter.kind, "id": f"req-{meter.kind}-1", "timestamp": 1736616660, "provider": "openai"}
     return start | dimensions | measures

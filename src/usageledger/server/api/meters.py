@@ -34,6 +34,7 @@ def _meter(meter: Meter) -> dict[str, Any]:
         ],
         "bucket_widths": [asdict(width) for width in meter.widths],
         "priced": meter.priced,
+        "extension": meter.extension,
     }
 
 

@@ -254,6 +254,7 @@ def _meter_list() -> dict[str, Schema]:
             "dimensions": {"type": "array", "items": dimension},
             "bucket_widths": {"type": "array", "items": width},
             "priced": described(FLAG, "Whether it reports amounts: costs do."),
+            "extension": described(FLAG, "Whether it is a kind of UsageLedger's that OpenAI's API lacks."),
         },
         "One kind of usage, or costs: what it measures and by what it is told apart.",
     )

@@ -25,9 +25,9 @@ export function filterBar(question, names, onChange) {
   });
 }
 
-function fillFlag(panel, { dimension, chosen, onChange }) {
+function fillFlag(panel, { dimension, chosen, names, onChange }) {
   replace(panel, h("fieldset", { class: "options" }, h("legend", {}, label(dimension.name)),
-    [["", "All"], ["true", "Batch"], ["false", "Not batch"]].map(([value, text]) => h("label", {},
+    [["", "All"], ["true", names.of(dimension.name, true)], ["false", names.of(dimension.name, false)]].map(([value, text]) => h("label", {},
       h("input", { type: "radio", name: dimension.name, value, checked: (chosen[0] ?? "") === value,
         onchange: () => onChange(dimension.name, value ? [value] : []) }),
       h("span", {}, text)))));

@@ -48,8 +48,9 @@ export class Names {
 
   /** A value of a dimension as people know it. */
   of(dimension, value) {
-    if (value === null) return `No ${label(dimension).replace(/^[A-Z](?![A-Z])/, (letter) => letter.toLowerCase())}`;
-    if (value === true || value === false) return value ? "Batch" : "Not batch";
+    const word = label(dimension).replace(/^[A-Z](?![A-Z])/, (letter) => letter.toLowerCase());
+    if (value === null) return `No ${word}`;
+    if (value === true || value === false) return value ? label(dimension) : `Not ${word}`;
     if (dimension === "kind") return this.#kinds.get(value) ?? value;
     return this.#known.get(dimension)?.get(value) || value;
   }

@@ -88,13 +88,14 @@ export function curlLine(question, origin) {
   return `curl -s -g '${origin}${question.meter.path}?${query}' \\\n  -H "Authorization: Bearer $USAGELEDGER_ADMIN_KEY"`;
 }
 
-/** The question as a program with the official client; what its methods do not know goes beside it. */
+/** The question as a program: with the official client, where what its methods do not know goes beside; with ours for a kind that it lacks. */
 export function pythonProgram(question, origin) {
   const { meter } = question;
+  const own = meter.extension;
   const lists = new Map();
   for (const [name, value] of apiParameters(question)) lists.set(bare(name), [...(lists.get(bare(name)) ?? []), value]);
   const several = new Set(["group_by", ...meter.dimensions.filter((d) => !d.flag).map((d) => d.filter)]);
-  const beside = new Set(["timezone", ...(meter.priced ? meter.dimensions.map((d) => d.filter) : [])]);
+  const beside = new Set(own ? [] : ["timezone", ...(meter.priced ? meter.dimensions.map((d) => d.filter) : [])]);
   const lines = [];
   const extra = [];
   for (const [name, values] of lists) {
@@ -105,10 +106,10 @@ export function pythonProgram(question, origin) {
   if (extra.length) lines.push(`    extra_query={${extra.join(", ")}},`);
   return [
     "import os",
-    "from openai import OpenAI",
+    own ? "from usageledger import UsageAPI" : "from openai import OpenAI",
     "",
-    `client = OpenAI(base_url="${origin}/v1", admin_api_key=os.environ["USAGELEDGER_ADMIN_KEY"])`,
-    `page = client.admin.organization.usage.${meter.kind}(`,
+    `client = ${own ? "UsageAPI" : "OpenAI"}(base_url="${origin}/v1", ${own ? "api_key" : "admin_api_key"}=os.environ["USAGELEDGER_ADMIN_KEY"])`,
+    `page = client.${own ? "usage_" : "admin.organization.usage."}${meter.kind}(`,
     ...lines,
     ")",
     "for bucket in page.data:",
