@@ -14,7 +14,7 @@ from usageledger.server.json_schema import ref
 
 async def meters(_: Call) -> Response:
     """Lists the meters."""
-    return json_response({"object": "list", "data": [_meter(meter) for meter in (*METERS, COSTS)]})
+    return json_response(METER_LIST)
 
 
 def _meter(meter: Meter) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def _meter(meter: Meter) -> dict[str, Any]:
     }
 
 
+METER_LIST = {"object": "list", "data": [_meter(meter) for meter in (*METERS, COSTS)]}
 ENDPOINTS = (
     Endpoint(
         "GET",
