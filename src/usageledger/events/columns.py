@@ -14,6 +14,7 @@ import pyarrow as pa
 from usageledger import tokens
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import LedgerVersionError
+from usageledger.events import token_parts
 from usageledger.events.typed_events import FIELDS, KIND_OF, has_parts, unix_seconds
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND, Meter
 
@@ -112,28 +113,9 @@ def derive_parts(kind: str, columns: dict[str, Any], latest: int) -> Array:
     timestamps = columns["timestamp"]
     wrong: Array = (timestamps > latest) | (timestamps < 0) | (timestamps > LATEST_TIME)
     if has_parts(METER_BY_KIND[kind]):
-        wrong |= _derive_parts(columns)
-    return wrong
-
-
-def _derive_parts(columns: dict[str, Any]) -> Array:
-    """Adds the parts to `columns`; marks the rows whose numbers contradict each other."""
-    given = np.stack([columns[name] for name in tokens.FIELDS])
-    present = given >= 0
-    patterns = (present * (1 << np.arange(len(tokens.FIELDS)))[:, None]).sum(axis=0)
-    parts = {part: np.zeros(len(patterns), np.int64) for part in tokens.PARTS}
-    wrong = np.zeros(len(patterns), bool)
-    for pattern in np.unique(patterns).tolist():
-        rows = np.nonzero(patterns == pattern)[0]
-        named = {name: given[i][rows] for i, name in enumerate(tokens.FIELDS) if pattern >> i & 1}
-        made = tokens.plan(frozenset(named))
-        wrong[rows] = bool(made.missing)
-        for check in made.checks:
-            rest = check.rest(named)
-            wrong[rows] |= (rest != 0) if check.exact else (rest < 0)
-        for part, expression in made.parts.items():
-            parts[part][rows] = tokens.evaluate(expression, named)
-    columns.update(parts)
+        parts, contradictory = token_parts.derive(columns)
+        columns.update(parts)
+        wrong |= contradictory
     return wrong
 
 
