@@ -52,9 +52,9 @@ def head(server: RunningServer, length: int) -> bytes:
     ).encode()
 
 
-def events_told(client: httpx.Client) -> int:
-    """How many events the API tells of; -1 where it cannot be asked now."""
-    window = {"start_time": SINCE, "end_time": SINCE + 2 * 86_400, "group_by": "user_id"}
+def events_told(client: httpx.Client, group_by: str = "user_id") -> int:
+    """Asks the API how many events there are; -1 where it cannot be asked now."""
+    window = {"start_time": SINCE, "end_time": SINCE + 2 * 86_400, "group_by": group_by}
     response = client.get("/v1/organization/usage/embeddings", params=window)
     if response.status_code != 200:
         assert response.status_code == 503, response.text
