@@ -60,7 +60,7 @@ def test_prices_of_other_models_take_no_work(registry: Registry) -> None:
     registry.rate_cards.set_prices([replace(own, model=f"own-{number}") for number in range(1_000)], now=NOW)
     giver = CardGiver(registry.rate_cards, PriceBook())
     seconds_of(giver, of_new_models(1, "first"))
-    assert seconds_of(giver, of_new_models(1_000, "new")) < 0.5
+    assert seconds_of(giver, of_new_models(1_000, "new")) < 2
 
 
 def test_price_lists_remember_no_names() -> None:
