@@ -23,11 +23,11 @@ help:  ## list the targets
 run: $(VENV)/.run  ## start the server on the embedded ledger; prints its address and, once, an admin key
 	@$(BIN)/usageledger serve
 
-quick: $(VENV)/.dev  ## style, types (mypy), and the tests of units, server, client and golden files that need nothing but Python
+quick: $(VENV)/.dev  ## style, types (mypy), and the tests of units, server, client and golden files that need nothing but Python and start no servers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(PYTEST) -m "not external" tests/unit tests/golden tests/server tests/client
+	$(PYTEST) -m "not external and not processes" tests/unit tests/golden tests/server tests/client
 
 test: check $(PROGRAMS)  ## the whole suite: style, types, tests
 	$(PYTEST)

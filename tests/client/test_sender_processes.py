@@ -21,6 +21,8 @@ from usageledger.client import sender as sending
 from usageledger.ledger import open_ledger
 from usageledger.settings import Settings
 
+pytestmark = pytest.mark.processes
+
 NEW = """
 import os, sys, threading, time
 from usageledger.client import EventSender

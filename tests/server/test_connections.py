@@ -16,6 +16,8 @@ from tests.server.test_errors import problem
 from usageledger.server.http.http_connection import HEAD_BYTES_MAX, HEADERS_MAX
 from usageledger.server.http.requests import SECURITY_HEADERS
 
+pytestmark = pytest.mark.processes
+
 REQUEST = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 QUICK = {"idle_seconds": 1, "max_request_seconds": 1}
 PATIENCE_S = 60

@@ -18,6 +18,8 @@ from usageledger.ledger import open_ledger
 from usageledger.server import run
 from usageledger.settings import Settings
 
+pytestmark = pytest.mark.processes
+
 USAGE = "/v1/organization/usage/embeddings"
 DAY = 86_400
 START = 20_000 * DAY

@@ -15,6 +15,8 @@ from usageledger.errors import SettingsError
 from usageledger.server import run
 from usageledger.settings import Settings
 
+pytestmark = pytest.mark.processes
+
 DATA = Path(__file__).parent / "data"
 CERT, KEY, LOCKED = (DATA / f"{name}.pem" for name in ("localhost-cert", "localhost-key", "locked-key"))
 

@@ -24,6 +24,8 @@ from usageledger.server import create_app
 from usageledger.server.http.requests import LARGEST_OBJECT_BYTES
 from usageledger.settings import Settings
 
+pytestmark = pytest.mark.processes
+
 MOST_CPU_S = 5
 MOST_MEMORY = 256 * MEGABYTE
 SOON_S = 0.1  # for the answer of /healthz meanwhile
