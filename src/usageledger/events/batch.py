@@ -50,7 +50,7 @@ def check_count(count: int, events_max: int) -> None:
 
 
 class Rejection(msgspec.Struct, frozen=True, omit_defaults=False):
-    """One reason why one event of a request was refused, as the answer lists it."""
+    """A reason why an event of a request was refused, as the answer lists it."""
 
     index: int
     id: str | None
@@ -140,7 +140,7 @@ class Joined:
 
 
 def join(batches: Sequence[EventBatch], latest: int, now: int) -> Joined:
-    """One table of all `batches`, of which there is at least one; `latest` and `now` as in `Limits`."""
+    """Make one table of all `batches`, of which there is at least one; `latest` and `now` as in `Limits`."""
     typed: list[Any] = []
     listed: list[int] = []
     for batch in batches:
@@ -178,6 +178,6 @@ def _in_order(parts: Sequence[tuple[pa.Table, Array, Array]]) -> tuple[pa.Table,
 
 
 def rejection(event: Any, index: int, latest: int, now: int) -> Rejection:
-    """Why an event that is well formed cannot be kept: a typed event that `columns.to_table` left out."""
+    """Explain why a well-formed event cannot be kept: a typed event that `columns.to_table` left out."""
     code, param, message = reason_of(event, latest, now)
     return Rejection(index, event.id, code, param, message)

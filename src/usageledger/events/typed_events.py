@@ -62,7 +62,7 @@ def _default(value: int | None) -> Any:
 
 
 def has_parts(meter: Meter) -> bool:
-    """Whether its token numbers may come as totals, as parts or as both."""
+    """Tell whether token numbers of the kind may come as totals, as parts or as both."""
     return any(len(measure.columns) > 1 for measure in meter.measures)
 
 

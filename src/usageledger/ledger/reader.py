@@ -27,7 +27,7 @@ Columns = dict[str, np.ndarray[Any, Any]]
 
 
 class Snapshot(Protocol):
-    """One moment of a ledger, which everything that is read by it is of.
+    """A moment of a ledger: everything that is read by it is of that moment.
 
     Attributes:
         coverage: what rollups hold at that moment.

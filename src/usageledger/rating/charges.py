@@ -42,7 +42,7 @@ class Charge:
 
     @property
     def source(self) -> str | None:
-        """Who says the price, with the address or the operator's note."""
+        """The source of the price, with its address or the operator's note."""
         return self.card.prices.sources.get(self.part)
 
     @property

@@ -20,7 +20,7 @@ COUNTS_KEPT_MAX = 1_000  # pages whose counts are remembered
 
 
 class UnpricedCounts:
-    """How many rate cards of a page lack a price that they need; remembered while nothing changes.
+    """Counts of a page's rate cards that lack a price which they need; remembered while nothing changes.
 
     Safe to use from many threads. The page that was asked for longest ago is forgotten first.
     """

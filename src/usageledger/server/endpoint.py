@@ -26,7 +26,7 @@ PUBLIC: tuple[Scope, ...] = ()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an endpoint answers with.
+    """The answer of an endpoint.
 
     Attributes:
         schema: of its body: its own, or `ref` of one that the document names.
@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What an endpoint reads.
+    """The body that an endpoint reads.
 
     Attributes:
         content: the document's part, by media type, under these settings.

@@ -1,4 +1,4 @@
-"""What the OpenAPI document tells of events on their way in, with examples."""
+"""Texts and examples of the OpenAPI document about events on their way in."""
 
 from typing import Any
 
