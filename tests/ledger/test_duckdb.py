@@ -26,6 +26,7 @@ from usageledger.ledger.duckdb import new_facets, rollup_schedule
 from usageledger.ledger.duckdb.ledger import DuckDBLedger
 from usageledger.ledger.schema import VERSION
 from usageledger.ledger.statements import usage_sums
+from usageledger.ledger.statements.sql import Sql
 
 pytestmark = pytest.mark.embedded
 
@@ -180,7 +181,7 @@ ENDLESS = "SELECT SUM(a.range * b.range) AS sum FROM range(10000000) AS a, range
 def test_a_query_ends_at_its_deadline(opened: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     query = ask("completions", TODAY, TODAY + DAY)
     with monkeypatch.context() as patch:
-        patch.setattr(usage_sums, "aggregate", lambda *_, **__: (ENDLESS, []))
+        patch.setattr(usage_sums, "aggregate", lambda *_, **__: Sql(ENDLESS))
         with pytest.raises(InvalidRequestError, match=r"The query took longer than 0\.05 seconds: ask for") as caught:
             opened.aggregate(query, max_seconds=0.05, max_results=10)
     assert caught.value.code == "query_timeout"
@@ -189,7 +190,7 @@ def test_a_query_ends_at_its_deadline(opened: Ledger, monkeypatch: pytest.Monkey
 
 
 def test_a_query_that_fails_says_so_in_one_line(opened: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage_sums, "aggregate", lambda *_, **__: ("SELECT\nnonsense FROM nowhere", []))
+    monkeypatch.setattr(usage_sums, "aggregate", lambda *_, **__: Sql("SELECT\nnonsense FROM nowhere"))
     with pytest.raises(LedgerUnavailableError, match=r"^The ledger could not read: ") as caught:
         opened.aggregate(ask("completions", TODAY, TODAY + DAY), max_seconds=5, max_results=10)
     assert "\n" not in str(caught.value)

@@ -16,6 +16,7 @@ from usageledger.settings import Settings
 
 LARGE_BODY_BYTES = 256 * 1024  # a larger one is decompressed off the event loop
 UNPACKED_AT_ONCE_MAX = 4  # large ones at once
+DECODED_AT_ONCE_MAX = 2  # off the event loop; readers of JSON take turns anyway
 GZIP_STEP_BYTES = 4096  # a byte can stand for a thousand, so a step is at most 4 MB
 ZSTD_STEP_BYTES = 256  # four bytes can stand for 128 KB, so a step is at most 8 MB
 PIECES_MAX = 10_000  # members of gzip and frames of zstd, which cost their time even if there is nothing in them
@@ -36,10 +37,11 @@ class Bodies:
             "together. Nothing of this request was kept: send the same request again.",
         )
         self._unpacking = anyio.CapacityLimiter(UNPACKED_AT_ONCE_MAX)
+        self._decoding = anyio.CapacityLimiter(DECODED_AT_ONCE_MAX)
 
     async def work(self, function: Callable[..., T], *given: Any) -> T:
-        """Does long work on a body off the event loop, on as few at once as are decompressed."""
-        return await anyio.to_thread.run_sync(function, *given, limiter=self._unpacking)
+        """Does long work on a body off the event loop, on few at once, since their events take memory as well."""
+        return await anyio.to_thread.run_sync(function, *given, limiter=self._decoding)
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncGenerator[bytes]:
