@@ -6,8 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 NODE_TESTS := tests/contract/node
 NODE := $(NODE_TESTS)/node_modules/.installed
-SERVERS := tests/services/.installed
-CLICKHOUSE := tests/services/clickhouse/node_modules/.installed
+SERVERS := tests/support/services/.installed
+CLICKHOUSE := tests/support/services/clickhouse/node_modules/.installed
 CHROMIUM_FOUND := $(VENV)/.chromium
 JAVA := $(VENV)/.java
 PROGRAMS := $(NODE) $(SERVERS) $(CLICKHOUSE) $(CHROMIUM_FOUND) $(JAVA)
@@ -167,7 +167,7 @@ $(SERVERS): Makefile
 	  { echo "The tests need PostgreSQL and nginx: install Debian's packages postgresql and nginx-light"; exit 1; }
 	@touch $@
 
-$(CLICKHOUSE): tests/services/clickhouse/package-lock.json $(NODE)
-	@npm ci --prefix tests/services/clickhouse --no-audit --no-fund --silent || \
+$(CLICKHOUSE): tests/support/services/clickhouse/package-lock.json $(NODE)
+	@npm ci --prefix tests/support/services/clickhouse --no-audit --no-fund --silent || \
 	  { echo "The tests need ClickHouse: the npm package @chdb/lib-linux-x64-gnu, on x86-64 Linux with glibc"; exit 1; }
 	@touch $@

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-from tests.services.clickhouse import cluster
+from tests.support.services.clickhouse import cluster
 
 from bench.data import Generator, wire_events
 from bench.figures import collect, progress, show

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
-from tests.services.programs import program
+from tests.support.services.programs import program
 
 from bench.measure import KEY, figure
 from usageledger.server.dashboard.assets import files

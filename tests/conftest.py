@@ -1,14 +1,17 @@
 """What tests share: a fixed clock, ledgers on real files, and the profile of generated examples."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests.engines import EMBEDDED, ENGINES, Engine, parameter
-from tests.samples import NOW
-from tests.services import programs
+
+pytest.register_assert_rewrite("tests.support")
+
+from tests.support.engines import EMBEDDED, ENGINES, Engine, OpenLedger, parameter
+from tests.support.samples import NOW
+from tests.support.services import programs
 
 from usageledger.ledger import Ledger
 
@@ -21,8 +24,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("usageledger")
-
-OpenLedger = Callable[..., Ledger]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from tests.services.programs import program
+from tests.support.services.programs import program
 
 IMAGES = Path(__file__).parents[1] / "docs/images/dashboard"
 LARGEST_BYTES = 150_000

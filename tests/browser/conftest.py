@@ -10,8 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 from tests.browser.ledger import fill
-from tests.server.process import RunningServer, running
-from tests.services.programs import program
+from tests.support.server_process import RunningServer, running
+from tests.support.services.programs import program
 
 from usageledger.registry import open_registry
 from usageledger.server.http.auth import PAGE_HEADER

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import httpx
-from tests.server.process import RunningServer
+from tests.support.server_process import RunningServer
 
 from usageledger.meters import METERS
 from usageledger.server.api.event_examples import event_example

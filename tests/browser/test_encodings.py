@@ -1,7 +1,7 @@
 """What a browser makes of a page that is put together of what the server keeps compressed."""
 
 from tests.browser.conftest import empty_site
-from tests.contract import large
+from tests.support import large_page
 
 from usageledger.server.http.auth import PAGE_HEADER
 
@@ -13,7 +13,7 @@ FETCH = """async ([address, header]) => {
 
 def test_a_page_of_several_buckets(visit, tmp_path):
     with empty_site(tmp_path) as server:
-        plain = large.fill(server).decode()
+        plain = large_page.fill(server).decode()
         page = visit(server.url, server.key).go("/")
         for _ in range(2):
-            assert page.evaluate(FETCH, [large.ADDRESS, PAGE_HEADER]) == ["zstd", plain]
+            assert page.evaluate(FETCH, [large_page.ADDRESS, PAGE_HEADER]) == ["zstd", plain]

@@ -5,7 +5,7 @@ import time
 from playwright.sync_api import Route, expect
 from tests.browser.conftest import violations
 from tests.browser.ledger import fill
-from tests.server.process import running
+from tests.support.server_process import running
 
 REFRESH = "document.dispatchEvent(new Event('visibilitychange'))"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from tests.server.process import without_prices
+from tests.support.server_process import without_prices
 
 from usageledger.cli.demo.data import demo_tables
 from usageledger.meters import METER_BY_KIND

@@ -12,8 +12,8 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 from tests.cli.support import COMMAND, DEADLINE_S, NOW, Run, lines, wire_events
-from tests.client.server import Faulty, answer, faulty
-from tests.server.process import RunningServer, running
+from tests.support.faulty_server import Faulty, answer, faulty
+from tests.support.server_process import RunningServer, running
 
 from usageledger.cli.terminal.output import iso_time
 from usageledger.meters import COSTS, METERS, Meter

@@ -13,7 +13,7 @@ import duckdb
 import httpx
 import pytest
 from tests.cli.support import KEY, Run, Server, Start, one_error
-from tests.faults.support import batch, events_told, post, verified
+from tests.support.batches import batch, events_told, post, verified
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from tests.cli.support import COMMAND, DEADLINE_S, NOW, Start, as_wire_event, whole
-from tests.samples import decode
+from tests.support.samples import decode
 
 from usageledger.cli.demo.catalog import MODELS, PEOPLE, PROJECTS, SHARES_OF_KINDS
 from usageledger.cli.demo.data import demo_tables

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.cli.support import DEADLINE_S, Run, Server, Start, one_error
-from tests.services.postgresql import new_database
+from tests.support.services.postgresql import new_database
 
 from usageledger.cli.commands.keys import key_table
 from usageledger.registry import SCOPES, AdminKey

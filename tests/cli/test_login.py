@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from tests.cli.support import COMMAND, DEADLINE_S, Run, Start, one_error
-from tests.client.server import Faulty, answer, faulty
-from tests.server.process import RunningServer, running
+from tests.support.faulty_server import Faulty, answer, faulty
+from tests.support.server_process import RunningServer, running
 
 KEY = "sk-of-the-login-tests-0123456789"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.cli.support import Run, Start, one_error
-from tests.engines import ONE_NODE
-from tests.server.process import running
-from tests.services.postgresql import new_database
+from tests.support.engines import ONE_NODE
+from tests.support.server_process import running
+from tests.support.services.postgresql import new_database
 
 EVENTS = [
     {

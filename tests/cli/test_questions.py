@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from tests.client.server import Faulty, answer, faulty
+from tests.support.faulty_server import Faulty, answer, faulty
 
 from usageledger.cli import questions, run
 from usageledger.meters import COSTS, METERS, Dimension, Meter

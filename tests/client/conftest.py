@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.client.server import KEY, Faulty, faulty
+from tests.support.faulty_server import KEY, Faulty, faulty
 
 from usageledger import AsyncUsageAPI, UsageAPI
 from usageledger.client import transport

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.client.server import answer
+from tests.support.faulty_server import answer
 
 from usageledger.client import APIStatusError, CompletionsResult, CostsResult, results
 from usageledger.client.answers import page_parts, retry_after

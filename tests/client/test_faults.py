@@ -6,7 +6,7 @@ import time
 from http.server import BaseHTTPRequestHandler
 
 import pytest
-from tests.client.server import KEY, answer, cut, cut_body
+from tests.support.faulty_server import KEY, answer, cut, cut_body
 
 from usageledger import UsageAPI
 from usageledger.client import (

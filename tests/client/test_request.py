@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.client.server import EMPTY_PAGE, KEY, Faulty, answer, cut, cut_body
+from tests.support.faulty_server import EMPTY_PAGE, KEY, Faulty, answer, cut, cut_body
 
 from usageledger import AsyncUsageAPI, UsageAPI
 from usageledger.client import APIError, APIResponseValidationError, NotFoundError

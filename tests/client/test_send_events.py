@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.client.server import KEY, answer, batch, cut, cut_body
+from tests.support.faulty_server import KEY, answer, batch, cut, cut_body
 
 from usageledger import AsyncUsageAPI, UsageAPI
 from usageledger.client import (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.client.server import KEY, Faulty, answer, batch, cut, cut_body
+from tests.support.faulty_server import KEY, Faulty, answer, batch, cut, cut_body
 
 from usageledger.client import (
     AsyncEventSender,

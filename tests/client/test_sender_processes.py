@@ -12,8 +12,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.client.server import KEY, answer
-from tests.server.process import running
+from tests.support.faulty_server import KEY, answer
+from tests.support.server_process import running
 
 from usageledger import UsageAPI
 from usageledger.client import EventSender, SenderCounts

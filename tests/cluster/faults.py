@@ -16,10 +16,10 @@ from typing import Any
 
 import httpx
 from tests.cluster.pair import Pair, pair
-from tests.crash.events import event, stored
-from tests.services.clickhouse import CLUSTER, Node, cluster
-from tests.services.nginx import sheltering
-from tests.services.proxy import Proxy, proxy
+from tests.support.numbered_events import event, stored
+from tests.support.services.clickhouse import CLUSTER, Node, cluster
+from tests.support.services.nginx import sheltering
+from tests.support.services.proxy import Proxy, proxy
 
 from usageledger.ledger import migrate_ledger, open_ledger
 from usageledger.ledger.copying import pages

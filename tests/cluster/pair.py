@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from tests.server.process import RunningServer, running
-from tests.services.nginx import balancing
-from tests.services.postgresql import new_database
-from tests.services.processes import answers, free_ports, wait_until
+from tests.support.server_process import RunningServer, running
+from tests.support.services.nginx import balancing
+from tests.support.services.postgresql import new_database
+from tests.support.services.processes import answers, free_ports, wait_until
 
 KEY = "sk-admin-of-the-pair-0000"
 STARTS = 40  # before a server that does not come up is a failure

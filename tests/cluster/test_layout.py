@@ -9,12 +9,12 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 from sqlalchemy import make_url
-from tests.docs.pages import blocks
-from tests.docs.test_names import COMMANDS
-from tests.server.test_tls import CERT, KEY
-from tests.services.clickhouse import Node
-from tests.services.processes import free_ports
-from tests.services.programs import program
+from tests.support.commands import COMMANDS
+from tests.support.documentation import blocks
+from tests.support.services.clickhouse import Node
+from tests.support.services.processes import free_ports
+from tests.support.services.programs import program
+from tests.support.tls import CERT, KEY
 
 from usageledger.ledger.clickhouse import Address, parse_address
 from usageledger.ledger.clickhouse.client import Connection

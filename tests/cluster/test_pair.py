@@ -9,9 +9,9 @@ import httpx
 import pytest
 from openai import OpenAI
 from tests.cluster.pair import KEY, Pair, pair
-from tests.contract.usage import END, START, model, wire_events
-from tests.engines import TWO_SHARDS
-from tests.samples import DAY, usage, wire
+from tests.support.engines import TWO_SHARDS
+from tests.support.samples import DAY, usage, wire
+from tests.support.three_days import END, START, model, wire_events
 
 from usageledger.meters import METERS, Meter
 

@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from openai import OpenAI
-from tests.contract.usage import DATA, wire_events
-from tests.server.process import RunningServer, running
+from tests.support.server_process import RunningServer, running
+from tests.support.three_days import wire_events
+
+DATA = Path(__file__).parent / "data"
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +24,7 @@ def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSe
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server that holds `usage.USAGES` and nothing else."""
+    """A server that holds the usage of `three_days` and nothing else."""
     with running(tmp_path_factory.mktemp("contract")) as server:
         body = "\n".join(json.dumps(event) for event in wire_events())
         headers = server.headers | {"content-type": "application/x-ndjson"}

@@ -6,7 +6,7 @@ from decimal import localcontext
 from typing import Any
 
 import pytest
-from tests.contract.usage import END, START, model, values
+from tests.support.three_days import END, START, model, values
 
 from usageledger import AsyncUsageAPI, UsageAPI
 from usageledger.client import BadRequestError

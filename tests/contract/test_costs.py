@@ -8,7 +8,7 @@ import httpx
 import msgspec
 import pytest
 from openai import OpenAI
-from tests.contract.usage import DAY, END, START, wire_events
+from tests.support.three_days import DAY, END, START, wire_events
 
 from usageledger.meters import COSTS
 

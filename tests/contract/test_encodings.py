@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from openai import OpenAI
-from tests.contract import large
-from tests.server.process import RunningServer, running
-from tests.services.programs import program
+from tests.support import large_page
+from tests.support.server_process import RunningServer, running
+from tests.support.services.programs import program
 
 from usageledger import UsageAPI
 
@@ -24,10 +24,10 @@ process.stdout.write(await answer.text());
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServer, bytes]]:
-    """A server, and the bytes of `large.ADDRESS`."""
+    """A server, and the bytes of `large_page.ADDRESS`."""
     with running(tmp_path_factory.mktemp("large")) as server:
-        plain = large.fill(server)
-        assert [len(bucket["results"]) for bucket in json.loads(plain)["data"]] == list(large.PROJECTS)
+        plain = large_page.fill(server)
+        assert [len(bucket["results"]) for bucket in json.loads(plain)["data"]] == list(large_page.PROJECTS)
         yield server, plain
 
 
@@ -37,7 +37,7 @@ def test_httpx(page):
         headers = server.headers | ({"accept-encoding": accepted} if accepted else {})
         with httpx.Client(headers=headers) as client:
             for _ in range(3):
-                answer = client.get(server.url + large.ADDRESS)
+                answer = client.get(server.url + large_page.ADDRESS)
                 assert answer.headers["content-encoding"] == ("gzip" if accepted == "gzip, deflate" else "zstd")
                 assert answer.content == plain
 
@@ -47,7 +47,9 @@ def test_httpx(page):
 def test_httpx_whatever_the_network_hands_it(page, encoding, size):
     """Where a read ends is the network's choice, and httpx fails where a second frame begins with a read."""
     server, plain = page
-    with httpx.stream("GET", server.url + large.ADDRESS, headers=server.headers | {"accept-encoding": encoding}) as got:
+    with httpx.stream(
+        "GET", server.url + large_page.ADDRESS, headers=server.headers | {"accept-encoding": encoding}
+    ) as got:
         sent = b"".join(got.iter_raw())
     cut = httpx.Response(
         200, headers={"content-encoding": encoding}, content=(sent[n : n + size] for n in range(0, len(sent), size))
@@ -60,7 +62,7 @@ def test_the_official_client(page, accepted):
     server, plain = page
     headers = {"accept-encoding": accepted} if accepted else {}
     with OpenAI(base_url=f"{server.url}/v1", admin_api_key=server.key, default_headers=headers) as client:
-        asked = client.admin.organization.usage.with_raw_response.embeddings(**large.WINDOW)
+        asked = client.admin.organization.usage.with_raw_response.embeddings(**large_page.WINDOW)
     assert asked.headers["content-encoding"] == ("gzip" if accepted else "zstd")
     assert [bucket.to_dict() for bucket in asked.parse().data] == json.loads(plain)["data"]
 
@@ -68,7 +70,7 @@ def test_the_official_client(page, accepted):
 def test_ours(page):
     server, plain = page
     with UsageAPI(server.key, f"{server.url}/v1") as client:
-        asked = client.usage_embeddings(**large.WINDOW)
+        asked = client.usage_embeddings(**large_page.WINDOW)
     counted = [[result.input_tokens for result in bucket.results] for bucket in asked.data]
     assert counted == [[r["input_tokens"] for r in bucket["results"]] for bucket in json.loads(plain)["data"]]
 
@@ -79,7 +81,7 @@ def test_curl(page, encoding):
     server, plain = page
     choice = ["--header", f"Accept-Encoding: {encoding}"] if encoding != "zstd" else []
     command = [program("curl"), "-sf", "--compressed", *choice, "-H", f"Authorization: Bearer {server.key}"]
-    command += ["-w", "%{stderr}%header{content-encoding}", server.url + large.ADDRESS]
+    command += ["-w", "%{stderr}%header{content-encoding}", server.url + large_page.ADDRESS]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     assert done.stderr.decode() == ("" if encoding == "identity" else encoding)
     assert done.stdout == plain
@@ -88,7 +90,7 @@ def test_curl(page, encoding):
 @pytest.mark.external
 def test_fetch_of_node(page):
     server, plain = page
-    command = [program("node"), "--input-type=module", "-", server.url + large.ADDRESS, server.key]
+    command = [program("node"), "--input-type=module", "-", server.url + large_page.ADDRESS, server.key]
     done = subprocess.run(command, input=FETCH.encode(), capture_output=True, check=True, timeout=60)
     assert done.stderr.decode().strip() in ("gzip", "zstd")  # the newer ones understand zstd
     assert done.stdout == plain
@@ -96,7 +98,7 @@ def test_fetch_of_node(page):
 
 def test_one_that_accepts_nothing(page):
     server, plain = page
-    request = urllib.request.Request(server.url + large.ADDRESS, headers=server.headers)
+    request = urllib.request.Request(server.url + large_page.ADDRESS, headers=server.headers)
     with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.headers["content-encoding"] is None
         assert answer.read() == plain

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.usage import END, START, model, values
-from tests.server.process import RunningServer
-from tests.services.programs import program
+from tests.support.server_process import RunningServer
+from tests.support.services.programs import program
+from tests.support.three_days import END, START, model, values
 
 from usageledger.meters import METERS, Meter
 

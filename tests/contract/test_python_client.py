@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 from openai import OpenAI
-from tests.contract.usage import DAY, END, START, model, values
+from tests.support.three_days import DAY, END, START, model, values
 
 from usageledger.meters import METERS, Dimension, Meter
 

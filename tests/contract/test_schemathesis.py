@@ -17,7 +17,7 @@ from schemathesis import Case
 from schemathesis.checks import CHECKS
 from schemathesis.config import SchemathesisConfig
 from schemathesis.generation.meta import TestPhase
-from tests.server.process import RunningServer, running
+from tests.support.server_process import RunningServer, running
 
 from usageledger.buckets import LATEST_LOCAL_TIME, LATEST_TIME
 from usageledger.events.decoders import ARROW_TYPES, LINES_TYPES, PARQUET_TYPES

@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.server.process import RunningServer
-from tests.services.programs import program
+from tests.support.server_process import RunningServer
+from tests.support.services.programs import program
 
 pytestmark = pytest.mark.external
 

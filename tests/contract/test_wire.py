@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from tests.contract.usage import DAY, END, START, model
+from tests.support.three_days import DAY, END, START, model
 
 from usageledger.meters import METERS, Meter
 

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import msgspec
 import zstandard
-from tests.crash.events import Times, event, tallies
-from tests.samples import DAY
+from tests.support.numbered_events import Times, event, tallies
+from tests.support.samples import DAY
 
 KEY = "a-key-of-the-crash-run-0123456789"
 PATIENCE_S = 300  # no answer takes longer, however busy the machine

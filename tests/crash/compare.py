@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 from tests.crash.clients import Client
-from tests.crash.events import stored
+from tests.support.numbered_events import stored
 
 from usageledger.events.columns import PAYLOAD_COLUMNS
 

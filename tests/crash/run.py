@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import IO
 
 import httpx
-from tests import newer
 from tests.crash.clients import KEY, Client, Gate, clients, finish, known, raise_failures, wait_for_limited
 from tests.crash.compare import Comparison, compare
-from tests.crash.events import DAYS, OLD_DAYS, SUMMED_KINDS, tally_of
-from tests.samples import DAY
+from tests.support import later_version
+from tests.support.numbered_events import DAYS, OLD_DAYS, SUMMED_KINDS, tally_of
+from tests.support.samples import DAY
 
 PYTHON = (sys.executable, "-W", "error")
 # The server is the real one, but that a file says how wrong its clock is, and that what comes with every 64 MB of log
@@ -186,7 +186,7 @@ class Run:
         self.outcome.upgrades += 1
         kinds = (LATER_KINDS[number % len(LATER_KINDS)] for number in range(self._later))
         more = "".join(LATER.format(kind=kind, number=number) for number, kind in enumerate(kinds))
-        newer.make(self._versions / str(self._later), more)
+        later_version.make(self._versions / str(self._later), more)
 
     def _version(self) -> dict[str, str]:
         """Where Python finds the version that the server is."""

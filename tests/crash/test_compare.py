@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from tests.crash.clients import MANNERS, Client, Gate
 from tests.crash.compare import Comparison, compare
-from tests.samples import NOW, append_wire
+from tests.support.samples import NOW, append_wire
 
 from usageledger.ledger import open_ledger
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from tests.docs.pages import Block
-from tests.services.programs import program
+from tests.support.documentation import Block
+from tests.support.services.programs import program
 
 KEY = "sk-admin-of-the-examples-0000"
 ADDRESS_IN_DOCS = "127.0.0.1:8080"

@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 import pytest
-from tests.docs.pages import EXECUTED, LANGUAGES, Block, blocks, differences, examples, table, tables
 from tests.docs.server import Running
+from tests.support.documentation import EXECUTED, LANGUAGES, Block, blocks, differences, examples, table, tables
 
 from usageledger.meters import METERS
 

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.docs.pages import ROOT
+from tests.support.documentation import ROOT
 from tools import generate
 
 from usageledger.meters import COSTS, METERS

@@ -6,13 +6,12 @@ import tomllib
 from dataclasses import fields
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer.main
-from tests.docs.pages import PAGES, ROOT, blocks, prose, read, tables
+from tests.support.commands import COMMANDS
+from tests.support.documentation import PAGES, ROOT, blocks, prose, read, tables
 
-from usageledger.cli import app, connection
+from usageledger.cli import connection
 from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.openapi.document import document
 from usageledger.settings import Settings
@@ -55,20 +54,6 @@ def test_every_page_is_linked_from_the_readme() -> None:
 # --- the command line --------------------------------------------------------------------------------------------
 
 
-def commands() -> dict[str, Any]:
-    """`keys create` → its command, for every command there is."""
-    found: dict[str, Any] = {}
-
-    def walk(name: str, command: Any) -> None:
-        found[name] = command
-        for child, inner in getattr(command, "commands", {}).items():
-            walk(f"{name} {child}".strip(), inner)
-
-    walk("", typer.main.get_command(app))
-    return found
-
-
-COMMANDS = commands()
 OPTIONS = {
     name: {option for p in command.params for option in (*p.opts, *p.secondary_opts)} | {"--help", "-h"}
     for name, command in COMMANDS.items()

@@ -10,10 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 import zstandard
-from tests.faults.support import batch, connected, events_told, head, memory_bounded, post, settle, verified
+from tests.faults.support import settle
 from tests.faults.test_load import STUCK_DISK
-from tests.server.process import running
-from tests.server.test_errors import problem
+from tests.support.batches import batch, events_told, post, verified
+from tests.support.connections import connected, head
+from tests.support.limits import memory_bounded
+from tests.support.problems import problem
+from tests.support.server_process import running
 
 MIB = 2**20
 TEN_GB = 10 * 10**9

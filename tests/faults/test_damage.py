@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.samples import DAY, TODAY, append, ask, page, usage
+from tests.support.samples import DAY, TODAY, append, ask, page, usage
 
 from usageledger.errors import LedgerError
 from usageledger.ledger import Ledger, open_ledger

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.faults.support import batch, events_told, memory_bounded, post, settle, verified
-from tests.server.process import RunningServer, running
-from tests.server.test_errors import problem
+from tests.faults.support import settle
+from tests.support.batches import batch, events_told, post, verified
+from tests.support.limits import memory_bounded
+from tests.support.problems import problem
+from tests.support.server_process import RunningServer, running
 
 # Small, so that few events fill it, and often attempted, so that nobody waits; what it says is said once a minute.
 SMALL = """

@@ -15,9 +15,12 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
-from tests.faults.support import SINCE, batch, connected, events_told, head, memory_bounded, post, settle, verified
-from tests.server.process import RunningServer, running
-from tests.server.test_errors import problem
+from tests.faults.support import settle
+from tests.support.batches import SINCE, batch, events_told, post, verified
+from tests.support.connections import connected, head
+from tests.support.limits import memory_bounded
+from tests.support.problems import problem
+from tests.support.server_process import RunningServer, running
 
 READY = {"status": "ready", "reasons": [], "queued_events": 0}
 CLIENTS = 6

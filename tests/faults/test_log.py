@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pyarrow as pa
 import zstandard
-from tests.faults.support import PATIENCE_S, settle
+from tests.faults.support import settle
+from tests.support.connections import PATIENCE_S
 
 from usageledger.events.decoders import ARROW_TYPES, PARQUET_TYPES
 from usageledger.server.http.auth import PAGE_HEADER, SESSION_COOKIE

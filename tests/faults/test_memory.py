@@ -5,9 +5,10 @@ from pathlib import Path
 
 import duckdb
 import httpx
-from tests.faults.support import SINCE, batch, events_told, memory_bounded, post
-from tests.server.process import running
-from tests.server.test_errors import problem
+from tests.support.batches import SINCE, batch, events_told, post
+from tests.support.limits import memory_bounded
+from tests.support.problems import problem
+from tests.support.server_process import running
 
 MIB = 2**20
 USERS = 500_000

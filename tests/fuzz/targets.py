@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import uvicorn
 import zstandard
-from tests import hostile
-from tests.samples import NOW, SECRET, decode, total
-from tests.server.support import LedgerDouble
+from tests.support import hostile_bodies
+from tests.support.ledger_double import LedgerDouble
+from tests.support.samples import NOW, SECRET, decode, total
 from uvicorn.server import ServerState
 
 from usageledger.errors import BodyTooLargeError, InvalidRequestError, RequestError
@@ -299,7 +299,7 @@ def seeds() -> dict[str, list[bytes]]:
     """What the corpus begins with: input that is right."""
     import gzip
 
-    from tests.samples import ask, usage, wire
+    from tests.support.samples import ask, usage, wire
 
     events = [wire(usage(meter.kind, timestamp=NOW - 60), form) for meter in METERS for form in ("parts", "totals")]
     array = msgspec.json.encode(events)
@@ -319,7 +319,9 @@ def seeds() -> dict[str, list[bytes]]:
     )
     twice = b'{"kind":"images","id":"a","\\u0069d":"b:","timestamp":"2026-06-15T12:00:00+0100","images":1}'
     nested = b'[{"kind":"images","id":[[],{"a":[{}]},"]"],"timestamp":1e400},' + twice + b"]"
-    referred = pa.table({"id": hostile.referring("x" * 900, 120), "model": hostile.viewing(b"y" * 900, 120)})
+    referred = pa.table(
+        {"id": hostile_bodies.referring("x" * 900, 120), "model": hostile_bodies.viewing(b"y" * 900, 120)}
+    )
     key = b"authorization: Bearer a-key-of-the-fuzz-test-01234"
     questions = [
         b"start_time=1781440000&group_by=model,project_id&models[]=a%2Cb&limit=3",
@@ -335,13 +337,13 @@ def seeds() -> dict[str, list[bytes]]:
     return {
         "json_events": [array, *map(msgspec.json.encode, events[:4]), twice, nested],
         "event_lines": [lines, lines.replace(b"\n", b"\r\n\r\n"), twice + b"\n\n" + nested],
-        "arrow_streams": [_stream(table), _stream(narrow), _stream(referred), hostile.old_compression()],
+        "arrow_streams": [_stream(table), _stream(narrow), _stream(referred), hostile_bodies.old_compression()],
         "parquet_files": [
             _file(table),
             _file(narrow),
             _file(referred),
-            hostile.lying_pages(),
-            hostile.parquet(table, use_dictionary=False, column_encoding={"id": "DELTA_BYTE_ARRAY"}),
+            hostile_bodies.lying_pages(),
+            hostile_bodies.parquet(table, use_dictionary=False, column_encoding={"id": "DELTA_BYTE_ARRAY"}),
         ],
         "gzip_body": [
             gzip.compress(array, mtime=0),

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.costs import Priced
-from tests.engines import ENGINES, Engine, parameter
+from tests.support.engines import ENGINES, Engine, parameter
+from tests.support.priced import Priced
 
 DAY = 86400
 MILLION = 1_000_000

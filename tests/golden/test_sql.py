@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.samples import DAY, NOW, SECRET, TODAY, ask
+from tests.support.samples import DAY, NOW, SECRET, TODAY, ask
 
 from usageledger.ledger.clickhouse import table_ddl as clickhouse_tables
 from usageledger.ledger.clickhouse.address import parse_address

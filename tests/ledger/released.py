@@ -15,9 +15,9 @@ from pathlib import Path
 
 import msgspec
 import zstandard
-from tests.engines import EMBEDDED
-from tests.model import Model, Usage
-from tests.samples import DAY, TODAY, answer, append, ask, counted, keep, usage
+from tests.support.engines import EMBEDDED
+from tests.support.model import Model, Usage
+from tests.support.samples import DAY, TODAY, answer, append, ask, counted, keep, usage
 
 from usageledger.ledger import Ledger
 from usageledger.ledger.schema import VERSION

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from tests.conftest import OpenLedger
-from tests.engines import Engine
-from tests.model import Model, Usage
-from tests.samples import DAY, FORMS, LATEST, TODAY, answer, append, append_wire, ask, keep, usage, wire
+from tests.support.engines import Engine, OpenLedger
+from tests.support.model import Model, Usage
+from tests.support.samples import DAY, FORMS, LATEST, TODAY, answer, append, append_wire, ask, keep, usage, wire
 
 from usageledger.errors import LedgerUnavailableError
 from usageledger.events.columns import SCHEMA

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.costs import Priced
-from tests.engines import Engine
-from tests.model import Usage
-from tests.samples import DAY, TODAY, counted, usage, wire
+from tests.support.engines import Engine
+from tests.support.model import Usage
+from tests.support.priced import Priced
+from tests.support.samples import DAY, TODAY, counted, usage, wire
 
 from usageledger.meters import METER_BY_KIND, METERS, Measure
 from usageledger.parts import NOT_CHARGED, Part, Price

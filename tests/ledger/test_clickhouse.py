@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.engines import ONE_NODE, TWO_SHARDS, Engine
-from tests.model import Usage
-from tests.samples import DAY, NOW, TODAY, answer, append, ask, table, usage, wire
-from tests.server.test_tls import CERT, KEY
-from tests.services.clickhouse import CLUSTER
-from tests.services.nginx import encrypting
-from tests.services.processes import free_ports
+from tests.support.engines import ONE_NODE, TWO_SHARDS, Engine
+from tests.support.model import Usage
+from tests.support.samples import DAY, NOW, TODAY, answer, append, ask, table, usage, wire
+from tests.support.services.clickhouse import CLUSTER
+from tests.support.services.nginx import encrypting
+from tests.support.services.processes import free_ports
+from tests.support.tls import CERT, KEY
 
 from usageledger.errors import LedgerError, LedgerUnavailableError, LedgerVersionError, SettingsError
 from usageledger.ledger import migrate_ledger, open_ledger

@@ -4,9 +4,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.engines import EMBEDDED, Engine
 from tests.ledger.test_verify import some_events
-from tests.samples import DAY, append
+from tests.support.engines import EMBEDDED, Engine
+from tests.support.samples import DAY, append
 
 from usageledger.errors import LedgerError
 from usageledger.ledger import copying

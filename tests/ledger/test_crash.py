@@ -8,15 +8,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.engines import Engine
-from tests.samples import DAY, TODAY, ask, page, usage
+from tests.support.engines import Engine
+from tests.support.samples import DAY, TODAY, ask, page, usage
 
 WRITER = """
 import sys
 import pytest
-from tests.engines import ENGINES
+from tests.support.engines import ENGINES
 from tests.ledger.test_crash import batch
-from tests.samples import append
+from tests.support.samples import append
 from pathlib import Path
 
 engine = next(each for each in ENGINES if each.name == sys.argv[1])

@@ -9,8 +9,8 @@ from typing import Any, NoReturn, cast
 import duckdb as engine_module
 import pyarrow as pa
 import pytest
-from tests.conftest import OpenLedger
-from tests.samples import DAY, TODAY, answer, append, ask, table, usage, wire
+from tests.support.engines import OpenLedger
+from tests.support.samples import DAY, TODAY, answer, append, ask, table, usage, wire
 
 from usageledger.errors import (
     InvalidRequestError,

@@ -10,9 +10,9 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
-from tests.faults.support import files_limited
 from tests.ledger import released
-from tests.samples import DAY, TODAY, answer, append, ask, table, usage, wire
+from tests.support.limits import files_limited
+from tests.support.samples import DAY, TODAY, answer, append, ask, table, usage, wire
 
 from usageledger.errors import LedgerUnavailableError
 from usageledger.events.columns import with_cards

@@ -13,10 +13,10 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.costs import Priced
-from tests.engines import Engine
-from tests.model import Model, Usage
-from tests.samples import DAY, TODAY, answer, append, ask, keep, usage, wire
+from tests.support.engines import Engine
+from tests.support.model import Model, Usage
+from tests.support.priced import Priced
+from tests.support.samples import DAY, TODAY, answer, append, ask, keep, usage, wire
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import InvalidRequestError

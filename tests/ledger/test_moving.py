@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from tests.engines import ENGINES
-from tests.samples import DAY, TODAY, answer, append, ask, usage
+from tests.support.engines import ENGINES
+from tests.support.samples import DAY, TODAY, answer, append, ask, usage
 
 from usageledger.ledger import Ledger
 from usageledger.ledger.duckdb import ledger as duckdb

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.conftest import OpenLedger
-from tests.engines import Engine
-from tests.model import Model
-from tests.samples import DAY, TODAY, answer, append, ask, keep, usage
+from tests.support.engines import Engine, OpenLedger
+from tests.support.model import Model
+from tests.support.samples import DAY, TODAY, answer, append, ask, keep, usage
 
 from usageledger.errors import LedgerError, LedgerLockedError, SettingsError
 from usageledger.ledger import open_ledger

@@ -9,11 +9,10 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from tests.conftest import OpenLedger
-from tests.engines import Engine
-from tests.events_strategy import NAMES, parameters
-from tests.model import Model, Usage
-from tests.samples import DAY, TODAY, answer, append, ask, counted, keep, page, usage
+from tests.support.engines import Engine, OpenLedger
+from tests.support.model import Model, Usage
+from tests.support.samples import DAY, TODAY, answer, append, ask, counted, keep, page, usage
+from tests.support.strategies import NAMES, parameters
 
 from usageledger.errors import InvalidRequestError
 from usageledger.ledger import Ledger

@@ -5,9 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.conftest import OpenLedger
-from tests.model import Model, Usage
-from tests.samples import DAY, TODAY, answer, append, ask, keep, usage
+from tests.support.engines import OpenLedger
+from tests.support.model import Model, Usage
+from tests.support.samples import DAY, TODAY, answer, append, ask, keep, usage
 
 from usageledger.errors import InvalidRequestError
 from usageledger.ledger import Ledger

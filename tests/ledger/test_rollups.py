@@ -4,9 +4,9 @@ import random
 from itertools import islice
 
 import pytest
-from tests.conftest import OpenLedger
-from tests.model import Model, Usage
-from tests.samples import DAY, TODAY, answer, append, ask, counted, keep
+from tests.support.engines import OpenLedger
+from tests.support.model import Model, Usage
+from tests.support.samples import DAY, TODAY, answer, append, ask, counted, keep
 
 from usageledger.ledger import Ledger
 from usageledger.meters import METER_BY_KIND, METERS

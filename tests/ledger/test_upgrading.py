@@ -4,13 +4,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests import newer
-from tests.conftest import OpenLedger
-from tests.engines import Engine
 from tests.ledger import released
 from tests.ledger.released import check, events
-from tests.model import Usage
-from tests.samples import DAY, TODAY, append
+from tests.support import later_version
+from tests.support.engines import Engine, OpenLedger
+from tests.support.model import Usage
+from tests.support.samples import DAY, TODAY, append
 
 from usageledger.errors import LedgerVersionError
 from usageledger.ledger import Ledger
@@ -47,7 +46,7 @@ def test_this_version_is_among_the_released_ones() -> None:
 LATER = """
 import sys
 from pathlib import Path
-from tests.engines import ENGINES
+from tests.support.engines import ENGINES
 from tests.ledger import released
 from tests.ledger.test_upgrading import go_on
 from usageledger.meters import MEASURE_COLUMNS
@@ -60,7 +59,7 @@ engine = next(each for each in ENGINES if each.name == sys.argv[1])
 @pytest.fixture(scope="module")
 def later(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where Python finds a version with more meters."""
-    return newer.make(tmp_path_factory.mktemp("newer"))
+    return later_version.make(tmp_path_factory.mktemp("newer"))
 
 
 def test_columns_are_added(engine: Engine, open_again: OpenLedger, tmp_path: Path, later: Path) -> None:
@@ -74,24 +73,27 @@ def test_columns_are_added(engine: Engine, open_again: OpenLedger, tmp_path: Pat
     folder.mkdir(exist_ok=True)
     released.write_truth(folder, truth)
     code = "go_on(engine.open(folder), *released.read_truth(folder))"
-    newer.run(later, LATER + code, engine.name, str(folder)).check_returncode()
+    later_version.run(later, LATER + code, engine.name, str(folder)).check_returncode()
 
 
 @pytest.mark.embedded
 @pytest.mark.parametrize("archive", ARCHIVES, ids=lambda archive: archive.name)
 def test_columns_are_added_to_a_full_journal(engine: Engine, tmp_path: Path, later: Path, archive: Path) -> None:
     code = "truth = released.unpack(Path(sys.argv[3]), folder); go_on(engine.open(folder), *truth)"
-    newer.run(later, LATER + code, engine.name, str(tmp_path / archive.name), str(archive)).check_returncode()
+    later_version.run(later, LATER + code, engine.name, str(tmp_path / archive.name), str(archive)).check_returncode()
 
 
 @pytest.mark.embedded
 def test_a_full_journal_with_more_columns(engine: Engine, tmp_path: Path, later: Path) -> None:
     """The version that wrote it reads it; this one refuses it, and changes nothing."""
-    assert newer.run(later, LATER + "released.write(folder)", engine.name, str(tmp_path)).returncode == -signal.SIGKILL
+    assert (
+        later_version.run(later, LATER + "released.write(folder)", engine.name, str(tmp_path)).returncode
+        == -signal.SIGKILL
+    )
     with pytest.raises(LedgerVersionError, match=r"does not know, such as 'cold': use a newer UsageLedger\.$"):
         engine.open(tmp_path)
     code = "go_on(engine.open(folder), *released.read_truth(folder))"
-    newer.run(later, LATER + code, engine.name, str(tmp_path)).check_returncode()
+    later_version.run(later, LATER + code, engine.name, str(tmp_path)).check_returncode()
 
 
 @pytest.mark.embedded

@@ -10,11 +10,10 @@ from typing import Any, cast
 import duckdb
 import pytest
 from hypothesis import given, settings
-from tests.conftest import OpenLedger
-from tests.engines import Engine
-from tests.events_strategy import histories
-from tests.model import Usage
-from tests.samples import DAY, TODAY, append, counted, usage
+from tests.support.engines import Engine, OpenLedger
+from tests.support.model import Usage
+from tests.support.samples import DAY, TODAY, append, counted, usage
+from tests.support.strategies import histories
 
 from usageledger.errors import InvalidRequestError
 from usageledger.ledger import Ledger, open_ledger

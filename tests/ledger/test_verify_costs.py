@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from msgspec import structs
-from tests.costs import Priced
-from tests.engines import Engine
 from tests.ledger.test_verify import START, some_events
-from tests.samples import NOW, wire
+from tests.support.engines import Engine
+from tests.support.priced import Priced
+from tests.support.samples import NOW, wire
 
 from usageledger.ledger.duckdb import ledger, rollup_schedule
 from usageledger.ledger.proof.cost_proof import verify_costs

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engines import Engine
-from tests.events_strategy import (
+from tests.support.engines import Engine
+from tests.support.model import WIDTHS, Model, Usage
+from tests.support.samples import answer, append_wire, ask, keep
+from tests.support.strategies import (
     DAY,
     END,
     START,
@@ -34,8 +36,6 @@ from tests.events_strategy import (
     windows,
     wires,
 )
-from tests.model import WIDTHS, Model, Usage
-from tests.samples import answer, append_wire, ask, keep
 
 from usageledger.ledger import Ledger
 from usageledger.meters import METER_BY_KIND, METERS, Meter

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
-from tests.costs import Priced, total
-from tests.engines import Engine
-from tests.events_strategy import DAY, END, START, Place, batches, histories, local_windows, places, usages, wires
-from tests.model import Model, Usage, next_day
-from tests.samples import keep
+from tests.support.engines import Engine
+from tests.support.model import Model, Usage, next_day
+from tests.support.priced import Priced, total
+from tests.support.samples import keep
+from tests.support.strategies import DAY, END, START, Place, batches, histories, local_windows, places, usages, wires
 
 from usageledger.meters import COSTS
 from usageledger.pricing import Prices, Subject

@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.costs import NOW, Priced
-from tests.engines import ENGINES
-from tests.events_strategy import (
+from tests.property.test_costs import RandomBook, expected, priced, questions, shown
+from tests.property.test_costs import ask as ask_costs
+from tests.support.engines import ENGINES
+from tests.support.model import WIDTHS, Model, Usage
+from tests.support.priced import NOW, Priced
+from tests.support.samples import answer, ask, keep, table, wire
+from tests.support.strategies import (
     DAY,
     END,
     START,
@@ -30,10 +34,6 @@ from tests.events_strategy import (
     windows,
     wires,
 )
-from tests.model import WIDTHS, Model, Usage
-from tests.property.test_costs import RandomBook, expected, priced, questions, shown
-from tests.property.test_costs import ask as ask_costs
-from tests.samples import answer, ask, keep, table, wire
 
 from usageledger.ledger import Ledger
 from usageledger.ledger.clickhouse.ledger import LATEST, ClickHouseLedger

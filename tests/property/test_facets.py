@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engines import Engine
-from tests.events_strategy import DAY, END, START, batches, histories
-from tests.model import Model, Usage
-from tests.samples import append, keep
+from tests.support.engines import Engine
+from tests.support.model import Model, Usage
+from tests.support.samples import append, keep
+from tests.support.strategies import DAY, END, START, batches, histories
 
 from usageledger.ledger import Ledger
 from usageledger.ledger.protocol import Facet

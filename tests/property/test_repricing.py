@@ -13,9 +13,9 @@ from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, PriceVariant
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
-from tests.costs import Priced
-from tests.engines import Engine
-from tests.samples import DAY, TODAY, usage, wire
+from tests.support.engines import Engine
+from tests.support.priced import Priced
+from tests.support.samples import DAY, TODAY, usage, wire
 
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.services.postgresql import new_database
+from tests.support.services.postgresql import new_database
 
 import usageledger
 from usageledger.registry import Registry, open_registry

@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.faults.support import files_limited
 from tests.registry.seen import seen_ids
+from tests.support.limits import files_limited
 
 from usageledger.errors import RegistryError
 from usageledger.registry import Registry, database, open_registry

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.server.support import NOW, Clock, LedgerDouble, Server, lifespan
+from tests.server.support import NOW, Clock, Server, lifespan
+from tests.support.ledger_double import LedgerDouble
 
 from usageledger.ledger import Ledger, open_ledger
 from usageledger.registry import Registry, open_registry

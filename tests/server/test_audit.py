@@ -4,10 +4,10 @@ import getpass
 
 import pytest
 from openai import OpenAI
-from tests.server.process import running
 from tests.server.support import NOW
 from tests.server.test_auth import bearer
-from tests.server.test_errors import problem
+from tests.support.problems import problem
+from tests.support.server_process import running
 
 from usageledger.registry import Registry
 

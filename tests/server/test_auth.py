@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from tests.server.support import NOW, Server, Slowly, event, is_of_the_dashboard
-from tests.server.test_errors import problem
+from tests.support.problems import problem
 
 from usageledger.errors import RegistryError
 from usageledger.registry import SCOPES, Registry

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 from tests.server.support import NO_SPACE
-from tests.server.test_errors import problem
+from tests.support.problems import problem
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ import pytest
 import zstandard
 from starlette.requests import Request
 from tests.server.support import event
-from tests.server.test_errors import problem
+from tests.support.problems import problem
 
 from usageledger.errors import OverloadedError
 from usageledger.server.http.request_bodies import LARGE_BODY_BYTES, Bodies

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.conftest import OpenLedger
-from tests.model import Model
-from tests.samples import DAY, TODAY, append, ask, keep, usage
+from tests.support.engines import OpenLedger
+from tests.support.model import Model
+from tests.support.samples import DAY, TODAY, append, ask, keep, usage
 
 from usageledger.errors import InvalidRequestError
 from usageledger.ledger import Ledger

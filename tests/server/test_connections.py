@@ -9,9 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.faults.support import connected, head, resident_bytes
-from tests.server.process import RunningServer, running
-from tests.server.test_errors import problem
+from tests.support.connections import connected, head
+from tests.support.limits import resident_bytes
+from tests.support.problems import problem
+from tests.support.server_process import RunningServer, running
 
 from usageledger.server.http.http_connection import HEAD_BYTES_MAX, HEADERS_MAX
 from usageledger.server.http.requests import SECURITY_HEADERS

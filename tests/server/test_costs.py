@@ -6,9 +6,9 @@ from itertools import count
 from typing import Any
 
 import pytest
-from tests.samples import table
 from tests.server.support import NOW, event
-from tests.server.test_errors import problem
+from tests.support.problems import problem
+from tests.support.samples import table
 
 from usageledger.events.columns import with_cards
 from usageledger.pricing.book import PriceBook

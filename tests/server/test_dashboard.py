@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.server.support import NOW, Server, Slowly
-from tests.server.test_errors import problem
+from tests.support.problems import problem
 
 from usageledger.registry import Registry
 from usageledger.server.dashboard.assets import PAGES, STATIC, files

@@ -3,7 +3,7 @@
 import openapi_spec_validator
 import pytest
 from starlette.responses import Response
-from tests.server.test_errors import problem
+from tests.support.problems import problem
 from tools.generate import endpoint_table
 
 from usageledger.registry import MANAGE

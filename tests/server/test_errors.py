@@ -5,15 +5,16 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-import httpx
 import pytest
 import zstandard
-from tests.server.support import NO_SPACE, NOW, LedgerDouble, event
+from tests.server.support import NO_SPACE, NOW, event
+from tests.support.ledger_double import LedgerDouble
+from tests.support.problems import problem
 
 from usageledger import errors
 from usageledger.errors import InvalidRequestError
 from usageledger.server.http.request_bodies import PIECES_MAX, _decompress, _unpack
-from usageledger.server.http.requests import LARGEST_OBJECT_BYTES, SECURITY_HEADERS
+from usageledger.server.http.requests import LARGEST_OBJECT_BYTES
 
 pytestmark = pytest.mark.anyio
 
@@ -22,23 +23,6 @@ USAGE = "/v1/organization/usage/completions"
 
 def ignore(_: int) -> None:
     """Counts nothing."""
-
-
-def problem(response: httpx.Response, status: int, **expected: Any) -> dict[str, Any]:
-    """The error of an answer, which has exactly the API's shape and headers."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/json"
-    assert response.headers["x-request-id"].startswith("req_")
-    assert int(response.headers["openai-processing-ms"]) >= 0
-    for name, value in SECURITY_HEADERS:
-        assert response.headers.get_list(name.decode()) == [value.decode()]
-    body = response.json()
-    assert list(body) == ["error"]
-    error: dict[str, Any] = body["error"]
-    assert list(error) == ["message", "type", "param", "code"]
-    assert error["message"]
-    assert {name: error[name] for name in expected} == expected
-    return error
 
 
 async def test_400_names_the_parameter(serve, double):

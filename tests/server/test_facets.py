@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from tests.server.support import NOW, event
-from tests.server.test_errors import problem
+from tests.support.problems import problem
 
 from usageledger.meters import FACETS, METERS
 

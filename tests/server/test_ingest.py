@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from tests.samples import decode
-from tests.server.support import NO_SPACE, NOW, Clock, LedgerDouble, Server, event, lifespan, until
-from tests.server.test_errors import problem
+from tests.server.support import NO_SPACE, NOW, Clock, Server, event, lifespan, until
+from tests.support.ledger_double import LedgerDouble
+from tests.support.problems import problem
+from tests.support.samples import decode
 
 from usageledger.errors import RegistryError
 from usageledger.events.typed_events import FIELDS, LARGEST_COUNT

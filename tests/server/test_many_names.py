@@ -10,8 +10,8 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 from msgspec import structs
 from sqlalchemy.event import listen, remove
-from tests.samples import table
 from tests.server.support import NOW, event
+from tests.support.samples import table
 
 from usageledger.ledger.duckdb.new_facets import Known
 from usageledger.pricing import Override, Prices, Subject

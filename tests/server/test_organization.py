@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.server.support import NOW, Server
 from tests.server.test_auth import bearer
-from tests.server.test_errors import problem
+from tests.support.problems import problem
 
 from usageledger.registry import SCOPES, Registry
 

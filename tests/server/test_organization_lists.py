@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import pytest
 from tests.server.support import NOW
-from tests.server.test_errors import problem
 from tests.server.test_organization import ROOT, listed
+from tests.support.problems import problem
 
 from usageledger.registry import Registry
 

@@ -9,7 +9,7 @@ import pytest
 from genai_prices.data_snapshot import DataSnapshot
 from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, Provider
 from tests.server.support import NOW, event
-from tests.server.test_errors import problem
+from tests.support.problems import problem
 
 from usageledger.pricing import Override
 from usageledger.pricing.book import PriceBook

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.server.process import RunningServer, running
-from tests.server.test_errors import problem
+from tests.support.problems import problem
+from tests.support.server_process import RunningServer, running
 
 from usageledger.errors import LedgerLockedError, RegistryError, SettingsError
 from usageledger.ledger import open_ledger

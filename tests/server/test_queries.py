@@ -8,8 +8,9 @@ import urllib.parse
 from typing import Any
 
 import pytest
-from tests.server.support import NOW, LedgerDouble, event
-from tests.server.test_errors import problem
+from tests.server.support import NOW, event
+from tests.support.ledger_double import LedgerDouble
+from tests.support.problems import problem
 
 from usageledger.events.typed_events import LARGEST_COUNT
 from usageledger.meters import COSTS, METERS

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.samples import DAY, usage, wire
 from tests.server.support import NOW, Clock, Server, lifespan, until
+from tests.support.samples import DAY, usage, wire
 
 from usageledger.ledger import open_ledger
 from usageledger.ledger.proof.usage_proof import verify

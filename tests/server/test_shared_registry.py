@@ -6,8 +6,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.server.process import RunningServer, running
-from tests.services.postgresql import new_database
+from tests.support.server_process import RunningServer, running
+from tests.support.services.postgresql import new_database
 
 pytestmark = pytest.mark.external
 

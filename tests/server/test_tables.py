@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests import hostile
-from tests.events_strategy import histories, wires
-from tests.samples import NOW as LATEST
-from tests.samples import decode, total
 from tests.server.support import NOW, event
-from tests.server.test_errors import problem
+from tests.support import hostile_bodies
+from tests.support.problems import problem
+from tests.support.samples import NOW as LATEST
+from tests.support.samples import decode, total
+from tests.support.strategies import histories, wires
 
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
 from usageledger.events.arrow_events import decode_table
@@ -305,7 +305,7 @@ def test_every_way_to_write_texts_in_arrow(kind):
 
 def test_the_texts_of_a_table_are_bounded_together():
     """By what they are and not by what they are written as: a byte more than there may be is too much."""
-    for column in (hostile.referring("x" * 100, 50), hostile.viewing(b"x" * 100, 50)):
+    for column in (hostile_bodies.referring("x" * 100, 50), hostile_bodies.viewing(b"x" * 100, 50)):
         table = pa.table({"model": column, "user_id": column})
         assert read_arrow(arrow(table), 100, 10_000).num_rows == 50
         with pytest.raises(BodyTooLargeError, match=r"^The texts of the table are larger than 9999 bytes"):

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.model import Model
-from tests.samples import counted, keep, usage, wire
 from tests.server.support import NOW, event
-from tests.server.test_errors import problem
+from tests.support.model import Model
+from tests.support.problems import problem
+from tests.support.samples import counted, keep, usage, wire
 
 from usageledger.meters import COSTS, METERS, Meter
 

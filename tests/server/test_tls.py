@@ -9,16 +9,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.server.process import running
+from tests.support.server_process import running
+from tests.support.tls import CERT, FOLDER, KEY, LOCKED
 
 from usageledger.errors import SettingsError
 from usageledger.server import run
 from usageledger.settings import Settings
 
 pytestmark = pytest.mark.processes
-
-DATA = Path(__file__).parent / "data"
-CERT, KEY, LOCKED = (DATA / f"{name}.pem" for name in ("localhost-cert", "localhost-key", "locked-key"))
 
 
 def test_it_speaks_https(tmp_path: Path) -> None:
@@ -46,8 +44,8 @@ def test_it_speaks_https(tmp_path: Path) -> None:
     [
         (CERT, None, "tls_cert and tls_key belong together"),
         (None, KEY, "tls_cert and tls_key belong together"),
-        (DATA / "none.pem", KEY, "tls_cert: .*none.pem cannot be read: No such file"),
-        (CERT, DATA / "none.pem", "tls_key: .*none.pem cannot be read: No such file"),
+        (FOLDER / "none.pem", KEY, "tls_cert: .*none.pem cannot be read: No such file"),
+        (CERT, FOLDER / "none.pem", "tls_key: .*none.pem cannot be read: No such file"),
         (CERT, LOCKED, "tls_key: .* is protected by a password"),
         (KEY, CERT, "are no certificate and its key"),
         (Path(__file__), KEY, "are no certificate and its key"),

@@ -15,9 +15,9 @@ import pytest
 import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.faults.support import connected
-from tests.server.process import running
 from tests.server.test_connections import read, rest
+from tests.support.connections import connected
+from tests.support.server_process import running
 from uvicorn.server import ServerState
 
 from usageledger.server.http.http_connection import protocol_of

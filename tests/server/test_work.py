@@ -12,11 +12,11 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests import hostile
-from tests.faults.support import memory_bounded
-from tests.hostile import ARROW, JSON, LINES, MEGABYTE, PARQUET
-from tests.server.process import RunningServer, running
-from tests.server.support import LedgerDouble
+from tests.support import hostile_bodies
+from tests.support.hostile_bodies import ARROW, JSON, LINES, MEGABYTE, PARQUET
+from tests.support.ledger_double import LedgerDouble
+from tests.support.limits import memory_bounded
+from tests.support.server_process import RunningServer, running
 
 from usageledger.events.decoders import DECODERS
 from usageledger.registry import open_registry
@@ -105,12 +105,12 @@ def _others_are_answered(server: Watched) -> Iterator[None]:
 def taken(server: Watched) -> float:
     """The processor's time for a megabyte of events that are kept, the least of some."""
     now = int(time.time()) - 86_400
-    return min(server.post(hostile.megabyte(now + n), JSON)[1] for n in range(3))
+    return min(server.post(hostile_bodies.megabyte(now + n), JSON)[1] for n in range(3))
 
 
 def test_json(server: Watched, taken: float) -> None:
     """A megabyte of events that are refused costs at most ten times one of events that are kept."""
-    for name, (body, kind) in hostile.json_bodies(int(time.time()) - 3_600).items():
+    for name, (body, kind) in hostile_bodies.json_bodies(int(time.time()) - 3_600).items():
         response, worked = server.post(body, kind)
         assert worked <= 10 * max(taken, 0.04), name
         if response.status_code == 200:
@@ -119,7 +119,7 @@ def test_json(server: Watched, taken: float) -> None:
             assert len({error["index"] for error in told["errors"]}) + told.get("errors_omitted", 0) >= told["rejected"]
 
 
-MAKERS = [(ARROW, hostile.arrow_bodies), (PARQUET, hostile.parquet_bodies)]
+MAKERS = [(ARROW, hostile_bodies.arrow_bodies), (PARQUET, hostile_bodies.parquet_bodies)]
 READ = {"batches without rows", "wrong values", "a row a group"}
 
 
@@ -132,12 +132,12 @@ def test_tables(server: Watched, kind: str, make: Callable[[], dict[str, bytes]]
 
 
 def test_compressed(server: Watched) -> None:
-    for name, body, encoding in hostile.packed_bodies():
+    for name, body, encoding in hostile_bodies.packed_bodies():
         for kind in (JSON, ARROW):
             response, _ = server.post(body, kind, encoding=encoding)
             assert response.status_code in {400, 413}, (name, response.text[:500])
-    bomb = hostile.arrow(hostile.table(model=hostile.referring("x" * 700_000)))
-    for encoding, pack in hostile.PACKERS.items():
+    bomb = hostile_bodies.arrow(hostile_bodies.table(model=hostile_bodies.referring("x" * 700_000)))
+    for encoding, pack in hostile_bodies.PACKERS.items():
         assert server.post(pack(bomb), ARROW, encoding=encoding)[0].status_code == 413
 
 
@@ -165,7 +165,7 @@ PIECES += [b"null", b"[]", b'{"a":[', b"\xff", b"\xc3\xbc", b"-", b" ", b'"x":{"
     st.lists(st.sampled_from(PIECES), min_size=1, max_size=6), st.binary(max_size=8), st.sampled_from(list(DECODERS))
 )
 def test_any_pieces(server: Watched, pieces: list[bytes], first: bytes, kind: str) -> None:
-    server.post(first + hostile.repeated(b"".join(pieces)), kind)
+    server.post(first + hostile_bodies.repeated(b"".join(pieces)), kind)
 
 
 def test_every_endpoint(server: Watched, tmp_path: Path) -> None:
@@ -173,8 +173,8 @@ def test_every_endpoint(server: Watched, tmp_path: Path) -> None:
     with open_registry(Settings(data=tmp_path).registry_url) as registry:
         app = create_app(Settings(data=tmp_path), LedgerDouble(), registry)  # type: ignore[arg-type]  # a double
         routes = app._app.routes  # type: ignore[attr-defined]  # the application inside the envelope
-    small = hostile.repeated(b'"name":"n",', b'{%s"name":"n"}', LARGEST_OBJECT_BYTES - 100)
-    names = hostile.repeated(b'"nam\\u0065":[[],{}],', b'{%s"apply":1}', LARGEST_OBJECT_BYTES - 100)
+    small = hostile_bodies.repeated(b'"name":"n",', b'{%s"name":"n"}', LARGEST_OBJECT_BYTES - 100)
+    names = hostile_bodies.repeated(b'"nam\\u0065":[[],{}],', b'{%s"apply":1}', LARGEST_OBJECT_BYTES - 100)
     deep = b'{"name":' + b"[" * (LARGEST_OBJECT_BYTES - 100)
     for route in routes:
         path = route.path.partition("{")[0] + ("x" if "{" in route.path else "")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.events_strategy import VALUES, groupings, meters
-from tests.samples import DAY, TODAY, ask
+from tests.support.samples import DAY, TODAY, ask
+from tests.support.strategies import VALUES, groupings, meters
 
 from usageledger.ledger.aggregates import to_aggregate
 from usageledger.meters import METER_BY_KIND, Meter

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.samples import LATEST, MANY, NOW, TODAY, decode, usage, wire
+from tests.support.samples import LATEST, MANY, NOW, TODAY, decode, usage, wire
 
 from usageledger.errors import BodyTooLargeError
 from usageledger.events import columns

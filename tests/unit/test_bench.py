@@ -13,7 +13,7 @@ from bench.ingestion import seconds_of_load
 from bench.measure import figure
 from bench.plot import plot
 from bench.queries import QUESTIONS
-from tests.samples import decode
+from tests.support.samples import decode
 
 from usageledger.events.arrow_events import decode_table
 from usageledger.events.columns import to_table

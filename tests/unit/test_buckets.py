@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.events_strategy import Place, local_windows, places
-from tests.model import local_date, next_day
+from tests.support.model import local_date, next_day
+from tests.support.strategies import Place, local_windows, places
 
 from usageledger.buckets import (
     LATEST_LOCAL_TIME,

@@ -8,9 +8,23 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.events_strategy import usages, wires
-from tests.model import Usage
-from tests.samples import DAY, FORMS, LATEST, MANY, NOW, TODAY, decode, has_parts, rfc3339, table, total, usage, wire
+from tests.support.model import Usage
+from tests.support.samples import (
+    DAY,
+    FORMS,
+    LATEST,
+    MANY,
+    NOW,
+    TODAY,
+    decode,
+    has_parts,
+    rfc3339,
+    table,
+    total,
+    usage,
+    wire,
+)
+from tests.support.strategies import usages, wires
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import BodyTooLargeError, InvalidRequestError

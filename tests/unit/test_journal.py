@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.samples import table, usage, wire
+from tests.support.samples import table, usage, wire
 
 from usageledger.ledger.arrow_bytes import from_bytes, to_bytes
 from usageledger.ledger.duckdb import journal

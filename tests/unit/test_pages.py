@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.samples import DAY, TODAY, ask, pieces
+from tests.support.samples import DAY, TODAY, ask, pieces
 
 from usageledger.meters import METER_BY_KIND, METERS, Meter
 from usageledger.questions.aggregate import Aggregate, too_many_results

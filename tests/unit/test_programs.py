@@ -1,9 +1,9 @@
 """What tests need beside Python's packages: what is missing is named with its remedy, and only marked tests may ask."""
 
 import pytest
-from tests.services import programs
-from tests.services.programs import PROGRAMS, program
-from tests.services.shared import shared
+from tests.support.services import programs
+from tests.support.services.programs import PROGRAMS, program
+from tests.support.services.shared import shared
 
 
 @pytest.mark.external

@@ -14,9 +14,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.events_strategy import Place, filters, groupings, limits, local_windows, meters, parameters, places, windows
-from tests.model import WIDTHS
-from tests.samples import DAY, NOW, SECRET, TODAY, ask
+from tests.support.model import WIDTHS
+from tests.support.samples import DAY, NOW, SECRET, TODAY, ask
+from tests.support.strategies import (
+    Place,
+    filters,
+    groupings,
+    limits,
+    local_windows,
+    meters,
+    parameters,
+    places,
+    windows,
+)
 
 from usageledger.buckets import LATEST_TIME, Bucket, split, split_days
 from usageledger.errors import InvalidRequestError, PageTokenError

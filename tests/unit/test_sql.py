@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.events_strategy import (
+from tests.support.model import WIDTHS, next_day
+from tests.support.samples import DAY, ask
+from tests.support.strategies import (
     END,
     START,
     Place,
@@ -20,8 +22,6 @@ from tests.events_strategy import (
     places,
     windows,
 )
-from tests.model import WIDTHS, next_day
-from tests.samples import DAY, ask
 
 from usageledger.buckets import Run
 from usageledger.errors import InvalidRequestError

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 import pyarrow as pa
-from tests.samples import DAY, counted, decode, usage, wire
+from tests.support.samples import DAY, counted, decode, usage, wire
 
 from usageledger.events.columns import PAYLOAD_COLUMNS, to_table
 from usageledger.meters import METERS

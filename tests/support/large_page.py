@@ -3,11 +3,11 @@
 from typing import Any
 
 import httpx
-from tests.server.process import RunningServer
-from tests.server.support import NOW, event
+from tests.support.server_process import RunningServer
 
 DAY = 86_400
-WINDOW = {"start_time": NOW - NOW % DAY - 6 * DAY, "end_time": NOW - NOW % DAY, "group_by": ["project_id"]}
+START = 1_760_000_000 - 1_760_000_000 % DAY - 6 * DAY
+WINDOW = {"start_time": START, "end_time": START + 6 * DAY, "group_by": ["project_id"]}
 # Of each day; what is large is sent as it is kept, see `usageledger.server.http.compressed_pages`.
 PROJECTS = (700, 0, 1000, 3, 0, 300)
 ADDRESS = "/v1/organization/usage/embeddings?" + str(httpx.QueryParams(WINDOW))
@@ -16,7 +16,8 @@ ADDRESS = "/v1/organization/usage/embeddings?" + str(httpx.QueryParams(WINDOW))
 def fill(server: RunningServer) -> bytes:
     """Sends it; the page as it is without an encoding."""
     events = [
-        event(f"{day}-{n}", timestamp=WINDOW["start_time"] + day * DAY, project_id=f"proj {n}", model=None) | tokens(n)
+        {"kind": "embeddings", "id": f"{day}-{n}", "timestamp": START + day * DAY, "project_id": f"proj {n}"}
+        | tokens(n)
         for day, count in enumerate(PROJECTS)
         for n in range(count)
     ]

@@ -1,17 +1,15 @@
-"""The usage that the tests of the contract ask about: three days of every kind, and the model of the answers."""
+"""Three days of usage of every kind, and the model of the answers."""
 
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.model import Model, Usage
-from tests.samples import FORMS, counted, wire
+from tests.support.model import Model, Usage
+from tests.support.samples import FORMS, counted, wire
 
 from usageledger.meters import DIMENSIONS, METERS, Dimension, Meter
 
-DATA = Path(__file__).parent / "data"
 DAY = 86_400
 START = 1_736_553_600  # 2025-01-11T00:00:00Z
 END = START + 3 * DAY

@@ -6,8 +6,8 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.services.processes import answers, end_with_parent, free_ports, listens, wait_until
-from tests.services.programs import program
+from tests.support.services.processes import answers, end_with_parent, free_ports, listens, wait_until
+from tests.support.services.programs import program
 
 CONFIG = """
 {user}

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-from tests.model import OTHER_CACHE_WRITE, Model, Usage, measured
+from tests.support.model import OTHER_CACHE_WRITE, Model, Usage, measured
 
 from usageledger.events import decoders
 from usageledger.events.batch import EventBatch, Limits

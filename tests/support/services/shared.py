@@ -16,16 +16,16 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-from tests.services.programs import program
+from tests.support.services.programs import program
 
 RUN = "USAGELEDGER_TEST_RUN"
 START_SECONDS = 60
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 _joined: dict[str, tuple[dict[str, Any], TextIO]] = {}
 
 
 def shared(name: str) -> dict[str, Any]:
-    """What `tests.services.NAME.start` said of its servers, which run from now on until this test run ends."""
+    """What `tests.support.services.NAME.start` said of its servers, which run from now on until this test run ends."""
     program(name)
     if name not in _joined:
         # The processes that a test starts belong to its run.
@@ -44,7 +44,7 @@ def shared(name: str) -> dict[str, Any]:
 def _find_or_start(name: str, folder: Path) -> dict[str, Any]:
     said, log = folder / "said.json", folder / "log"
     if not said.exists():
-        command = [sys.executable, "-m", "tests.services.shared", name, str(folder)]
+        command = [sys.executable, "-m", "tests.support.services.shared", name, str(folder)]
         with log.open("a") as output:
             keeper = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)
         deadline = time.monotonic() + START_SECONDS
@@ -59,7 +59,7 @@ def _find_or_start(name: str, folder: Path) -> dict[str, Any]:
 
 def keep(name: str, folder: Path) -> None:
     """Starts the servers, says where they are, and ends them when nobody holds the lock any more."""
-    service = importlib.import_module(f"tests.services.{name}")
+    service = importlib.import_module(f"tests.support.services.{name}")
     with service.start(folder) as facts:
         written = folder / "said.part"
         written.write_text(json.dumps(facts))

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.services.nginx import sheltering
-from tests.services.processes import answers, end_with_parent, free_ports, wait_until
-from tests.services.programs import program
+from tests.support.services.nginx import sheltering
+from tests.support.services.processes import answers, end_with_parent, free_ports, wait_until
+from tests.support.services.programs import program
 
 HERE = Path(__file__).parent
 MEMORY_BYTES = 900 * 1024**2  # of each of the two

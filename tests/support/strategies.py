@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
-from tests.model import WIDTHS, Usage, next_day
-from tests.samples import FORMS, TODAY, counted, has_parts, wire
+from tests.support.model import WIDTHS, Usage, next_day
+from tests.support.samples import FORMS, TODAY, counted, has_parts, wire
 
 from usageledger.meters import DIMENSIONS, METERS, Dimension, Meter
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NODE_MODULES = HERE.parent / "contract" / "node" / "node_modules"
+NODE_MODULES = HERE.parents[1] / "contract" / "node" / "node_modules"
 
 
 @dataclass(frozen=True)

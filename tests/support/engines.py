@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.services.clickhouse import CLUSTER
-from tests.services.shared import shared
+from tests.support.services.clickhouse import CLUSTER
+from tests.support.services.shared import shared
 
 from usageledger.ledger import Ledger, open_ledger
 from usageledger.ledger.clickhouse import migrate, parse_address
 from usageledger.ledger.duckdb import journal, ledger, new_facets, rollup_schedule
+
+OpenLedger = Callable[..., Ledger]
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.services.processes import end_with_parent, free_ports, wait_until
-from tests.services.programs import program
-from tests.services.shared import shared
+from tests.support.services.processes import end_with_parent, free_ports, wait_until
+from tests.support.services.programs import program
+from tests.support.services.shared import shared
 
 USER = "usageledger"
 _numbers = count()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tests.samples import SECRET, table
+from tests.support.samples import SECRET, table
 
 from usageledger.events.columns import with_cards
 from usageledger.ledger import Ledger, Outcome

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 # In the midst of the stored columns, which are in the order of the meters: a flow, a size, a text and a flag.
 MORE = """
 _EMBEDDINGS, _STORES = (next(each for each in METERS if each.kind == kind) for kind in ("embeddings", "vector_stores"))

@@ -1,0 +1,93 @@
+"""A ledger that does as a test says."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from usageledger.ledger.protocol import PricesOf, Unpriced
+from usageledger.questions.aggregate import Aggregate
+
+
+class LedgerDouble:
+    """Keeps rows in memory. `hold` keeps the next `append` from ending, `let_go` ends it; `failure` makes it raise."""
+
+    writers = 1
+
+    def __init__(self) -> None:
+        self.commits: list[list[str]] = []
+        self.failure: Exception | None = None
+        self.read_failure: Exception | None = None
+        self.entered = threading.Semaphore(0)
+        self._open = threading.Event()
+        self._open.set()
+        self.is_ready = True
+        self.dropped: list[int] = []
+        self.settled = 2**32
+
+    @property
+    def ids(self) -> list[str]:
+        """Every id kept, in the order of commits."""
+        return [event_id for commit in self.commits for event_id in commit]
+
+    def hold(self) -> None:
+        self._open.clear()
+
+    def let_go(self) -> None:
+        self._open.set()
+
+    def append(self, rows: pa.Table) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        self.entered.release()
+        self._open.wait()
+        if self.failure:
+            raise self.failure
+        self.commits.append(rows["event_id"].to_pylist())
+        return np.zeros(rows.num_rows, np.uint8)
+
+    def compact(self) -> bool:
+        return False
+
+    def drop_events(self, before: int) -> bool:
+        self.dropped.append(before)
+        return len(self.dropped) < 3
+
+    def settled_until(self) -> int:
+        return self.settled
+
+    def aggregate(self, query: Any, *, max_seconds: float, max_results: int) -> Aggregate:
+        if self.read_failure:
+            raise self.read_failure
+        return Aggregate([], {})
+
+    def costs(self, query: Any, prices: PricesOf, *, max_seconds: float, max_results: int) -> Aggregate:
+        return self.aggregate(query, max_seconds=max_seconds, max_results=max_results)
+
+    def unpriced(self, query: Any, prices: PricesOf, *, max_seconds: float, max_results: int) -> list[Unpriced]:
+        return []
+
+    def unpriced_cards(self, query: Any, prices: PricesOf, *, max_seconds: float) -> int:
+        return 0
+
+    def facets(self, facet: Any, *, max_seconds: float, limit: int) -> list[str]:
+        return []
+
+    def times_of_cards(self, rate_ids: Sequence[int], start: int, end: int) -> dict[int, tuple[int, int]]:
+        return {}
+
+    def give_cards(self, cards: Any) -> int:
+        return 0
+
+    def version(self, start: int, end: int) -> int | None:
+        return None
+
+    def backup(self, file: Path) -> None:
+        file.write_text("a copy")
+
+    def ready(self) -> bool:
+        return self.is_ready
+
+    def close(self) -> None:
+        pass
