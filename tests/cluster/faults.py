@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 from tests.cluster.pair import Pair, pair
+from tests.support.ledger_contents import days, doubled, malformed
 from tests.support.numbered_events import event, stored
 from tests.support.services.clickhouse import CLUSTER, Node, cluster
 from tests.support.services.nginx import sheltering
@@ -159,8 +160,8 @@ def _compare(url: str, clients: list[Client], faults: Counter[str]) -> Result:
         expected.update({(row[0], row[1]): row for row in payloads(stored(client.events(0, client.acknowledged)))})
     ledger = open_ledger(url)
     try:
-        found = [row for day, _ in ledger.days() for page in pages(ledger, day) for row in payloads(page)]
-        assert ledger.doubled(9) == ledger.malformed(9) == []
+        found = [row for day, _ in days(ledger) for page in pages(ledger, day) for row in payloads(page)]
+        assert doubled(ledger) == malformed(ledger) == []
     finally:
         ledger.close()
     times = Counter((row[0], row[1]) for row in found)

@@ -16,6 +16,16 @@ from pathlib import Path
 import msgspec
 import zstandard
 from tests.support.engines import EMBEDDED
+from tests.support.ledger_contents import (
+    count,
+    doubled,
+    drop_events,
+    events_from,
+    facet_differences,
+    malformed,
+    rebuild_rollups,
+    rollup_differences,
+)
 from tests.support.model import Model, Usage
 from tests.support.samples import DAY, TODAY, answer, append, ask, counted, keep, usage
 
@@ -52,13 +62,13 @@ def write(folder: Path) -> None:
     ledger = EMBEDDED.open(folder)
     early, beside = events("early", 12), events("beside", 6)
     append(ledger, early)
-    list(ledger.rebuild_rollups())
+    list(rebuild_rollups(ledger))
     append(ledger, early[:1] + beside)  # straight to the events, since one is known
-    ledger.drop_events(WHOLE[0] + DAY)
+    drop_events(ledger, WHOLE[0] + DAY)
     late = [each.but(timestamp=TODAY + 40_000 + number) for number, each in enumerate(events("late", 12))]
     for start in range(0, len(late), 7):
         append(ledger, late[start : start + 7])
-    write_truth(folder, early + beside + late, ledger.events_from())
+    write_truth(folder, early + beside + late, events_from(ledger))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -100,7 +110,7 @@ def check(ledger: Ledger, truth: list[Usage], events_from: int) -> None:
     young = [each for each in truth if each.timestamp >= events_from]
     model = Model()
     keep(model, truth)
-    assert ledger.count() == len(young)
+    assert count(ledger) == len(young)
     for meter in METERS:
         groupings = [grouping.name for grouping in meter.groupings]
         for names in ([], [name for name in groupings if name == "model"], groupings):
@@ -111,7 +121,7 @@ def check(ledger: Ledger, truth: list[Usage], events_from: int) -> None:
             assert answer(ledger, ask(meter.kind, *window, width)) == model.buckets(meter.kind, window, width)
     assert set(append(ledger, young)) == {"duplicate"}
     assert set(append(ledger, [each for each in truth if each.timestamp < events_from])) <= {"too_old"}
-    assert ledger.malformed(9) == ledger.doubled(9) == ledger.rollup_differences(9) == ledger.facet_differences(9) == []
+    assert malformed(ledger) == doubled(ledger) == rollup_differences(ledger) == facet_differences(ledger) == []
 
 
 if __name__ == "__main__":

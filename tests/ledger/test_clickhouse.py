@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from tests.support.engines import ONE_NODE, TWO_SHARDS, Engine
+from tests.support.ledger_contents import cards_used, count, doubled
 from tests.support.model import Usage
 from tests.support.samples import DAY, NOW, TODAY, answer, append, ask, table, usage, wire
 from tests.support.services.clickhouse import CLUSTER
@@ -100,7 +101,7 @@ def test_tls(tmp_path: Path) -> None:
         assert migrate_ledger(f"{place}?ca_cert={CERT}") == []
         with closing(open_ledger(f"{place}?ca_cert={CERT}")) as ledger:
             assert append(ledger, [EVENT] * 2) == ["accepted", "duplicate"]
-            assert ledger.count() == 1
+            assert count(ledger) == 1
         for url, said in (
             (place, "certificate verify failed"),
             (f"{place}?ca_cert={KEY}", "no certificate or crl found"),
@@ -187,7 +188,7 @@ def test_the_same_event_twice_on_disk_counts_once_before_and_after_merging(ledge
     put(ledger, EVENT)
     for merged in (False, True):
         assert rows_on_disk(ledger) == (1 if merged else 2)
-        assert (ledger.count(), images(ledger), ledger.doubled(9)) == (1, [3], [])
+        assert (count(ledger), images(ledger), doubled(ledger)) == (1, [3], [])
         assert append(ledger, [EVENT]) == ["duplicate"]
         ledger._connection.command("OPTIMIZE TABLE events FINAL")
 
@@ -204,17 +205,17 @@ def test_the_same_event_twice_on_disk_counts_once_before_and_after_merging(ledge
 def test_of_two_payloads_that_both_got_in_the_first_to_arrive_is_seen(ledger: ClickHouseLedger, other: object) -> None:
     append(ledger, [EVENT])
     put(ledger, other)
-    (said,) = ledger.doubled(9)
+    (said,) = doubled(ledger)
     assert said == f"event_id=e, ts={TODAY}, payloads=2"
     for _ in range(2):
-        assert (ledger.count(), images(ledger)) == (1, [3])
+        assert (count(ledger), images(ledger)) == (1, [3])
         assert images(ledger, models=["m"], user_ids=["u"]) == [3]
         assert images(ledger, models=["other"]) == []
         (bucket,) = answer(ledger, ask("audio_speeches", TODAY, TODAY + DAY))
         assert bucket["results"] == []
         assert append(ledger, [EVENT]) == ["duplicate"]
         ledger._connection.command("OPTIMIZE TABLE events FINAL")
-    assert ledger.doubled(9) == []
+    assert doubled(ledger) == []
 
 
 def test_servers_that_are_sent_the_same_at_once_keep_it_once(ledger: ClickHouseLedger, tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ def test_servers_that_are_sent_the_same_at_once_keep_it_once(ledger: ClickHouseL
     with ThreadPoolExecutor(4) as pool, closing(open_ledger(ONE_NODE.url(tmp_path))) as other:
         for outcomes in pool.map(lambda each: append(each, batch), [ledger, other] * 2):
             assert set(outcomes) <= {"accepted", "duplicate"}
-        assert ledger.count() == other.count() == 200
+        assert count(ledger) == count(other) == 200
         assert sum(images(ledger)) == 200
 
 
@@ -248,7 +249,7 @@ def test_commits_of_one_server_wait_for_those_with_the_same_identities(
         go_on.set()
         assert first.result() == ["accepted"] * 2
         assert second.result() == ["accepted", "duplicate", "conflict"]
-    assert (ledger.count(), rows_on_disk(ledger)) == (4, 4)
+    assert (count(ledger), rows_on_disk(ledger)) == (4, 4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledger, "_stored", _fail)
         with pytest.raises(LedgerUnavailableError):
@@ -303,7 +304,7 @@ def test_an_engine_that_reads_and_does_not_write_is_not_ready(one: Engine, tmp_p
         assert not ledger.compact()
         assert ledger.ready()
         assert images(ledger) == [3 * (40 - len(failed))]
-        assert ledger.doubled(9) == []
+        assert doubled(ledger) == []
         assert set(append(ledger, failed)) == {"accepted"}
         assert images(ledger) == [3 * 40]
 
@@ -326,8 +327,8 @@ def test_events_without_cards_are_given_them_once(ledger: ClickHouseLedger, monk
     append(ledger, events)
     for given in (10, 0):
         assert ledger.give_cards(cards_of) == given
-        assert (ledger.count(), images(ledger)) == (10, [15])
-        assert {use.rate_id for use in ledger.cards_used()} == {7}
+        assert (count(ledger), images(ledger)) == (10, [15])
+        assert {use.rate_id for use in cards_used(ledger)} == {7}
     assert append(ledger, events) == ["duplicate"] * 10
 
 
@@ -335,8 +336,8 @@ def test_servers_that_start_at_once_give_the_same_cards(ledger: ClickHouseLedger
     append(ledger, [EVENT.but(id=f"e{n}") for n in range(50)])
     with ThreadPoolExecutor(2) as pool, closing(open_ledger(ONE_NODE.url(tmp_path))) as other:
         assert sum(pool.map(lambda each: each.give_cards(cards_of), [ledger, other])) >= 50
-    assert (ledger.count(), images(ledger), ledger.doubled(9)) == (50, [150], [])
-    assert sum(use.events for use in ledger.cards_used() if use.rate_id == 7) == 50
+    assert (count(ledger), images(ledger), doubled(ledger)) == (50, [150], [])
+    assert sum(use.events for use in cards_used(ledger) if use.rate_id == 7) == 50
 
 
 def test_that_all_events_have_cards_is_known_without_reading_them(ledger: ClickHouseLedger) -> None:

@@ -10,6 +10,7 @@ import duckdb as engine_module
 import pyarrow as pa
 import pytest
 from tests.support.engines import OpenLedger
+from tests.support.ledger_contents import count, doubled, drop_events, facet_differences, rollup_differences
 from tests.support.samples import DAY, TODAY, answer, append, ask, table, usage, wire
 
 from usageledger.errors import (
@@ -97,7 +98,7 @@ def test_events_without_a_card_are_given_one(path: Path, steps: int) -> None:
         assert ledger.give_cards(cards) == sum(seen) == len(EVENTS) + 2
         assert ledger.give_cards(cards) == 0
         assert [answer(ledger, ask(kind, TODAY - DAY, TODAY + DAY)) for kind in ("completions", "images")] == before
-        assert ledger.rollup_differences(9) == ledger.doubled(9) == []
+        assert rollup_differences(ledger) == doubled(ledger) == []
         given = ledger._writer.execute("SELECT DISTINCT rate_id FROM events ORDER BY 1").fetchall()
         assert given == [(10,), (11,), (12,)]
         assert append(ledger, EVENTS) == ["duplicate"] * len(EVENTS)
@@ -241,9 +242,9 @@ def test_a_commit_that_fails_half_way_leaves_nothing(
     shutil.copy(path, path.with_name("copy.duckdb"))
     shutil.copy(path.with_name("ledger.duckdb.wal"), path.with_name("copy.duckdb.wal"))
     with closing(DuckDBLedger(path.with_name("copy.duckdb"))) as as_after_a_crash:
-        assert as_after_a_crash.count() == len(EVENTS) + 1
-    assert opened.count() == len(EVENTS) + 1
-    assert opened.rollup_differences(9) == []
+        assert count(as_after_a_crash) == len(EVENTS) + 1
+    assert count(opened) == len(EVENTS) + 1
+    assert rollup_differences(opened) == []
     assert append(opened, BATCHES["large"]) == ["accepted"] * 600
 
 
@@ -263,16 +264,16 @@ def test_a_move_that_fails_half_way_loses_nothing(
         with pytest.raises(kind):
             opened.compact()
         assert append(opened, BATCHES["small"]) == ["accepted"]
-        assert opened.count() == len(EVENTS) + 601
+        assert count(opened) == len(EVENTS) + 601
         with pytest.raises(kind):
             append(opened, BATCHES["small"])
     shutil.copy(path, path.with_name("copy.duckdb"))
     shutil.copy(path.with_name("ledger.duckdb.wal"), path.with_name("copy.duckdb.wal"))
     with closing(DuckDBLedger(path.with_name("copy.duckdb"))) as as_after_a_crash:
-        assert as_after_a_crash.count() == len(EVENTS) + 601
+        assert count(as_after_a_crash) == len(EVENTS) + 601
     assert append(opened, BATCHES["small"] + BATCHES["large"]) == ["duplicate"] * 601
-    assert opened.count() == len(EVENTS) + 601
-    assert opened.doubled(9) == opened.rollup_differences(9) == opened.facet_differences(9) == []
+    assert count(opened) == len(EVENTS) + 601
+    assert doubled(opened) == rollup_differences(opened) == facet_differences(opened) == []
 
 
 @pytest.mark.usefixtures("large")
@@ -289,8 +290,8 @@ def test_a_table_that_is_gone_keeps_nothing(opened: Ledger, batch: str) -> None:
         writer.execute(f"ALTER TABLE hidden RENAME TO {name}")
     assert opened.ready()
     assert append(opened, BATCHES[batch]) == ["accepted"] * len(BATCHES[batch])
-    assert opened.count() == len(EVENTS) + len(BATCHES[batch])
-    assert opened.rollup_differences(9) == []
+    assert count(opened) == len(EVENTS) + len(BATCHES[batch])
+    assert rollup_differences(opened) == []
 
 
 def test_upkeep_that_fails_changes_nothing(opened: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,9 +301,9 @@ def test_upkeep_that_fails_changes_nothing(opened: Ledger, monkeypatch: pytest.M
     with pytest.raises(LedgerUnavailableError, match=r"^The rollups could not be written: "):
         opened.compact()
     writer.execute("ALTER TABLE hidden RENAME TO rollup_1h")
-    assert opened.rollup_differences(9) == []
+    assert rollup_differences(opened) == []
     assert opened.compact()
-    assert opened.rollup_differences(9) == []
+    assert rollup_differences(opened) == []
 
 
 def test_a_journal_that_is_moved_half_way_is_not_moved(
@@ -321,8 +322,8 @@ def test_a_journal_that_is_moved_half_way_is_not_moved(
     shutil.copy(path.with_name("ledger.duckdb.wal"), path.with_name("copy.duckdb.wal"))
     with closing(DuckDBLedger(copy)) as as_after_a_crash:
         for ledger in (opened, as_after_a_crash):
-            assert ledger.count() == len(EVENTS) + 1
-            assert ledger.doubled(9) == ledger.rollup_differences(9) == []
+            assert count(ledger) == len(EVENTS) + 1
+            assert doubled(ledger) == rollup_differences(ledger) == []
 
 
 def test_a_day_that_is_dropped_half_way_is_not_dropped(opened: Ledger) -> None:
@@ -330,15 +331,15 @@ def test_a_day_that_is_dropped_half_way_is_not_dropped(opened: Ledger) -> None:
     writer: Any = cast("DuckDBLedger", opened)._writer
     minutes = ask("completions", TODAY, TODAY + 120, "1m")
     before = answer(opened, minutes)
-    assert not opened.drop_events(TODAY)  # nothing yet; from here on the rollups hold all
+    assert not drop_events(opened, TODAY)  # nothing yet; from here on the rollups hold all
     writer.execute("ALTER TABLE retention RENAME TO hidden")
     with pytest.raises(LedgerUnavailableError, match=r"^The events could not be dropped: "):
-        opened.drop_events(TODAY + DAY)
+        drop_events(opened, TODAY + DAY)
     writer.execute("ALTER TABLE hidden RENAME TO retention")
-    assert opened.count() == len(EVENTS)
+    assert count(opened) == len(EVENTS)
     assert answer(opened, minutes) == before
-    assert opened.drop_events(TODAY + DAY)
-    assert opened.count() == 0
+    assert drop_events(opened, TODAY + DAY)
+    assert count(opened) == 0
     with pytest.raises(InvalidRequestError, match="were dropped after their time"):
         answer(opened, minutes)
 

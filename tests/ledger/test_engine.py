@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 import pytest
 from tests.ledger import released
+from tests.support.ledger_contents import count
 from tests.support.limits import files_limited
 from tests.support.samples import DAY, TODAY, answer, append, ask, table, usage, wire
 
@@ -18,7 +19,7 @@ from usageledger.errors import LedgerUnavailableError
 from usageledger.events.columns import with_cards
 from usageledger.ledger.duckdb import engine
 from usageledger.ledger.duckdb.ledger import DuckDBLedger
-from usageledger.ledger.protocol import Outcome
+from usageledger.ledger.identity import Outcome
 from usageledger.ledger.statements import usage_sums
 from usageledger.ledger.statements.sql import Sql
 
@@ -101,7 +102,7 @@ def test_a_disk_with_room_for_commits_alone_is_not_ready(ledger: DuckDBLedger, m
             ledger.compact()
         assert append(ledger, MORE) == ["accepted"]
         assert not ledger.ready()
-        assert ledger.count() == len(EVENTS) + len(many) + 1
+        assert count(ledger) == len(EVENTS) + len(many) + 1
     ledger.compact()
     assert ledger.ready()
 
@@ -115,7 +116,7 @@ def test_a_ledger_is_opened_on_a_full_disk(tmp_path: Path, left: str) -> None:
     with files_limited(4096):
         ledger = DuckDBLedger(path)
         assert not ledger.ready()
-        held = ledger.count()
+        held = count(ledger)
         assert held > len(truth) // 2
         with pytest.raises(LedgerUnavailableError):
             append(ledger, MORE)
@@ -124,7 +125,7 @@ def test_a_ledger_is_opened_on_a_full_disk(tmp_path: Path, left: str) -> None:
         ledger.compact()
         assert ledger.ready()
         assert append(ledger, MORE) == ["accepted"]
-        assert ledger.count() == held + 1
+        assert count(ledger) == held + 1
 
 
 def test_commits_from_before_an_engine_failed_stand_beside_those_after_it(ledger: DuckDBLedger) -> None:

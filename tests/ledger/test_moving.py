@@ -10,6 +10,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from tests.support.engines import ENGINES
+from tests.support.ledger_contents import (
+    count,
+    days,
+    doubled,
+    events,
+    facet_differences,
+    malformed,
+    rollup_differences,
+    span,
+)
 from tests.support.samples import DAY, TODAY, answer, append, ask, usage
 
 from usageledger.ledger import Ledger
@@ -18,7 +28,7 @@ from usageledger.ledger.duckdb import new_facets
 from usageledger.ledger.duckdb.journal import Journal
 from usageledger.ledger.duckdb.ledger import DuckDBLedger
 from usageledger.ledger.duckdb.rollups import coverage
-from usageledger.ledger.protocol import Facet
+from usageledger.questions.facet import Facet
 
 pytestmark = pytest.mark.embedded
 
@@ -50,14 +60,14 @@ def test_neither_commits_nor_queries_wait_for_a_move(ledger: DuckDBLedger, monke
             moved = pool.submit(ledger.compact)
             assert entered.wait(60)
             assert append(ledger, batch(2)) == ["accepted"] * 5
-            assert ledger.count() == 10
+            assert count(ledger) == 10
             # What is being moved is in neither place for certain, so this one waits, and is known all the same.
             again = pool.submit(append, ledger, batch(1))
         finally:
             go_on.set()
         assert again.result() == ["duplicate"] * 5
         assert moved.result()
-    assert ledger.count() == 10
+    assert count(ledger) == 10
 
 
 def everything(ledger: Ledger) -> list[Any]:
@@ -65,11 +75,11 @@ def everything(ledger: Ledger) -> list[Any]:
     query = ask("images", TODAY, TODAY + DAY, "1h", group_by=["model"])
     facet = Facet("model", None, TODAY, TODAY + DAY)
     return [
-        ledger.events(0, 2**40, after=(0, ""), limit=1000).to_pylist(),
+        events(ledger, 0, 2**40, after=(0, ""), limit=1000).to_pylist(),
         answer(ledger, query),
         ledger.facets(facet, max_seconds=60, limit=1000),
-        ledger.span(),
-        ledger.days(),
+        span(ledger),
+        days(ledger),
     ]
 
 
@@ -83,7 +93,7 @@ def test_answers_are_the_same_from_the_journal_and_from_the_events(
             assert ledger.compact()
     told = everything(ledger)
     assert len(told[0]) == 50
-    assert ledger.facet_differences(9) == ledger.malformed(9) == []
+    assert facet_differences(ledger) == malformed(ledger) == []
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "at", lambda *_: None)  # as where it was moved since the query began
         assert everything(ledger) == told
@@ -109,8 +119,8 @@ def test_a_query_sees_one_moment_while_the_journal_is_moved(
 
     with monkeypatch.context() as patch:
         patch.setattr(duckdb, "coverage", moved_meanwhile)
-        assert ledger.count() == 5
-    assert ledger.count() == 10
+        assert count(ledger) == 5
+    assert count(ledger) == 10
 
 
 def test_what_was_acknowledged_is_in_every_answer(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,9 +132,9 @@ def test_what_was_acknowledged_is_in_every_answer(ledger: Ledger, monkeypatch: p
     def ask() -> None:
         while not ended.is_set():
             before = acknowledged
-            count = ledger.count()
-            if not before <= count <= acknowledged + 5:  # a commit may be there before its answer
-                wrong.append((before, count, acknowledged))
+            held = count(ledger)
+            if not before <= held <= acknowledged + 5:  # a commit may be there before its answer
+                wrong.append((before, held, acknowledged))
 
     def keep_up() -> None:
         while not ended.is_set():
@@ -142,5 +152,5 @@ def test_what_was_acknowledged_is_in_every_answer(ledger: Ledger, monkeypatch: p
         for each in beside:
             each.result()
     assert wrong == []
-    assert ledger.count() == 150
-    assert ledger.doubled(9) == ledger.rollup_differences(9) == ledger.facet_differences(9) == []
+    assert count(ledger) == 150
+    assert doubled(ledger) == rollup_differences(ledger) == facet_differences(ledger) == []

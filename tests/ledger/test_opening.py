@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.engines import Engine, OpenLedger
+from tests.support.ledger_contents import count, doubled, malformed, rollup_differences, span
 from tests.support.model import Model
 from tests.support.samples import DAY, TODAY, answer, append, ask, keep, usage
 
@@ -24,7 +25,7 @@ def test_everything_is_there_when_opened_again(open_again: OpenLedger, upkeep: i
     model = Model()
     for number in range(4):
         ledger = open_again()
-        assert ledger.count() == len(model.kept)
+        assert count(ledger) == len(model.kept)
         if number:
             assert append(ledger, EVENTS) == keep(model, EVENTS) == ["duplicate"] * len(EVENTS)
         more = [each.but(id=f"{each.id} {number}") for each in EVENTS]
@@ -34,8 +35,8 @@ def test_everything_is_there_when_opened_again(open_again: OpenLedger, upkeep: i
             ledger.compact()
         ledger.close()
     ledger = open_again()
-    assert ledger.span() == (TODAY, TODAY + len(EVENTS) - 1)
-    assert ledger.malformed(9) == ledger.doubled(9) == ledger.rollup_differences(9) == []
+    assert span(ledger) == (TODAY, TODAY + len(EVENTS) - 1)
+    assert malformed(ledger) == doubled(ledger) == rollup_differences(ledger) == []
     for meter in METERS:
         for width in ("1d", "1h", "1m"):
             window = (TODAY, TODAY + 3600)

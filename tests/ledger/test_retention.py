@@ -6,6 +6,14 @@ from pathlib import Path
 
 import pytest
 from tests.support.engines import OpenLedger
+from tests.support.ledger_contents import (
+    count,
+    drop_events,
+    events_from,
+    rebuild_rollups,
+    rollup_differences,
+    settled_until,
+)
 from tests.support.model import Model, Usage
 from tests.support.samples import DAY, TODAY, answer, append, ask, keep, usage
 
@@ -13,9 +21,9 @@ from usageledger.errors import InvalidRequestError
 from usageledger.ledger import Ledger
 from usageledger.ledger.duckdb import ledger as duckdb
 from usageledger.ledger.duckdb.connection import connect
+from usageledger.ledger.proof import inspection
 from usageledger.ledger.proof.usage_proof import verify
-from usageledger.ledger.protocol import Facet
-from usageledger.ledger.statements import inspection
+from usageledger.questions.facet import Facet
 
 pytestmark = pytest.mark.embedded
 
@@ -50,7 +58,7 @@ def dropped(open_again: OpenLedger, model: Model) -> Ledger:
         batch = EVENTS[start : start + 20]
         assert append(ledger, batch) == keep(model, batch)
         ledger.compact()
-    assert [ledger.drop_events(KEPT_FROM + 5) for _ in range(4)] == [True, True, True, False]
+    assert [drop_events(ledger, KEPT_FROM + 5) for _ in range(4)] == [True, True, True, False]
     return ledger
 
 
@@ -68,7 +76,7 @@ def agree(ledger: Ledger, model: Model) -> None:
 def test_sums_and_facets_stay(dropped: Ledger, model: Model, open_again: OpenLedger) -> None:
     left = [event for event in EVENTS if event.timestamp >= KEPT_FROM]
     for _ in range(2):
-        assert dropped.count() == len(left)
+        assert count(dropped) == len(left)
         agree(dropped, model)
         users = Facet("user_id", None, START, START + 3 * DAY)
         assert dropped.facets(users, max_seconds=60, limit=9) == ["u", "v"]
@@ -79,15 +87,15 @@ def test_sums_and_facets_stay(dropped: Ledger, model: Model, open_again: OpenLed
 
 @pytest.mark.usefixtures("eager")
 def test_sums_of_what_was_dropped_are_kept_when_rollups_are_made_anew(dropped: Ledger, model: Model) -> None:
-    assert list(dropped.rebuild_rollups()) == 2 * [KEPT_FROM, KEPT_FROM + DAY]
+    assert list(rebuild_rollups(dropped)) == 2 * [KEPT_FROM, KEPT_FROM + DAY]
     agree(dropped, model)
-    assert dropped.rollup_differences(9) == []
+    assert rollup_differences(dropped) == []
 
 
 def test_rollups_that_hold_nothing_yet_hold_it_before_it_is_dropped(ledger: Ledger, model: Model) -> None:
     append(ledger, EVENTS)
     keep(model, EVENTS)
-    while ledger.drop_events(KEPT_FROM):
+    while drop_events(ledger, KEPT_FROM):
         pass
     agree(ledger, model)
 
@@ -171,13 +179,13 @@ def test_days_that_were_opened_again_are_closed(open_again: OpenLedger, tmp_path
     """Earlier versions let go of which days were dropped: their sums are said to have no events, and are kept."""
     ledger = open_again()
     append(ledger, images(-20, 100) + images(-19, 100) + images(-1, 100))
-    while ledger.drop_events(TODAY - 10 * DAY):
+    while drop_events(ledger, TODAY - 10 * DAY):
         pass
     ledger.close()
     change(tmp_path / "data" / "ledger.duckdb", f"UPDATE retention SET events_from = {TODAY - 60 * DAY}")
     ledger = open_again()
-    assert any("rollup=rollup_1d" in words for words in ledger.rollup_differences(9))
-    assert list(ledger.rebuild_rollups()) == 2 * [TODAY - DAY]
+    assert any("rollup=rollup_1d" in words for words in rollup_differences(ledger))
+    assert list(rebuild_rollups(ledger)) == 2 * [TODAY - DAY]
     assert sums(ledger, TODAY - 21 * DAY, TODAY) == dict.fromkeys(("1h", "1d", "all"), 3000)
     assert all(finding.ok for finding in verify(ledger))
     assert append(ledger, images(-19, 100)) == ["too_old"] * 100
@@ -187,26 +195,26 @@ def test_commits_that_were_numbered_twice_are_mended(open_again: OpenLedger, tmp
     """Earlier versions gave new events the numbers of dropped ones, so that no sum got them."""
     ledger = open_again()
     append(ledger, images(-20, 100))
-    while ledger.drop_events(TODAY - 10 * DAY):
+    while drop_events(ledger, TODAY - 10 * DAY):
         pass
     append(ledger, images(-1, 100))
     ledger.close()
     change(tmp_path / "data" / "ledger.duckdb", "UPDATE events SET commit_number = 1")
     ledger = open_again()
     assert sums(ledger, TODAY - 21 * DAY, TODAY) == dict.fromkeys(("1h", "1d", "all"), 1000)
-    assert any("rollup=rollup_1d" in words for words in ledger.rollup_differences(9))
-    list(ledger.rebuild_rollups())
+    assert any("rollup=rollup_1d" in words for words in rollup_differences(ledger))
+    list(rebuild_rollups(ledger))
     assert sums(ledger, TODAY - 21 * DAY, TODAY) == dict.fromkeys(("1h", "1d", "all"), 2000)
     assert all(finding.ok for finding in verify(ledger))
 
 
 def test_time_passes_by_the_last_day_but_one_that_has_events(open_again: OpenLedger) -> None:
     ledger = open_again()
-    assert ledger.settled_until() == 0
+    assert settled_until(ledger) == 0
     for day, settled in ((-13, None), (-10, -12), (-1, -9), (-40, -9), (-5, -4)):
         append(ledger, images(day, 1))
         for _ in range(2):
-            assert ledger.settled_until() == (0 if settled is None else TODAY + settled * DAY)
+            assert settled_until(ledger) == (0 if settled is None else TODAY + settled * DAY)
             ledger.close()
             ledger = open_again()
 
@@ -214,13 +222,13 @@ def test_time_passes_by_the_last_day_but_one_that_has_events(open_again: OpenLed
 def test_sums_without_events_are_never_deleted(open_again: OpenLedger, tmp_path: Path) -> None:
     ledger = open_again()
     append(ledger, images(-3, 100) + images(-2, 100) + images(-1, 100))
-    list(ledger.rebuild_rollups())
+    list(rebuild_rollups(ledger))
     ledger.close()
     change(tmp_path / "data" / "ledger.duckdb", f"DELETE FROM events WHERE ts >= {TODAY - 2 * DAY}")
     ledger = open_again()
-    assert list(ledger.rebuild_rollups()) == 2 * [TODAY - 3 * DAY]
+    assert list(rebuild_rollups(ledger)) == 2 * [TODAY - 3 * DAY]
     assert sums(ledger, TODAY - 3 * DAY, TODAY) == dict.fromkeys(("1h", "1d", "all"), 3000)
-    assert any("rollup=rollup_1d" in words for words in ledger.rollup_differences(9))
+    assert any("rollup=rollup_1d" in words for words in rollup_differences(ledger))
 
 
 @pytest.mark.parametrize("recent", [0, 100])
@@ -237,7 +245,7 @@ def test_what_comes_after_a_drop_and_a_restart_counts(
     for day in (-20, -19):
         assert append(ledger, images(day, 100)) == ["accepted"] * 100
         assert ledger.compact()
-    while ledger.drop_events(TODAY - 10 * DAY):
+    while drop_events(ledger, TODAY - 10 * DAY):
         pass
     ledger.close()
     for again in range(3):
@@ -260,14 +268,14 @@ def test_dropped_days_stay_closed(open_again: OpenLedger) -> None:
     old, kept = images(-20, 100), images(-1, 100)
     ledger = open_again()
     append(ledger, [*old, *kept])
-    while ledger.drop_events(TODAY - 10 * DAY):
+    while drop_events(ledger, TODAY - 10 * DAY):
         pass
-    closed = ledger.events_from()
+    closed = events_from(ledger)
     for before in (TODAY - 10 * DAY, TODAY - 60 * DAY, TODAY - 15 * DAY, 0):
-        assert not ledger.drop_events(before)
-        assert ledger.events_from() == closed
+        assert not drop_events(ledger, before)
+        assert events_from(ledger) == closed
         assert append(ledger, [*old, *kept]) == ["too_old"] * 100 + ["duplicate"] * 100
-        assert list(ledger.rebuild_rollups())
+        assert list(rebuild_rollups(ledger))
         assert sums(ledger, TODAY - 21 * DAY, TODAY) == dict.fromkeys(("1h", "1d", "all"), 2000)
         assert all(finding.ok for finding in verify(ledger))
         ledger.close()
@@ -279,14 +287,14 @@ def test_days_without_events_stay_open(open_again: OpenLedger) -> None:
     ledger = open_again()
     append(ledger, images(-20, 1))
     for _ in range(3):
-        ledger.drop_events(TODAY + 400 * DAY)
-    assert ledger.events_from() == TODAY - 19 * DAY
+        drop_events(ledger, TODAY + 400 * DAY)
+    assert events_from(ledger) == TODAY - 19 * DAY
     assert append(ledger, images(-20, 1) + images(-19, 1) + images(0, 1)) == ["too_old", "accepted", "accepted"]
     assert sums(ledger, TODAY - 21 * DAY, TODAY + DAY) == dict.fromkeys(("1h", "1d", "all"), 30)
 
 
 def test_nothing_to_drop(ledger: Ledger) -> None:
-    assert not ledger.drop_events(START)
+    assert not drop_events(ledger, START)
     assert append(ledger, EVENTS[:3]) == ["accepted"] * 3
-    assert not ledger.drop_events(START)
-    assert ledger.count() == 3
+    assert not drop_events(ledger, START)
+    assert count(ledger) == 3

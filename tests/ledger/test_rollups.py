@@ -5,6 +5,7 @@ from itertools import islice
 
 import pytest
 from tests.support.engines import OpenLedger
+from tests.support.ledger_contents import rebuild_rollups, rollup_differences
 from tests.support.model import Model, Usage
 from tests.support.samples import DAY, TODAY, answer, append, ask, counted, keep
 
@@ -39,7 +40,7 @@ def some_usage(count: int, seed: int, first: int = 0) -> list[Usage]:
 
 def agree(ledger: Ledger, model: Model) -> None:
     """Whatever is asked is answered as by the model."""
-    assert ledger.rollup_differences(9) == []
+    assert rollup_differences(ledger) == []
     for kind in KINDS:
         by = [[], ["project_id"]] + [["user_id", "model"]] * (kind == "completions")
         windows = (("1d", (START, TODAY)), ("1h", (START, START + DAY)), ("1d", (START + 999, TODAY - 999)))
@@ -66,10 +67,10 @@ def kept(open_again: OpenLedger) -> tuple[OpenLedger, Model]:
 def test_made_anew_at_once(kept: tuple[OpenLedger, Model]) -> None:
     open_again, model = kept
     ledger = open_again()
-    days = list(ledger.rebuild_rollups())
+    days = list(rebuild_rollups(ledger))
     assert days == 2 * [START, START + DAY, START + 3 * DAY]
     agree(ledger, model)
-    assert list(ledger.rebuild_rollups()) == days
+    assert list(rebuild_rollups(ledger)) == days
 
 
 @pytest.mark.usefixtures("eager")
@@ -79,7 +80,7 @@ def test_left_and_taken_up_again(kept: tuple[OpenLedger, Model], left_after: int
     """Events that come meanwhile count too, on days that are done and on others."""
     open_again, model = kept
     ledger = open_again()
-    first = list(islice(ledger.rebuild_rollups(), left_after + 1))
+    first = list(islice(rebuild_rollups(ledger), left_after + 1))
     late = some_usage(20, 9)
     assert append(ledger, late) == keep(model, late)
     agree(ledger, model)
@@ -87,7 +88,7 @@ def test_left_and_taken_up_again(kept: tuple[OpenLedger, Model], left_after: int
     ledger = open_again()
     agree(ledger, model)
     if goes_on == "rebuild":
-        assert first + list(ledger.rebuild_rollups()) == 2 * [START, START + DAY, START + 3 * DAY]
+        assert first + list(rebuild_rollups(ledger)) == 2 * [START, START + DAY, START + 3 * DAY]
     while ledger.compact():
         agree(ledger, model)
     agree(ledger, model)
@@ -104,7 +105,7 @@ def test_a_wrong_rollup_is_mended(kept: tuple[OpenLedger, Model]) -> None:
         day = f"ts >= {START + DAY} AND ts < {START + 2 * DAY}"
         writer.execute(f"UPDATE {table} SET ts = ts - {DAY} WHERE kind = 'completions' AND {day}")
         writer.execute(f"INSERT INTO {table} SELECT * FROM {table} LIMIT 3")
-    assert len(ledger.rollup_differences(99)) > 4
-    list(ledger.rebuild_rollups())
+    assert len(rollup_differences(ledger, 99)) > 4
+    list(rebuild_rollups(ledger))
     agree(ledger, model)
     assert {meter.kind for meter in METERS} > set(KINDS)

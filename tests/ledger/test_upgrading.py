@@ -8,14 +8,15 @@ from tests.ledger import released
 from tests.ledger.released import check, events
 from tests.support import later_version
 from tests.support.engines import Engine, OpenLedger
+from tests.support.ledger_contents import drop_events, facet_differences, rebuild_rollups
 from tests.support.model import Usage
 from tests.support.samples import DAY, TODAY, append
 
 from usageledger.errors import LedgerVersionError
 from usageledger.ledger import Ledger
 from usageledger.ledger.duckdb import journal_views, new_facets
-from usageledger.ledger.protocol import Facet
 from usageledger.meters import FACETS
+from usageledger.questions.facet import Facet
 
 ARCHIVES = sorted(released.FOLDER.glob("*.tar.zst"))
 
@@ -25,8 +26,8 @@ def go_on(ledger: Ledger, truth: list[Usage], events_from: int = 0) -> None:
     check(ledger, truth, events_from)
     more = [each for each in events("more", 6) if each.timestamp >= events_from]
     assert set(append(ledger, more)) == {"accepted"}
-    if ledger.has_rollups:
-        list(ledger.rebuild_rollups())
+    if ledger.rollups:
+        list(rebuild_rollups(ledger))
     check(ledger, truth + more, events_from)
 
 
@@ -67,8 +68,8 @@ def test_columns_are_added(engine: Engine, open_again: OpenLedger, tmp_path: Pat
     ledger = open_again(folder)
     truth = events("early", 6)
     append(ledger, truth)
-    if ledger.has_rollups:
-        list(ledger.rebuild_rollups())
+    if ledger.rollups:
+        list(rebuild_rollups(ledger))
     ledger.close()
     folder.mkdir(exist_ok=True)
     released.write_truth(folder, truth)
@@ -107,14 +108,14 @@ def test_a_column_that_becomes_a_facet(
         ledger = open_again(tmp_path)
         truth = events("early", 6)
         append(ledger, truth)
-        list(ledger.rebuild_rollups())
-        ledger.drop_events(released.WHOLE[0] + DAY)
+        list(rebuild_rollups(ledger))
+        drop_events(ledger, released.WHOLE[0] + DAY)
         append(ledger, [each.but(timestamp=TODAY + 40_000) for each in events("late", 1)])
-        assert ledger.facet_differences(9)
+        assert facet_differences(ledger)
         ledger.close()
     for _ in range(2):
         ledger = open_again(tmp_path)
-        assert ledger.facet_differences(9) == []
+        assert facet_differences(ledger) == []
         facet = Facet("user_id", None, *released.WHOLE)
         users = {each.dimensions["user_id"] for each in truth if each.dimensions.get("user_id")}
         assert ledger.facets(facet, max_seconds=60, limit=99) == sorted(users)

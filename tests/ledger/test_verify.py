@@ -18,9 +18,9 @@ from tests.support.strategies import histories
 from usageledger.errors import InvalidRequestError
 from usageledger.ledger import Ledger, open_ledger
 from usageledger.ledger.duckdb import rollup_schedule
+from usageledger.ledger.proof import inspection
 from usageledger.ledger.proof import usage_proof as verify_module
 from usageledger.ledger.proof.usage_proof import verify
-from usageledger.ledger.statements import inspection
 from usageledger.meters import METER_BY_KIND, METERS
 from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.query import Query

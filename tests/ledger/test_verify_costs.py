@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 from tests.ledger.test_verify import START, some_events
 from tests.support.engines import Engine
+from tests.support.ledger_contents import cards_used, count
 from tests.support.priced import Priced
 from tests.support.samples import NOW, wire
 
@@ -42,7 +43,7 @@ def priced(engine: Engine, tmp_path: Path) -> Iterator[Priced]:
         events = [wire(usage) for usage in some_events([meter.kind for meter in METERS], per_kind=12, days=3)]
         random.Random(2).shuffle(events)
         made.send(events)
-        assert made.ledger.count() == len(events)
+        assert count(made.ledger) == len(events)
         yield made
 
 
@@ -61,7 +62,7 @@ def test_a_sound_ledger_passes(priced: Priced) -> None:
 
 
 def test_a_card_that_the_registry_lacks(priced: Priced) -> None:
-    used = priced.ledger.cards_used()[0].rate_id
+    used = cards_used(priced.ledger)[0].rate_id
     found = failed(priced, lambda card, prices: None if card == used else prices)
     assert list(found) == ["every event has its rate card"]
     assert f"card {used}, which the registry lacks" in found["every event has its rate card"]

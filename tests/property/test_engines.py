@@ -15,6 +15,17 @@ from hypothesis import strategies as st
 from tests.property.test_costs import RandomBook, expected, priced, questions, shown
 from tests.property.test_costs import ask as ask_costs
 from tests.support.engines import ENGINES
+from tests.support.ledger_contents import (
+    cards_used,
+    count,
+    doubled,
+    event,
+    facet_differences,
+    malformed,
+    quantities,
+    rollup_differences,
+    span,
+)
 from tests.support.model import WIDTHS, Model, Usage
 from tests.support.priced import NOW, Priced
 from tests.support.samples import answer, ask, keep, table, wire
@@ -37,8 +48,8 @@ from tests.support.strategies import (
 
 from usageledger.ledger import Ledger
 from usageledger.ledger.clickhouse.ledger import LATEST, ClickHouseLedger
-from usageledger.ledger.protocol import Facet
 from usageledger.meters import FACETS, METER_BY_KIND
+from usageledger.questions.facet import Facet
 
 pytestmark = [pytest.mark.external, pytest.mark.timeout(900)]
 
@@ -85,7 +96,7 @@ def test_engines_answer_alike(history: list[Usage], seed: int, data: st.DataObje
         for ledger in ledgers:
             send_past_every_look(ledger.ledger, again)
             send_past_every_look(ledger.ledger, other)
-            assert ledger.ledger.count() == len(kept)
+            assert count(ledger.ledger) == len(kept)
         for _ in range(3):
             meter = METER_BY_KIND[data.draw(st.sampled_from(kept)).kind]
             width = data.draw(st.sampled_from(sorted(WIDTHS)), label="width")
@@ -134,8 +145,8 @@ def test_engines_know_the_same(history: list[Usage], seed: int, data: st.DataObj
         def known(ledger: Priced) -> dict[str, Any]:
             own = ledger.ledger
             subjects = {card.card_id: card.subject for card in ledger.cards()}
-            event = own.event(one.id, one.timestamp)
-            assert event
+            found = event(own, one.id, one.timestamp)
+            assert found
             return {
                 "unpriced": sorted(
                     (each.kind, subjects[each.rate_id].words(), each.part, each.quantity)
@@ -144,17 +155,17 @@ def test_engines_know_the_same(history: list[Usage], seed: int, data: st.DataObj
                 "facets": [
                     own.facets(Facet(name, None, START - DAY, END), max_seconds=60, limit=999) for name in FACETS
                 ],
-                "event": ({name: v for name, v in event.columns.items() if name != "rate_id"}, event.largest),
+                "event": ({name: v for name, v in found.columns.items() if name != "rate_id"}, found.largest),
                 "cards": sorted(
                     (use.subject.words(), subjects[use.rate_id].words(), use.input_least, use.input_most, use.events)
-                    for use in own.cards_used()
+                    for use in cards_used(own)
                 ),
                 "quantities": sorted(
                     (subjects[rate_id].words(), part, quantity)
-                    for rate_id, part, quantity in own.quantities(START, END)
+                    for rate_id, part, quantity in quantities(own, START, END)
                 ),
-                "span": own.span(),
-                "wrong": [own.malformed(9), own.doubled(9), own.rollup_differences(9), own.facet_differences(9)],
+                "span": span(own),
+                "wrong": [malformed(own), doubled(own), rollup_differences(own), facet_differences(own)],
             }
 
         first, *others = [known(ledger) for ledger in ledgers]

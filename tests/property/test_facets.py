@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.engines import Engine
+from tests.support.ledger_contents import facet_differences
 from tests.support.model import Model, Usage
 from tests.support.samples import append, keep
 from tests.support.strategies import DAY, END, START, batches, histories
 
 from usageledger.ledger import Ledger
-from usageledger.ledger.protocol import Facet
 from usageledger.meters import FACETS, METERS
+from usageledger.questions.facet import Facet
 
 pytestmark = pytest.mark.embedded
 
@@ -64,4 +65,4 @@ def test_facets_are_the_values_of_the_events(engine: Engine, history: list[Usage
                 assert answered(ledger, facet) == by_looking(model, facet)
                 everything = Facet(dimension, None, 0, END + DAY)
                 assert answered(ledger, everything) == by_looking(model, everything)
-            assert ledger.facet_differences(9) == []
+            assert facet_differences(ledger) == []

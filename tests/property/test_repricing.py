@@ -103,7 +103,7 @@ def test_every_event_has_the_price_that_holds_for_it(
         for card in said.values():
             assert _is_kept(card, made.kept) == (len(possible(card, said.values(), prices, cards.overrides())) > 1)
         for each, event in zip(sent, events, strict=True):
-            kept = ledger.ledger.event(each.id, each.timestamp)
+            kept = event(ledger.ledger, each.id, each.timestamp)
             assert kept
             card = said[kept.columns["rate_id"]]
             asked = card.prices if _is_kept(card, made.kept) else price_of(event, prices, cards.overrides())

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.support.engines import OpenLedger
+from tests.support.ledger_contents import drop_events
 from tests.support.model import Model
 from tests.support.samples import DAY, TODAY, append, ask, keep, usage
 
@@ -237,7 +238,7 @@ def test_what_was_dropped_has_one_answer(asked: Asked):
     minutes = ask("images", START, START + 600, "1m")
     assert results(cache, minutes)[0][0]["images"] == 1
     first = results(cache, week())
-    while asked.drop_events(START + 2 * DAY):
+    while drop_events(asked, START + 2 * DAY):
         pass
     with pytest.raises(InvalidRequestError, match=f"The events before {START + 2 * DAY} .* were dropped"):
         results(cache, minutes)

@@ -1,14 +1,13 @@
 """A ledger that does as a test says."""
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from usageledger.ledger.protocol import PricesOf, Unpriced
+from usageledger.ledger.price_table import PricesOf, Unpriced
 from usageledger.questions.aggregate import Aggregate
 
 
@@ -16,6 +15,7 @@ class LedgerDouble:
     """Keeps rows in memory. `hold` keeps the next `append` from ending, `let_go` ends it; `failure` makes it raise."""
 
     writers = 1
+    rollups = None
 
     def __init__(self) -> None:
         self.commits: list[list[str]] = []
@@ -27,6 +27,14 @@ class LedgerDouble:
         self.is_ready = True
         self.dropped: list[int] = []
         self.settled = 2**32
+
+    @property
+    def retention(self) -> "LedgerDouble":
+        return self
+
+    @property
+    def backups(self) -> "LedgerDouble":
+        return self
 
     @property
     def ids(self) -> list[str]:
@@ -73,9 +81,6 @@ class LedgerDouble:
 
     def facets(self, facet: Any, *, max_seconds: float, limit: int) -> list[str]:
         return []
-
-    def times_of_cards(self, rate_ids: Sequence[int], start: int, end: int) -> dict[int, tuple[int, int]]:
-        return {}
 
     def give_cards(self, cards: Any) -> int:
         return 0

@@ -11,7 +11,7 @@ from tests.support.samples import SECRET, table
 
 from usageledger.events.columns import with_cards
 from usageledger.ledger import Ledger, Outcome
-from usageledger.ledger.protocol import Unpriced
+from usageledger.ledger.price_table import Unpriced
 from usageledger.meters import COSTS
 from usageledger.pricing.book import PriceBook
 from usageledger.questions.pages import cost_results_json, render

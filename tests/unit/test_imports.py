@@ -127,7 +127,7 @@ def test_the_walk_sees_every_way_to_import(tmp_path: Path) -> None:
         "import duckdb.typing\n"
         "def late():\n"
         "    from usageledger import events, __version__\n"
-        "    from . import reader\n"
+        "    from . import lookups\n"
         "    from .schema import x\n"
         "    from .. import meters\n"
         "    from usageledger.questions.query import Query\n"
@@ -136,7 +136,7 @@ def test_the_walk_sees_every_way_to_import(tmp_path: Path) -> None:
         "duckdb.typing",
         "usageledger.events",
         "usageledger",
-        "usageledger.ledger.reader",
+        "usageledger.ledger.lookups",
         "usageledger.ledger.schema",
         "usageledger.meters",
         "usageledger.questions.query",
@@ -157,7 +157,8 @@ def test_engines_are_known_to_the_ledger_alone() -> None:
 
 def test_dialects_are_data() -> None:
     """What makes statements asks a dialect, and never which one it is."""
-    for name in ("statements.usage_sums", "statements.cost_sums", "statements.inspection", "reader", "aggregates"):
+    made = ("statements.usage_sums", "statements.cost_sums", "aggregates")
+    for name in (*made, "protocol", "lookups", "proof.inspection"):
         tree = ast.parse(MODULES[f"usageledger.ledger.{name}"].read_text())
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         assert not names & {"DUCKDB", "CLICKHOUSE"}, name

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from usageledger.ledger.protocol import StoredEvent
+from usageledger.ledger.lookups import StoredEvent
 from usageledger.meters import MEASURE_COLUMNS
 from usageledger.pricing import Prices, Subject
 from usageledger.questions.query import Query

@@ -57,17 +57,22 @@ def check_and_note(folder: Path) -> dict[str, Any]:
         CommandError: they cannot be opened, or are not sound.
     """
     from usageledger.ledger import open_ledger
+    from usageledger.ledger.lookups import count
+    from usageledger.ledger.proof.inspection import doubled
     from usageledger.registry import open_registry
 
     try:
-        with closing(open_ledger(f"duckdb:///{folder.absolute()}/{LEDGER}")) as ledger:
-            events, doubled = ledger.count(), ledger.doubled(1)
+        with (
+            closing(open_ledger(f"duckdb:///{folder.absolute()}/{LEDGER}")) as ledger,
+            ledger.snapshot() as snapshot,
+        ):
+            events, twice = count(snapshot), doubled(snapshot, 1)
         with open_registry(f"sqlite:///{folder.absolute()}/{REGISTRY}") as registry:
             registry.list_keys(limit=1)
     except UsageLedgerError as error:
         raise CommandError(f"The copy is not sound, and was removed: {error}") from error
-    if doubled:
-        raise CommandError(f"The copy is not sound, and was removed: {doubled[0]}")
+    if twice:
+        raise CommandError(f"The copy is not sound, and was removed: {twice[0]}")
     for left in folder.iterdir():
         if left.name not in FILES:  # empty logs of the two databases
             left.unlink()

@@ -4,7 +4,8 @@
 """
 
 from usageledger.errors import SettingsError
-from usageledger.ledger.protocol import CardsOf, Ledger, Outcome
+from usageledger.ledger.identity import Outcome
+from usageledger.ledger.protocol import CardsOf, Ledger
 
 __all__ = ["CardsOf", "Ledger", "Outcome", "migrate_ledger", "on_clickhouse", "open_ledger"]
 

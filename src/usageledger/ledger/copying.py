@@ -15,7 +15,9 @@ import pyarrow.compute as pc
 
 from usageledger.buckets import iso
 from usageledger.errors import LedgerError
-from usageledger.ledger.protocol import Ledger, Outcome
+from usageledger.ledger import lookups
+from usageledger.ledger.identity import Outcome
+from usageledger.ledger.protocol import Ledger
 from usageledger.meters import DAY_SECONDS
 
 PAGE_EVENTS = 20_000
@@ -48,12 +50,14 @@ def copy(source: Ledger, target: Ledger) -> Iterator[Copied]:
             has dropped events, whose sums cannot be copied.
         LedgerUnavailableError: one of the engines failed.
     """
-    if before := source.events_from():
+    if source.retention and (before := source.retention.events_from()):
         raise LedgerError(
             f"The ledger dropped its events before {before} ({iso(before)}): of these it has only sums, which are not "
             "copied. Copy from a backup that has them."
         )
-    for day, events in source.days():
+    with source.snapshot() as snapshot:
+        days = lookups.days(snapshot)
+    for day, events in days:
         wanted = digest(source, day)
         added = 0
         if digest(target, day) != wanted:
@@ -70,7 +74,8 @@ def pages(ledger: Ledger, day: int) -> Iterator[pa.Table]:
     """The events of a day (`columns.SCHEMA`) in the order of (`ts`, `event_id`)."""
     after = (day - 1, "")
     while True:
-        page = ledger.events(day, day + DAY_SECONDS, after=after, limit=PAGE_EVENTS)
+        with ledger.snapshot() as snapshot:
+            page = lookups.events(snapshot, day, day + DAY_SECONDS, after=after, limit=PAGE_EVENTS)
         if page.num_rows:
             yield page
             after = (page["ts"][-1].as_py(), page["event_id"][-1].as_py())

@@ -1,16 +1,26 @@
 """Identities of events: finds the rows of a commit that a ledger has already, so that an event counts once."""
 
 from collections.abc import Iterator, Mapping
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from usageledger.events.columns import PAYLOAD_COLUMNS
-from usageledger.ledger.protocol import Outcome, Outcomes
 
 Identity = tuple[str, int]
 Payload = tuple[Any, ...]
+Outcomes = np.ndarray[Any, np.dtype[np.uint8]]  # an `Outcome` for each row
+
+
+class Outcome(IntEnum):
+    """The outcome of an event: its identity is (`id`, `timestamp`), and it counts once."""
+
+    ACCEPTED = 0
+    DUPLICATE = 1  # the same identity and the same payload: kept before, counted once
+    CONFLICT = 2  # the same identity and another payload: nothing changed
+    TOO_OLD = 3  # events of its time were dropped, so that nobody can tell whether it is new: nothing changed
 
 
 def identities_of(rows: pa.Table) -> list[Identity]:

@@ -1,142 +1,55 @@
-"""The protocol that every engine implements, and the outcomes of an event."""
+"""The protocol that every engine implements: a store of events, snapshots of it, and what only some engines can do."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from usageledger.pricing import Subject
-from usageledger.questions.aggregate import Aggregate
+from usageledger.errors import InvalidRequestError
+from usageledger.ledger import aggregates
+from usageledger.ledger.identity import Outcomes
+from usageledger.ledger.price_table import PricesOf, Unpriced
+from usageledger.ledger.statements import cost_sums, usage_sums
+from usageledger.ledger.statements.dialect import Dialect
+from usageledger.ledger.statements.sql import Sql
+from usageledger.ledger.statements.usage_sums import Coverage
+from usageledger.questions.aggregate import Aggregate, too_many_results
+from usageledger.questions.facet import Facet
 from usageledger.questions.query import Query
 
-
-class Outcome(IntEnum):
-    """The outcome of an event: its identity is (`id`, `timestamp`), and it counts once."""
-
-    ACCEPTED = 0
-    DUPLICATE = 1  # the same identity and the same payload: kept before, counted once
-    CONFLICT = 2  # the same identity and another payload: nothing changed
-    TOO_OLD = 3  # events of its time were dropped, so that nobody can tell whether it is new: nothing changed
-
-
-@dataclass(frozen=True, slots=True)
-class Unpriced:
-    """Usage of a window that has no price.
-
-    Attributes:
-        rate_id: its card, which says nothing of `part`.
-        quantity: in the units of the stored column `part`; for a size, bytes times hours.
-    """
-
-    kind: str
-    rate_id: int
-    part: str
-    quantity: int
-
-
-@dataclass(frozen=True, slots=True)
-class CardUse:
-    """The events of one subject that have one rate card.
-
-    Attributes:
-        subject: what the events themselves say, with `band` and `second` 0.
-        input_least, input_most: input tokens of the smallest and the largest event.
-        second_least, second_most: the seconds of the day of the earliest and the latest event.
-    """
-
-    rate_id: int
-    subject: Subject
-    input_least: int
-    input_most: int
-    second_least: int
-    second_most: int
-    events: int
-
-    @property
-    def day(self) -> int:
-        """The start of the UTC day."""
-        return self.subject.day
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event as it is kept.
-
-    Attributes:
-        columns: `columns.COLUMNS`, None for a dimension that it does not have.
-        largest: of a size, the largest one of the same store and rate card in the same UTC hour; None for other kinds.
-    """
-
-    columns: Mapping[str, Any]
-    largest: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Facet:
-    """A question for the values that a dimension has; times are Unix seconds.
-
-    Attributes:
-        kind: only values of this kind of usage; None for all kinds.
-        start, end: of the window, whole UTC days.
-        search: only values that have this in them, its letters' case folded, and those of `named`; empty for all.
-    """
-
-    dimension: str
-    kind: str | None
-    start: int
-    end: int
-    search: str = ""
-    named: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PriceTable:
-    """The prices of rate cards, as a table.
-
-    Attributes:
-        rows: `costs.PRICES`.
-        newest_card: the largest `rate_id` that was looked at; of events with a later one nothing is said.
-    """
-
-    rows: pa.Table
-    newest_card: int
-
-
-# Called when it is settled which events an answer sees, so that the cards of all of them are in the table.
-PricesOf = Callable[[], PriceTable]
-Outcomes = np.ndarray[Any, np.dtype[np.uint8]]  # an `Outcome` for each row
+Columns = dict[str, np.ndarray[Any, Any]]
 CardsOf = Callable[[pa.Table], np.ndarray[Any, np.dtype[np.int64]]]  # rows → their rate cards
 
 
-class Ledger(Protocol):
-    """A store of events that counts each of them once.
+class Snapshot(Protocol):
+    """A moment of a ledger: everything that is read by it is of that moment, as far as the engine has such a thing."""
 
-    `append` belongs to as many threads as `writers` and `compact` to one, which may be another; everything else may be
-    called from any thread at any time.
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect of its statements."""
+        ...
 
-    Attributes:
-        has_rollups: whether sums stay where events are dropped.
-        writers: how many threads may append at once; more than one where a commit is mostly waiting for others.
-    """
+    @property
+    def coverage(self) -> Coverage:
+        """The events that rollups hold at that moment; of no family where the engine has none."""
+        ...
 
-    has_rollups: bool
-    writers: int
-
-    def append(self, rows: pa.Table) -> Outcomes:
-        """Keeps `rows` (`columns.SCHEMA`); an `Outcome` for each, in their order. On disk when it returns.
+    def read(self, sql: Sql) -> Columns:
+        """Return column → its values, None or masked where there is none.
 
         Raises:
-            LedgerUnavailableError: none of `rows` is acknowledged; the same rows may be appended again.
+            InvalidRequestError: it took too long, or a sum is too large.
+            LedgerUnavailableError: the engine failed.
         """
         ...
 
-    def compact(self) -> bool:
-        """Does one bounded step of upkeep; whether there is more to do."""
-        ...
+
+class Rollups(Protocol):
+    """Sums that an engine keeps beside the events, and answers from."""
 
     def rebuild_rollups(self) -> Iterator[int]:
         """Makes all rollups anew from the events, or goes on where that was begun; the start of each day that is done.
@@ -145,13 +58,14 @@ class Ledger(Protocol):
         """
         ...
 
+
+class Retention(Protocol):
+    """Dropping of old events, whose sums stay."""
+
     def drop_events(self, before: int) -> bool:
         """Drops events of times before this one, Unix seconds, at most a UTC day of them; whether there are others.
 
         Their sums and facets stay. A day that was dropped takes no events from then on.
-
-        Raises:
-            LedgerError: there are no rollups.
         """
         ...
 
@@ -166,44 +80,56 @@ class Ledger(Protocol):
         """
         ...
 
-    def aggregate(self, query: Query, *, max_seconds: float, max_results: int) -> Aggregate:
-        """The answer to one page of `query`.
+
+class Backups(Protocol):
+    """Copies of a ledger that is in use."""
+
+    def backup(self, file: Path) -> None:
+        """Copies everything, as it is at one moment, to a new file, while others read and write.
 
         Raises:
-            InvalidRequestError: more than `max_results` result rows, or longer than `max_seconds`.
-            LedgerUnavailableError: the engine failed.
+            LedgerUnavailableError: it could not be read, or the file not be written.
         """
         ...
 
-    def costs(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> Aggregate:
-        """The answer to one page of costs; amounts are integers of 10⁻¹⁸ USD.
 
-        `prices` is called when it is settled which events the answer sees.
+class Ledger(Protocol):
+    """A store of events that counts each of them once.
+
+    `append` belongs to as many threads as `writers` and `compact` to one, which may be another; everything else may be
+    called from any thread at any time. An engine implements what stands before `aggregate`.
+
+    Attributes:
+        writers: how many threads may append at once; more than one where a commit is mostly waiting for others.
+    """
+
+    writers: int
+
+    @property
+    def rollups(self) -> Rollups | None:
+        """Its rollups; None for an engine that sums up events only when it is asked."""
+        ...
+
+    @property
+    def retention(self) -> Retention | None:
+        """Its retention; None for an engine that keeps no sums of dropped events."""
+        ...
+
+    @property
+    def backups(self) -> Backups | None:
+        """Its backups; None for an engine that is backed up by means of its own."""
+        ...
+
+    def append(self, rows: pa.Table) -> Outcomes:
+        """Keeps `rows` (`columns.SCHEMA`); an `Outcome` for each, in their order. On disk when it returns.
 
         Raises:
-            InvalidRequestError: more than `max_results` result rows, or longer than `max_seconds`.
-            LedgerUnavailableError: the engine failed.
+            LedgerUnavailableError: none of `rows` is acknowledged; the same rows may be appended again.
         """
         ...
 
-    def unpriced(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> list[Unpriced]:
-        """Lists the usage of a window for which `prices` has no price; arguments and errors are those of `costs`."""
-        ...
-
-    def unpriced_cards(self, query: Query, prices: PricesOf, *, max_seconds: float) -> int:
-        """Counts the rate cards in `unpriced`, however many there are."""
-        ...
-
-    def facets(self, facet: Facet, *, max_seconds: float, limit: int) -> list[str]:
-        """The first `limit` values, each once, sorted; raises as `aggregate` does."""
-        ...
-
-    def times_of_cards(self, rate_ids: Sequence[int], start: int, end: int) -> dict[int, tuple[int, int]]:
-        """`rate_id` → Unix seconds of its first and last event between these times."""
-        ...
-
-    def event(self, event_id: str, timestamp: int) -> StoredEvent | None:
-        """The event with this identity."""
+    def compact(self) -> bool:
+        """Does one bounded step of upkeep; whether there is more to do."""
         ...
 
     def give_cards(self, cards: CardsOf) -> int:
@@ -214,10 +140,6 @@ class Ledger(Protocol):
         """
         ...
 
-    def card_beyond(self, rate_id: int) -> int | None:
-        """A larger `rate_id` that an event or a sum has; None where none has."""
-        ...
-
     def version(self, start: int, end: int) -> int | None:
         """A number that grows, before what writes returns, whenever events between these times are added or dropped.
 
@@ -225,52 +147,12 @@ class Ledger(Protocol):
         """
         ...
 
-    def days(self) -> list[tuple[int, int]]:
-        """(start, events) of each UTC day that has events, in their order."""
-        ...
-
-    def events(self, start: int, end: int, *, after: tuple[int, str], limit: int) -> pa.Table:
-        """The first `limit` events after `after` between these times (`columns.SCHEMA`), by (`ts`, `event_id`)."""
-        ...
-
-    def span(self) -> tuple[int, int] | None:
-        """The first and the last timestamp in the ledger; None where it is empty."""
-        ...
-
-    def count(self) -> int:
-        """Counts the events in the ledger."""
-        ...
-
-    def malformed(self, limit: int) -> list[str]:
-        """Stored events whose values no wire event could have had, in words; at most `limit`."""
-        ...
-
-    def doubled(self, limit: int) -> list[str]:
-        """Identities stored more than once, in words; at most `limit`."""
-        ...
-
-    def rollup_differences(self, limit: int) -> list[str]:
-        """Lists differences between rollups and events, in words; at most `limit`."""
-        ...
-
-    def facet_differences(self, limit: int) -> list[str]:
-        """Values that events have and facets lack, or the other way round, in words; at most `limit`."""
-        ...
-
-    def cards_used(self) -> list[CardUse]:
-        """Lists the rate cards that events have, by the subjects of the events."""
-        ...
-
-    def quantities(self, start: int, end: int) -> list[tuple[int, str, int]]:
-        """(`rate_id`, part, quantity) of the events themselves between these times; a size is a row for each hour."""
-        ...
-
-    def backup(self, file: Path) -> None:
-        """Copies everything, as it is at one moment, to a new file, while others read and write.
+    def snapshot(self, max_seconds: float | None = None) -> AbstractContextManager[Snapshot]:
+        """Open a snapshot, which sees the last commit; what is read by it takes `max_seconds` at most.
 
         Raises:
-            LedgerUnavailableError: it could not be read, or the file not be written.
-            LedgerError: it is kept by a server, which makes its backups.
+            InvalidRequestError: it took longer, or a sum is too large.
+            LedgerUnavailableError: the engine failed.
         """
         ...
 
@@ -281,3 +163,96 @@ class Ledger(Protocol):
     def close(self) -> None:
         """Ends it cleanly; later calls raise LedgerUnavailableError."""
         ...
+
+    # --- answers -------------------------------------------------------------------------------------------------
+
+    def aggregate(self, query: Query, *, max_seconds: float, max_results: int) -> Aggregate:
+        """The answer to one page of `query`.
+
+        Raises:
+            InvalidRequestError: more than `max_results` result rows, or longer than `max_seconds`.
+            LedgerUnavailableError: the engine failed.
+        """
+        try:
+            columns = self._sums(query, max_seconds, max_results, wide=False)
+        except InvalidRequestError as error:
+            if error.code != "too_large_sum":
+                raise
+            columns = self._sums(query, max_seconds, max_results, wide=True)
+        if columns is None:
+            return Aggregate([], {})
+        if len(columns["bucket"]) > max_results:
+            raise too_many_results(max_results)
+        return aggregates.to_aggregate(query, columns)
+
+    def _sums(self, query: Query, max_seconds: float, max_results: int, *, wide: bool) -> Columns | None:
+        with self.snapshot(max_seconds) as snapshot:
+            sql = usage_sums.aggregate(query, snapshot.coverage, max_results, snapshot.dialect, wide=wide)
+            return None if sql is None else snapshot.read(sql)
+
+    def costs(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> Aggregate:
+        """The answer to one page of costs; amounts are integers of 10⁻¹⁸ USD.
+
+        `prices` is called when it is settled which events the answer sees.
+
+        Raises:
+            InvalidRequestError: more than `max_results` result rows, or longer than `max_seconds`.
+            LedgerUnavailableError: the engine failed.
+        """
+        with self.snapshot(max_seconds) as snapshot:
+            sql = cost_sums.costs(query, snapshot.coverage, max_results, snapshot.dialect)
+            columns = None if sql is None else snapshot.read(replace(sql, tables={"prices": prices().rows}))
+        if columns is None:
+            return Aggregate([], {})
+        if len(columns["bucket"]) > max_results:
+            raise too_many_results(max_results)
+        return cost_sums.to_aggregate(query, columns)
+
+    def unpriced(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> list[Unpriced]:
+        """Lists the usage of a window for which `prices` has no price; arguments and errors are those of `costs`."""
+        with self.snapshot(max_seconds) as snapshot:
+            table = prices()
+            sql = cost_sums.unpriced(query, snapshot.coverage, table.newest_card, max_results, snapshot.dialect)
+            found = None if sql is None else snapshot.read(replace(sql, tables={"prices": table.rows}))
+        if found is None:
+            return []
+        if len(found["part"]) > max_results:
+            raise InvalidRequestError(
+                f"More than {max_results} prices are missing in this window, by day, model and part: ask for a shorter "
+                "one with 'start_time' and 'end_time'.",
+                param="start_time",
+                code="too_many_results",
+            )
+        rows = zip(*(found[name].tolist() for name in found), strict=True)
+        return [Unpriced(kind, rate_id, part, int(quantity)) for kind, rate_id, part, quantity in rows]
+
+    def unpriced_cards(self, query: Query, prices: PricesOf, *, max_seconds: float) -> int:
+        """Counts the rate cards in `unpriced`, however many there are."""
+        with self.snapshot(max_seconds) as snapshot:
+            table = prices()
+            sql = cost_sums.unpriced_cards(query, snapshot.coverage, table.newest_card, snapshot.dialect)
+            counted = None if sql is None else snapshot.read(replace(sql, tables={"prices": table.rows}))
+        return int(counted["cards"][0]) if counted else 0
+
+    def facets(self, facet: Facet, *, max_seconds: float, limit: int) -> list[str]:
+        """The first `limit` values, each once, sorted; raises as `aggregate` does."""
+        tables = {"named": pa.table({"id": pa.array(facet.named, pa.string())})} if facet.named else {}
+        with self.snapshot(max_seconds) as snapshot:
+            sql = usage_sums.facets(facet, limit, snapshot.dialect)
+            values: list[str] = snapshot.read(replace(sql, tables=tables))["value"].tolist()
+        return values
+
+
+def too_slow(max_seconds: float | None) -> InvalidRequestError:
+    """The error of a query that reached its limit of time."""
+    return InvalidRequestError(
+        f"The query took longer than {max_seconds} seconds: ask for a shorter window or fewer groups.",
+        code="query_timeout",
+    )
+
+
+def too_large_sum() -> InvalidRequestError:
+    """The error of a sum that does not fit into the integers it is asked for in: 64 bits, or in the end 128."""
+    return InvalidRequestError(
+        "A sum of this page is larger than 2^127: ask for narrower buckets or for more groups.", code="too_large_sum"
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from usageledger.ledger.protocol import StoredEvent
+from usageledger.ledger.lookups import StoredEvent
 from usageledger.pricing.cards import PARTS, charge
 from usageledger.questions.aggregate import Aggregate
 from usageledger.registry import CardPrices

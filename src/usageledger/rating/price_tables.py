@@ -8,7 +8,7 @@ from itertools import groupby, islice
 import pyarrow as pa
 
 from usageledger.buckets import LATEST_TIME
-from usageledger.ledger.protocol import PriceTable
+from usageledger.ledger.price_table import PriceTable
 from usageledger.ledger.statements.cost_sums import PRICES
 from usageledger.meters import DAY_SECONDS
 from usageledger.pricing.cards import PARTS

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import structs
 
 from usageledger.ledger import Ledger
-from usageledger.ledger.protocol import PriceTable
+from usageledger.ledger.price_table import PriceTable
 from usageledger.meters import COSTS
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook

@@ -8,7 +8,8 @@ from functools import partial
 from msgspec import structs
 
 from usageledger.ledger import Ledger
-from usageledger.ledger.protocol import Unpriced
+from usageledger.ledger.lookups import times_of_cards
+from usageledger.ledger.price_table import Unpriced
 from usageledger.meters import DAY_SECONDS
 from usageledger.pricing import Subject
 from usageledger.questions.query import Query
@@ -77,7 +78,9 @@ def unpriced_usage(ledger: Ledger, prices: PriceTables, query: Query, *, max_sec
     # Of events that were dropped the day is known, from their cards.
     days = {rate_id: card.subject.day for rate_id, card in cards.items()}
     times = {rate_id: (day, day + DAY_SECONDS - 1) for rate_id, day in days.items()}
-    times |= ledger.times_of_cards(sorted(times), query.start_time, query.end_time)
+    if found:
+        with ledger.snapshot() as snapshot:
+            times |= times_of_cards(snapshot, sorted(times), query.start_time, query.end_time)
     groups: dict[Subject, list[Unpriced]] = {}
     for each in found:
         # The same but for the time and the band, which its price depends on as well.

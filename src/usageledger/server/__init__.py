@@ -13,6 +13,7 @@ import uvicorn
 
 from usageledger.errors import LedgerUnavailableError, RegistryError, SettingsError
 from usageledger.ledger import Ledger, open_ledger
+from usageledger.ledger.lookups import card_beyond
 from usageledger.registry import Registry, open_registry
 from usageledger.server.app import create_app
 from usageledger.server.http.http_connection import protocol_of
@@ -43,7 +44,7 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
         closing(open_registry(settings.registry_url)) as registry,
         closing(open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)) as ledger,
     ):
-        if settings.retention_days and not ledger.has_rollups:
+        if settings.retention_days and not ledger.retention:
             raise SettingsError(
                 "retention_days: this ledger has no sums that would stay, so it drops no events: use 0."
             )
@@ -91,7 +92,8 @@ def _startup_objects_frozen() -> Generator[None]:
 def _check_cards(ledger: Ledger, registry: Registry, settings: Settings) -> None:
     """Refuses a registry that gave fewer rate cards than events have: it would give their numbers to others."""
     given = registry.rate_cards.newest_card()
-    card = ledger.card_beyond(given)
+    with ledger.snapshot() as snapshot:
+        card = card_beyond(snapshot, given)
     if card is not None:
         raise RegistryError(
             f"Events in the ledger have rate card {card}, and the registry {without_password(settings.registry_url)} "

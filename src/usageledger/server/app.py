@@ -130,7 +130,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     path: str = request.scope["path"]
     where = f"{request.method} {path[:256]}"
     if error.status_code == 405:  # noqa: PLR2004 - the status as it is written
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))  # it comes in any order
         response = error_response(MethodNotAllowedError(f"Method not allowed: {where}. Allowed are: {allowed}."))
         response.headers["allow"] = allowed
         return response

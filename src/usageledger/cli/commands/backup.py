@@ -13,10 +13,9 @@ import typer
 
 from usageledger.cli.backup_files import FILES, LEDGER, REGISTRY, check_and_note, new_folder
 from usageledger.cli.connection import Connection, Key, ProfileName, Url, connect_to
-from usageledger.cli.local_registry import existing_settings, opened_registry
+from usageledger.cli.local_registry import existing_settings, is_there, opened_registry
 from usageledger.cli.options import AsJson
 from usageledger.cli.terminal.output import CommandError, counted, note, print_json
-from usageledger.settings import file_of
 
 EPILOG = """\
 [bold]Examples[/]
@@ -60,11 +59,14 @@ def _copy(data: Path, folder: Path) -> None:
     from usageledger.ledger import open_ledger
 
     settings = existing_settings(data)
-    file = file_of(settings.ledger_url)
-    if file is None or not file.exists():
+    if not is_there(settings.ledger_url):
         raise CommandError(f"There is no ledger in {settings.data.absolute()}: check --data.", exit_code=2)
     with closing(open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)) as ledger:
-        ledger.backup(folder / LEDGER)
+        if ledger.backups is None:
+            raise CommandError(
+                "This ledger is no file of its own: back it up with the tools of its database.", exit_code=2
+            )
+        ledger.backups.backup(folder / LEDGER)
     with opened_registry(settings) as registry:
         registry.backup(folder / REGISTRY)
 

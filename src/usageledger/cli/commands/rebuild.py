@@ -34,7 +34,7 @@ def rebuild_rollups(data: DataFolder = DEFAULT_FOLDER, ledger_url: LedgerUrl = N
     ledger = open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)
     done, began = 0, time.monotonic()
     try:
-        for day in ledger.rebuild_rollups():
+        for day in ledger.rollups.rebuild_rollups() if ledger.rollups else ():
             done += 1
             if not as_json:
                 note(f"{iso(day)[:10]} is done")

@@ -35,6 +35,7 @@ def verify(
     digit.
     """
     from usageledger.ledger import open_ledger
+    from usageledger.ledger.lookups import count
     from usageledger.ledger.proof.cost_proof import verify_costs
     from usageledger.ledger.proof.usage_proof import verify as findings_of
     from usageledger.rating.price_tables import PriceTables
@@ -47,7 +48,8 @@ def verify(
         closing(open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)) as ledger,
         open_registry(_existing(settings)) as registry,
     ):
-        events = ledger.count()
+        with ledger.snapshot() as snapshot:
+            events = count(snapshot)
         if not as_json:
             place = without_password(settings.ledger) if settings.ledger else settings.data.absolute()
             note(f"{counted(events, 'event')} in {place}" if events else "The ledger is empty.")

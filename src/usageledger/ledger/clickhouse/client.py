@@ -11,7 +11,7 @@ import pyarrow as pa
 from usageledger.errors import LedgerError, LedgerUnavailableError, SettingsError
 from usageledger.ledger.arrow_bytes import to_bytes
 from usageledger.ledger.clickhouse.address import Address
-from usageledger.ledger.reader import Columns, too_large_sum, too_slow
+from usageledger.ledger.protocol import Columns, too_large_sum, too_slow
 
 try:
     import clickhouse_connect

@@ -6,22 +6,20 @@ looked at the same moment or one sent a batch again, lands in the same place and
 
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from usageledger.errors import LedgerError, LedgerUnavailableError, LedgerVersionError
+from usageledger.errors import LedgerUnavailableError, LedgerVersionError
 from usageledger.events.columns import NO_CARD, PAYLOAD_COLUMNS, refuse_unknown, with_cards
 from usageledger.ledger import identity
 from usageledger.ledger.clickhouse import table_ddl
 from usageledger.ledger.clickhouse.address import Address
 from usageledger.ledger.clickhouse.client import Connection, no_tables, to_columns
-from usageledger.ledger.identity import Identity, identities_of
-from usageledger.ledger.protocol import CardsOf, Outcomes
-from usageledger.ledger.reader import Columns, Reader
+from usageledger.ledger.identity import Identity, Outcomes, identities_of
+from usageledger.ledger.protocol import CardsOf, Columns, Ledger
 from usageledger.ledger.schema import EVENT_LIST
 from usageledger.ledger.statements.dialect import CLICKHOUSE
 from usageledger.ledger.statements.sql import Sql
@@ -36,6 +34,7 @@ MOST_AT_ONCE = 100_000  # events read to be given cards
 class ClickHouseSnapshot:
     """A `Snapshot` as far as the engine has one: of a single statement."""
 
+    dialect = CLICKHOUSE
     coverage = NO_ROLLUPS
 
     def __init__(self, connection: Connection, max_seconds: float | None) -> None:
@@ -48,12 +47,13 @@ class ClickHouseSnapshot:
         return to_columns(found)
 
 
-class ClickHouseLedger(Reader):
+class ClickHouseLedger(Ledger):
     """A `Ledger` in a database of ClickHouse."""
 
-    dialect = CLICKHOUSE
-    has_rollups = False
     writers = 3
+    rollups = None
+    retention = None  # no sums of dropped events would stay
+    backups = None  # they are ClickHouse's to make
 
     def __init__(self, address: Address) -> None:
         """Opens it.
@@ -144,8 +144,10 @@ class ClickHouseLedger(Reader):
     def give_cards(self, cards: CardsOf) -> int:
         """See `Ledger.give_cards`: the event with its card takes precedence over the one without."""
         # Rows that lost to one with a card are among these until they are merged; their days are looked at in vain.
-        without = self._read(f"SELECT DISTINCT ts - ts % {DAY_SECONDS} AS day FROM events WHERE rate_id = {NO_CARD}")
-        return sum(self._give_cards(day, cards) for day in sorted(without["day"].tolist()))
+        without = self._connection.read(
+            f"SELECT DISTINCT ts - ts % {DAY_SECONDS} AS day FROM events WHERE rate_id = {NO_CARD}"
+        )
+        return sum(self._give_cards(day, cards) for day in sorted(without["day"].to_numpy().tolist()))
 
     def _give_cards(self, day: int, cards: CardsOf) -> int:
         given = 0
@@ -166,47 +168,8 @@ class ClickHouseLedger(Reader):
 
     @contextmanager
     def snapshot(self, max_seconds: float | None = None) -> Generator[ClickHouseSnapshot]:
-        """See `Reader.snapshot`: the engine has none, so that each statement sees what was committed before it."""
+        """See `Ledger.snapshot`: the engine has none, so that each statement sees what was committed before it."""
         yield ClickHouseSnapshot(self._connection, max_seconds)
-
-    def doubled(self, limit: int) -> list[str]:
-        """See `Ledger.doubled`; besides, identities whose rows, not merged yet, say different things."""
-        payload = ", ".join(name for name in PAYLOAD_COLUMNS if name not in ("event_id", "ts"))
-        found = self._read(
-            f"SELECT event_id, ts, COUNT(DISTINCT ({payload})) AS payloads FROM events GROUP BY event_id, ts "
-            f"HAVING payloads > 1 ORDER BY ts, event_id LIMIT {limit}"
-        )
-        rows = zip(found["event_id"], found["ts"], found["payloads"], strict=True)
-        conflicts = [f"event_id={name}, ts={ts}, payloads={payloads}" for name, ts, payloads in rows]
-        return [*super().doubled(limit), *conflicts][:limit]
-
-    def rollup_differences(self, limit: int) -> list[str]:  # noqa: ARG002 - the protocol's
-        """See `Ledger.rollup_differences`: there are none."""
-        return []
-
-    def facet_differences(self, limit: int) -> list[str]:  # noqa: ARG002 - the protocol's
-        """See `Ledger.facet_differences`: facets are the events' own values."""
-        return []
-
-    def rebuild_rollups(self) -> Iterator[int]:
-        """See `Ledger.rebuild_rollups`: there are none."""
-        return iter(())
-
-    def drop_events(self, before: int) -> bool:  # noqa: ARG002 - the protocol's
-        """See `Ledger.drop_events`: refused, since no sums of them would stay."""
-        raise LedgerError(f"The ledger {self._address.place} has no sums that would stay: it drops no events.")
-
-    def events_from(self) -> int:
-        """See `Ledger.events_from`."""
-        return 0
-
-    def settled_until(self) -> int:
-        """See `Ledger.settled_until`: nobody asks where nothing is dropped."""
-        return 0
-
-    def backup(self, file: Path) -> None:  # noqa: ARG002 - the protocol's
-        """See `Ledger.backup`: it is ClickHouse's to do."""
-        raise LedgerError(f"The ledger {self._address.place} is no file: back it up with ClickHouse's BACKUP DATABASE.")
 
     def version(self, start: int, end: int) -> None:
         """See `Ledger.version`: other servers write to it too."""

@@ -16,7 +16,6 @@ import logging
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from functools import partial
 from heapq import nlargest
 from itertools import compress
 from pathlib import Path
@@ -38,19 +37,16 @@ from usageledger.ledger.duckdb.engine import Engine
 from usageledger.ledger.duckdb.journal_views import JournalViews
 from usageledger.ledger.duckdb.rollup_schedule import Upkeep
 from usageledger.ledger.duckdb.rollups import coverage
-from usageledger.ledger.protocol import CardsOf, Outcome, Outcomes
-from usageledger.ledger.reader import Columns, Reader, too_large_sum, too_slow
+from usageledger.ledger.identity import Outcome, Outcomes
+from usageledger.ledger.protocol import CardsOf, Columns, Ledger, too_large_sum, too_slow
 from usageledger.ledger.schema import (
     EVENT_LIST,
-    EVENTS_TABLE,
     FACET_LIST,
-    FACETS_TABLE,
     TABLES,
     VERSION,
     create_tables,
     migrate,
 )
-from usageledger.ledger.statements import inspection
 from usageledger.ledger.statements.dialect import DUCKDB
 from usageledger.ledger.statements.sql import Sql
 from usageledger.ledger.statements.usage_sums import Coverage
@@ -68,11 +64,10 @@ logger = logging.getLogger("usageledger.ledger")
 NOT_ROLLED_UP = "The rollups could not be written"
 
 
-EVENTS_AND_FACETS = frozenset({EVENTS_TABLE, FACETS_TABLE})
-
-
 class DuckDBSnapshot:
     """A `Snapshot`: one transaction of a cursor, and the journal's rows as it sees them."""
+
+    dialect = DUCKDB
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, held: Coverage, kept: journal.Journal) -> None:
         self.coverage = held
@@ -88,11 +83,9 @@ class DuckDBSnapshot:
         return columns
 
 
-class DuckDBLedger(Reader):
+class DuckDBLedger(Ledger):
     """A `Ledger` in one DuckDB file."""
 
-    dialect = DUCKDB
-    has_rollups = True
     writers = 1
 
     def __init__(self, path: str | Path, *, memory_bytes: int = 1024**3) -> None:
@@ -122,6 +115,21 @@ class DuckDBLedger(Reader):
         except BaseException:
             self._writer.close()
             raise
+
+    @property
+    def rollups(self) -> "DuckDBLedger":
+        """See `Rollups`."""
+        return self
+
+    @property
+    def retention(self) -> "DuckDBLedger":
+        """See `Retention`."""
+        return self
+
+    @property
+    def backups(self) -> "DuckDBLedger":
+        """See `Backups`."""
+        return self
 
     @property
     def _writer(self) -> duckdb.DuckDBPyConnection:
@@ -327,7 +335,7 @@ class DuckDBLedger(Reader):
         return full or (not busy and kept.count > 0)
 
     def rebuild_rollups(self) -> Iterator[int]:
-        """See `Ledger.rebuild_rollups`; the locks are free between two days."""
+        """See `Rollups.rebuild_rollups`; the locks are free between two days."""
         with self._rollups_lock, self._events_lock, self._writer_lock, self._writing(NOT_ROLLED_UP):
             self._move()
             self._upkeep.make_anew(self._writer, self._number)
@@ -339,7 +347,7 @@ class DuckDBLedger(Reader):
             yield day
 
     def drop_events(self, before: int) -> bool:
-        """See `Ledger.drop_events`."""
+        """See `Retention.drop_events`."""
         with self._rollups_lock, self._events_lock, self._writer_lock, self._writing("The events could not be dropped"):
             self._move()
             more = self._upkeep.drop_day(self._writer, floor(before, DAY_SECONDS), self._number)
@@ -348,11 +356,11 @@ class DuckDBLedger(Reader):
             return more
 
     def events_from(self) -> int:
-        """See `Ledger.events_from`."""
+        """See `Retention.events_from`."""
         return self._upkeep.events_from
 
     def settled_until(self) -> int:
-        """See `Ledger.settled_until`."""
+        """See `Retention.settled_until`."""
         days = nlargest(2, list(self._touched))
         return (days[-1] + 1) * DAY_SECONDS if len(days) > 1 else 0
 
@@ -367,7 +375,7 @@ class DuckDBLedger(Reader):
 
     @contextmanager
     def snapshot(self, max_seconds: float | None = None) -> Generator[DuckDBSnapshot]:
-        """See `Reader.snapshot`: a transaction of a cursor of its own, which sees the last commit."""
+        """See `Ledger.snapshot`: a transaction of a cursor of its own, which sees the last commit."""
         try:
             with self._engine.cursor() as cursor, deadline(cursor, max_seconds):
                 cursor.execute("BEGIN")
@@ -380,14 +388,6 @@ class DuckDBLedger(Reader):
         except duckdb.Error as error:
             raise LedgerUnavailableError(f"The ledger could not read: {first_line(error)}") from error
 
-    def rollup_differences(self, limit: int) -> list[str]:
-        """See `Ledger.rollup_differences`."""
-        return inspection.rollup_differences(self._read, limit)
-
-    def facet_differences(self, limit: int) -> list[str]:
-        """See `Ledger.facet_differences`."""
-        return inspection.facet_differences(partial(self._read, reads=EVENTS_AND_FACETS), limit)
-
     def version(self, start: int, end: int) -> int:
         """See `Ledger.version`."""
         days = range(start // DAY_SECONDS, (end - 1) // DAY_SECONDS + 1)
@@ -395,7 +395,7 @@ class DuckDBLedger(Reader):
         return max([self._all_touched, dropped_at, *(self._touched.get(day, 0) for day in days)])
 
     def backup(self, file: Path) -> None:
-        """See `Ledger.backup`."""
+        """See `Backups.backup`."""
         try:
             with self._engine.cursor() as cursor:
                 copy_database(cursor, file)

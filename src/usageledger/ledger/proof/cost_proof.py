@@ -12,8 +12,11 @@ from msgspec import structs
 
 from usageledger.buckets import iso
 from usageledger.errors import InvalidRequestError
+from usageledger.ledger.price_table import PriceTable
+from usageledger.ledger.proof import inspection
+from usageledger.ledger.proof.inspection import CardUse
 from usageledger.ledger.proof.usage_proof import MOST_RESULTS, MOST_SHOWN, QUERY_SECONDS, Finding, counted, finding
-from usageledger.ledger.protocol import CardUse, Ledger, PriceTable
+from usageledger.ledger.protocol import Ledger
 from usageledger.meters import COSTS
 from usageledger.pricing import Subject, decimal_text
 from usageledger.pricing.cards import charge
@@ -47,7 +50,8 @@ def verify_costs(ledger: Ledger, prices: PriceTable, subjects: Mapping[int, Subj
         (rate_id, part): (high * RATE_STEP + low, item) for rate_id, part, high, low, item in zip(*columns, strict=True)
     }
     priced = Priced(ledger, prices, said)
-    uses = ledger.cards_used()
+    with ledger.snapshot() as snapshot:
+        uses = inspection.cards_used(snapshot)
     days = sorted({use.day for use in uses})
     cards = counted(len({use.rate_id for use in uses}), "rate card")
     yield finding("every event has its rate card", list(islice(_misplaced(uses, subjects), MOST_SHOWN)), cards)
@@ -99,7 +103,9 @@ def _misplaced(uses: Sequence[CardUse], subjects: Mapping[int, Subject]) -> Iter
 
 def _by_events(priced: Priced, day: int) -> Iterator[str]:
     raw: dict[str | None, int] = {}
-    for rate_id, part, quantity in priced.ledger.quantities(day, day + DAY):
+    with priced.ledger.snapshot() as snapshot:
+        quantities = inspection.quantities(snapshot, day, day + DAY)
+    for rate_id, part, quantity in quantities:
         if (rate_id, part) in priced.said:
             rate, item = priced.said[rate_id, part]
             raw[item] = raw.get(item, 0) + charge(part, quantity, rate)

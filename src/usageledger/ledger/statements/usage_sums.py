@@ -9,11 +9,11 @@ from typing import Any
 
 from usageledger.buckets import Run, floor, iso
 from usageledger.errors import InvalidRequestError
-from usageledger.ledger.protocol import Facet
 from usageledger.ledger.schema import EVENTS_TABLE, FAMILIES, Rollup
 from usageledger.ledger.statements.dialect import Dialect
 from usageledger.ledger.statements.sql import Sql
 from usageledger.meters import Meter
+from usageledger.questions.facet import Facet
 from usageledger.questions.query import Filter, Query
 
 

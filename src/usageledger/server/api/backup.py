@@ -13,8 +13,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from usageledger.errors import InvalidRequestError, OverloadedError
+from usageledger.ledger.protocol import Backups
 from usageledger.registry import MANAGE
 from usageledger.server.endpoint import Answer, Call, Endpoint
+from usageledger.server.services import Services
 from usageledger.settings import Settings, file_of
 
 PREFIX = ".backup-"  # of the folder in the data folder that holds the copy until it is sent
@@ -31,7 +33,7 @@ def remove_left_backups(settings: Settings) -> None:
 async def backup(call: Call) -> Response:
     """Copies the ledger first: what its events refer to is in the registry before them, so in the later copy too."""
     services = call.services
-    files = _files(services.settings)
+    backups, files = _sources(services)
     try:
         services.backup_turn.acquire_nowait()
     except anyio.WouldBlock:
@@ -42,19 +44,21 @@ async def backup(call: Call) -> Response:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=services.settings.data))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         ledger_copy, registry_copy = (folder / file.name for file in files)
-        await run_sync(services.ledger.backup, ledger_copy)
+        await run_sync(backups.backup, ledger_copy)
         await run_sync(services.registry.backup, registry_copy)
         return _Archive((ledger_copy, registry_copy), stack.pop_all())
 
 
-def _files(settings: Settings) -> tuple[Path, Path]:
+def _sources(services: Services) -> tuple[Backups, tuple[Path, Path]]:
+    """Returns what copies the ledger, and the files of ledger and registry."""
+    backups, settings = services.ledger.backups, services.settings
     ledger, registry = file_of(settings.ledger_url), file_of(settings.registry_url)
-    if ledger is None or registry is None:
+    if backups is None or ledger is None or registry is None:
         raise InvalidRequestError(
             "This server's ledger or registry is no file of its own: back it up with the tools of its database.",
             code="invalid_value",
         )
-    return ledger, registry
+    return backups, (ledger, registry)
 
 
 def _check_room(folder: Path, files: Sequence[Path]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from starlette.responses import Response
 
 from usageledger.fields import LONGEST_NAME
-from usageledger.ledger.protocol import Facet
 from usageledger.meters import COSTS, FACETS, METER_BY_KIND, METERS
+from usageledger.questions.facet import Facet
 from usageledger.questions.query import parse
 from usageledger.registry import READ
 from usageledger.server.api.shared_parameters import window_parameters

@@ -12,7 +12,8 @@ from usageledger.buckets import LATEST_TIME, floor
 from usageledger.errors import InvalidRequestError, NotFoundError
 from usageledger.events.typed_events import FIELDS, LONGEST_ID, Name
 from usageledger.fields import LONGEST_NAME, Field
-from usageledger.ledger.protocol import StoredEvent
+from usageledger.ledger import Ledger, lookups
+from usageledger.ledger.lookups import StoredEvent
 from usageledger.meters import COSTS, DAY_SECONDS, METER_BY_KIND
 from usageledger.pricing import Subject
 from usageledger.pricing.cards import PARTS
@@ -112,10 +113,15 @@ async def explain(call: Call) -> Response:
     """Shows an event's parts, its rate card, where its prices are from, and the sum."""
     services = call.services
     event_id, timestamp = _identity(call.given())
-    event = await in_slot(services, lambda: services.ledger.event(event_id, timestamp))
+    event = await in_slot(services, lambda: _event(services.ledger, event_id, timestamp))
     if event is None:
         raise NotFoundError(f"No event has the id {event_id[:256]!r} and the timestamp {timestamp}.", param="id")
     return json_response(await in_slot(services, lambda: _explanation(event, services.registry.rate_cards)))
+
+
+def _event(ledger: Ledger, event_id: str, timestamp: int) -> StoredEvent | None:
+    with ledger.snapshot() as snapshot:
+        return lookups.event(snapshot, event_id, timestamp)
 
 
 def _identity(given: Mapping[str, list[str]]) -> tuple[str, int]:

@@ -223,12 +223,13 @@ class Ingest:
         try:
             if self._ledger.compact():
                 return True
-            if self._settings.retention_days and self._ledger.ready():
+            retention = self._ledger.retention
+            if retention and self._settings.retention_days and self._ledger.ready():
                 # What a clock that is ahead alone says drops nothing.
-                now = min(int(self._clock()), self._ledger.settled_until())
+                now = min(int(self._clock()), retention.settled_until())
                 before = floor(now - self._settings.retention_days * DAY_SECONDS, DAY_SECONDS)
                 if before > self._dropped:
-                    more = self._ledger.drop_events(before)
+                    more = retention.drop_events(before)
                     self._dropped = self._dropped if more else before
                     return more
         except UsageLedgerError as error:

@@ -1,19 +1,20 @@
 """Looks for what must not be in an engine's tables: its half of `usageledger verify`. No findings mean all is well.
 
-`read` runs a statement and answers its columns; every statement is in the subset that all engines answer alike.
+Every statement is in the subset that all engines answer alike.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from usageledger.buckets import LATEST_TIME
+from usageledger.events.columns import PAYLOAD_COLUMNS
 from usageledger.events.typed_events import LARGEST_COUNT, LONGEST_ID
-from usageledger.ledger.protocol import CardUse
-from usageledger.ledger.schema import EVENTS_TABLE, EVER, FACET_LIST, FAMILIES, Rollup, facets_of_events
+from usageledger.ledger.protocol import Columns, Snapshot
+from usageledger.ledger.schema import EVENTS_TABLE, EVER, FACET_LIST, FACETS_TABLE, FAMILIES, Rollup, facets_of_events
 from usageledger.ledger.statements.cost_sums import FLOWS
-from usageledger.ledger.statements.dialect import Dialect
-from usageledger.ledger.statements.usage_sums import Held
+from usageledger.ledger.statements.sql import Sql
 from usageledger.meters import DAY_SECONDS, FACETS, GAUGES, MEASURE_COLUMNS, METERS
 from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
 from usageledger.pricing import Subject
@@ -28,10 +29,34 @@ _FINER: tuple[tuple[Rollup, Rollup, tuple[str, ...]], ...] = (
     *((DETAILED, family.rollups[0], family.keys) for family in FAMILIES[:-1]),
 )
 
-Read = Callable[[str], Mapping[str, Any]]
+EVENTS_AND_FACETS = frozenset({EVENTS_TABLE, FACETS_TABLE})
 
 
-def malformed(read: Read, limit: int, dialect: Dialect) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class CardUse:
+    """The events of one subject that have one rate card.
+
+    Attributes:
+        subject: what the events themselves say, with `band` and `second` 0.
+        input_least, input_most: input tokens of the smallest and the largest event.
+        second_least, second_most: the seconds of the day of the earliest and the latest event.
+    """
+
+    rate_id: int
+    subject: Subject
+    input_least: int
+    input_most: int
+    second_least: int
+    second_most: int
+    events: int
+
+    @property
+    def day(self) -> int:
+        """The start of the UTC day."""
+        return self.subject.day
+
+
+def malformed(snapshot: Snapshot, limit: int) -> list[str]:
     """Events with an unknown kind, a time or count out of range, an id too long, or counts of another kind."""
     kinds = ", ".join(f"'{meter.kind}'" for meter in METERS)
     wrong = [
@@ -45,76 +70,88 @@ def malformed(read: Read, limit: int, dialect: Dialect) -> list[str]:
             if (foreign := [column for column in MEASURE_COLUMNS if column not in meter.columns])
         ),
     ]
-    return _words(read(f"SELECT event_id, ts, kind FROM {dialect.events} WHERE {' OR '.join(wrong)} LIMIT {limit}"))
-
-
-def doubled(read: Read, limit: int, dialect: Dialect) -> list[str]:
-    """Identities that count more than once."""
     return _words(
-        read(
-            f"SELECT event_id, ts, COUNT(*) AS times FROM {dialect.events} GROUP BY event_id, ts HAVING COUNT(*) > 1 "
-            f"ORDER BY ts, event_id LIMIT {limit}"
+        _read(
+            snapshot,
+            f"SELECT event_id, ts, kind FROM {snapshot.dialect.events} WHERE {' OR '.join(wrong)} LIMIT {limit}",
         )
     )
 
 
-def rollup_differences(read: Read, limit: int) -> list[str]:
+def doubled(snapshot: Snapshot, limit: int) -> list[str]:
+    """Identities that count more than once; and those whose rows, where an engine merges them later, differ."""
+    found = _words(
+        _read(
+            snapshot,
+            f"SELECT event_id, ts, COUNT(*) AS times FROM {snapshot.dialect.events} GROUP BY event_id, ts "
+            f"HAVING COUNT(*) > 1 ORDER BY ts, event_id LIMIT {limit}",
+        )
+    )
+    if snapshot.dialect.events == EVENTS_TABLE:
+        return found
+    payload = ", ".join(name for name in PAYLOAD_COLUMNS if name not in ("event_id", "ts"))
+    conflicts = _read(
+        snapshot,
+        f"SELECT event_id, ts, COUNT(DISTINCT ({payload})) AS payloads FROM {EVENTS_TABLE} GROUP BY event_id, ts "
+        f"HAVING payloads > 1 ORDER BY ts, event_id LIMIT {limit}",
+    )
+    return [*found, *_words(conflicts)][:limit]
+
+
+def rollup_differences(snapshot: Snapshot, limit: int) -> list[str]:
     """Groups whose sums differ between a rollup and the events that it holds, either way round.
 
     Of dropped events the finer sums are all that there is to compare with, and the sums by more dimensions.
     """
-    states = read("SELECT family, covered, until FROM rollup_state")
-    rows = zip(*(values.tolist() for values in states.values()), strict=True)
-    held = {family: Held(covered, until) for family, covered, until in rows}
-    events_from = _events_from(read)
-    found = _words(read(f"SELECT event_id, ts, kind FROM events WHERE ts < {events_from} LIMIT {limit}"))
-    for where in _stretches(read, EVENTS_TABLE, events_from, EVER):
+    held, events_from = snapshot.coverage.held, snapshot.coverage.events_from
+    if not held:
+        return []
+    found = _words(_read(snapshot, f"SELECT event_id, ts, kind FROM events WHERE ts < {events_from} LIMIT {limit}"))
+    for where in _stretches(snapshot, EVENTS_TABLE, events_from, EVER):
         for family in FAMILIES:
             inside = f"{where} AND ts < {held[family.name].until}"
             events = f"events WHERE {inside} AND commit_number <= {held[family.name].covered}"
             for rollup in family.rollups:
-                found += _words(read(_differences(rollup, family.keys, events, inside, limit)))
+                found += _words(_read(snapshot, _differences(rollup, family.keys, events, inside, limit)))
         if len(found) >= limit:
             return found[:limit]
-    for where in _stretches(read, FINEST.table, 0, events_from):
+    for where in _stretches(snapshot, FINEST.table, 0, events_from):
         for finer, rollup, keys in _FINER:
-            found += _words(read(_differences(rollup, keys, f"{finer.table} WHERE {where}", where, limit)))
+            found += _words(_read(snapshot, _differences(rollup, keys, f"{finer.table} WHERE {where}", where, limit)))
         if len(found) >= limit:
             break
     return found[:limit]
 
 
-def facet_differences(read: Read, limit: int) -> list[str]:
+def facet_differences(snapshot: Snapshot, limit: int) -> list[str]:
     """Values that events of a day, or sums of dropped ones, have and its facets lack, or the other way round."""
+    if snapshot.dialect.facets is None:
+        return []
     found: list[str] = []
     keys = FACET_LIST
-    events_from = _events_from(read)
+    events_from = snapshot.coverage.events_from
     for source, start, end in ((EVENTS_TABLE, events_from, EVER), (DETAILED.table, 0, events_from)):
-        for where in _stretches(read, source, start, end):
+        for where in _stretches(snapshot, source, start, end):
             told = [
                 f"SELECT 1 AS side, {keys} FROM ({facets_of_events(name, where, source)}) AS told" for name in FACETS
             ]
             facets = f"SELECT -1 AS side, {keys} FROM facets WHERE {where}"
-            found += _words(
-                read(
-                    f"SELECT {keys} FROM ({' UNION ALL '.join((*told, facets))}) AS sides GROUP BY {keys} "
-                    f"HAVING SUM(side) <> 0 ORDER BY {keys} LIMIT {limit}"
-                )
+            text = (
+                f"SELECT {keys} FROM ({' UNION ALL '.join((*told, facets))}) AS sides GROUP BY {keys} "
+                f"HAVING SUM(side) <> 0 ORDER BY {keys} LIMIT {limit}"
             )
+            found += _words(snapshot.read(Sql(text, reads=EVENTS_AND_FACETS)))
             if len(found) >= limit:
                 return found[:limit]
     return found
 
 
-def _events_from(read: Read) -> int:
-    return int(read("SELECT events_from FROM retention")["events_from"][0])
-
-
-def _stretches(read: Read, table: str, start: int, end: int) -> Iterator[str]:
+def _stretches(snapshot: Snapshot, table: str, start: int, end: int) -> Iterator[str]:
     """Conditions that cut a span of time into stretches of whole days with so many rows of a table each."""
-    days = read(
+    days = _read(
+        snapshot,
         f"SELECT ts - ts % {DAY_SECONDS} AS day, COUNT(*) AS times FROM {table} WHERE ts >= {start} AND ts < {end} "
-        "GROUP BY 1 ORDER BY 1"
+        "GROUP BY 1 ORDER BY 1",
     )
     rows = 0
     for day, times in zip(days["day"].tolist(), days["times"].tolist(), strict=True):
@@ -143,16 +180,17 @@ def _differences(rollup: Rollup, keys: Sequence[str], finer: str, where: str, li
     )
 
 
-def cards_used(read: Read, dialect: Dialect) -> list[CardUse]:
+def cards_used(snapshot: Snapshot) -> list[CardUse]:
     """Lists the rate cards that events have, by the subjects of the events."""
     tokens = " + ".join((*UNCACHED, *CACHED, *CACHE_WRITE))
     texts = ("model", "service_tier", "size", "quality", "context_level")
     second = f"ts % {DAY_SECONDS}"
-    found = read(
+    found = _read(
+        snapshot,
         f"SELECT rate_id, ts - ts % {DAY_SECONDS} AS day, kind, provider, COALESCE(batch, FALSE) AS in_batch, "
         f"{', '.join(texts)}, MIN({tokens}) AS least, MAX({tokens}) AS most, MIN({second}) AS earliest, "
-        f"MAX({second}) AS latest, COUNT(*) AS times FROM {dialect.events} "
-        f"GROUP BY rate_id, day, kind, provider, in_batch, {', '.join(texts)} ORDER BY day, rate_id"
+        f"MAX({second}) AS latest, COUNT(*) AS times FROM {snapshot.dialect.events} "
+        f"GROUP BY rate_id, day, kind, provider, in_batch, {', '.join(texts)} ORDER BY day, rate_id",
     )
     rows = zip(*(values.tolist() for values in found.values()), strict=True)
     uses: list[CardUse] = []
@@ -163,11 +201,13 @@ def cards_used(read: Read, dialect: Dialect) -> list[CardUse]:
     return uses
 
 
-def quantities(read: Read, start: int, end: int, dialect: Dialect) -> list[tuple[int, str, int]]:
+def quantities(snapshot: Snapshot, start: int, end: int) -> list[tuple[int, str, int]]:
     """(`rate_id`, part, quantity) of events; a size is a row for each store and hour, with its largest."""
     inside = f"ts >= {start} AND ts < {end}"
-    sums = ", ".join(f"{dialect.as_text(f'SUM({dialect.widened(part)})')} AS {part}_sum" for part in FLOWS)
-    found = read(f"SELECT rate_id, {sums} FROM {dialect.events} WHERE {inside} GROUP BY rate_id")
+    sums = ", ".join(
+        f"{snapshot.dialect.as_text(f'SUM({snapshot.dialect.widened(part)})')} AS {part}_sum" for part in FLOWS
+    )
+    found = _read(snapshot, f"SELECT rate_id, {sums} FROM {snapshot.dialect.events} WHERE {inside} GROUP BY rate_id")
     rate_ids = found["rate_id"].tolist()
     summed = [
         (rate_id, part, int(text))
@@ -175,12 +215,17 @@ def quantities(read: Read, start: int, end: int, dialect: Dialect) -> list[tuple
         for rate_id, text in zip(rate_ids, found[f"{part}_sum"].tolist(), strict=True)
     ]
     stores = ", ".join(dimension.name for dimension in STORES.dimensions)
-    sizes = read(
-        f"SELECT rate_id, MAX({STORED_PART}) AS largest FROM {dialect.events} "
-        f"WHERE {inside} AND kind = '{STORES.kind}' GROUP BY rate_id, ts - ts % 3600, {stores}"
+    sizes = _read(
+        snapshot,
+        f"SELECT rate_id, MAX({STORED_PART}) AS largest FROM {snapshot.dialect.events} "
+        f"WHERE {inside} AND kind = '{STORES.kind}' GROUP BY rate_id, ts - ts % 3600, {stores}",
     )
     seen = zip(sizes["rate_id"].tolist(), sizes["largest"].tolist(), strict=True)
     return [*summed, *((rate_id, STORED_PART, size) for rate_id, size in seen)]
+
+
+def _read(snapshot: Snapshot, text: str) -> Columns:
+    return snapshot.read(Sql(text))
 
 
 def _words(columns: Mapping[str, Any]) -> list[str]:
