@@ -32,7 +32,7 @@ class Width:
 
     @property
     def snap_seconds(self) -> int:
-        """What the windows of costs are widened to: whole buckets, and whole days where one bucket is everything."""
+        """Seconds whose multiples the windows of costs begin and end at: of a bucket, at most of a day."""
         return min(self.seconds, DAY_SECONDS)
 
 
@@ -66,7 +66,7 @@ class Measure:
 
     @property
     def stored(self) -> tuple[Part, ...]:
-        """What is stored of it."""
+        """The stored columns that it is made of."""
         return self.parts or (Part(self.name, self.price),)
 
     @property
@@ -117,7 +117,7 @@ class Dimension:
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """One kind of usage: its endpoint, what it measures and by what it is told apart.
+    """A kind of usage: its endpoint, its measures and its dimensions.
 
     Attributes:
         priced: it reports amounts: its windows snap outward to whole buckets, and they can be asked `as_of` a time.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """How a stored count is charged.
+    """The way in which a stored count is charged.
 
     Attributes:
         line_item: what its line item is called after the model.

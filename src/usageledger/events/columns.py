@@ -185,7 +185,7 @@ def refuse_unknown(place: str, names: Iterable[str], known: Iterable[str]) -> No
 
 
 def make_table(columns: dict[str, Any], rows: int) -> pa.Table:
-    """One Arrow table; where `columns` lacks one, every row has its default."""
+    """Makes an Arrow table; where `columns` lacks one, every row has its default."""
     arrays: list[Any] = []
     for name, kind in COLUMNS.items():
         array: Any

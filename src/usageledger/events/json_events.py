@@ -87,11 +87,11 @@ def _fast(body: bytes, *, lines: bool) -> list[Any]:
 
 
 def _repeats(body: bytes, events: list[Any], *, lines: bool = False) -> bool:
-    """Whether a text of events, which are right else, gives a field of one of them twice.
+    """Returns true if one of these events, which are valid otherwise, gives a field twice.
 
-    The reader of JSON takes the last of two and says nothing. But each name stands before a colon, and written anew
-    from what was read, the events have fewer colons than the text where any was read for nothing. They have as many
-    where none was, but for defaults that the text gives, and times in other zones: then the fields are counted.
+    The JSON reader keeps the last of two without a word. Since each name stands before a colon, the events written
+    anew have fewer colons than the text if a field was given twice. Defaults that the text gives, and times in other
+    zones, make a difference too: then the fields are counted.
     """
     # An escaped colon, or an offset such as +0100, could make up for one.
     escaped = b"\\" in body and (b"u003a" in body or b"u003A" in body)

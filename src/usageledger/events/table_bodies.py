@@ -237,7 +237,7 @@ def _parts(column: Any) -> Iterator[tuple[Any, int]]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two arrays are the same memory."""
+    """Returns true if two arrays are the same memory."""
 
     def about(array: Any) -> list[Any]:
         return [len(array), array.offset, *(buffer and (buffer.address, buffer.size) for buffer in array.buffers())]

@@ -80,7 +80,7 @@ class CardGiver:
     def _offered(
         self, combinations: list[Combination], shapes: list[tuple[tuple[int, ...], tuple[int, ...]]]
     ) -> Iterator[tuple[Subject, Prices]]:
-        """What the book offers to each, one after the other; adds the seconds and bands of each to `shapes`."""
+        """Yields the offers of the book to each in turn; adds the seconds and bands of each to `shapes`."""
         own: dict[tuple[str, str, str | None], list[Override]] = {}
         for override in self._rate_cards.overrides():
             own.setdefault((override.kind, override.provider, override.model), []).append(override)

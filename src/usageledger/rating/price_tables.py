@@ -22,7 +22,7 @@ ROWS_KEPT_MAX = 500_000  # of prices; about 50 MB
 
 
 class PriceTables:
-    """What rate cards say, as tables of days; follows the registry. Safe to use from many threads.
+    """The prices of rate cards, as one table a day; follows the registry. Safe to use from many threads.
 
     Attributes:
         rate_cards: the registry's.

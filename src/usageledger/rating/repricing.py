@@ -1,4 +1,4 @@
-"""What another price list would make of past usage: the cards that it changes, and the difference in costs."""
+"""Repricing of past usage: the rate cards that another price list changes, and the difference in costs."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Repricing:
-    """What the price book says today of cards given before.
+    """The comparison of rate cards with the prices of today.
 
     Attributes:
         cards: every card looked at.
@@ -52,7 +52,7 @@ class Repricing:
 
 
 def reprice(book: PriceBook, overrides: Sequence[Override], cards: Iterable[CardPrices]) -> Repricing:
-    """What `book` and the operator's prices, oldest first, say of `cards`, which hold every band of their subjects."""
+    """Compares `cards`, with every band of their subjects, to `book` and the operator's prices, oldest first."""
     looked_at = list(cards)
     families: dict[Subject, list[Subject]] = {}
     for card in looked_at:
@@ -80,7 +80,7 @@ def _family(subject: Subject) -> Subject:
 
 
 def _spans(at: Subject, given: Sequence[Subject], offered: Sequence[Subject]) -> list[Subject]:
-    """Where the prices of today's list begin within what the card `at` is for; `at` itself comes first.
+    """Lists the bands and times of day, within the card `at`, from which today's list has a price; `at` comes first.
 
     Args:
         at: what a card is about.
@@ -102,7 +102,7 @@ def _spans(at: Subject, given: Sequence[Subject], offered: Sequence[Subject]) ->
 
 
 def costs_by_line(ledger: Ledger, query: Query, prices: PriceTable, max_seconds: float) -> Lines:
-    """What a window cost by model and line item.
+    """Sums the costs of a window by model and line item.
 
     Raises:
         InvalidRequestError, LedgerUnavailableError: as `Ledger.costs`.

@@ -11,7 +11,7 @@ Shares = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What a model is and can do.
+    """A model, its vendor and its abilities.
 
     Attributes:
         cache_write: the lifetime for which its vendor charges writes to the cache, or None.
@@ -29,7 +29,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """One project and how it uses models.
+    """A project and how it uses models.
 
     Attributes:
         weight: its part of the organization's requests.

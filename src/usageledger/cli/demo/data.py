@@ -221,7 +221,7 @@ def _fill_decisions(rows: Rows) -> None:
 
 
 def _fill_model_kind(kind: str, measure: str, middle: int, spread: float) -> Callable[[Rows], None]:
-    """How a kind is filled that has a caller, a model, one measure and one request."""
+    """Returns a function that fills a kind with a caller, a model, one measure and one request."""
 
     def fill(rows: Rows) -> None:
         _add_caller(rows)

@@ -1,4 +1,4 @@
-"""How many events the demo makes of each kind, by project and hour; and the organization that they are about."""
+"""The organization of the demo, and the number of its events by kind, project and hour."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ HOURS: dict[Rhythm, tuple[tuple[float, ...], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """Who uses the models.
+    """The users, keys, projects and vector stores of the demo.
 
     Attributes:
         projects, users: (id, name) of each.
@@ -83,7 +83,7 @@ def make_organization(seed: int) -> Organization:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many events there are of each kind, by project and hour.
+    """The number of events by kind, project and hour.
 
     Attributes:
         starts: the first second of each hour.

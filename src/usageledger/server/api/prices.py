@@ -77,7 +77,7 @@ def _cards(services: Services, query: Query) -> list[dict[str, Any]]:
 
 
 def _card_entry(charges: Sequence[Charge]) -> dict[str, Any]:
-    """What cards that say the same for several days made together."""
+    """Puts the charges of cards with the same price on several days into one entry."""
     first = charges[0]
     days = [each.card.subject.day for each in charges]
     return {
@@ -97,7 +97,7 @@ def _card_entry(charges: Sequence[Charge]) -> dict[str, Any]:
 
 
 def _about(subject: Subject) -> dict[str, Any]:
-    """What a card is about, but for the day."""
+    """Returns the fields of a card's subject, without the day."""
     names = ("kind", "provider", "model", "tier", "size", "quality", "context_level")
     return {
         **{name: getattr(subject, name) for name in names},
@@ -168,7 +168,7 @@ def _line(charge: Charge) -> dict[str, Any]:
 
 
 def _said(card: CardPrices, revisions: Mapping[int, Revision], amount: int) -> dict[str, Any]:
-    """What a card made of the event since one of its revisions; the first is what it said when it was given."""
+    """Returns the sum of an event by one revision of its card; the first is the one it was given with."""
     revision = revisions.get(card.revision)
     return {
         "revision": card.revision or None,

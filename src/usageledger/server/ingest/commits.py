@@ -102,7 +102,7 @@ class Ingest:
 
     @property
     def queued_events(self) -> int:
-        """How many events wait for the disk."""
+        """The number of events that wait for the disk."""
         return self._queued_events
 
     async def submit(self, batch: EventBatch) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class Ingest:
             return joined
 
     def _written(self, submissions: list[Submission]) -> list[dict[str, Any] | Exception]:
-        """What each submission is told, once its events are on disk; or why nothing of any of them was kept."""
+        """Commits the events and returns an answer for each submission, or the error for which none was kept."""
         try:
             joined = self._assemble(submissions)
             outcomes = self._ledger.append(joined.rows)

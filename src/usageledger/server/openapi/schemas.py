@@ -69,7 +69,7 @@ def components() -> dict[str, Schema]:
 
 
 def _result(meter: Meter) -> Schema:
-    """One result of a bucket."""
+    """Describes a result of a bucket."""
     return answer(
         {
             "object": const(meter.object),
@@ -86,7 +86,7 @@ def _result(meter: Meter) -> Schema:
 
 
 def _cost_result() -> Schema:
-    """One result of a bucket of costs."""
+    """Describes a result of a bucket of costs."""
     amount = answer({"value": described(NUMBER, "All its digits; read it as a decimal."), "currency": const("usd")})
     text: Schema = {"type": ["string", "null"]}
     shown = {d.name: described(text, f"{d.doc} Null unless grouped by it.") for d in COSTS.groupings}
