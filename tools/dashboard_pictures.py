@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.support.services.programs import program
 
 IMAGES = Path(__file__).parents[1] / "docs/images/dashboard"
-LARGEST_BYTES = 150_000
+PICTURE_BYTES_MAX = 150_000
 FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 VIEWS = {
     "sign-in": None,
@@ -88,8 +88,8 @@ def picture(browser: Browser, url: str, key: str, name: str, form: str) -> None:
     page.wait_for_timeout(600)
     data = webp(page)
     target = IMAGES / f"{name}-{form}.webp"
-    if len(data) > LARGEST_BYTES:
-        sys.exit(f"{target.name} has {len(data)} bytes; at most {LARGEST_BYTES} are allowed")
+    if len(data) > PICTURE_BYTES_MAX:
+        sys.exit(f"{target.name} has {len(data)} bytes; at most {PICTURE_BYTES_MAX} are allowed")
     target.write_bytes(data)
     print(f"{target.name}: {len(data) / 1000:.0f} KB")
     context.close()

@@ -16,16 +16,16 @@ from typing import Any
 import msgspec
 
 from tools import cli_help, client_code
-from usageledger.events.batch import MOST_ERRORS_LISTED
-from usageledger.events.json_events import MOST_ERRORS_OF_AN_EVENT
-from usageledger.events.typed_events import FIELDS, LARGEST_COUNT, LONGEST_ID
-from usageledger.fields import LONGEST_NAME, Field
+from usageledger.events.batch import ERRORS_LISTED_MAX
+from usageledger.events.json_events import ERRORS_PER_EVENT_MAX
+from usageledger.events.typed_events import COUNT_MAX, FIELDS, ID_CHARACTERS_MAX
+from usageledger.fields import NAME_CHARACTERS_MAX, Field
 from usageledger.meters import COSTS, METERS, WHOLE, Dimension, Measure, Meter, Width
-from usageledger.questions.query import MOST_FILTER_VALUES, TOKEN_SECONDS
+from usageledger.questions.query import FILTER_VALUES_MAX, TOKEN_SECONDS
 from usageledger.server.api.event_examples import event_example
 from usageledger.server.endpoint import Endpoint
 from usageledger.server.endpoints import ENDPOINTS
-from usageledger.server.http.requests import LARGEST_OBJECT_BYTES, MOST_PARAMETERS
+from usageledger.server.http.requests import OBJECT_BYTES_MAX, PARAMETERS_MAX
 from usageledger.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +46,7 @@ Every kind of usage: what an event of it carries, what a query of it takes, and 
 [endpoint](#endpoints) of the server.
 [Sending events](events.md) and [Asking](queries.md) say how.
 
-Counts are integers from 0 to {LARGEST_COUNT:,}. An event may leave every dimension out. A result has `object`, every
+Counts are integers from 0 to {COUNT_MAX:,}. An event may leave every dimension out. A result has `object`, every
 measure, and every dimension that `group_by` takes.
 """
 
@@ -211,18 +211,18 @@ def limits() -> str:
     rows = [
         ("events in one request", f"{settings.max_batch_events:,}", "`--max-batch-events`"),
         ("bytes of events in one request, decompressed", f"{settings.max_body_bytes:,}", "`--max-body-bytes`"),
-        ("bytes of any other request", f"{LARGEST_OBJECT_BYTES:,}", "fixed"),
+        ("bytes of any other request", f"{OBJECT_BYTES_MAX:,}", "fixed"),
         ("seconds that a timestamp may be ahead", f"{settings.max_future_seconds:,}", "`--max-future-seconds`"),
         ("result rows on one page", f"{settings.max_results:,}", "`--max-results`"),
         ("seconds that a query may take", f"{settings.max_query_seconds:,}", "`--max-query-seconds`"),
         ("requests of a key in a minute", f"{settings.requests_per_minute or 'no limit'}", "`--requests-per-minute`"),
-        ("characters of an event's `id`", f"{LONGEST_ID:,}", "fixed"),
-        ("characters of other text in an event", f"{LONGEST_NAME:,}", "fixed"),
-        ("a count in an event", f"{LARGEST_COUNT:,}", "fixed"),
-        ("refusals listed in one answer", f"{MOST_ERRORS_LISTED:,}", "fixed"),
-        ("refusals listed of one event", f"{MOST_ERRORS_OF_AN_EVENT:,}", "fixed"),
-        ("values of one filter", f"{MOST_FILTER_VALUES:,}", "fixed"),
-        ("parameters of one query", f"{MOST_PARAMETERS:,}", "fixed"),
+        ("characters of an event's `id`", f"{ID_CHARACTERS_MAX:,}", "fixed"),
+        ("characters of other text in an event", f"{NAME_CHARACTERS_MAX:,}", "fixed"),
+        ("a count in an event", f"{COUNT_MAX:,}", "fixed"),
+        ("refusals listed in one answer", f"{ERRORS_LISTED_MAX:,}", "fixed"),
+        ("refusals listed of one event", f"{ERRORS_PER_EVENT_MAX:,}", "fixed"),
+        ("values of one filter", f"{FILTER_VALUES_MAX:,}", "fixed"),
+        ("parameters of one query", f"{PARAMETERS_MAX:,}", "fixed"),
         ("hours that a page token is valid", f"{TOKEN_SECONDS // 3600:,}", "fixed"),
     ]
     return (

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-LONGEST_NAME = 256
-LONGEST_SHOWN = 100
+NAME_CHARACTERS_MAX = 256
+SHOWN_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,7 @@ class Field:
 
 
 def shown(value: Any) -> str:
-    """Return a value as messages have it, cut to `LONGEST_SHOWN` characters."""
-    text = (
-        repr(value[:LONGEST_SHOWN]) if isinstance(value, str) else msgspec.json.encode(value).decode(errors="replace")
-    )
-    cut = len(text) > LONGEST_SHOWN or (isinstance(value, str) and len(value) > LONGEST_SHOWN)
-    return text[: LONGEST_SHOWN - 3] + "..." if cut else text
+    """Return a value as messages have it, cut to `SHOWN_MAX` characters."""
+    text = repr(value[:SHOWN_MAX]) if isinstance(value, str) else msgspec.json.encode(value).decode(errors="replace")
+    cut = len(text) > SHOWN_MAX or (isinstance(value, str) and len(value) > SHOWN_MAX)
+    return text[: SHOWN_MAX - 3] + "..." if cut else text

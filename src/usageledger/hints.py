@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from heapq import nlargest
 
-WORD_LENGTH_MAX = 256
+WORD_CHARACTERS_MAX = 256
 HINTS_KEPT_MAX = 4096  # words remembered with what they are close to
 CLOSE = 0.6  # of the letters, from which on a word is meant
 NEAREST_COMPARED = 3  # known words that are compared letter by letter
@@ -13,7 +13,7 @@ NEAREST_COMPARED = 3  # known words that are compared letter by letter
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` Did you mean 'models'?`, or nothing where no known word is close."""
-    close = _closest(word[:WORD_LENGTH_MAX], tuple(known))
+    close = _closest(word[:WORD_CHARACTERS_MAX], tuple(known))
     return f" Did you mean '{close}'?" if close else ""
 
 

@@ -33,7 +33,7 @@ KEY = "sk-admin-of-generated-requests"
 LIMITS = {"max_batch_events": 8, "wrong_keys_per_minute": 0}
 DAY = 86_400
 LATEST_DAY = LATEST_TIME - LATEST_TIME % DAY
-LONGEST_LIST = 20  # an address with a thousand values may be longer than any server reads
+LIST_VALUES_MAX = 20  # an address with a thousand values may be longer than any server reads
 
 # An event that is wrong is refused by itself, in a 200 that tells of the others of the request.
 CHECKED_ONE_BY_ONE = {"ingest-events": ("negative_data_rejection",)}
@@ -106,7 +106,7 @@ def make_sound(case: Case) -> None:
     for cursor in ("page", "after"):
         query.pop(cursor, None)  # only those that the server handed out are good
     for name, value in query.items():
-        query[name] = value[:LONGEST_LIST] if isinstance(value, list) else value
+        query[name] = value[:LIST_VALUES_MAX] if isinstance(value, list) else value
     if "timezone" in query:
         query["bucket_width"] = "1d"
         query |= {

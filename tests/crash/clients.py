@@ -20,7 +20,7 @@ from tests.support.samples import DAY
 KEY = "a-key-of-the-crash-run-0123456789"
 PATIENCE_S = 300  # no answer takes longer, however busy the machine
 RETRY_EVERY = 15  # batches after which an acknowledged one is sent once more
-MOST_TOLD = 100  # events of one request that an answer tells the refusal of, one by one
+REFUSALS_LISTED_MAX = 100  # events of one request that an answer tells the refusal of, one by one
 PAUSE_S = 0.2  # between two requests of a client that has sent all that it has
 
 
@@ -154,7 +154,7 @@ class Client(threading.Thread):
 
     def _send_old(self) -> None:
         """Sends something acknowledged again: none of it is new, and what was dropped once stays so."""
-        size = min(self.manner.batch, MOST_TOLD)
+        size = min(self.manner.batch, REFUSALS_LISTED_MAX)
         first = self._random.randrange(self.acknowledged - size + 1)
         batch = self.events(first, first + size)
         answer, _ = self._answer(batch)

@@ -16,7 +16,7 @@ from tests.support.services.programs import program
 
 KEY = "sk-admin-of-the-examples-0000"
 ADDRESS_IN_DOCS = "127.0.0.1:8080"
-LONGEST_SECONDS = 60
+WAIT_SECONDS_MAX = 60
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Running:
 
     @property
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.address, headers={"Authorization": f"Bearer {KEY}"}, timeout=LONGEST_SECONDS)
+        return httpx.Client(base_url=self.address, headers={"Authorization": f"Bearer {KEY}"}, timeout=WAIT_SECONDS_MAX)
 
     def output(self, block: Block) -> str:
         """Runs a block as its reader would; what it writes to stdout."""
@@ -44,7 +44,7 @@ class Running:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=LONGEST_SECONDS,
+            timeout=WAIT_SECONDS_MAX,
             check=False,
         )
         assert done.returncode == 0, f"{block.place} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
@@ -89,4 +89,4 @@ def running(folder: Path) -> Iterator[Running]:
             yield Running(address, environment | {"USAGELEDGER_URL": address}, folder)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(LONGEST_SECONDS)
+            process.wait(WAIT_SECONDS_MAX)

@@ -40,8 +40,8 @@ from usageledger.server.http.request_bodies import _decompress
 from usageledger.server.http.requests import SECURITY_HEADERS
 from usageledger.settings import Settings
 
-MOST_EVENTS = 200
-MOST_BYTES = 100_000
+EVENTS_MAX = 200
+BODY_BYTES_MAX = 100_000
 CORPUS = Path(__file__).parent / "corpus"
 
 
@@ -57,7 +57,7 @@ def event_lines(data: bytes) -> None:
 
 def _decode(data: bytes, *, lines: bool) -> None:
     try:
-        decoded = decode(data, lines=lines, max_events=MOST_EVENTS)
+        decoded = decode(data, lines=lines, max_events=EVENTS_MAX)
     except RequestError as error:
         _check_error(error.status, msgspec.json.encode(error.body()))
         return
@@ -82,12 +82,12 @@ def _check_batch(batch: EventBatch) -> None:
 
 def arrow_streams(data: bytes) -> None:
     """A body of one table, as an Arrow IPC stream."""
-    _decode_table(lambda: read_arrow(data, MOST_EVENTS, MOST_BYTES))
+    _decode_table(lambda: read_arrow(data, EVENTS_MAX, BODY_BYTES_MAX))
 
 
 def parquet_files(data: bytes) -> None:
     """A body of one table, as a Parquet file."""
-    _decode_table(lambda: read_parquet(data, MOST_EVENTS, MOST_BYTES))
+    _decode_table(lambda: read_parquet(data, EVENTS_MAX, BODY_BYTES_MAX))
 
 
 def _decode_table(read: Callable[[], pa.Table]) -> None:
@@ -113,7 +113,7 @@ def zstd_body(data: bytes) -> None:
 
 def _unpack(data: bytes, encoding: str) -> None:
     with suppress(InvalidRequestError, BodyTooLargeError):
-        assert len(_decompress(data, encoding, MOST_BYTES, lambda _: None)) <= MOST_BYTES
+        assert len(_decompress(data, encoding, BODY_BYTES_MAX, lambda _: None)) <= BODY_BYTES_MAX
 
 
 def page_tokens(data: bytes) -> None:
@@ -254,7 +254,7 @@ def _check_error(status: int, body: bytes) -> None:
 def _server() -> tuple[asyncio.AbstractEventLoop, Any, list[tuple[str, str]]]:
     """An application that ends with the process, its loop, and every method and path it has."""
     folder = tempfile.TemporaryDirectory(prefix="usageledger-fuzz-")
-    settings = Settings(data=Path(folder.name), wrong_keys_per_minute=0, max_body_bytes=MOST_BYTES)
+    settings = Settings(data=Path(folder.name), wrong_keys_per_minute=0, max_body_bytes=BODY_BYTES_MAX)
     registry = open_registry(settings.registry_url)
     registry.create_key("fuzz", value="a-key-of-the-fuzz-test-01234", now=NOW)
     app = create_app(settings, LedgerDouble(), registry, lambda: float(NOW))  # type: ignore[arg-type]  # a double

@@ -9,7 +9,7 @@ from tests.support.samples import DAY, FORMS, LATEST, TODAY, answer, append, app
 
 from usageledger.errors import LedgerUnavailableError
 from usageledger.events.columns import SCHEMA
-from usageledger.events.typed_events import LARGEST_COUNT, LONGEST_ID
+from usageledger.events.typed_events import COUNT_MAX, ID_CHARACTERS_MAX
 from usageledger.ledger import Ledger, Outcome
 from usageledger.meters import METERS
 
@@ -124,8 +124,8 @@ def test_identities_are_compared_to_the_letter(ledger: Ledger) -> None:
         "\\",
         "%",
         "\n",
-        "x" * LONGEST_ID,
-        "x" * (LONGEST_ID - 1),
+        "x" * ID_CHARACTERS_MAX,
+        "x" * (ID_CHARACTERS_MAX - 1),
     ]
     events = [EVENT.but(id=name) for name in names]
     assert append(ledger, events) == ["accepted"] * len(names)
@@ -173,11 +173,11 @@ def test_a_retry_is_known_when_later_events_came_before_it(ledger: Ledger) -> No
 
 
 def test_the_largest_counts_add_up_exactly(ledger: Ledger) -> None:
-    events = [usage("images", f"e{n}", images=LARGEST_COUNT) for n in range(1000)]
+    events = [usage("images", f"e{n}", images=COUNT_MAX) for n in range(1000)]
     append(ledger, events)
     for width in ("1m", "1h", "1d"):
         (bucket,) = answer(ledger, ask("images", TODAY, TODAY + 60, width))
-        assert bucket["results"][0]["images"] == 1000 * LARGEST_COUNT
+        assert bucket["results"][0]["images"] == 1000 * COUNT_MAX
 
 
 @pytest.mark.parametrize("upkeep", [False, True])
@@ -187,7 +187,7 @@ def test_more_than_can_be_added_up_harms_no_others(
     """The sum of these is beyond 64 bits: they are kept, and what can be answered is answered."""
     if upkeep:
         engine.eager(monkeypatch)
-    huge = [usage("images", f"e{n}", images=LARGEST_COUNT) for n in range(1030)]
+    huge = [usage("images", f"e{n}", images=COUNT_MAX) for n in range(1030)]
     assert append(ledger, huge) == ["accepted"] * len(huge)
     fine = usage("images", "fine", TODAY - DAY, images=7)
     assert append(ledger, [fine]) == ["accepted"]
@@ -228,10 +228,10 @@ def test_totals_beyond_64_bits_are_answered_exactly(ledger: Ledger) -> None:
     """Each part fits; all of them together do not, and JSON has no largest integer."""
     parts = ("output_text_tokens", "output_audio_tokens", "output_image_tokens")
     events = [
-        wire(usage("completions", f"e{n}", **dict.fromkeys(parts, LARGEST_COUNT)), input_cache_write_tokens=None)
+        wire(usage("completions", f"e{n}", **dict.fromkeys(parts, COUNT_MAX)), input_cache_write_tokens=None)
         for n in range(1000)
     ]
     append_wire(ledger, events)
     (bucket,) = answer(ledger, ask("completions", TODAY, TODAY + DAY))
-    assert bucket["results"][0]["output_tokens"] == 3000 * LARGEST_COUNT
-    assert bucket["results"][0]["output_text_tokens"] == 1000 * LARGEST_COUNT
+    assert bucket["results"][0]["output_tokens"] == 3000 * COUNT_MAX
+    assert bucket["results"][0]["output_text_tokens"] == 1000 * COUNT_MAX

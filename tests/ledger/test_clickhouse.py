@@ -322,7 +322,7 @@ def cards_of(rows: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 def test_events_without_cards_are_given_them_once(ledger: ClickHouseLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clickhouse_ledger, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(clickhouse_ledger, "EVENTS_AT_ONCE_MAX", 2)
     events = [EVENT.but(id=f"e{n}", timestamp=TODAY - n // 5 * DAY) for n in range(10)]
     append(ledger, events)
     for given in (10, 0):

@@ -21,7 +21,7 @@ from tests.support.samples import DAY, TODAY, answer, append, ask, keep, usage, 
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import InvalidRequestError
-from usageledger.events.typed_events import LARGEST_COUNT
+from usageledger.events.typed_events import COUNT_MAX
 from usageledger.ledger import Ledger
 from usageledger.ledger.duckdb.ledger import DuckDBLedger
 from usageledger.ledger.proof.cost_proof import verify_costs
@@ -54,7 +54,7 @@ def priced(engine: Engine, tmp_path: Path) -> Iterator[Priced]:
 
 def huge(count: int, start: int = START, **fields: Any) -> list[Usage]:
     """Completions of a day that have as many tokens as one may have."""
-    counts = {"input_text_tokens": LARGEST_COUNT, "num_model_requests": 0}
+    counts = {"input_text_tokens": COUNT_MAX, "num_model_requests": 0}
     return [
         usage("completions", f"e{n}", start + n * 60, model=f"m{n % 2}", **{**counts, **fields}) for n in range(count)
     ]
@@ -84,12 +84,12 @@ def test_a_day_of_the_largest_events_is_answered(ledger: Ledger, width: str) -> 
 
 def test_a_day_of_the_largest_events_is_priced_and_verified(priced: Priced) -> None:
     priced.send([wire(each) for each in huge(1100)])
-    wanted = 1100 * LARGEST_COUNT * RATE_MAX
+    wanted = 1100 * COUNT_MAX * RATE_MAX
     for width, group_by in product(("1h", "1d", "all"), ([], ["line_item"], ["model", "user_id"])):
         found = priced.results(START, START + DAY, bucket_width=width, group_by=group_by)
         assert amounts(found) == wanted
         if "line_item" in group_by:
-            assert sum(result["quantity"] for result in found) == 1100 * LARGEST_COUNT
+            assert sum(result["quantity"] for result in found) == 1100 * COUNT_MAX
     findings = [*verify(priced.ledger), *checks_of_costs(priced)]
     assert len(findings) == 12
     assert [finding for finding in findings if not finding.ok or "left out" in finding.detail] == []
@@ -98,7 +98,7 @@ def test_a_day_of_the_largest_events_is_priced_and_verified(priced: Priced) -> N
 def test_what_has_no_price_is_counted_beyond_64_bits(engine: Engine, tmp_path: Path) -> None:
     with closing(Priced(tmp_path, engine.open)) as priced:
         priced.send([wire(each) for each in huge(1100)])
-        assert sum(each.quantity for each in priced.unpriced(START, START + DAY)) == 1100 * LARGEST_COUNT
+        assert sum(each.quantity for each in priced.unpriced(START, START + DAY)) == 1100 * COUNT_MAX
 
 
 @pytest.mark.embedded
@@ -106,7 +106,7 @@ def test_what_has_no_price_is_counted_beyond_64_bits(engine: Engine, tmp_path: P
 def test_one_event_at_any_price_is_answered(engine: Engine, tmp_path: Path, rate: int) -> None:
     fields = ("output_audio_tokens", "usage_bytes", "num_sessions")
     with closing(Priced(tmp_path, engine.open, OneRate(rate))) as priced:
-        for day, (name, count) in enumerate(product(fields, (1, LARGEST_COUNT))):
+        for day, (name, count) in enumerate(product(fields, (1, COUNT_MAX))):
             kind = next(meter.kind for meter in METERS if name in meter.columns)
             model = {"model": "m", "num_model_requests": 0} if kind == "completions" else {}
             priced.send([wire(usage(kind, "e", START + day * DAY, **{name: count} | model))])
@@ -115,16 +115,14 @@ def test_one_event_at_any_price_is_answered(engine: Engine, tmp_path: Path, rate
 
 
 def test_the_largest_size_at_the_largest_price_is_answered(priced: Priced) -> None:
-    priced.send(
-        [wire(usage("vector_stores", f"e{n}", START + n * HOUR, usage_bytes=LARGEST_COUNT - n)) for n in range(24)]
-    )
-    wanted = [charge("usage_bytes", LARGEST_COUNT - n, RATE_MAX) for n in range(24)]
+    priced.send([wire(usage("vector_stores", f"e{n}", START + n * HOUR, usage_bytes=COUNT_MAX - n)) for n in range(24)])
+    wanted = [charge("usage_bytes", COUNT_MAX - n, RATE_MAX) for n in range(24)]
     hours = priced.results(START, START + DAY, bucket_width="1h", limit=24)
     assert [amounts([hour]) for hour in hours] == wanted
     assert amounts(priced.results(START, START + DAY)) == sum(wanted)
 
 
-counts = st.integers(LARGEST_COUNT - 3, LARGEST_COUNT) | st.integers(0, LARGEST_COUNT) | st.integers(0, 9)
+counts = st.integers(COUNT_MAX - 3, COUNT_MAX) | st.integers(0, COUNT_MAX) | st.integers(0, 9)
 SUMS = [meter for meter in METERS if all(measure.adds == "sum" for measure in meter.measures)]
 
 
@@ -136,7 +134,7 @@ def crowds(draw: st.DrawFn) -> list[Usage]:
     events: list[Usage] = []
     for form in range(draw(st.integers(1, 3))):
         given = {name: draw(counts) for name in draw(st.lists(st.sampled_from(names), min_size=1, max_size=2))}
-        room = LARGEST_COUNT // 2 if len(given) > 1 else LARGEST_COUNT  # that totals stay what an event may have
+        room = COUNT_MAX // 2 if len(given) > 1 else COUNT_MAX  # that totals stay what an event may have
         given = {name: min(count, room) for name, count in given.items()}
         model = {d.name: draw(st.sampled_from(["a", "b"])) for d in meter.dimensions if d.name == "model"}
         first, times = draw(st.integers(0, 2 * DAY)), draw(st.sampled_from([1, 200, 1100]))

@@ -131,7 +131,7 @@ def test_days_that_are_not_answered_are_left_out_and_said(ledger: Ledger, monkey
 @pytest.mark.many_questions
 def test_many_results_are_compared_in_parts(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     append(ledger, [usage("images", f"e{n}", START + n % 5 * DAY, user_id=f"u{n // 5}", images=n) for n in range(100)])
-    monkeypatch.setattr(verify_module, "MOST_RESULTS", 1440)
+    monkeypatch.setattr(verify_module, "RESULTS_MAX", 1440)
     asked: list[tuple[int, int]] = []
     original = verify_module.Kind.ask
 
@@ -142,12 +142,12 @@ def test_many_results_are_compared_in_parts(ledger: Ledger, monkeypatch: pytest.
     monkeypatch.setattr(verify_module.Kind, "ask", ask)
     assert failed(ledger) == {}
     whole = len(asked)
-    monkeypatch.setattr(verify_module, "MOST_RESULTS", 50)
+    monkeypatch.setattr(verify_module, "RESULTS_MAX", 50)
     asked.clear()
     assert failed(ledger) == {}
     assert len(asked) > whole
     assert (START, START + 2 * DAY) in asked
-    monkeypatch.setattr(verify_module, "MOST_RESULTS", 5)
+    monkeypatch.setattr(verify_module, "RESULTS_MAX", 5)
     details = {finding.name: finding.detail for finding in verify(ledger)}
     assert "left out: images on 2026-05-16 (too_many_results), " in details["groups sum to the whole"]
 

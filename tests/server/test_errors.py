@@ -14,7 +14,7 @@ from tests.support.problems import problem
 from usageledger import errors
 from usageledger.errors import InvalidRequestError
 from usageledger.server.http.request_bodies import PIECES_MAX, _decompress, _unpack
-from usageledger.server.http.requests import LARGEST_OBJECT_BYTES
+from usageledger.server.http.requests import OBJECT_BYTES_MAX
 
 pytestmark = pytest.mark.anyio
 
@@ -106,10 +106,10 @@ async def test_413_by_bytes(serve, double):
     async with serve(double, max_body_bytes=2000) as server:
         at_limit = await server.post("/v1/events", json=[], headers={"x": "y"}, content=b"[" + b" " * 1998 + b"]")
         beyond = await server.post("/v1/events", content=b"[" + b" " * 1999 + b"]")
-        of_project = await server.post("/v1/organization/projects", json={"name": "n" * LARGEST_OBJECT_BYTES})
+        of_project = await server.post("/v1/organization/projects", json={"name": "n" * OBJECT_BYTES_MAX})
     assert at_limit.status_code == 200
     assert "2000" in problem(beyond, 413, code="body_too_large")["message"]
-    assert str(LARGEST_OBJECT_BYTES) in problem(of_project, 413, code="body_too_large")["message"]
+    assert str(OBJECT_BYTES_MAX) in problem(of_project, 413, code="body_too_large")["message"]
 
 
 @pytest.mark.parametrize("lines", [False, True])

@@ -19,7 +19,7 @@ from tests.support.problems import problem
 from tests.support.samples import decode
 
 from usageledger.errors import RegistryError
-from usageledger.events.typed_events import FIELDS, LARGEST_COUNT
+from usageledger.events.typed_events import COUNT_MAX, FIELDS
 from usageledger.server import create_app
 from usageledger.server.ingest import commit_group
 from usageledger.server.ingest.commits import Ingest
@@ -213,7 +213,7 @@ def fullest(kind: str, number: int, text: str) -> dict[str, Any]:
         if name not in values:
             free = field.problem(text) is None and field.problem("x") is None
             rule = field.rule.split("'")
-            values[name] = (LARGEST_COUNT - number) if int in field.python else text if free else rule[1:2] or True
+            values[name] = (COUNT_MAX - number) if int in field.python else text if free else rule[1:2] or True
             if isinstance(values[name], list):
                 (values[name],) = values[name]
     return values

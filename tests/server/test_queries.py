@@ -12,7 +12,7 @@ from tests.server.support import NOW, event
 from tests.support.ledger_double import LedgerDouble
 from tests.support.problems import problem
 
-from usageledger.events.typed_events import LARGEST_COUNT
+from usageledger.events.typed_events import COUNT_MAX
 from usageledger.meters import COSTS, METERS
 from usageledger.questions.aggregate import Aggregate
 from usageledger.server.http.compressed_pages import PIECE_BYTES
@@ -113,8 +113,8 @@ async def test_an_answer_has_what_was_kept_just_before(serve, ledger):
 
 async def test_sums_beyond_64_bits_come_with_all_their_digits(serve, ledger):
     """A count may be a sum of parts, each of which is beyond 64 bits by itself."""
-    counts = {"kind": "completions", "model": "gpt-5", "input_tokens": LARGEST_COUNT, "output_tokens": LARGEST_COUNT}
-    tokens = counts | {"input_cached_tokens": LARGEST_COUNT // 2}
+    counts = {"kind": "completions", "model": "gpt-5", "input_tokens": COUNT_MAX, "output_tokens": COUNT_MAX}
+    tokens = counts | {"input_cached_tokens": COUNT_MAX // 2}
     async with serve(ledger) as server:
         for first in (0, 1500):
             body = [event(n, **tokens) for n in range(first, first + 1500)]
@@ -124,10 +124,10 @@ async def test_sums_beyond_64_bits_come_with_all_their_digits(serve, ledger):
         costs = await server.get("/v1/organization/costs", params=given | {"group_by": "line_item"})
     for page in (usage, costs):
         assert page.status_code == 200, page.text
-    assert f'"input_tokens":{3000 * LARGEST_COUNT},'.encode() in usage.content
-    assert f'"input_cached_tokens":{3000 * (LARGEST_COUNT // 2)},'.encode() in usage.content
+    assert f'"input_tokens":{3000 * COUNT_MAX},'.encode() in usage.content
+    assert f'"input_cached_tokens":{3000 * (COUNT_MAX // 2)},'.encode() in usage.content
     quantities = {r["line_item"]: r["quantity"] for b in costs.json()["data"] for r in b["results"]}
-    assert quantities["gpt-5, output"] == 3000 * LARGEST_COUNT
+    assert quantities["gpt-5, output"] == 3000 * COUNT_MAX
 
 
 async def test_a_window_that_has_not_begun_has_no_buckets(serve, ledger):

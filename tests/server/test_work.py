@@ -21,13 +21,13 @@ from tests.support.server_process import RunningServer, running
 from usageledger.events.decoders import DECODERS
 from usageledger.registry import open_registry
 from usageledger.server import create_app
-from usageledger.server.http.requests import LARGEST_OBJECT_BYTES
+from usageledger.server.http.requests import OBJECT_BYTES_MAX
 from usageledger.settings import Settings
 
 pytestmark = pytest.mark.processes
 
-MOST_CPU_S = 5
-MOST_MEMORY = 256 * MEGABYTE
+CPU_SECONDS_MAX = 5
+MEMORY_BYTES_MAX = 256 * MEGABYTE
 SOON_S = 0.1  # for the answer of /healthz meanwhile
 LATE_SHARE = 0.1  # of those answers, on a machine that is busy with other things as well
 URL = "/v1/events"
@@ -67,11 +67,11 @@ class Watched:
         """The answer, and the processor's time for it; what is wrong with it is never ours, nor much work."""
         headers = {"content-type": kind, "content-encoding": encoding}
         before = self.cpu()
-        with memory_bounded(self.server, MOST_MEMORY):
+        with memory_bounded(self.server, MEMORY_BYTES_MAX):
             response = self.client.post(path, content=body, headers=headers)
         worked = self.cpu() - before
         assert response.status_code < 500, response.text
-        assert worked < MOST_CPU_S
+        assert worked < CPU_SECONDS_MAX
         return response, worked
 
 
@@ -173,9 +173,9 @@ def test_every_endpoint(server: Watched, tmp_path: Path) -> None:
     with open_registry(Settings(data=tmp_path).registry_url) as registry:
         app = create_app(Settings(data=tmp_path), LedgerDouble(), registry)  # type: ignore[arg-type]  # a double
         routes = app._app.routes  # type: ignore[attr-defined]  # the application inside the envelope
-    small = hostile_bodies.repeated(b'"name":"n",', b'{%s"name":"n"}', LARGEST_OBJECT_BYTES - 100)
-    names = hostile_bodies.repeated(b'"nam\\u0065":[[],{}],', b'{%s"apply":1}', LARGEST_OBJECT_BYTES - 100)
-    deep = b'{"name":' + b"[" * (LARGEST_OBJECT_BYTES - 100)
+    small = hostile_bodies.repeated(b'"name":"n",', b'{%s"name":"n"}', OBJECT_BYTES_MAX - 100)
+    names = hostile_bodies.repeated(b'"nam\\u0065":[[],{}],', b'{%s"apply":1}', OBJECT_BYTES_MAX - 100)
+    deep = b'{"name":' + b"[" * (OBJECT_BYTES_MAX - 100)
     for route in routes:
         path = route.path.partition("{")[0] + ("x" if "{" in route.path else "")
         for method in sorted((route.methods or set()) & {"POST", "GET", "DELETE"}):
@@ -188,4 +188,4 @@ def test_every_endpoint(server: Watched, tmp_path: Path) -> None:
                     response = server.client.request(method, path, content=body, headers={"content-type": kind})
                     assert response.status_code < 500, (method, path, response.text[:500])
                     assert method != "POST" or response.status_code in statuses, (path, response.text[:500])
-                    assert server.cpu() - before < MOST_CPU_S
+                    assert server.cpu() - before < CPU_SECONDS_MAX

@@ -43,7 +43,7 @@ def _eager_duckdb(patch: pytest.MonkeyPatch) -> None:
         rollup_schedule, "WORTH", {"models": rollup_schedule.Worth(2, 2, 2), "keys": rollup_schedule.Worth(5, 3, 1)}
     )
     patch.setattr(journal, "IDENTITIES_KEPT_MAX", 7)
-    patch.setattr(new_facets, "MOST_KNOWN", 9)
+    patch.setattr(new_facets, "VALUES_KEPT_MAX", 9)
 
 
 def _database(folder: Path) -> str:

@@ -15,7 +15,7 @@ from tests.support.samples import LATEST, MANY, NOW, TODAY, decode, usage, wire
 from usageledger.errors import BodyTooLargeError
 from usageledger.events import columns
 from usageledger.events.arrow_events import decode_table
-from usageledger.events.batch import MOST_ERRORS_LISTED, EventBatch, Limits, Refusals, Rejection, join
+from usageledger.events.batch import ERRORS_LISTED_MAX, EventBatch, Limits, Refusals, Rejection, join
 from usageledger.events.columns import SCHEMA
 from usageledger.events.decoders import DECODERS
 from usageledger.events.decoders import decode as decode_form
@@ -71,8 +71,8 @@ def refusals(indexes: list[int], reasons: int = 1) -> tuple[Refusals, list[int]]
 
 def test_all_are_counted_and_the_first_explained() -> None:
     found, asked = refusals(list(range(1_000)))
-    assert (found.events, len(found.listed), found.omitted) == (1_000, MOST_ERRORS_LISTED, 900)
-    assert asked == list(range(MOST_ERRORS_LISTED))
+    assert (found.events, len(found.listed), found.omitted) == (1_000, ERRORS_LISTED_MAX, 900)
+    assert asked == list(range(ERRORS_LISTED_MAX))
     found.add([1_001], lambda _: pytest.fail("nobody lists this reason"))
     assert (found.events, found.omitted) == (1_001, 901)
 
@@ -85,7 +85,7 @@ def test_refusals_of_two_stages_are_as_those_of_one(early: set[int], late: set[i
     both = one.merged(other)
     at_once = refusals(sorted(early | late), reasons)[0]
     assert both.events == len(early | late)
-    assert both.listed == at_once.listed[:MOST_ERRORS_LISTED]
+    assert both.listed == at_once.listed[:ERRORS_LISTED_MAX]
     assert both == other.merged(one)
     counted = one.omitted + other.omitted + len(one.listed) + len(other.listed)
     assert both.omitted + len(both.listed) == counted
@@ -155,8 +155,8 @@ def test_reasons_are_made_only_as_far_as_they_are_listed(form: Any, made: Any, m
     joined = join(batches, LATEST, NOW)
     for number, batch in enumerate(batches):
         refused = batch.refused.merged(joined.refused.get(number, Refusals()))
-        assert (refused.events, len(refused.listed), refused.omitted) == (300, MOST_ERRORS_LISTED, 200)
-    assert len(asked) == 2 * MOST_ERRORS_LISTED
+        assert (refused.events, len(refused.listed), refused.omitted) == (300, ERRORS_LISTED_MAX, 200)
+    assert len(asked) == 2 * ERRORS_LISTED_MAX
 
 
 def test_no_batch_has_rows_of_another() -> None:

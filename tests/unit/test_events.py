@@ -28,11 +28,11 @@ from tests.support.strategies import usages, wires
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
-from usageledger.events.batch import MOST_ERRORS_LISTED, EventBatch
-from usageledger.events.columns import MOST_AT_ONCE, SCHEMA, reason_of, to_table
-from usageledger.events.json_events import MOST_ERRORS_OF_AN_EVENT
-from usageledger.events.typed_events import LARGEST_COUNT, LONGEST_ID
-from usageledger.fields import LONGEST_NAME
+from usageledger.events.batch import ERRORS_LISTED_MAX, EventBatch
+from usageledger.events.columns import EVENTS_AT_ONCE_MAX, SCHEMA, reason_of, to_table
+from usageledger.events.json_events import ERRORS_PER_EVENT_MAX
+from usageledger.events.typed_events import COUNT_MAX, ID_CHARACTERS_MAX
+from usageledger.fields import NAME_CHARACTERS_MAX
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METERS, Dimension, Measure, Meter
 
 KINDS = [meter.kind for meter in METERS]
@@ -96,7 +96,7 @@ def problem(event: dict[str, Any]) -> tuple[str, str, str]:
 
 def test_the_limits() -> None:
     """Beyond 2^53 - 1, readers of JSON that use doubles lose digits."""
-    assert (LONGEST_ID, LONGEST_NAME, LARGEST_COUNT) == (128, 256, 2**53 - 1)
+    assert (ID_CHARACTERS_MAX, NAME_CHARACTERS_MAX, COUNT_MAX) == (128, 256, 2**53 - 1)
 
 
 # --- each field at its limit -------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def test_the_smallest_event_of_each_kind(kind: str) -> None:
 
 
 @pytest.mark.parametrize("meter", METERS, ids=name_of)
-@pytest.mark.parametrize(("field", "longest"), [("id", LONGEST_ID), ("provider", LONGEST_NAME)])
+@pytest.mark.parametrize(("field", "longest"), [("id", ID_CHARACTERS_MAX), ("provider", NAME_CHARACTERS_MAX)])
 def test_text_at_its_longest_and_one_over(meter: Meter, field: str, longest: int) -> None:
     for text in ("x", "x" * longest, "\U0001f600" * longest):
         assert getattr(accepted(sent(meter, **{field: text})), field) == text
@@ -135,8 +135,8 @@ def test_each_dimension_at_its_limit(meter: Meter, dimension: Dimension) -> None
     elif dimension.values:
         bad += ["", "nothing like it", f"{dimension.values[0]} ", dimension.values[0].upper() + "!", True]
     else:
-        good += ["x", "x" * LONGEST_NAME, "ü" * LONGEST_NAME, "'", '"', "a,b"]
-        bad += ["", "x" * (LONGEST_NAME + 1), True]
+        good += ["x", "x" * NAME_CHARACTERS_MAX, "ü" * NAME_CHARACTERS_MAX, "'", '"', "a,b"]
+        bad += ["", "x" * (NAME_CHARACTERS_MAX + 1), True]
     if dimension.pattern:
         good += ["1536x1024", "auto", "99999x10"]
         bad += ["100000x10", "1024x1024\n", "\n1024x1024", "1024x1024px", "Auto"]
@@ -155,15 +155,15 @@ def test_each_dimension_at_its_limit(meter: Meter, dimension: Dimension) -> None
 @pytest.mark.parametrize(("meter", "measure"), MEASURE_CASES, ids=name_of)
 def test_each_count_at_its_limit(meter: Meter, measure: Measure) -> None:
     name = measure.name
-    for value in (0, 1, LARGEST_COUNT):
+    for value in (0, 1, COUNT_MAX):
         changes = {name: value}
         if name == "input_tokens" and has_parts(meter):
             changes["input_uncached_tokens"] = value
         assert getattr(accepted(sent(meter, **changes)), name) == value
-    for value in (-1, LARGEST_COUNT + 1, 2**63, 2**64, -(2**63)):
+    for value in (-1, COUNT_MAX + 1, 2**63, 2**64, -(2**63)):
         ((code, param, message),) = refused(sent(meter, **{name: value}))
         assert (code, param) == ("invalid_value", name)
-        assert message == f"Invalid '{name}': expected an integer from 0 to {LARGEST_COUNT}, got {value}"
+        assert message == f"Invalid '{name}': expected an integer from 0 to {COUNT_MAX}, got {value}"
     for value, shown in ((1.0, "1.0"), (1.5, "1.5"), ("1", "'1'"), (True, "true"), (None, "null"), ([1], "[1]")):
         ((code, param, message),) = refused(sent(meter, **{name: value}))
         assert (code, param) == ("invalid_type", name)
@@ -288,7 +288,7 @@ def test_every_wrong_field_is_named(meter: Meter) -> None:
     event |= {"kind": meter.kind, "what_is_this": 1, **{d.name: {} for d in meter.dimensions}}
     found = refused(event)
     faulty = [name for name in event if name != "kind"]
-    assert [param for _, param, _ in found] == faulty[:MOST_ERRORS_OF_AN_EVENT]
+    assert [param for _, param, _ in found] == faulty[:ERRORS_PER_EVENT_MAX]
     more = " More is wrong with this event than is listed."
     assert [message.endswith(more) for *_, message in found] == [False] * (len(found) - 1) + [len(faulty) > len(found)]
 
@@ -350,12 +350,12 @@ def test_the_id_of_a_refused_event_is_said() -> None:
         for r in read(
             {"kind": "embeddings", "id": "a", "timestamp": 0},
             {"kind": "embeddings", "id": 5, "timestamp": 0, "input_tokens": 1},
-            {"id": "x" * (LONGEST_ID + 5)},
+            {"id": "x" * (ID_CHARACTERS_MAX + 5)},
             "text",
             {},
         ).refused.listed
     ]
-    assert ids == ["a", None, "x" * LONGEST_ID, None, None]
+    assert ids == ["a", None, "x" * ID_CHARACTERS_MAX, None, None]
 
 
 # --- the shape of a body -----------------------------------------------------------------------------------------
@@ -565,9 +565,9 @@ def test_no_events_make_an_empty_table() -> None:
     assert (rows.num_rows, rows.schema, len(places)) == (0, SCHEMA, 0)
 
 
-@pytest.mark.parametrize("at_once", [1, 4, MOST_AT_ONCE])
+@pytest.mark.parametrize("at_once", [1, 4, EVENTS_AT_ONCE_MAX])
 def test_what_cannot_be_kept_is_left_out_of_a_mixed_batch(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usageledger.events.columns.MOST_AT_ONCE", at_once)
+    monkeypatch.setattr("usageledger.events.columns.EVENTS_AT_ONCE_MAX", at_once)
     good = [wire(usage(kind, f"good {kind}")) for kind in KINDS]
     late = wire(usage("images", "late"), timestamp=LATEST + 1)
     contradictory = {
@@ -611,8 +611,8 @@ def test_what_cannot_be_kept_is_left_out_of_a_mixed_batch(at_once: int, monkeypa
 
 def test_the_largest_counts_do_not_overflow() -> None:
     parts = [c for c in METERS[0].columns if c not in ("num_model_requests", "input_cache_write_other_tokens")]
-    stored = columns({"kind": "completions", "id": "a", "timestamp": TODAY, **dict.fromkeys(parts, LARGEST_COUNT)})
-    assert {stored[part] for part in parts} == {LARGEST_COUNT}
+    stored = columns({"kind": "completions", "id": "a", "timestamp": TODAY, **dict.fromkeys(parts, COUNT_MAX)})
+    assert {stored[part] for part in parts} == {COUNT_MAX}
 
 
 @pytest.mark.parametrize("encode", [json.dumps, lambda event: json.dumps(event, ensure_ascii=False, indent=1)])
@@ -697,11 +697,11 @@ def test_exactly_the_fields_given_twice_are_refused(more: list[str], text: Any, 
 
 
 def test_reasons_are_looked_for_until_enough_are_found() -> None:
-    bad = [{"kind": "embeddings", "id": f"{n}", "timestamp": 0, "x": 1} for n in range(MOST_ERRORS_LISTED)]
+    bad = [{"kind": "embeddings", "id": f"{n}", "timestamp": 0, "x": 1} for n in range(ERRORS_LISTED_MAX)]
     for lines in (False, True):
         decoded = read(*bad, wire(usage("embeddings")), *bad, lines=lines)
         assert (len(decoded.typed), total(decoded)) == (1, 2 * len(bad) + 1)
         assert len({r.index for r in decoded.refused.listed}) + decoded.refused.omitted == 2 * len(bad)
-        assert MOST_ERRORS_LISTED <= len(decoded.refused.listed) < MOST_ERRORS_LISTED + MOST_ERRORS_OF_AN_EVENT
-        first = range(MOST_ERRORS_LISTED // 2)
+        assert ERRORS_LISTED_MAX <= len(decoded.refused.listed) < ERRORS_LISTED_MAX + ERRORS_PER_EVENT_MAX
+        first = range(ERRORS_LISTED_MAX // 2)
         assert {(r.index, r.id) for r in decoded.refused.listed} == {(n, f"{n}") for n in first}

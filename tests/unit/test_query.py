@@ -31,7 +31,7 @@ from tests.support.strategies import (
 from usageledger.buckets import LATEST_TIME, Bucket, split, split_days
 from usageledger.errors import InvalidRequestError, PageTokenError
 from usageledger.meters import COSTS, METER_BY_KIND, METERS, Dimension, Meter, Width
-from usageledger.questions.query import MOST_FILTER_VALUES, TOKEN_SECONDS, Query, page_token, parse
+from usageledger.questions.query import FILTER_VALUES_MAX, TOKEN_SECONDS, Query, page_token, parse
 
 RECORDED = Path(__file__).parent.parent / "contract" / "data" / "recorded"
 ERRORS = {
@@ -390,12 +390,12 @@ def test_a_filter_with_an_empty_value_among_others_is_refused() -> None:
 
 
 def test_as_many_values_as_allowed_and_one_more() -> None:
-    values = [f"m{number}" for number in range(MOST_FILTER_VALUES + 1)]
-    assert len(read(COMPLETIONS, START, ("models", ",".join(values[1:]))).filters[0][1]) == MOST_FILTER_VALUES
+    values = [f"m{number}" for number in range(FILTER_VALUES_MAX + 1)]
+    assert len(read(COMPLETIONS, START, ("models", ",".join(values[1:]))).filters[0][1]) == FILTER_VALUES_MAX
     assert refused(COMPLETIONS, START, ("models", ",".join(values))) == (
         "invalid_value",
         "models",
-        f"Too many values for 'models': {MOST_FILTER_VALUES + 1}. At most {MOST_FILTER_VALUES} are allowed.",
+        f"Too many values for 'models': {FILTER_VALUES_MAX + 1}. At most {FILTER_VALUES_MAX} are allowed.",
     )
 
 

@@ -10,10 +10,10 @@ import pytest
 from usageledger import tokens
 from usageledger.events import token_parts
 from usageledger.events.token_parts import derive
-from usageledger.events.typed_events import LARGEST_COUNT
+from usageledger.events.typed_events import COUNT_MAX
 
 PATTERNS = 2 ** len(tokens.FIELDS)
-SIZES = [3, 1_000, LARGEST_COUNT]
+SIZES = [3, 1_000, COUNT_MAX]
 CPU_RATIO_MAX = 8  # measured: 2 to 3
 
 

@@ -20,7 +20,7 @@ INSTALLED_BY = {
     "pandas": "pip install 'usageledger[pandas]'",
     "polars": "pip install 'usageledger[polars]'",
 }
-LEAST_SCALE = 18  # decimals of an amount of UsageLedger's
+SCALE_MIN = 18  # decimals of an amount of UsageLedger's
 NARROW_DIGITS, WIDE_DIGITS = 38, 76  # of Arrow's two decimal types
 _EXACT = Context(prec=2 * WIDE_DIGITS, traps=[Inexact])
 
@@ -104,7 +104,7 @@ def _counts(arrow: Any, name: str, values: Sequence[int | None]) -> Any:
         return _decimals(arrow, name, [None if value is None else Decimal(value) for value in values], least_scale=0)
 
 
-def _decimals(arrow: Any, name: str, values: Sequence[Decimal | None], *, least_scale: int = LEAST_SCALE) -> Any:
+def _decimals(arrow: Any, name: str, values: Sequence[Decimal | None], *, least_scale: int = SCALE_MIN) -> Any:
     """A column of Decimal, as narrow as keeps every digit."""
     sizes = [_digits(value) for value in values if value is not None]
     scale = max([least_scale, *(fraction for _, fraction in sizes)])

@@ -20,8 +20,8 @@ from usageledger.events.batch import EVENT_BYTES, EventBatch, Limits, Refusals, 
 from usageledger.events.columns import derive_parts, kept_of, make_table, reason
 from usageledger.events.json_events import decode_texts
 from usageledger.events.table_bodies import read_arrow, read_parquet
-from usageledger.events.typed_events import FIELDS, LARGEST_COUNT, LONGEST_ID, NOT_GIVEN, has_parts
-from usageledger.fields import LONGEST_NAME
+from usageledger.events.typed_events import COUNT_MAX, FIELDS, ID_CHARACTERS_MAX, NOT_GIVEN, has_parts
+from usageledger.fields import NAME_CHARACTERS_MAX
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND
 
 KINDS = tuple(FIELDS)
@@ -124,7 +124,7 @@ def _text(name: str, column: Any) -> tuple[Any, Array]:
     values = DIMENSIONS[name].values if name in DIMENSIONS else ()
     allowed = pc.is_in(column, pa.array(values)) if values else pc.invert(pc.match_substring(column, "\0"))
     fits: Array = allowed.fill_null(False).to_numpy(zero_copy_only=False)
-    return column, fits & (length > 0) & (length <= (LONGEST_ID if name == "id" else LONGEST_NAME))
+    return column, fits & (length > 0) & (length <= (ID_CHARACTERS_MAX if name == "id" else NAME_CHARACTERS_MAX))
 
 
 def _number(name: str, column: Any, flag: bool) -> tuple[Array, Array]:
@@ -137,7 +137,7 @@ def _number(name: str, column: Any, flag: bool) -> tuple[Array, Array]:
         values = column.cast(pa.int64()).fill_null(NOT_GIVEN).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         return nothing  # some are beyond 64 bits
-    return values, (values >= 0) & (values <= (LATEST_TIME if name == "timestamp" else LARGEST_COUNT))
+    return values, (values >= 0) & (values <= (LATEST_TIME if name == "timestamp" else COUNT_MAX))
 
 
 def _texts_of(columns: Mapping[str, Any], rows: Array) -> list[tuple[int, bytes]]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from usageledger.errors import BodyTooLargeError
 from usageledger.events.columns import SCHEMA, reason_of, to_table
 
-MOST_ERRORS_LISTED = 100  # reasons in one answer; those of further events are counted, not looked for
+ERRORS_LISTED_MAX = 100  # reasons in one answer; those of further events are counted, not looked for
 EVENT_BYTES = 512  # of an event beside its text: what Python needs for it, its texts and its numbers
 
 Array = np.ndarray[Any, Any]
@@ -77,7 +77,7 @@ class Refusals:
         """Counts `events`, in the order of their indexes, and explains as many as can be listed."""
         explained = 0
         for event in events:
-            if len(self.listed) >= MOST_ERRORS_LISTED:
+            if len(self.listed) >= ERRORS_LISTED_MAX:
                 break
             self.listed.extend(explain(event))
             explained += 1
@@ -87,7 +87,7 @@ class Refusals:
     def merged(self, other: "Refusals") -> "Refusals":
         """Joins refusals of other events of the same request; the first reasons of both stay listed."""
         found = sorted([*self.listed, *other.listed], key=lambda rejection: rejection.index)
-        listed = found[:MOST_ERRORS_LISTED]
+        listed = found[:ERRORS_LISTED_MAX]
         omitted = self.omitted + other.omitted + len(found) - len(listed)
         return Refusals(self.events + other.events, listed, omitted)
 

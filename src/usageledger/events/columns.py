@@ -29,7 +29,7 @@ COLUMNS: dict[str, type] = {
     "rate_id": int,
 }
 PAYLOAD_COLUMNS: tuple[str, ...] = tuple(name for name in COLUMNS if name != "rate_id")
-MOST_AT_ONCE = 2_500  # events made a table of; of 50,000, which no cache of a processor holds, each takes twice as long
+EVENTS_AT_ONCE_MAX = 2_500  # made a table of; of 50,000, which no processor caches, each takes twice as long
 NO_CARD = 0  # the `rate_id` of an event that was not given a rate card yet
 Array = np.ndarray[Any, Any]
 _ARROW: dict[type, Any] = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
@@ -54,10 +54,10 @@ def to_table(events: Sequence[Any], latest: int) -> tuple[pa.Table, Array]:
     """
     if not events:
         return SCHEMA.empty_table(), np.zeros(0, np.int64)
-    if len(events) <= MOST_AT_ONCE:
+    if len(events) <= EVENTS_AT_ONCE_MAX:
         return _to_table(events, latest)
-    starts = range(0, len(events), MOST_AT_ONCE)
-    tables, places = zip(*(_to_table(events[s : s + MOST_AT_ONCE], latest) for s in starts), strict=True)
+    starts = range(0, len(events), EVENTS_AT_ONCE_MAX)
+    tables, places = zip(*(_to_table(events[s : s + EVENTS_AT_ONCE_MAX], latest) for s in starts), strict=True)
     return (
         pa.concat_tables(tables).combine_chunks(),
         np.concatenate([start + kept for start, kept in zip(starts, places, strict=True)]),

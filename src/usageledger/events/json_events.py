@@ -14,12 +14,12 @@ import msgspec
 
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
 from usageledger.events.batch import EVENT_BYTES, EventBatch, Limits, Refusals, Rejection, check_count
-from usageledger.events.typed_events import FIELDS, LONGEST_ID, STRUCTS
-from usageledger.fields import LONGEST_NAME, shown
+from usageledger.events.typed_events import FIELDS, ID_CHARACTERS_MAX, STRUCTS
+from usageledger.fields import NAME_CHARACTERS_MAX, shown
 from usageledger.hints import did_you_mean
 from usageledger.json_text import elements, is_array, names_given_twice
 
-MOST_ERRORS_OF_AN_EVENT = 10
+ERRORS_PER_EVENT_MAX = 10
 WIDE = 5  # bytes of a character, where one of its text is not ASCII: Python keeps its UTF-8 beside it
 
 _union: Any = None
@@ -174,7 +174,7 @@ def _read(raw: bytes) -> Any:
 
 
 def _explain(text: tuple[int, bytes]) -> Iterator[Rejection]:
-    """Finds why the text at an index is not an event: every reason, but at most `MOST_ERRORS_OF_AN_EVENT`."""
+    """Finds why the text at an index is not an event: every reason, but at most `ERRORS_PER_EVENT_MAX`."""
     index, raw = text
     try:
         raw.decode()
@@ -187,22 +187,22 @@ def _explain(text: tuple[int, bytes]) -> Iterator[Rejection]:
         yield Rejection(index, None, "invalid_json", None, f"The event is not JSON: {_reason(unreadable)}")
         return
     event_id = _identity(event)
-    found = list(islice(_problems(raw, event), MOST_ERRORS_OF_AN_EVENT + 1))
-    for place, (code, param, message) in enumerate(found[:MOST_ERRORS_OF_AN_EVENT], 1):
-        more = " More is wrong with this event than is listed." if MOST_ERRORS_OF_AN_EVENT == place < len(found) else ""
+    found = list(islice(_problems(raw, event), ERRORS_PER_EVENT_MAX + 1))
+    for place, (code, param, message) in enumerate(found[:ERRORS_PER_EVENT_MAX], 1):
+        more = " More is wrong with this event than is listed." if ERRORS_PER_EVENT_MAX == place < len(found) else ""
         yield Rejection(index, event_id, code, param, message + more)
 
 
 def _identity(event: dict[str, msgspec.Raw]) -> str | None:
     given = _plain(event.get("id", b"null"))
-    return given[:LONGEST_ID] if isinstance(given, str) else None
+    return given[:ID_CHARACTERS_MAX] if isinstance(given, str) else None
 
 
 def _problems(raw: bytes, event: dict[str, msgspec.Raw]) -> Iterator[tuple[str, str | None, str]]:
     """(code, param, message) for each thing that is wrong with an event."""
     twice = names_given_twice(raw) if _colons_of(event) < raw.count(b":") else ()
     for name, first, second in twice:
-        yield "duplicate_field", name[:LONGEST_NAME], given_twice(name, first, second)
+        yield "duplicate_field", name[:NAME_CHARACTERS_MAX], given_twice(name, first, second)
     if "kind" not in event:
         yield "missing_field", "kind", f"Missing required field: 'kind'. {_kinds()}"
         return
@@ -217,7 +217,11 @@ def _problems(raw: bytes, event: dict[str, msgspec.Raw]) -> Iterator[tuple[str, 
         if name == "kind":
             continue
         if name not in fields:
-            yield "unknown_field", name[:LONGEST_NAME], f"Unknown field: {shown(name)}.{did_you_mean(name, known)}"
+            yield (
+                "unknown_field",
+                name[:NAME_CHARACTERS_MAX],
+                f"Unknown field: {shown(name)}.{did_you_mean(name, known)}",
+            )
         elif problem := fields[name].problem(_plain(value)):
             yield problem[0], name, problem[1]
     for field in fields.values():

@@ -19,10 +19,10 @@ from usageledger.errors import BodyTooLargeError, InvalidRequestError
 from usageledger.events.batch import check_count
 from usageledger.events.parquet_pages import check_pages
 from usageledger.events.typed_events import FIELDS
-from usageledger.fields import LONGEST_NAME
+from usageledger.fields import NAME_CHARACTERS_MAX
 
-MOST_UNKNOWN_COLUMNS = 10  # one is refused row by row, by its name
-LARGEST_SCHEMA_BYTES = 512 * 1024
+UNKNOWN_COLUMNS_MAX = 10  # one is refused row by row, by its name
+SCHEMA_BYTES_MAX = 512 * 1024
 SCHEMA, DICTIONARY_BATCH, RECORD_BATCH = 1, 2, 3
 PARQUET_END = struct.Struct("<I4s")
 # A stream of Arrow 0.17 may be compressed and say so only here.
@@ -58,8 +58,8 @@ def read_parquet(body: bytes, max_events: int, max_bytes: int) -> pa.Table:
 
     def read() -> Iterator[pa.Table]:
         footer, _ = PARQUET_END.unpack(body[-PARQUET_END.size :])
-        if footer > LARGEST_SCHEMA_BYTES:
-            raise ValueError(f"its footer is larger than {LARGEST_SCHEMA_BYTES} bytes")
+        if footer > SCHEMA_BYTES_MAX:
+            raise ValueError(f"its footer is larger than {SCHEMA_BYTES_MAX} bytes")
         file = pq.ParquetFile(pa.BufferReader(body), thrift_container_size_limit=max(1000, max_events))
         groups = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
         if min(groups, default=0) < 0:
@@ -94,11 +94,11 @@ def _check_columns(schema: pa.Schema) -> None:
     """Refuses tables whose columns no events can have, by what their schema says."""
     names = schema.names
     unknown = [name for name in names if name not in NAMES]
-    if len(unknown) > MOST_UNKNOWN_COLUMNS:
-        shown = ", ".join(f"'{name[:LONGEST_NAME]}'" for name in unknown[:3])
+    if len(unknown) > UNKNOWN_COLUMNS_MAX:
+        shown = ", ".join(f"'{name[:NAME_CHARACTERS_MAX]}'" for name in unknown[:3])
         raise InvalidRequestError(
             f"The table has {len(names)} columns, of which {len(unknown)} are no fields of events: {shown}, …",
-            param=unknown[0][:LONGEST_NAME],
+            param=unknown[0][:NAME_CHARACTERS_MAX],
             code="unknown_field",
         )
     for place, field in enumerate(schema):
@@ -134,8 +134,8 @@ def _check_message(metadata: bytes, body_size: int) -> int:
     message = _follow(metadata, 0)
     kind, header = metadata[_field(metadata, message, 1)], _follow(metadata, _field(metadata, message, 2))
     if kind == SCHEMA:
-        if len(metadata) > LARGEST_SCHEMA_BYTES:
-            raise ValueError(f"its schema is larger than {LARGEST_SCHEMA_BYTES} bytes")
+        if len(metadata) > SCHEMA_BYTES_MAX:
+            raise ValueError(f"its schema is larger than {SCHEMA_BYTES_MAX} bytes")
         return 0
     if kind not in {DICTIONARY_BATCH, RECORD_BATCH}:
         raise ValueError("it has messages that are neither rows nor dictionaries")

@@ -10,28 +10,28 @@ import msgspec
 from msgspec import Meta
 
 from usageledger.buckets import LATEST_TIME
-from usageledger.fields import LONGEST_NAME, Field
+from usageledger.fields import NAME_CHARACTERS_MAX, Field
 from usageledger.meters import METERS, Dimension, Meter
 
-LARGEST_COUNT = 2**53 - 1  # beyond it, JSON readers that use doubles lose digits
-LONGEST_ID = 128
+COUNT_MAX = 2**53 - 1  # beyond it, JSON readers that use doubles lose digits
+ID_CHARACTERS_MAX = 128
 NOT_GIVEN = -1
 
-Count = Annotated[int, Meta(ge=0, le=LARGEST_COUNT)]
-Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
-EventId = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
+Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARACTERS_MAX)]
+EventId = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
 Timestamp = Annotated[int, Meta(ge=0, le=LATEST_TIME)] | Annotated[datetime, Meta(tz=True)]
 
 
 def _count(name: str, default: Any) -> Field:
-    return Field(name, Count, (int,), "an integer", f"an integer from 0 to {LARGEST_COUNT}", default)
+    return Field(name, Count, (int,), "an integer", f"an integer from 0 to {COUNT_MAX}", default)
 
 
 def _dimension(dimension: Dimension) -> Field:
     if dimension.flag:
         return Field(dimension.name, bool | None, (bool,), "true or false", "true or false", None)
     kind: Any = Name
-    rule = f"1 to {LONGEST_NAME} characters"
+    rule = f"1 to {NAME_CHARACTERS_MAX} characters"
     if dimension.values:
         rule = "one of " + ", ".join(f"'{value}'" for value in dimension.values)
         kind = Literal[dimension.values]
@@ -46,9 +46,9 @@ def _fields(meter: Meter) -> tuple[Field, ...]:
     """The fields of an event of this kind, `kind` itself left out."""
     timestamp = "Unix seconds (not milliseconds) or an RFC 3339 time with a time zone"
     return (
-        Field("id", EventId, (str,), "a string", f"1 to {LONGEST_ID} characters"),
+        Field("id", EventId, (str,), "a string", f"1 to {ID_CHARACTERS_MAX} characters"),
         Field("timestamp", Timestamp, (int, str), timestamp, f"{timestamp}, from 1970 to 9999"),
-        Field("provider", Name, (str,), "a string", f"1 to {LONGEST_NAME} characters", "openai"),
+        Field("provider", Name, (str,), "a string", f"1 to {NAME_CHARACTERS_MAX} characters", "openai"),
         *(_dimension(dimension) for dimension in meter.dimensions),
         *(
             _count(m.name, NOT_GIVEN if has_parts(meter) and m.default is None else _default(m.default))

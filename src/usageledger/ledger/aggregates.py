@@ -12,7 +12,7 @@ from usageledger.questions.query import Query
 
 Column = np.ndarray[Any, Any]
 
-LARGEST_INT64 = 2**63 - 1
+INT64_MAX = 2**63 - 1
 
 
 def to_aggregate(query: Query, columns: Mapping[str, Column]) -> Aggregate:
@@ -44,7 +44,7 @@ def order(buckets: Column, names: Mapping[str, list[Any]]) -> Column:
     for values in names.values():
         distinct = sorted(set(values), key=lambda value: (value is None, value if value is not None else ""))
         rank = {value: number for number, value in enumerate(distinct)}
-        if size * len(distinct) > LARGEST_INT64:
+        if size * len(distinct) > INT64_MAX:
             key, size = np.unique(key, return_inverse=True)[1], len(key) + 1
         key = key * len(distinct) + np.fromiter(map(rank.__getitem__, values), np.int64, len(values))
         size *= len(distinct)
@@ -66,7 +66,7 @@ def _total(measure: Measure, parts: list[Column], rows: int) -> list[int]:
     """The exact sum of `parts` for each row."""
     if not parts:
         return list(repeat(0, rows))
-    if measure.adds == "sum" and sum(int(part.max()) for part in parts) > LARGEST_INT64:
+    if measure.adds == "sum" and sum(int(part.max()) for part in parts) > INT64_MAX:
         parts = [part.astype(object) for part in parts]
     total: list[int] = sum(parts[1:], parts[0]).tolist()
     return total

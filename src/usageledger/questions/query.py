@@ -36,7 +36,7 @@ from usageledger.hints import did_you_mean
 from usageledger.meters import WHOLE, Dimension, Meter, Width
 
 TOKEN_SECONDS = 24 * 3600
-MOST_FILTER_VALUES = 1000
+FILTER_VALUES_MAX = 1000
 _HEADER = struct.Struct(">q4sqq")  # expiry, digest of the query, start of the next bucket, end of the window
 _MAC_BYTES = 16
 
@@ -302,9 +302,9 @@ def _filter(dimension: Dimension, values: Sequence[str]) -> tuple[str | bool, ..
         if values[0].lower() not in ("true", "false"):
             raise _unsupported(name, values[0], ["true", "false"])
         return (values[0].lower() == "true",)
-    if len(values) > MOST_FILTER_VALUES:
+    if len(values) > FILTER_VALUES_MAX:
         raise InvalidRequestError(
-            f"Too many values for '{name}': {len(values)}. At most {MOST_FILTER_VALUES} are allowed.",
+            f"Too many values for '{name}': {len(values)}. At most {FILTER_VALUES_MAX} are allowed.",
             param=name,
             code="invalid_value",
         )

@@ -14,9 +14,9 @@ from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.registry import RateCards
 
-MOST_WARNINGS = 200  # names that are made up anew each time must not fill the log
-MOST_OFFERS = 100_000  # combinations remembered with their cards
-LARGEST_KEY = 2**40
+WARNINGS_MAX = 200  # names that are made up anew each time must not fill the log
+OFFERS_KEPT_MAX = 100_000  # combinations remembered with their cards
+KEY_MAX = 2**40
 INPUT = (*UNCACHED, *CACHED, *CACHE_WRITE)
 
 logger = logging.getLogger("usageledger.pricing")
@@ -68,7 +68,7 @@ class CardGiver:
     def _known(self, combinations: list[Combination]) -> list[Offer]:
         missing = [combination for combination in combinations if combination not in self._offers]
         if missing:
-            if len(self._offers) > MOST_OFFERS:
+            if len(self._offers) > OFFERS_KEPT_MAX:
                 self._offers.clear()
                 missing = combinations
             shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
@@ -92,7 +92,7 @@ class CardGiver:
             else:
                 seconds = tuple(dict.fromkeys(at.second for at, _ in offers))
                 shapes.append((seconds, tuple(dict.fromkeys(at.band for at, _ in offers))))
-            if len(self._unpriced) < MOST_WARNINGS and not any(prices.rates for _, prices in offers):
+            if len(self._unpriced) < WARNINGS_MAX and not any(prices.rates for _, prices in offers):
                 self._warn(subject)
             yield from offers
 
@@ -104,7 +104,7 @@ class CardGiver:
         self._unpriced.add(known_as)
         model = "no model" if subject.model is None else repr(subject.model)
         logger.warning("no price for %s of %r: %s, tier %r", subject.kind, subject.provider, model, subject.tier)
-        if len(self._unpriced) == MOST_WARNINGS:
+        if len(self._unpriced) == WARNINGS_MAX:
             logger.warning("no price for many models: GET /v1/unpriced lists them")
 
 
@@ -117,7 +117,7 @@ def _distinct(rows: pa.Table) -> tuple[Ids, Ids]:
         encoded = rows[name].combine_chunks().dictionary_encode(null_encoding="encode")
         distinct = len(encoded.dictionary)
         if distinct > 1:
-            if size * distinct > LARGEST_KEY:
+            if size * distinct > KEY_MAX:
                 key = np.unique(key, return_inverse=True)[1]
                 size = int(key.max()) + 1
             key = key * distinct + encoded.indices.to_numpy()

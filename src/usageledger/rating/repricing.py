@@ -15,7 +15,7 @@ from usageledger.questions.query import Query
 from usageledger.rating.price_tables import price_table
 from usageledger.registry import CardPrices
 
-MOST_LINES = 250_000
+LINES_MAX = 250_000
 
 # (model, line item) → (amount in 10⁻¹⁸ USD, quantity, its unit)
 Lines = dict[tuple[str | None, str], tuple[int, int, str]]
@@ -108,7 +108,7 @@ def costs_by_line(ledger: Ledger, query: Query, prices: PriceTable, max_seconds:
         InvalidRequestError, LedgerUnavailableError: as `Ledger.costs`.
     """
     asked = replace(query.whole, group_by=("line_item", "model"))
-    answer = ledger.costs(asked, lambda: prices, max_seconds=max_seconds, max_results=MOST_LINES)
+    answer = ledger.costs(asked, lambda: prices, max_seconds=max_seconds, max_results=LINES_MAX)
     columns = (answer.columns.get(n, ()) for n in ("model", "line_item", "amount", "quantity", "quantity_unit"))
     lines: Lines = {}
     for model, item, amount, quantity, unit in zip(*columns, strict=True):

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select
 from usageledger.errors import RegistryError, UnknownCursorError
 from usageledger.registry.database import Database
 from usageledger.registry.records import Listing
-from usageledger.registry.schema import TEXT_LENGTH_MAX, audit_log
+from usageledger.registry.schema import TEXT_CHARACTERS_MAX, audit_log
 
 # The first two are called as the official API calls them.
 AuditType: TypeAlias = Literal["api_key.created", "api_key.deleted", "price.set", "price.revised"]
@@ -43,7 +43,7 @@ def local_actor() -> str:
         name = getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as in some containers
         name = "?"
-    return f"{LOCAL}{name}"[:TEXT_LENGTH_MAX]
+    return f"{LOCAL}{name}"[:TEXT_CHARACTERS_MAX]
 
 
 def note(connection: Connection, kind: AuditType, actor: str | None, details: Mapping[str, Any], *, now: int) -> None:

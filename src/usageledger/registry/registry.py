@@ -17,12 +17,12 @@ from usageledger.registry.migrations import migrate
 from usageledger.registry.paging import fetch_page
 from usageledger.registry.prices import RateCards
 from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Project, User
-from usageledger.registry.schema import SECRET_BYTES, TEXT_LENGTH_MAX, admin_keys, projects, secrets, users
+from usageledger.registry.schema import SECRET_BYTES, TEXT_CHARACTERS_MAX, admin_keys, projects, secrets, users
 from usageledger.registry.sessions import Sessions
 
 KEY_PREFIX = "sk-admin-"
-KEY_LENGTH_MIN = 20
-KEY_LENGTH_MAX = 512
+KEY_CHARACTERS_MIN = 20
+KEY_CHARACTERS_MAX = 512
 TOUCH_INTERVAL_S = 60
 ROWS_AT_ONCE = 1_000
 
@@ -373,8 +373,8 @@ def _redact(value: str) -> str:
 
 
 def _check_text(what: str, text: str) -> None:
-    if not 1 <= len(text) <= TEXT_LENGTH_MAX:
-        raise RegistryError(f"{what} must be 1 to {TEXT_LENGTH_MAX} characters long, not {len(text)}.")
+    if not 1 <= len(text) <= TEXT_CHARACTERS_MAX:
+        raise RegistryError(f"{what} must be 1 to {TEXT_CHARACTERS_MAX} characters long, not {len(text)}.")
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise RegistryError(f"{what} must be text that UTF-8 can hold, not {text!r}.")
 
@@ -392,10 +392,9 @@ def _check_scopes(scopes: Iterable[str]) -> list[str]:
 
 def _check_value(value: str) -> str:
     """The value; the messages do not show it."""
-    if not KEY_LENGTH_MIN <= len(value) <= KEY_LENGTH_MAX:
-        raise RegistryError(
-            f"The value of a key must be {KEY_LENGTH_MIN} to {KEY_LENGTH_MAX} characters long, not {len(value)}."
-        )
+    if not KEY_CHARACTERS_MIN <= len(value) <= KEY_CHARACTERS_MAX:
+        lengths = f"{KEY_CHARACTERS_MIN} to {KEY_CHARACTERS_MAX} characters"
+        raise RegistryError(f"The value of a key must be {lengths} long, not {len(value)}.")
     if not all("!" <= character <= "~" for character in value):
         raise RegistryError("The value of a key must be visible ASCII characters, without spaces or line ends.")
     return value

@@ -9,7 +9,7 @@ SCHEMA_VERSION = "0005"
 # Our own name, so that a PostgreSQL database may hold another application's Alembic version too.
 VERSION_TABLE = "usageledger_registry_version"
 
-TEXT_LENGTH_MAX = 256
+TEXT_CHARACTERS_MAX = 256
 DIGEST_BYTES = 32
 SECRET_BYTES = 32
 
@@ -28,10 +28,10 @@ admin_keys = Table(
     "admin_keys",
     metadata,
     Column("id", String(64), primary_key=True),
-    Column("name", String(TEXT_LENGTH_MAX), nullable=False),
+    Column("name", String(TEXT_CHARACTERS_MAX), nullable=False),
     Column("redacted_value", String(64), nullable=False),
     Column("digest", LargeBinary(DIGEST_BYTES), nullable=False, unique=True),
-    Column("scopes", String(TEXT_LENGTH_MAX), nullable=False),
+    Column("scopes", String(TEXT_CHARACTERS_MAX), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("last_used_at", BigInteger),
@@ -42,8 +42,8 @@ admin_keys = Table(
 projects = Table(
     "projects",
     metadata,
-    Column("id", String(TEXT_LENGTH_MAX), primary_key=True),
-    Column("name", String(TEXT_LENGTH_MAX), nullable=False),
+    Column("id", String(TEXT_CHARACTERS_MAX), primary_key=True),
+    Column("name", String(TEXT_CHARACTERS_MAX), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
     Index("ix_projects_created_at_id", "created_at", "id"),
@@ -52,9 +52,9 @@ projects = Table(
 users = Table(
     "users",
     metadata,
-    Column("id", String(TEXT_LENGTH_MAX), primary_key=True),
-    Column("name", String(TEXT_LENGTH_MAX)),
-    Column("email", String(TEXT_LENGTH_MAX)),
+    Column("id", String(TEXT_CHARACTERS_MAX), primary_key=True),
+    Column("name", String(TEXT_CHARACTERS_MAX)),
+    Column("email", String(TEXT_CHARACTERS_MAX)),
     Column("role", String(32), nullable=False),
     Column("added_at", BigInteger, nullable=False),
     Index("ix_users_added_at_id", "added_at", "id"),
@@ -63,7 +63,7 @@ users = Table(
 secrets = Table(
     "secrets",
     metadata,
-    Column("name", String(TEXT_LENGTH_MAX), primary_key=True),
+    Column("name", String(TEXT_CHARACTERS_MAX), primary_key=True),
     Column("value", LargeBinary(SECRET_BYTES), nullable=False),
 )
 
@@ -120,7 +120,7 @@ audit_log = Table(
     Column("id", NUMBER, primary_key=True),
     Column("effective_at", BigInteger, nullable=False),
     Column("type", String(64), nullable=False),
-    Column("actor", String(TEXT_LENGTH_MAX), nullable=False),
+    Column("actor", String(TEXT_CHARACTERS_MAX), nullable=False),
     Column("details", Text, nullable=False),
 )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from usageledger.registry import AuditEntry
 
 PAGE = 100
-DETAILS_LENGTH_MAX = 160
+DETAILS_CHARACTERS_MAX = 160
 
 EPILOG = """\
 [bold]Examples[/]
@@ -47,7 +47,7 @@ def audit(
         return
     for entry in entries:
         details = json.dumps(entry.details, ensure_ascii=False)
-        shown = details if len(details) <= DETAILS_LENGTH_MAX else details[: DETAILS_LENGTH_MAX - 1] + "…"
+        shown = details if len(details) <= DETAILS_CHARACTERS_MAX else details[: DETAILS_CHARACTERS_MAX - 1] + "…"
         print_data(f"{iso_time(entry.effective_at)}  {entry.type:<15}  {entry.actor:<28}  {shown}")
     if not entries:
         note("Nothing was changed since there is a trail.")

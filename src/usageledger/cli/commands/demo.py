@@ -14,7 +14,7 @@ from usageledger.cli.options import AsJson
 from usageledger.cli.terminal.output import counted, note
 from usageledger.settings import Settings, load_settings
 
-LEAST_EVENTS = 100
+EVENTS_MIN = 100
 DAYS_MAX = 3660
 EPILOG = """\
 [bold]Examples[/]
@@ -32,7 +32,7 @@ def demo(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
         int, typer.Option("--days", min=1, max=DAYS_MAX, metavar="<int>", help="How many days of usage, up to now.")
     ] = 31,
     events: Annotated[
-        int, typer.Option("--events", min=LEAST_EVENTS, metavar="<int>", help="How many events in all.")
+        int, typer.Option("--events", min=EVENTS_MIN, metavar="<int>", help="How many events in all.")
     ] = 200_000,
     host: Annotated[
         str, typer.Option("--host", envvar="USAGELEDGER_HOST", metavar="<text>", help="Address to listen on.")

@@ -28,7 +28,7 @@ from usageledger.meters import DAY_SECONDS
 
 LATEST = 2**63  # microseconds since 1970, beyond every arrival
 NO_ROLLUPS = Coverage({})
-MOST_AT_ONCE = 100_000  # events read to be given cards
+EVENTS_AT_ONCE_MAX = 100_000  # events read to be given cards
 
 
 class ClickHouseSnapshot:
@@ -154,7 +154,7 @@ class ClickHouseLedger(Ledger):
         while True:
             rows = self._connection.read(
                 f"SELECT {EVENT_LIST}, {table_ddl.PRECEDENCE} FROM events FINAL "
-                f"WHERE ts >= {day} AND ts < {day + DAY_SECONDS} AND rate_id = {NO_CARD} LIMIT {MOST_AT_ONCE}"
+                f"WHERE ts >= {day} AND ts < {day + DAY_SECONDS} AND rate_id = {NO_CARD} LIMIT {EVENTS_AT_ONCE_MAX}"
             )
             if not rows.num_rows:
                 return given

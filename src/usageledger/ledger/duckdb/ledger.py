@@ -57,8 +57,8 @@ FULL_ROWS = 60_000  # that make the journal worth moving at once; a commit of tw
 FULL_BYTES = 64 * 1024**2  # the same: rows of long texts take more than others
 FULL_COMMITS = 256  # the same; each is a piece of what queries read
 ROW_BYTES = 400  # that an event takes in the log, about
-MOST_ROWS = 500_000  # where moving does not keep up, the writer waits for it
-MOST_BYTES = 256 * 1024**2  # the same
+JOURNAL_ROWS_MAX = 500_000  # where moving does not keep up, the writer waits for it
+JOURNAL_BYTES_MAX = 256 * 1024**2  # the same
 BUSY_SECONDS = 1.0  # after a commit, another is likely
 logger = logging.getLogger("usageledger.ledger")
 NOT_ROLLED_UP = "The rollups could not be written"
@@ -209,7 +209,12 @@ class DuckDBLedger(Ledger):
         """Returns true if all `rows` are new, and neither they nor the rows already in the journal are too many."""
         earliest = int(rows["ts"].to_numpy().min())
         kept = self._journal
-        if len(hashes) < rows.num_rows or rows.num_rows > FULL_ROWS or kept.count > MOST_ROWS or kept.size > MOST_BYTES:
+        if (
+            len(hashes) < rows.num_rows
+            or rows.num_rows > FULL_ROWS
+            or kept.count > JOURNAL_ROWS_MAX
+            or kept.size > JOURNAL_BYTES_MAX
+        ):
             return False
         if earliest < self._upkeep.events_from:
             return False

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from usageledger.ledger.schema import EVENTS_TABLE, FACET_COLUMNS, FAMILIES, facets_of_events
 from usageledger.meters import DAY_SECONDS, FACETS
 
-MOST_KNOWN = 300_000  # values remembered; about 40 MB
+VALUES_KEPT_MAX = 300_000  # values remembered; about 40 MB
 
 Group = tuple[int, str, str]  # start of the day, kind, dimension
 
@@ -43,8 +43,8 @@ class Known:
         """Remembers what the ledger now has; where that is too much, only what was just found, or nothing."""
         for group, values in found.items():
             self._values.setdefault(group, set()).update(values)
-        if _count(self._values) > MOST_KNOWN:
-            self._values = found if _count(found) <= MOST_KNOWN else {}
+        if _count(self._values) > VALUES_KEPT_MAX:
+            self._values = found if _count(found) <= VALUES_KEPT_MAX else {}
 
 
 def missing(writer: duckdb.DuckDBPyConnection) -> list[str]:

@@ -15,7 +15,7 @@ from usageledger.ledger.statements.dialect import DUCKDB
 from usageledger.ledger.statements.usage_sums import Coverage, Held
 from usageledger.meters import DAY_SECONDS, MEASURE_COLUMNS
 
-COUNT_MAX = 2**63 - 1  # that a rollup can hold
+SUM_MAX = 2**63 - 1  # that a rollup can hold
 
 Added = dict[str, Counter[int]]  # rollup table → span → rows added to it
 
@@ -122,7 +122,7 @@ def _sums(family: Family, rollup: Rollup, source: str, where: str) -> str:
     """The rows of a rollup; a row stays by itself if as many such rows as there are would overflow."""
     keys = ", ".join(family.keys)
     counts = ", ".join(f"{DUCKDB.summed(column)} AS {column}" for column in MEASURE_COLUMNS)
-    most = f"(SELECT {COUNT_MAX} // GREATEST(COUNT(*), 1) FROM {source} WHERE {where})"
+    most = f"(SELECT {SUM_MAX} // GREATEST(COUNT(*), 1) FROM {source} WHERE {where})"
     return (
         f"SELECT ts - ts % {rollup.seconds} AS ts, {keys}, {counts} FROM {source} WHERE {where} GROUP BY 1, {keys}, "
         f"CASE WHEN GREATEST({', '.join(MEASURE_COLUMNS)}) > {most} THEN rowid END ORDER BY 1, {keys}"

@@ -15,7 +15,7 @@ from usageledger.errors import InvalidRequestError
 from usageledger.ledger.price_table import PriceTable
 from usageledger.ledger.proof import inspection
 from usageledger.ledger.proof.inspection import CardUse
-from usageledger.ledger.proof.usage_proof import MOST_RESULTS, MOST_SHOWN, QUERY_SECONDS, Finding, counted, finding
+from usageledger.ledger.proof.usage_proof import DIFFERENCES_MAX, QUERY_SECONDS, RESULTS_MAX, Finding, counted, finding
 from usageledger.ledger.protocol import Ledger
 from usageledger.meters import COSTS
 from usageledger.pricing import Subject, decimal_text
@@ -54,7 +54,7 @@ def verify_costs(ledger: Ledger, prices: PriceTable, subjects: Mapping[int, Subj
         uses = inspection.cards_used(snapshot)
     days = sorted({use.day for use in uses})
     cards = counted(len({use.rate_id for use in uses}), "rate card")
-    yield finding("every event has its rate card", list(islice(_misplaced(uses, subjects), MOST_SHOWN)), cards)
+    yield finding("every event has its rate card", list(islice(_misplaced(uses, subjects), DIFFERENCES_MAX)), cards)
     compared = counted(len(days), "day")
     for name, compare in (
         ("costs equal quantity times rate", _by_events),
@@ -62,7 +62,7 @@ def verify_costs(ledger: Ledger, prices: PriceTable, subjects: Mapping[int, Subj
         ("hours of costs sum to days", _by_hours),
     ):
         left_out: list[str] = []
-        wrong = list(islice(_on_days(priced, days, compare, left_out), MOST_SHOWN))
+        wrong = list(islice(_on_days(priced, days, compare, left_out), DIFFERENCES_MAX))
         yield finding(name, wrong, compared, left_out)
 
 
@@ -137,7 +137,7 @@ def _amounts(priced: Priced, day: int, by: str | None, *, width: str = "1d") -> 
         limit=DAY // COSTS.width(width).seconds,
         page_start=day,
     )
-    answer = priced.ledger.costs(query, lambda: priced.prices, max_seconds=QUERY_SECONDS, max_results=MOST_RESULTS)
+    answer = priced.ledger.costs(query, lambda: priced.prices, max_seconds=QUERY_SECONDS, max_results=RESULTS_MAX)
     amounts: dict[str | None, int] = {}
     names = answer.columns.get(by, ()) if by else [None] * len(answer.starts)
     for name, amount in zip(names, answer.columns.get("amount", ()), strict=True):

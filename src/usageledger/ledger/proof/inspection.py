@@ -10,7 +10,7 @@ from typing import Any
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.events.columns import PAYLOAD_COLUMNS
-from usageledger.events.typed_events import LARGEST_COUNT, LONGEST_ID
+from usageledger.events.typed_events import COUNT_MAX, ID_CHARACTERS_MAX
 from usageledger.ledger.protocol import Columns, Snapshot
 from usageledger.ledger.schema import EVENTS_TABLE, EVER, FACET_LIST, FACETS_TABLE, FAMILIES, Rollup, facets_of_events
 from usageledger.ledger.statements.cost_sums import FLOWS
@@ -62,8 +62,8 @@ def malformed(snapshot: Snapshot, limit: int) -> list[str]:
     wrong = [
         f"kind NOT IN ({kinds})",
         f"ts NOT BETWEEN 0 AND {LATEST_TIME}",
-        f"char_length(event_id) NOT BETWEEN 1 AND {LONGEST_ID}",
-        *(f"{column} NOT BETWEEN 0 AND {LARGEST_COUNT}" for column in MEASURE_COLUMNS),
+        f"char_length(event_id) NOT BETWEEN 1 AND {ID_CHARACTERS_MAX}",
+        *(f"{column} NOT BETWEEN 0 AND {COUNT_MAX}" for column in MEASURE_COLUMNS),
         *(
             f"(kind = '{meter.kind}' AND ({' OR '.join(f'{c} <> 0' for c in foreign)}))"
             for meter in METERS

@@ -22,10 +22,10 @@ from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.query import Filter, Query
 
 HOUR, DAY, EVER = 3_600, 86_400, LATEST_TIME + 1
-LARGEST_INT64 = 2**63 - 1
-MOST_SHOWN = 3  # differences put into words
-MOST_DAYS = 366  # days compared at once
-MOST_RESULTS = 500_000  # results of one question
+INT64_MAX = 2**63 - 1
+DIFFERENCES_MAX = 3  # differences put into words
+DAYS_AT_ONCE_MAX = 366  # days compared at once
+RESULTS_MAX = 500_000  # results of one question
 QUERY_SECONDS = 600
 SAMPLE_DAYS = 7  # days of each kind compared minute by minute, and by all dimensions at once
 
@@ -47,12 +47,12 @@ def verify(ledger: Ledger) -> Iterator[Finding]:
     """Checks that events are well formed and count once, and that all sums of them agree; a finding for each check."""
     with ledger.snapshot() as snapshot:
         events = counted(lookups.count(snapshot), "event")
-        yield finding("events are well formed", inspection.malformed(snapshot, MOST_SHOWN), events)
-        yield finding("every event counts once", inspection.doubled(snapshot, MOST_SHOWN), events)
+        yield finding("events are well formed", inspection.malformed(snapshot, DIFFERENCES_MAX), events)
+        yield finding("every event counts once", inspection.doubled(snapshot, DIFFERENCES_MAX), events)
         if ledger.rollups:
-            differences = inspection.rollup_differences(snapshot, MOST_SHOWN)
+            differences = inspection.rollup_differences(snapshot, DIFFERENCES_MAX)
             yield finding("rollups equal the events", differences, "every day, hour and quarter")
-            differences = inspection.facet_differences(snapshot, MOST_SHOWN)
+            differences = inspection.facet_differences(snapshot, DIFFERENCES_MAX)
             yield finding("facets equal the events", differences, "every day, kind and dimension")
     kinds = list(_kinds_used(ledger))
     days = counted(len({day for kind in kinds for day in kind.days}), "day")
@@ -64,7 +64,7 @@ def verify(ledger: Ledger) -> Iterator[Finding]:
         ("widths agree", _by_widths, f"{days}; by the minute on {sample}"),
         ("pages concatenate", _by_pages, f"{days}; windows that start and end anywhere"),
     ):
-        differences = list(islice((words for kind in kinds for words in compare(kind)), MOST_SHOWN))
+        differences = list(islice((words for kind in kinds for words in compare(kind)), DIFFERENCES_MAX))
         yield finding(name, differences, compared, [words for kind in kinds for words in kind.left_out])
         for kind in kinds:
             kind.left_out.clear()
@@ -78,8 +78,8 @@ def counted(number: int, noun: str) -> str:
 def finding(name: str, wrong: Sequence[str], compared: str, left_out: Iterable[str] = ()) -> Finding:
     """Says what came of a check: what is `wrong`, or else what was compared; and what was `left_out`, and why."""
     days = list(dict.fromkeys(left_out))
-    others = f" and {len(days) - MOST_SHOWN:,} more" if len(days) > MOST_SHOWN else ""
-    more = f"; left out: {', '.join(days[:MOST_SHOWN])}{others}" if days else ""
+    others = f" and {len(days) - DIFFERENCES_MAX:,} more" if len(days) > DIFFERENCES_MAX else ""
+    more = f"; left out: {', '.join(days[:DIFFERENCES_MAX])}{others}" if days else ""
     return Finding(name, not wrong, ("; ".join(wrong) if wrong else compared) + more)
 
 
@@ -110,7 +110,7 @@ class Kind:
         """Yields the differences that `compare` finds on all days, many at once, without days that have no usage."""
         days: list[int] = []
         for day in self.days:
-            if days and day >= days[0] + MOST_DAYS * DAY:
+            if days and day >= days[0] + DAYS_AT_ONCE_MAX * DAY:
                 yield from self.on(days, compare)
                 days = []
             days.append(day)
@@ -154,7 +154,7 @@ class Kind:
 
     def answer(self, query: Query) -> Aggregate:
         """The answer to one page."""
-        return self.ledger.aggregate(query, max_seconds=QUERY_SECONDS, max_results=MOST_RESULTS)
+        return self.ledger.aggregate(query, max_seconds=QUERY_SECONDS, max_results=RESULTS_MAX)
 
     def totals(self, aggregate: Aggregate, seconds: int) -> Totals:
         """The measures of an answer added up by spans of `seconds`."""
@@ -171,7 +171,7 @@ class Kind:
 
 def _sums(values: Sequence[int], first: Any) -> list[int]:
     """The exact sums of the stretches of `values` that begin at `first`."""
-    fits = max(values) <= LARGEST_INT64 // len(values)
+    fits = max(values) <= INT64_MAX // len(values)
     sums: list[int] = np.add.reduceat(np.array(values, np.int64 if fits else object), first).tolist()
     return sums
 

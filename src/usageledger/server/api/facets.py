@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from usageledger.fields import LONGEST_NAME
+from usageledger.fields import NAME_CHARACTERS_MAX
 from usageledger.meters import COSTS, FACETS, METER_BY_KIND, METERS
 from usageledger.questions.facet import Facet
 from usageledger.questions.query import parse
@@ -51,8 +51,10 @@ def _asked(given: Mapping[str, list[str]], now: int) -> tuple[Facet, int]:
     times = {"start_time": "0"} | {name: given[name][0] for name in ("start_time", "end_time") if name in given}
     window = parse(COSTS, times.items(), now=now + 1, secret=b"")  # whole days, as costs have them
     search = given.get("search", [""])[0]
-    if len(search) > LONGEST_NAME:
-        raise refused("search", f"Invalid 'search': expected at most {LONGEST_NAME} characters, got {len(search)}.")
+    if len(search) > NAME_CHARACTERS_MAX:
+        raise refused(
+            "search", f"Invalid 'search': expected at most {NAME_CHARACTERS_MAX} characters, got {len(search)}."
+        )
     facet = Facet(dimension, kind, window.start_time, window.end_time, search.casefold())
     return facet, take_limit(given, DEFAULT_FACETS, FACETS_MAX)
 
@@ -82,7 +84,7 @@ ENDPOINTS = (
             *window_parameters(required=False),
             Parameter(
                 "search",
-                {"type": "string", "maxLength": LONGEST_NAME, "pattern": NO_NUL},
+                {"type": "string", "maxLength": NAME_CHARACTERS_MAX, "pattern": NO_NUL},
                 "Only values that have this in them, or in their name, in any case.",
             ),
             Parameter(

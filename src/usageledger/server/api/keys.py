@@ -9,7 +9,7 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from usageledger.events.typed_events import Name
-from usageledger.fields import LONGEST_NAME, Field
+from usageledger.fields import NAME_CHARACTERS_MAX, Field
 from usageledger.registry import MANAGE, SCOPES, AdminKey, Order, Scope
 from usageledger.server.api.listing import PAGE_PARAMETERS, found, list_response, take_id, take_page
 from usageledger.server.endpoint import Answer, Call, Endpoint, object_body
@@ -19,7 +19,7 @@ from usageledger.server.json_schema import ref
 
 EXPIRY_SECONDS_MAX = 365 * 86400
 NEW_KEY = (
-    Field("name", Name, (str,), "a string", f"1 to {LONGEST_NAME} characters"),
+    Field("name", Name, (str,), "a string", f"1 to {NAME_CHARACTERS_MAX} characters"),
     Field(
         "expires_in_seconds",
         Annotated[int, Meta(ge=1, le=EXPIRY_SECONDS_MAX)],

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from usageledger.buckets import LATEST_TIME, floor
 from usageledger.errors import InvalidRequestError, NotFoundError
-from usageledger.events.typed_events import FIELDS, LONGEST_ID, Name
-from usageledger.fields import LONGEST_NAME, Field
+from usageledger.events.typed_events import FIELDS, ID_CHARACTERS_MAX, Name
+from usageledger.fields import NAME_CHARACTERS_MAX, Field
 from usageledger.ledger import Ledger, lookups
 from usageledger.ledger.lookups import StoredEvent
 from usageledger.meters import COSTS, DAY_SECONDS, METER_BY_KIND
@@ -30,22 +30,22 @@ from usageledger.server.http.requests import json_response, parameters
 from usageledger.server.json_schema import NO_NUL, ref
 from usageledger.server.services import Services, in_slot
 
-LONGEST_REASON = 1_000
+REASON_CHARACTERS_MAX = 1_000
 
 _Day = Annotated[int, Meta(ge=0, le=LATEST_TIME, extra_json_schema={"multipleOf": DAY_SECONDS})]
-_Reason = Annotated[str, Meta(min_length=1, max_length=LONGEST_REASON)]
+_Reason = Annotated[str, Meta(min_length=1, max_length=REASON_CHARACTERS_MAX)]
 _DAY_RULE = "Unix seconds at which a UTC day begins"
 REPRICE = (
     Field("start_time", _Day | None, (int,), "an integer", _DAY_RULE, None),
     Field("end_time", _Day | None, (int,), "an integer", _DAY_RULE, None),
-    Field("model", Name | None, (str,), "a string", f"1 to {LONGEST_NAME} characters", None),
+    Field("model", Name | None, (str,), "a string", f"1 to {NAME_CHARACTERS_MAX} characters", None),
     Field("apply", bool, (bool,), "true or false", "true or false", False),
     Field(
         "reason",
         _Reason | None,
         (str,),
         "a string",
-        f"1 to {LONGEST_REASON} characters",
+        f"1 to {REASON_CHARACTERS_MAX} characters",
         None,
     ),
 )
@@ -311,7 +311,7 @@ ENDPOINTS = (
         parameters=(
             Parameter(
                 "id",
-                {"type": "string", "minLength": 1, "maxLength": LONGEST_ID, "pattern": NO_NUL},
+                {"type": "string", "minLength": 1, "maxLength": ID_CHARACTERS_MAX, "pattern": NO_NUL},
                 "The event's id.",
                 required=True,
             ),

@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from starlette.responses import Response
 
 from usageledger.events.typed_events import Name
-from usageledger.fields import LONGEST_NAME, Field
+from usageledger.fields import NAME_CHARACTERS_MAX, Field
 from usageledger.registry import MANAGE, READ, Project
 from usageledger.server.api.listing import PAGE_PARAMETERS, found, list_response, take_id, take_page
 from usageledger.server.endpoint import Answer, Call, Endpoint, object_body
@@ -19,7 +19,7 @@ from usageledger.server.http.parameters import Parameter, one_of
 from usageledger.server.http.requests import json_response
 from usageledger.server.json_schema import ref
 
-NAME_RULE = f"1 to {LONGEST_NAME} characters"
+NAME_RULE = f"1 to {NAME_CHARACTERS_MAX} characters"
 NO_RESIDENCY = "null: where data is kept is up to whoever runs this server"
 NO_EXTERNAL_KEY = "null: this server encrypts nothing with external keys"
 

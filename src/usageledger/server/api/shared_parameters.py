@@ -2,7 +2,7 @@
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.meters import Dimension, Meter
-from usageledger.questions.query import MOST_FILTER_VALUES
+from usageledger.questions.query import FILTER_VALUES_MAX
 from usageledger.server.http.parameters import Parameter
 from usageledger.server.json_schema import SPACED_VALUES, VALUES, Schema
 
@@ -34,4 +34,4 @@ def _filter(dimension: Dimension) -> Parameter:
         items = {"type": "string", "minLength": 1, "pattern": SPACED_VALUES if dimension.has_commas else VALUES}
     more = "" if dimension.values else " A value with a comma goes in brackets."
     doc = f"Only usage of these. {dimension.doc}{more}"
-    return Parameter(name, items, doc, listed=True, values_max=MOST_FILTER_VALUES)
+    return Parameter(name, items, doc, listed=True, values_max=FILTER_VALUES_MAX)

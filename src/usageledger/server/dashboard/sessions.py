@@ -16,7 +16,7 @@ from usageledger.server.http.routes import RequestHandler, route_of
 from usageledger.server.services import Services
 
 SESSION_SECONDS = 12 * 3600
-LONGEST_BODY_BYTES = 4096
+BODY_BYTES_MAX = 4096
 SIGN_IN = (Field("key", Annotated[str, Meta(min_length=1, max_length=512)], (str,), "a string", "the value of a key"),)
 NOT_KEPT = {"cache-control": "no-store"}
 
@@ -39,7 +39,7 @@ def _current(services: Services) -> RequestHandler:
 def _sign_in(services: Services) -> RequestHandler:
     async def handle(request: Request) -> Response:
         require_own_page(request)
-        value = (await read_object(request, SIGN_IN, LONGEST_BODY_BYTES))["key"].strip()
+        value = (await read_object(request, SIGN_IN, BODY_BYTES_MAX))["key"].strip()
         key = await services.authenticator.admit(value, client_of(request), READ)
         now = int(services.clock())
         expires_at = min(now + SESSION_SECONDS, key.expires_at or now + SESSION_SECONDS)

@@ -20,8 +20,8 @@ from usageledger.server.http.compressed_pages import PIECE_BYTES
 from usageledger.server.http.request_bodies import read_body
 from usageledger.server.http.shared_memory import FREE_BYTES
 
-MOST_PARAMETERS = 5000
-LARGEST_OBJECT_BYTES = 64 * 1024
+PARAMETERS_MAX = 5000
+OBJECT_BYTES_MAX = 64 * 1024
 # On every answer that does not say otherwise: it is data of one reader, not to be kept, framed or run.
 SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cache-control", b"no-store"),
@@ -79,20 +79,20 @@ def parameters(request: Request) -> list[tuple[str, str]]:
     """The decoded pairs of the query string, in their order, empty values kept.
 
     Raises:
-        InvalidRequestError: it is not UTF-8 or has more than `MOST_PARAMETERS` pairs.
+        InvalidRequestError: it is not UTF-8 or has more than `PARAMETERS_MAX` pairs.
     """
     raw = request.scope["query_string"].decode("latin-1")
     try:
-        return parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
+        return parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX)
     except UnicodeDecodeError:
         raise InvalidRequestError("The query string is not UTF-8.", code="invalid_value") from None
     except ValueError:
         raise InvalidRequestError(
-            f"The query string has more than {MOST_PARAMETERS} parameters.", code="invalid_value"
+            f"The query string has more than {PARAMETERS_MAX} parameters.", code="invalid_value"
         ) from None
 
 
-async def read_object(request: Request, fields: Sequence[Field], limit: int = LARGEST_OBJECT_BYTES) -> dict[str, Any]:
+async def read_object(request: Request, fields: Sequence[Field], limit: int = OBJECT_BYTES_MAX) -> dict[str, Any]:
     """A JSON object whose fields are among `fields`; those that are absent have their default.
 
     Raises:

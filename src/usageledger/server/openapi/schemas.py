@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from usageledger.buckets import zones
-from usageledger.events.batch import MOST_ERRORS_LISTED
+from usageledger.events.batch import ERRORS_LISTED_MAX
 from usageledger.events.typed_events import FIELDS, NOT_GIVEN
 from usageledger.fields import Field
 from usageledger.meters import COSTS, METERS, Meter
@@ -204,7 +204,7 @@ def _event_answers() -> dict[str, Schema]:
             "accepted": described(COUNT, "Events that are now on disk."),
             "duplicates": described(COUNT, "Events that were there before with the same payload; they count once."),
             "rejected": described(COUNT, "Events that were refused; the others of the request were kept."),
-            "errors": {"type": "array", "items": ref("EventRejection"), "maxItems": MOST_ERRORS_LISTED},
+            "errors": {"type": "array", "items": ref("EventRejection"), "maxItems": ERRORS_LISTED_MAX},
             "errors_omitted": described(COUNT, "How many more refusals there are than `errors` lists."),
         },
         "What came of the events of a request.",

@@ -4,7 +4,7 @@ import { parseJson } from "./exact.js";
 
 const PAGE_HEADER = "x-usageledger-dashboard";
 const ATTEMPTS = 3; // of a request that is refused for the moment
-const LONGEST_WAIT_SECONDS = 5;
+const WAIT_SECONDS_MAX = 5;
 
 /** An answer that is no success. `status` is 0 where there was none at all. */
 export class ApiError extends Error {
@@ -27,7 +27,7 @@ export async function call(path, { method = "GET", body, signal } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     const response = await send(path, method, body, signal);
     const wait = Number(response.headers.get("retry-after"));
-    if (wait && wait <= LONGEST_WAIT_SECONDS && attempt < ATTEMPTS) {
+    if (wait && wait <= WAIT_SECONDS_MAX && attempt < ATTEMPTS) {
       await new Promise((resolve) => setTimeout(resolve, wait * 1000));
       continue;
     }

@@ -5,11 +5,11 @@ import { h, replace } from "./dom.js";
 import { inUnit, tick } from "./format.js";
 import { bucketText, bucketTick, startOfDay } from "./time.js";
 
-const MOST_IN_TOOLTIP = 10;
-const LEAST_DRAG_PIXELS = 8;
+const TOOLTIP_ROWS_MAX = 10;
+const DRAG_PIXELS_MIN = 8;
 const AXIS_FONT_SIZE = 11;
 const HOURS_WITH_NAMES = 72;
-const LONGEST_WAIT_MS = 20_000; // for the library
+const WAIT_MS_MAX = 20_000; // for the library
 
 /** The colours of the theme that is on. */
 export function palette() {
@@ -28,7 +28,7 @@ export function palette() {
 /** ECharts, which is loaded beside the modules. */
 async function library() {
   for (let waited = 0; !window.echarts; waited += 10) {
-    if (waited > LONGEST_WAIT_MS) throw new Error("The script that draws charts could not be loaded. Load the page again.");
+    if (waited > WAIT_MS_MAX) throw new Error("The script that draws charts could not be loaded. Load the page again.");
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   return window.echarts;
@@ -120,12 +120,12 @@ export class Chart {
       .map(({ name, values, colour }) => ({ name, colour, value: values[place] }))
       .filter(({ value }) => value !== 0n)
       .sort((a, b) => (a.value < b.value ? 1 : a.value > b.value ? -1 : 0));
-    const hidden = rows.length - MOST_IN_TOOLTIP;
+    const hidden = rows.length - TOOLTIP_ROWS_MAX;
     const total = sum(rows.map(({ value }) => value));
     return h("div", { class: "tooltip" },
       h("p", { class: "tooltip-title" }, bucketText(start, end, width, zone)),
       h("table", {},
-        rows.slice(0, MOST_IN_TOOLTIP).map(({ name, colour, value }) => h("tr", {},
+        rows.slice(0, TOOLTIP_ROWS_MAX).map(({ name, colour, value }) => h("tr", {},
           h("td", {}, h("span", { class: "swatch", style: { background: colour } }), name),
           h("td", { class: "number" }, inUnit(value, unit)),
         )),
@@ -164,7 +164,7 @@ export class Chart {
     this.canvas.addEventListener("pointermove", (event) => {
       if (from === null) return;
       const to = place(event);
-      this.band.hidden = Math.abs(to - from) < LEAST_DRAG_PIXELS;
+      this.band.hidden = Math.abs(to - from) < DRAG_PIXELS_MIN;
       this.band.style.left = `${Math.min(from, to)}px`;
       this.band.style.width = `${Math.abs(to - from)}px`;
     });
@@ -173,7 +173,7 @@ export class Chart {
       const [low, high] = [from, place(event)].sort((a, b) => a - b);
       from = null;
       this.band.hidden = true;
-      if (event.type !== "pointerup" || high - low < LEAST_DRAG_PIXELS) return;
+      if (event.type !== "pointerup" || high - low < DRAG_PIXELS_MIN) return;
       this.onZoom(this.data.buckets[index(low)].start, this.data.buckets[index(high)].end);
     };
     this.canvas.addEventListener("pointerup", end);

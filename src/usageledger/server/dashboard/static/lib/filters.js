@@ -6,7 +6,7 @@ import { dropdown } from "./controls.js";
 import { label, plural } from "./format.js";
 import { loadTotals } from "./series.js";
 
-const MOST_LISTED = 100;
+const VALUES_LISTED_MAX = 100;
 const TYPING_MS = 150;
 
 /** One button for each filter; `onChange(dimension, values)`. */
@@ -82,7 +82,7 @@ function fillValues(panel, { question, dimension, chosen, names, onChange }) {
 async function facets(question, dimension, text, names, signal) {
   if (dimension.name === "line_item") return lineItems(question, text, signal);
   const { meter, start, end } = question;
-  const parameters = [["dimension", dimension.name], ["start_time", start], ["end_time", end], ["limit", MOST_LISTED]];
+  const parameters = [["dimension", dimension.name], ["start_time", start], ["end_time", end], ["limit", VALUES_LISTED_MAX]];
   if (!meter.priced) parameters.push(["kind", meter.kind]);
   if (text) parameters.push(["search", text]);
   const { body } = await get("/v1/facets", parameters, signal);
@@ -94,5 +94,5 @@ async function facets(question, dimension, text, names, signal) {
 async function lineItems(question, text, signal) {
   const { groups } = await loadTotals({ ...question, groupBy: ["line_item"], filters: new Map() }, signal);
   const items = groups.map((group) => group.values.line_item);
-  return items.filter((item) => item.toLowerCase().includes(text.toLowerCase())).slice(0, MOST_LISTED);
+  return items.filter((item) => item.toLowerCase().includes(text.toLowerCase())).slice(0, VALUES_LISTED_MAX);
 }

@@ -4,8 +4,8 @@ import { buckets as fetchBuckets } from "./api.js";
 import { exact, sum } from "./exact.js";
 import { apiParameters } from "./question.js";
 
-export const MOST_SERIES = 9; // as many as there are colours
-const MOST_GROUPS_AT_ONCE = 60; // with more of them only the largest are asked for by bucket
+export const SERIES_MAX = 9; // as many as there are colours
+const GROUPS_AT_ONCE_MAX = 60; // with more of them only the largest are asked for by bucket
 
 /** The value of a measure in a result. */
 function valueOf(result, measure) {
@@ -25,9 +25,9 @@ export async function load(question, signal, sortBy = question.measures[0]) {
   const groups = groupsOf(all.data, question.groupBy, measures, by);
   const places = new Map(plain.data.map((bucket, place) => [bucket.start_time, place]));
   const whole = perBucket(plain.data, places, measures, plain.data.length);
-  const shown = groups.slice(0, MOST_SERIES);
+  const shown = groups.slice(0, SERIES_MAX);
   if (question.groupBy.length && groups.length) {
-    const many = groups.length > MOST_GROUPS_AT_ONCE;
+    const many = groups.length > GROUPS_AT_ONCE_MAX;
     const detail = await ask(many ? { filters: narrowed(question, shown) } : {});
     fill(shown, detail.data, places, question.groupBy, measures);
   } else {

@@ -4,7 +4,7 @@ export const MINUTE = 60;
 export const HOUR = 3600;
 export const DAY = 86_400;
 export const WIDTH_SECONDS = { "1m": MINUTE, "1h": HOUR, "1d": DAY };
-const MOST_BUCKETS = { "1m": 1440, "1h": 24 * 31, "1d": 400 };
+const BUCKETS_MAX = { "1m": 1440, "1h": 24 * 31, "1d": 400 };
 
 export const RANGES = [
   ["1h", "Last hour"],
@@ -77,7 +77,7 @@ export function rangeOf(name, now, zone) {
 
 /** The widths, of those that a meter has, that a range can be shown in without too many buckets. */
 export function widthsFor({ start, end }, names) {
-  const fitting = names.filter((name) => name in WIDTH_SECONDS && (end - start) / WIDTH_SECONDS[name] <= MOST_BUCKETS[name]);
+  const fitting = names.filter((name) => name in WIDTH_SECONDS && (end - start) / WIDTH_SECONDS[name] <= BUCKETS_MAX[name]);
   return fitting.length ? fitting : ["1d"];
 }
 

@@ -6,7 +6,7 @@ import { money, moneyInFull, percent, plural } from "../lib/format.js";
 import { filterParameter } from "../lib/question.js";
 
 export const TOP_DIMENSIONS = ["model", "project_id", "user_id", "api_key_id", "line_item"];
-const MOST_LISTED = 10;
+const GROUPS_LISTED_MAX = 10;
 
 export function topLists(lists, question, context) {
   return [...lists].map(([name, { groups, totals }]) => {
@@ -16,7 +16,7 @@ export function topLists(lists, question, context) {
       h("header", { class: "card-head" }, h("h2", { id }, `Top ${plural(name).replace(/^[A-Z](?![A-Z])/, (letter) => letter.toLowerCase())}`),
         h("a", { class: "small", href: context.link("/costs", { group_by: name }) }, "All", h("span", { class: "visually-hidden" }, ` by ${name}`))),
       groups.length
-        ? h("ol", { class: "top" }, groups.slice(0, MOST_LISTED).map((group) => entry(name, group, { totals, largest, question, context })))
+        ? h("ol", { class: "top" }, groups.slice(0, GROUPS_LISTED_MAX).map((group) => entry(name, group, { totals, largest, question, context })))
         : h("p", { class: "muted" }, "Nothing in this range."));
   });
 }
