@@ -11,7 +11,7 @@ import pytest
 from tests.support.commands import COMMANDS
 from tests.support.documentation import PAGES, ROOT, blocks, prose, read, tables
 
-from usageledger.cli import connection
+from usageledger.cli import server_connection
 from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.openapi.document import document
 from usageledger.settings import Settings
@@ -58,7 +58,7 @@ OPTIONS = {
     name: {option for p in command.params for option in (*p.opts, *p.secondary_opts)} | {"--help", "-h"}
     for name, command in COMMANDS.items()
 }
-VARIABLES = {f"USAGELEDGER_{setting.name.upper()}" for setting in fields(Settings)} | set(connection.VARIABLES)
+VARIABLES = {f"USAGELEDGER_{setting.name.upper()}" for setting in fields(Settings)} | set(server_connection.VARIABLES)
 for _command in COMMANDS.values():
     for _parameter in _command.params:
         _named = getattr(_parameter, "envvar", None) or []

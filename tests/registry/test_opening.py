@@ -16,7 +16,7 @@ from tests.support.limits import files_limited
 
 from usageledger.errors import RegistryError
 from usageledger.registry import Registry, database, open_registry
-from usageledger.registry.faults import registry_error
+from usageledger.registry.database_errors import registry_error
 
 NOW = 1_750_000_000
 

@@ -23,7 +23,7 @@ from msgspec import structs
 
 from usageledger.pricing import Override, Subject
 from usageledger.pricing.book import PriceBook
-from usageledger.pricing.builtin_prices import OVERLAY
+from usageledger.pricing.builtin_prices import BUILTIN_PRICES
 from usageledger.pricing.cards import PARTS_OF_KIND
 
 DAY = 86_400
@@ -37,7 +37,7 @@ def book(*prices: ConditionalPrice, variants: list[PriceVariant] | None = None, 
     known: ModelPrice | list[ConditionalPrice] = list(prices) if prices else ModelPrice(**standard)
     model = ModelInfo(id="m", match=ClauseEquals("m"), prices=known, price_variants=variants)
     acme = Provider(id="acme", name="Acme", api_pattern="acme", models=[model])
-    return PriceBook(DataSnapshot([acme], from_auto_update=False), overlay=())
+    return PriceBook(DataSnapshot([acme], from_auto_update=False), builtin=())
 
 
 def usd(text: str) -> Decimal:
@@ -171,8 +171,8 @@ def test_the_more_exact_price_comes_first() -> None:
         assert made.prices(structs.replace(subject, size="1024x1024"), overrides).rates["images"] == 5
 
 
-def test_every_entry_of_the_overlay_says_its_source() -> None:
-    for entry in OVERLAY:
+def test_every_entry_of_the_builtin_prices_says_its_source() -> None:
+    for entry in BUILTIN_PRICES:
         assert entry.source.startswith("https://")
         assert entry.start <= (entry.end or entry.checked) <= entry.checked
         assert entry.part in PARTS_OF_KIND[entry.kind]

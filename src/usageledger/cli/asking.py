@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from usageledger.cli import exports
-from usageledger.cli.connection import Connection
+from usageledger.cli.server_connection import Connection
 from usageledger.cli.terminal.output import CommandError, counted, iso_time, note, print_table
 from usageledger.cli.terminal.tables import Drawing, usage_table
 from usageledger.client import UsageAPI

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from usageledger.cli.connection import Connection
-from usageledger.cli.records import Record
+from usageledger.cli.event_files import Record
+from usageledger.cli.server_connection import Connection
 from usageledger.cli.terminal.output import CommandError, counted
 from usageledger.client.delivery import PATH, deliver
 from usageledger.client.errors import APIConnectionError, APIError, APIResponseValidationError, APIStatusError

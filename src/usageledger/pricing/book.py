@@ -1,8 +1,8 @@
 """The price book: what public price lists say of a subject, and what the operator says instead.
 
 Sources, each filling what the one before leaves open: the operator's own prices, then `genai-prices` (dated prices,
-context bands, prices by time of day, variants for batch and service tiers), then `overlay`. What none of them says
-has no price: the standard price is never taken for a batch job or for another service tier.
+context bands, prices by time of day, variants for batch and service tiers), then `builtin_prices`. What none
+of them says has no price: the standard price is never taken for a batch job or for another service tier.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,10 +17,10 @@ from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, TieredPrices
 from msgspec import structs
 
 from usageledger.meters import METER_BY_KIND
-from usageledger.pricing.builtin_prices import OVERLAY, Entry
+from usageledger.pricing.builtin_prices import BUILTIN_PRICES, Entry
 from usageledger.pricing.cards import STANDARD_TIERS, Override, Prices, Subject
-from usageledger.pricing.lists import PriceLists
 from usageledger.pricing.money import to_rate
+from usageledger.pricing.price_lists import PriceLists
 
 HOUR = 3_600
 NAMES_KEPT_MAX = 10_000  # of models, with what is known of them
@@ -48,12 +48,12 @@ class PriceBook:
         name: the book's package and version.
     """
 
-    def __init__(self, snapshot: DataSnapshot | None = None, overlay: Iterable[Entry] = OVERLAY) -> None:
+    def __init__(self, snapshot: DataSnapshot | None = None, builtin: Iterable[Entry] = BUILTIN_PRICES) -> None:
         self._lists = PriceLists(snapshot or get_snapshot())
-        self._overlay: dict[tuple[str, str], list[Entry]] = {}
-        for entry in overlay:
-            self._overlay.setdefault((entry.kind, entry.provider), []).append(entry)
-        self._named = {model for entries in self._overlay.values() for entry in entries for model in entry.models}
+        self._builtin: dict[tuple[str, str], list[Entry]] = {}
+        for entry in builtin:
+            self._builtin.setdefault((entry.kind, entry.provider), []).append(entry)
+        self._named = {model for entries in self._builtin.values() for entry in entries for model in entry.models}
         self._model = lru_cache(NAMES_KEPT_MAX)(self._find_model)
         self._shared: dict[tuple[object, ...], list[tuple[int, int, Prices]]] = {}
         self.name = f"genai-prices {version('genai-prices')}"
@@ -102,7 +102,7 @@ class PriceBook:
         known = [structs.replace(override.subject, day=subject.day, band=0) for override in overrides]
         known += [
             structs.replace(subject, size=entry.size, quality=entry.quality)
-            for entry in self._overlay.get((subject.kind, subject.provider), ())
+            for entry in self._builtin.get((subject.kind, subject.provider), ())
             if subject.model in entry.models
         ]
         model = self._model(subject.kind, subject.provider, subject.model)
@@ -168,7 +168,7 @@ class PriceBook:
         day = datetime.fromtimestamp(subject.day, UTC).date()
         return [
             (entry.part, to_rate(entry.usd, entry.per), f"{entry.source} (checked {entry.checked})")
-            for entry in self._overlay.get((subject.kind, subject.provider), ())
+            for entry in self._builtin.get((subject.kind, subject.provider), ())
             if (not entry.models or subject.model in entry.models)
             and entry.start <= day
             and (entry.end is None or day < entry.end)

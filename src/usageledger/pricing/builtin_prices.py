@@ -50,7 +50,7 @@ def _image(model: str, quality: str | None, size: str, usd: str, start: date) ->
 _DALLE_2, _DALLE_3 = date(2022, 11, 3), date(2023, 11, 6)
 _DALLE_3_SIZES = {"1024x1024": ("0.040", "0.080"), "1024x1792": ("0.080", "0.120"), "1792x1024": ("0.080", "0.120")}
 
-OVERLAY: tuple[Entry, ...] = (
+BUILTIN_PRICES: tuple[Entry, ...] = (
     _image("dall-e-2", None, "256x256", "0.016", _DALLE_2),
     _image("dall-e-2", None, "512x512", "0.018", _DALLE_2),
     _image("dall-e-2", None, "1024x1024", "0.020", _DALLE_2),

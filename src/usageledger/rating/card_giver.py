@@ -1,4 +1,4 @@
-"""Rate cards for events as they come in, and the prices that costs are answered by."""
+"""Rate cards for events as they come in."""
 
 import logging
 from collections.abc import Iterator

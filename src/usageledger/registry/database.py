@@ -19,7 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
 from usageledger.errors import RegistryError
-from usageledger.registry.faults import registry_error
+from usageledger.registry.database_errors import registry_error
 from usageledger.registry.schema import VERSION_TABLE
 
 BUSY_TIMEOUT_S = 5.0

@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from usageledger.cli.backup_files import FILES, LEDGER, REGISTRY, check_and_note, new_folder
-from usageledger.cli.connection import Connection, Key, ProfileName, Url, connect_to
 from usageledger.cli.local_registry import existing_settings, is_there, opened_registry
 from usageledger.cli.options import AsJson
+from usageledger.cli.server_connection import Connection, Key, ProfileName, Url, connect_to
 from usageledger.cli.terminal.output import CommandError, counted, note, print_json
 
 EPILOG = """\

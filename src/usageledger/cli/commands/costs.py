@@ -1,6 +1,6 @@
 """`usageledger costs`: the costs of usage."""
 
-from usageledger.cli.questions import question_command
+from usageledger.cli.question_command import question_command
 from usageledger.meters import COSTS
 
 EPILOG = """\

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from usageledger.cli.connection import Key, ProfileName, Url, connect_to
 from usageledger.cli.options import AsJson
+from usageledger.cli.server_connection import Key, ProfileName, Url, connect_to
 from usageledger.cli.terminal.figures import aligned, digits
 from usageledger.cli.terminal.output import iso_time, note, print_table
 from usageledger.cli.terminal.times import parse_moment

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from usageledger.cli.connection import Key, ProfileName, Url, connect_to
 from usageledger.cli.options import AsJson
+from usageledger.cli.server_connection import Key, ProfileName, Url, connect_to
 from usageledger.cli.terminal.output import CommandError, counted, note, print_data, print_json, visible
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 
 
 def _send(names: list[str], delivery: "Delivery", batch_size: int, advance: Callable[[int, int], None]) -> None:
-    from usageledger.cli.records import STDIN, open_file, read_records
+    from usageledger.cli.event_files import STDIN, open_file, read_records
     from usageledger.client.delivery import batches
 
     done = 0

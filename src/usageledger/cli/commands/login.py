@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import typer
 
-from usageledger.cli.connection import LOCAL, Connection, api_url, checked_key
 from usageledger.cli.options import AsJson
 from usageledger.cli.profile_store import NAME, Profile, load_profiles, profiles_file, save_profiles
+from usageledger.cli.server_connection import LOCAL, Connection, api_url, checked_key
 from usageledger.cli.terminal.output import CommandError, note, print_json
 
 EPILOG = """\

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from usageledger.cli.connection import Key, ProfileName, Url, connect_to
 from usageledger.cli.options import AsJson
+from usageledger.cli.server_connection import Key, ProfileName, Url, connect_to
 from usageledger.cli.terminal.figures import aligned, digits
 from usageledger.cli.terminal.output import CommandError, counted, iso_time, note, print_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from usageledger.cli.connection import Connection
+    from usageledger.cli.server_connection import Connection
 
 REPRICE_EPILOG = """\
 [bold]Examples[/]

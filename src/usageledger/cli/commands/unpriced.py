@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from usageledger.cli.commands.reprice import Since, Until, day
-from usageledger.cli.connection import Key, ProfileName, Url, connect_to
 from usageledger.cli.options import AsJson
+from usageledger.cli.server_connection import Key, ProfileName, Url, connect_to
 from usageledger.cli.terminal.figures import digits
 from usageledger.cli.terminal.output import iso_time, note, print_table
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from usageledger.cli.questions import question_command
+from usageledger.cli.question_command import question_command
 from usageledger.cli.terminal.output import listed
 from usageledger.meters import METERS, Meter
 

@@ -1,7 +1,7 @@
 """The steps that bring a registry's tables to the newest version, run when it is opened.
 
-To add one: change `tables.py`, add `versions/r<number>_<what>.py` after the newest, set `SCHEMA_VERSION` to its
-number. The tests compare what the steps leave with what `tables.py` says. A step that was released never changes.
+To add one: change `schema.py`, add `versions/r<number>_<what>.py` after the newest, set `SCHEMA_VERSION` to its
+number. The tests compare what the steps leave with what `schema.py` says. A step that was released never changes.
 """
 
 import logging

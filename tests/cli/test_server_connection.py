@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from usageledger.cli.connection import LOCAL, OPENAI, VARIABLES, connect_to
 from usageledger.cli.profile_store import Profile, Profiles, load_profiles, profiles_file, save_profiles
+from usageledger.cli.server_connection import LOCAL, OPENAI, VARIABLES, connect_to
 from usageledger.cli.terminal.output import CommandError
 
 WORK = Profile("https://ledger.example.com/v1", "key-of-work")

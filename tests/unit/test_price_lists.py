@@ -7,7 +7,7 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ClauseAnd, ClauseOr, MatchLogic, ModelInfo
 
-from usageledger.pricing.lists import ROUTER, PriceLists
+from usageledger.pricing.price_lists import ROUTER, PriceLists
 
 NEAR = ("{}", "{}-x", "x-{}", "{}-20251211", "{}-20250230", "{}-20251211:batch", "{}-2025-12-11", "openai/{}", "/{}")
 

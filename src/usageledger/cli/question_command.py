@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import typer
 
 from usageledger.buckets import zones
-from usageledger.cli.connection import connect_to, key_option, profile_option, url_option
 from usageledger.cli.options import json_option
+from usageledger.cli.server_connection import connect_to, key_option, profile_option, url_option
 from usageledger.cli.terminal.output import CommandError, iso_time, listed
 from usageledger.cli.terminal.times import parse_moment
 from usageledger.meters import Dimension, Meter

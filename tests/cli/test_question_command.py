@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from tests.support.faulty_server import Faulty, answer, faulty
 
-from usageledger.cli import questions, run
+from usageledger.cli import question_command, run
 from usageledger.meters import COSTS, METERS, Dimension, Meter
 
 NOW = 1_795_602_030  # 2026-11-25T10:20:30Z
@@ -33,7 +33,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(questions.time, "time", lambda: NOW + 0.5)
+    monkeypatch.setattr(question_command.time, "time", lambda: NOW + 0.5)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 import zstandard
 from tests.cli.support import Run, one_error
 
-from usageledger.cli import records
-from usageledger.cli.records import Record, read_records
+from usageledger.cli import event_files
+from usageledger.cli.event_files import Record, read_records
 from usageledger.cli.terminal.output import CommandError
 
 EVENTS = [{"id": f"evt_{number}", "text": "ä \\n \u2028 [{"} for number in range(5)]
@@ -65,7 +65,7 @@ def test_a_broken_first_line_is_an_event_of_its_own() -> None:
 
 
 def test_a_broken_first_line_before_more_than_is_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "OBJECT_BYTES_MAX", 50)
+    monkeypatch.setattr(event_files, "OBJECT_BYTES_MAX", 50)
     found = read(b'{"id": "cut off\n' + NDJSON)
     assert decoded(found[1:]) == EVENTS
     assert [record.line for record in found] == [1, 2, 3, 4, 5, 6]
@@ -113,7 +113,7 @@ def test_what_is_no_file_of_events(content: bytes, message: str) -> None:
 
 
 def test_a_line_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "LINE_BYTES_MAX", 100)
+    monkeypatch.setattr(event_files, "LINE_BYTES_MAX", 100)
     with pytest.raises(CommandError, match="f:2: this line is longer than 100 bytes"):
         read(b'{"id": 1}\n{"id": "' + b"x" * 100 + b'"}\n')
     assert len(read(b'{"id": 1}\n{"id": "' + b"x" * 89 + b'"}\n')) == 2
