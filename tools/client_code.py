@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from textwrap import fill, indent
 
-from usageledger.meters import COSTS, METERS, Dimension, Measure, Meter
+from usageledger.meter import Dimension, Measure, Meter
+from usageledger.meters import COSTS, METERS
 
 ENDPOINTS = (*METERS, COSTS)
 LINE = 120

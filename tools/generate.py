@@ -20,7 +20,8 @@ from usageledger.events.batch import ERRORS_LISTED_MAX
 from usageledger.events.json_events import ERRORS_PER_EVENT_MAX
 from usageledger.events.typed_events import COUNT_MAX, FIELDS, ID_CHARACTERS_MAX
 from usageledger.fields import NAME_CHARACTERS_MAX, Field
-from usageledger.meters import COSTS, METERS, WHOLE, Dimension, Measure, Meter, Width
+from usageledger.meter import Dimension, Measure, Meter, Width
+from usageledger.meters import COSTS, METERS, WHOLE
 from usageledger.questions.query import FILTER_VALUES_MAX, TOKEN_SECONDS
 from usageledger.server.api.event_examples import event_example
 from usageledger.server.endpoint import Endpoint

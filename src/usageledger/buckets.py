@@ -15,8 +15,9 @@ from importlib.resources import files
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
+DAY_SECONDS = 86_400
 LATEST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second that ISO 8601 can write
-LATEST_LOCAL_TIME = LATEST_TIME - 2 * 86_400  # the day that it falls in ends within the year 9999 everywhere
+LATEST_LOCAL_TIME = LATEST_TIME - 2 * DAY_SECONDS  # the day that it falls in ends within the year 9999 everywhere
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND, _MINUTE, _DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 

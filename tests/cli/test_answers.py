@@ -16,7 +16,8 @@ from tests.support.faulty_server import Faulty, answer, faulty
 from tests.support.server_process import RunningServer, running
 
 from usageledger.cli.terminal.output import iso_time
-from usageledger.meters import COSTS, METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import COSTS, METERS
 
 KEY = "sk-of-the-answers-0123456789"
 DAY = 86400

@@ -9,7 +9,8 @@ import pytest
 from tests.support.faulty_server import Faulty, answer, faulty
 
 from usageledger.cli import question_command, run
-from usageledger.meters import COSTS, METERS, Dimension, Meter
+from usageledger.meter import Dimension, Meter
+from usageledger.meters import COSTS, METERS
 
 NOW = 1_795_602_030  # 2026-11-25T10:20:30Z
 KEY = "sk-of-the-command-line-0123456789"

@@ -19,7 +19,8 @@ from usageledger.cli.terminal.figures import digits
 from usageledger.cli.terminal.tables import Drawing, total, usage_table
 from usageledger.client.pages import Amount, UsageBucket
 from usageledger.client.results import CompletionsResult, CostsResult, VectorStoresResult
-from usageledger.meters import COSTS, METER_BY_KIND, Meter
+from usageledger.meter import Meter
+from usageledger.meters import COSTS, METER_BY_KIND
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "cli_tables"
 DAY = 86400

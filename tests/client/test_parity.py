@@ -10,7 +10,8 @@ import pytest
 
 from usageledger import AsyncUsageAPI, UsageAPI
 from usageledger.client import AsyncUsagePage, Time, UsagePage, results
-from usageledger.meters import COSTS, METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import COSTS, METERS
 
 ENDPOINTS = [pytest.param(meter, id=meter.kind) for meter in (*METERS, COSTS)]
 OFFICIAL_ENDPOINTS = [pytest.param(meter, id=meter.kind) for meter in (*METERS, COSTS) if not meter.extension]

@@ -13,7 +13,8 @@ from tests.support.engines import TWO_SHARDS
 from tests.support.samples import DAY, usage, wire
 from tests.support.three_days import END, START, model, wire_events
 
-from usageledger.meters import METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import METERS
 
 pytestmark = pytest.mark.external
 

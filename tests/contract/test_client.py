@@ -10,7 +10,8 @@ from tests.support.three_days import END, START, model, values
 
 from usageledger import AsyncUsageAPI, UsageAPI
 from usageledger.client import BadRequestError
-from usageledger.meters import COSTS, METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import COSTS, METERS
 
 KINDS = [pytest.param(meter, id=meter.kind) for meter in METERS]
 

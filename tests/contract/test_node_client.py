@@ -11,7 +11,8 @@ from tests.support.server_process import RunningServer
 from tests.support.services.programs import program
 from tests.support.three_days import END, START, model, values
 
-from usageledger.meters import METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import METERS
 
 OFFICIAL = [meter for meter in METERS if not meter.extension]
 HERE = Path(__file__).parent / "node"

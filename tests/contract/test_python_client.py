@@ -9,7 +9,8 @@ import pytest
 from openai import OpenAI
 from tests.support.three_days import DAY, END, START, model, values
 
-from usageledger.meters import METERS, Dimension, Meter
+from usageledger.meter import Dimension, Meter
+from usageledger.meters import METERS
 
 WINDOWS = {"1d": (START - 5, END + 5), "1h": (START - 5, END + 5), "1m": (START - 90, START + 5 * 3600 + 7)}
 BUCKETS_AT_MOST = {"1d": 31, "1h": 168, "1m": 1440}

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from tests.support.three_days import DAY, END, START, model
 
-from usageledger.meters import METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import METERS
 
 KINDS = [pytest.param(meter, id=meter.kind) for meter in METERS]
 OFFICIAL = [pytest.param(meter, id=meter.kind) for meter in METERS if not meter.extension]

@@ -13,7 +13,8 @@ from tests.support.model import Usage
 from tests.support.priced import Priced
 from tests.support.samples import DAY, TODAY, counted, usage, wire
 
-from usageledger.meters import METER_BY_KIND, METERS, Measure
+from usageledger.meter import Measure
+from usageledger.meters import METER_BY_KIND, METERS
 from usageledger.parts import NOT_CHARGED, Part, Price
 from usageledger.pricing import Prices, Subject, cards
 

@@ -17,7 +17,8 @@ from tests.support.strategies import NAMES, parameters
 
 from usageledger.errors import InvalidRequestError
 from usageledger.ledger import Ledger
-from usageledger.meters import METER_BY_KIND, METERS, Dimension, Meter
+from usageledger.meter import Dimension, Meter
+from usageledger.meters import METER_BY_KIND, METERS
 
 START, END = TODAY - 3 * DAY, TODAY
 

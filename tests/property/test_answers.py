@@ -39,7 +39,8 @@ from tests.support.strategies import (
 )
 
 from usageledger.ledger import Ledger
-from usageledger.meters import METER_BY_KIND, METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import METER_BY_KIND, METERS
 
 # A failure takes minutes to be made small; until then it would only be a large one.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]

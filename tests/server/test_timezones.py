@@ -11,7 +11,8 @@ from tests.support.model import Model
 from tests.support.problems import problem
 from tests.support.samples import counted, keep, usage, wire
 
-from usageledger.meters import COSTS, METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import COSTS, METERS
 
 pytestmark = pytest.mark.anyio
 

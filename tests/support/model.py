@@ -12,7 +12,8 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from usageledger.meters import METER_BY_KIND, Meter
+from usageledger.meter import Meter
+from usageledger.meters import METER_BY_KIND
 
 WIDTHS = {"1m": 60, "1h": 3600, "1d": 86400, "all": 10**12}  # "all" is longer than time is
 OTHER_CACHE_WRITE = "input_cache_write_other_tokens"

@@ -12,7 +12,8 @@ from usageledger.events import decoders
 from usageledger.events.batch import EventBatch, Limits
 from usageledger.events.columns import to_table
 from usageledger.ledger import Ledger, Outcome
-from usageledger.meters import METER_BY_KIND, Meter
+from usageledger.meter import Meter
+from usageledger.meters import METER_BY_KIND
 from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.pages import render, results_json
 from usageledger.questions.query import Query, page_token, parse

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.support.model import WIDTHS, Usage, next_day
 from tests.support.samples import FORMS, TODAY, counted, has_parts, wire
 
-from usageledger.meters import DIMENSIONS, METERS, Dimension, Meter
+from usageledger.meter import Dimension, Meter
+from usageledger.meters import DIMENSIONS, METERS
 
 DAY = 86400
 START = TODAY - 3 * DAY  # the days in which generated events happen

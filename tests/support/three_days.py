@@ -8,7 +8,8 @@ from typing import Any
 from tests.support.model import Model, Usage
 from tests.support.samples import FORMS, counted, wire
 
-from usageledger.meters import DIMENSIONS, METERS, Dimension, Meter
+from usageledger.meter import Dimension, Meter
+from usageledger.meters import DIMENSIONS, METERS
 
 DAY = 86_400
 START = 1_736_553_600  # 2025-01-11T00:00:00Z

@@ -11,7 +11,8 @@ from tests.support.samples import DAY, TODAY, ask
 from tests.support.strategies import VALUES, groupings, meters
 
 from usageledger.ledger.aggregates import to_aggregate
-from usageledger.meters import METER_BY_KIND, Meter
+from usageledger.meter import Meter
+from usageledger.meters import METER_BY_KIND
 
 LARGEST = 2**63 - 1
 COMPLETIONS = METER_BY_KIND["completions"]

@@ -33,7 +33,8 @@ from usageledger.events.columns import EVENTS_AT_ONCE_MAX, SCHEMA, reason_of, to
 from usageledger.events.json_events import ERRORS_PER_EVENT_MAX
 from usageledger.events.typed_events import COUNT_MAX, ID_CHARACTERS_MAX
 from usageledger.fields import NAME_CHARACTERS_MAX
-from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METERS, Dimension, Measure, Meter
+from usageledger.meter import Dimension, Measure, Meter
+from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METERS
 
 KINDS = [meter.kind for meter in METERS]
 DIMENSION_CASES = [(meter, dimension) for meter in METERS for dimension in meter.dimensions]

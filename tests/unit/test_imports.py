@@ -19,9 +19,9 @@ MODULES = {
 
 # Each layer may import from itself and from those before it; the first ones import nothing of ours.
 LAYERS = (
-    {"errors", "hints", "json_text", "locks", "parts", "version"},
-    {"meters"},
-    {"buckets", "fields", "tokens", "settings"},
+    {"buckets", "errors", "hints", "json_text", "locks", "parts", "version"},
+    {"meter", "meters"},
+    {"fields", "tokens", "settings"},
     {"events", "questions", "pricing"},
     {"ledger", "registry"},
     {"rating"},
@@ -31,7 +31,7 @@ LAYERS = (
 )
 PURE = 4  # so many layers work without reading, writing or serving
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
-CLIENT_MAY = {"client", "meters", "parts", "errors", "buckets", "version"}
+CLIENT_MAY = {"client", "meter", "meters", "parts", "errors", "buckets", "version"}
 
 # What reads, writes or serves; pure modules work without.
 WITH_EFFECTS = {

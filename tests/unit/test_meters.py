@@ -10,17 +10,8 @@ from typing import Any
 import pytest
 
 from usageledger.buckets import LATEST_TIME
-from usageledger.meters import (
-    COSTS,
-    DIMENSIONS,
-    GAUGES,
-    MEASURE_COLUMNS,
-    METER_BY_KIND,
-    METERS,
-    Dimension,
-    Measure,
-    Meter,
-)
+from usageledger.meter import Dimension, Measure, Meter
+from usageledger.meters import COSTS, DIMENSIONS, GAUGES, MEASURE_COLUMNS, METER_BY_KIND, METERS
 from usageledger.parts import NOT_CHARGED
 
 DATA = Path(__file__).parent.parent / "contract" / "data"

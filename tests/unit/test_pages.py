@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.samples import DAY, TODAY, ask, pieces
 
-from usageledger.meters import METER_BY_KIND, METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import METER_BY_KIND, METERS
 from usageledger.questions.aggregate import Aggregate, too_many_results
 from usageledger.questions.pages import RESULTS, results_json
 from usageledger.questions.query import Query

@@ -30,7 +30,8 @@ from tests.support.strategies import (
 
 from usageledger.buckets import LATEST_TIME, Bucket, split, split_days
 from usageledger.errors import InvalidRequestError, PageTokenError
-from usageledger.meters import COSTS, METER_BY_KIND, METERS, Dimension, Meter, Width
+from usageledger.meter import Dimension, Meter, Width
+from usageledger.meters import COSTS, METER_BY_KIND, METERS
 from usageledger.questions.query import FILTER_VALUES_MAX, TOKEN_SECONDS, Query, page_token, parse
 
 RECORDED = Path(__file__).parent.parent / "contract" / "data" / "recorded"

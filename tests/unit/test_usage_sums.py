@@ -28,7 +28,8 @@ from usageledger.errors import InvalidRequestError
 from usageledger.ledger.schema import EVER, FAMILIES
 from usageledger.ledger.statements.dialect import DUCKDB
 from usageledger.ledger.statements.usage_sums import Coverage, Held, Source, aggregate, sources
-from usageledger.meters import METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import METERS
 from usageledger.questions.query import Query
 
 HOUR, QUARTER, MINUTE = 3600, 900, 60

@@ -19,7 +19,7 @@ from usageledger.client import UsageAPI
 from usageledger.client.errors import APIStatusError
 from usageledger.client.pages import UsageBucket, UsagePage
 from usageledger.client.transport import DEFAULT_TIMEOUT
-from usageledger.meters import Meter
+from usageledger.meter import Meter
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,7 +14,7 @@ from usageledger.buckets import iso
 from usageledger.cli.terminal.figures import digits
 from usageledger.cli.terminal.output import CommandError, print_json_text, visible
 from usageledger.client.pages import UsageBucket, UsagePage
-from usageledger.meters import Meter
+from usageledger.meter import Meter
 
 Row = dict[str, Any]
 

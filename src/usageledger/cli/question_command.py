@@ -16,7 +16,7 @@ from usageledger.cli.options import json_option
 from usageledger.cli.server_connection import connect_to, key_option, profile_option, url_option
 from usageledger.cli.terminal.output import CommandError, iso_time, listed
 from usageledger.cli.terminal.times import parse_moment
-from usageledger.meters import Dimension, Meter
+from usageledger.meter import Dimension, Meter
 
 if TYPE_CHECKING:
     from usageledger.cli.asking import Question

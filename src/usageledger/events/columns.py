@@ -16,7 +16,8 @@ from usageledger.buckets import LATEST_TIME
 from usageledger.errors import LedgerVersionError
 from usageledger.events import token_parts
 from usageledger.events.typed_events import FIELDS, KIND_OF, has_parts, unix_seconds
-from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND, Meter
+from usageledger.meter import Meter
+from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND
 
 # The stored columns, in their order, and what Python type their values have. Dimensions may be absent, as None.
 COLUMNS: dict[str, type] = {

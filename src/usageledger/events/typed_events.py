@@ -11,7 +11,8 @@ from msgspec import Meta
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.fields import NAME_CHARACTERS_MAX, Field
-from usageledger.meters import METERS, Dimension, Meter
+from usageledger.meter import Dimension, Meter
+from usageledger.meters import METERS
 
 COUNT_MAX = 2**53 - 1  # beyond it, JSON readers that use doubles lose digits
 ID_CHARACTERS_MAX = 128

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from usageledger.meters import Measure
+from usageledger.meter import Measure
 from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.query import Query
 

@@ -13,12 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from usageledger.buckets import iso
+from usageledger.buckets import DAY_SECONDS, iso
 from usageledger.errors import LedgerError
 from usageledger.ledger import lookups
 from usageledger.ledger.identity import Outcome
 from usageledger.ledger.protocol import Ledger
-from usageledger.meters import DAY_SECONDS
 
 PAGE_EVENTS = 20_000
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from usageledger.buckets import DAY_SECONDS
 from usageledger.events.columns import SCHEMA
 from usageledger.ledger.protocol import Snapshot
 from usageledger.ledger.schema import EVENT_COLUMNS, EVENT_LIST, EVENTS_TABLE, FAMILIES
 from usageledger.ledger.statements import cost_sums
 from usageledger.ledger.statements.sql import Sql
-from usageledger.meters import DAY_SECONDS
 from usageledger.pricing.cards import STORES
 
 

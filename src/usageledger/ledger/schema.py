@@ -15,9 +15,9 @@ there before, and statements name columns, never count them.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from usageledger.buckets import LATEST_TIME
+from usageledger.buckets import DAY_SECONDS, LATEST_TIME
 from usageledger.events.columns import COLUMNS, default_of
-from usageledger.meters import DAY_SECONDS, DIMENSIONS, FACETS, GAUGES, MEASURE_COLUMNS, METERS
+from usageledger.meters import DIMENSIONS, FACETS, GAUGES, MEASURE_COLUMNS, METERS
 
 VERSION = 4
 EVER = LATEST_TIME + 1  # `until` of a rollup that holds all days

@@ -11,7 +11,8 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from usageledger.meters import GAUGES, METER_BY_KIND, METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import GAUGES, METER_BY_KIND, METERS
 from usageledger.parts import Price
 
 # Tiers that vendors bill at the standard price; `auto` is what was asked for, not what was served.

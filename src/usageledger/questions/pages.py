@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from usageledger.buckets import Bucket, iso
-from usageledger.meters import METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import METERS
 from usageledger.pricing import decimal_text
 from usageledger.pricing.cards import PARTS
 from usageledger.questions.aggregate import Aggregate

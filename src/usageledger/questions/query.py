@@ -33,7 +33,8 @@ from usageledger.buckets import (
 )
 from usageledger.errors import InvalidRequestError, PageTokenError
 from usageledger.hints import did_you_mean
-from usageledger.meters import WHOLE, Dimension, Meter, Width
+from usageledger.meter import Dimension, Meter, Width
+from usageledger.meters import WHOLE
 
 TOKEN_SECONDS = 24 * 3600
 FILTER_VALUES_MAX = 1000

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from usageledger.meters import DAY_SECONDS
+from usageledger.buckets import DAY_SECONDS
 from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook

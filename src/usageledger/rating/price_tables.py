@@ -7,10 +7,9 @@ from itertools import groupby, islice
 
 import pyarrow as pa
 
-from usageledger.buckets import LATEST_TIME
+from usageledger.buckets import DAY_SECONDS, LATEST_TIME
 from usageledger.ledger.price_table import PriceTable
 from usageledger.ledger.statements.cost_sums import PRICES
-from usageledger.meters import DAY_SECONDS
 from usageledger.pricing.cards import PARTS
 from usageledger.pricing.money import RATE_STEP
 from usageledger.registry import GIVEN, CardPrices, RateCards

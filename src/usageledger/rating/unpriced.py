@@ -7,10 +7,10 @@ from functools import partial
 
 from msgspec import structs
 
+from usageledger.buckets import DAY_SECONDS
 from usageledger.ledger import Ledger
 from usageledger.ledger.lookups import times_of_cards
 from usageledger.ledger.price_table import Unpriced
-from usageledger.meters import DAY_SECONDS
 from usageledger.pricing import Subject
 from usageledger.questions.query import Query
 from usageledger.rating.charges import Charge

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from usageledger.meters import Meter
+from usageledger.meter import Meter
 
 Schema = dict[str, Any]
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from usageledger.buckets import DAY_SECONDS
 from usageledger.cli.commands.prices import KINDS, LATER
 from usageledger.cli.local_registry import is_there, opened_registry
 from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, RegistryUrl
 from usageledger.cli.terminal.output import CommandError, iso_time, note, print_json, print_table
-from usageledger.meters import DAY_SECONDS, METER_BY_KIND, METERS, MODEL
+from usageledger.meters import METER_BY_KIND, METERS, MODEL
 from usageledger.settings import Settings, load_settings
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ import typer
 
 from usageledger.cli.question_command import question_command
 from usageledger.cli.terminal.output import listed
-from usageledger.meters import METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import METERS
 
 app = typer.Typer(
     help="Ask what was used, by time or by group.\n\n"

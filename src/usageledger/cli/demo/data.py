@@ -24,7 +24,8 @@ from usageledger.cli.demo.catalog import (
 )
 from usageledger.cli.demo.plan import HOUR, STORES, Floats, Ints, Organization, Plan, make_plan, spans, zipf
 from usageledger.events.columns import SCHEMA
-from usageledger.meters import METER_BY_KIND, Dimension
+from usageledger.meter import Dimension
+from usageledger.meters import METER_BY_KIND
 from usageledger.parts import TOKEN_PARTS
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]

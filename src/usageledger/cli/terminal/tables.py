@@ -19,7 +19,7 @@ from usageledger.cli.terminal.figures import Number, add, aligned, bar, share, s
 from usageledger.cli.terminal.output import CommandError, listed, visible
 from usageledger.cli.terminal.text_table import TextTable
 from usageledger.client.pages import UsageBucket
-from usageledger.meters import Measure, Meter
+from usageledger.meter import Measure, Meter
 
 GAP = 2  # blanks between columns
 LABEL_WIDTH_MIN, GRAPH_WIDTH_MIN, GRAPH_WIDTH_MAX = 12, 8, 40

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 import pyarrow as pa
 
+from usageledger.buckets import DAY_SECONDS
 from usageledger.errors import LedgerUnavailableError, LedgerVersionError
 from usageledger.events.columns import NO_CARD, PAYLOAD_COLUMNS, refuse_unknown, with_cards
 from usageledger.ledger import identity
@@ -24,7 +25,6 @@ from usageledger.ledger.schema import EVENT_LIST
 from usageledger.ledger.statements.dialect import CLICKHOUSE
 from usageledger.ledger.statements.sql import Sql
 from usageledger.ledger.statements.usage_sums import Coverage
-from usageledger.meters import DAY_SECONDS
 
 LATEST = 2**63  # microseconds since 1970, beyond every arrival
 NO_ROLLUPS = Coverage({})

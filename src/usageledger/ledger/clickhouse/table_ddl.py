@@ -7,9 +7,10 @@ of (`ts`, `event_id`). Rows that meet in one place are one event, and the row th
 
 from collections.abc import Mapping
 
+from usageledger.buckets import DAY_SECONDS
 from usageledger.events.columns import COLUMNS
 from usageledger.ledger.clickhouse.address import Address
-from usageledger.meters import DAY_SECONDS, DIMENSIONS
+from usageledger.meters import DIMENSIONS
 
 PRECEDENCE = "precedence"
 LOCAL, EVERYWHERE = "events_local", "events"

@@ -2,11 +2,11 @@
 
 import duckdb
 
+from usageledger.buckets import DAY_SECONDS
 from usageledger.events.columns import NO_CARD, with_cards
 from usageledger.ledger.duckdb.rollups import coverage, make_days
 from usageledger.ledger.protocol import CardsOf
 from usageledger.ledger.schema import EVENT_COLUMNS, FAMILIES
-from usageledger.meters import DAY_SECONDS
 
 
 def days_without_cards(writer: duckdb.DuckDBPyConnection) -> list[int]:

@@ -25,7 +25,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from usageledger.buckets import floor
+from usageledger.buckets import DAY_SECONDS, floor
 from usageledger.errors import LedgerUnavailableError, LedgerVersionError
 from usageledger.events.columns import NO_CARD, refuse_unknown
 from usageledger.ledger import identity
@@ -51,7 +51,6 @@ from usageledger.ledger.statements.dialect import DUCKDB
 from usageledger.ledger.statements.sql import Sql
 from usageledger.ledger.statements.usage_sums import Coverage
 from usageledger.locks import RankedLock, holding
-from usageledger.meters import DAY_SECONDS
 
 FULL_ROWS = 60_000  # that make the journal worth moving at once; a commit of twice as many would be written twice
 FULL_BYTES = 64 * 1024**2  # the same: rows of long texts take more than others

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from usageledger.buckets import DAY_SECONDS
 from usageledger.ledger.schema import EVENTS_TABLE, FACET_COLUMNS, FAMILIES, facets_of_events
-from usageledger.meters import DAY_SECONDS, FACETS
+from usageledger.meters import FACETS
 
 VALUES_KEPT_MAX = 300_000  # values remembered; about 40 MB
 

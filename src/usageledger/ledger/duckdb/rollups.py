@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import duckdb
 
-from usageledger.buckets import floor
+from usageledger.buckets import DAY_SECONDS, floor
 from usageledger.ledger.schema import EVER, FAMILIES, Family, Rollup
 from usageledger.ledger.statements.dialect import DUCKDB
 from usageledger.ledger.statements.usage_sums import Coverage, Held
-from usageledger.meters import DAY_SECONDS, MEASURE_COLUMNS
+from usageledger.meters import MEASURE_COLUMNS
 
 SUM_MAX = 2**63 - 1  # that a rollup can hold
 

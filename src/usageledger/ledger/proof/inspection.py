@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from usageledger.buckets import LATEST_TIME
+from usageledger.buckets import DAY_SECONDS, LATEST_TIME
 from usageledger.events.columns import PAYLOAD_COLUMNS
 from usageledger.events.typed_events import COUNT_MAX, ID_CHARACTERS_MAX
 from usageledger.ledger.protocol import Columns, Snapshot
 from usageledger.ledger.schema import EVENTS_TABLE, EVER, FACET_LIST, FACETS_TABLE, FAMILIES, Rollup, facets_of_events
 from usageledger.ledger.statements.cost_sums import FLOWS
 from usageledger.ledger.statements.sql import Sql
-from usageledger.meters import DAY_SECONDS, FACETS, GAUGES, MEASURE_COLUMNS, METERS
+from usageledger.meters import FACETS, GAUGES, MEASURE_COLUMNS, METERS
 from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
 from usageledger.pricing import Subject
 from usageledger.pricing.cards import STORED_PART, STORES

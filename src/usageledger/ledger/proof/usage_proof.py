@@ -17,7 +17,8 @@ from usageledger.errors import InvalidRequestError
 from usageledger.ledger import lookups
 from usageledger.ledger.proof import inspection
 from usageledger.ledger.protocol import Ledger
-from usageledger.meters import METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import METERS
 from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.query import Filter, Query
 

@@ -12,7 +12,7 @@ from usageledger.errors import InvalidRequestError
 from usageledger.ledger.schema import EVENTS_TABLE, FAMILIES, Rollup
 from usageledger.ledger.statements.dialect import Dialect
 from usageledger.ledger.statements.sql import Sql
-from usageledger.meters import Meter
+from usageledger.meter import Meter
 from usageledger.questions.facet import Facet
 from usageledger.questions.query import Filter, Query
 

@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 
 from usageledger.events.decoders import ARROW_TYPES, JSON_TYPES, LINES_TYPES, PARQUET_TYPES
-from usageledger.meters import METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import METERS
 from usageledger.server.json_schema import Schema, ref
 from usageledger.settings import Settings
 

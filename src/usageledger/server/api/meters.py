@@ -5,7 +5,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from usageledger.meters import COSTS, METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import COSTS, METERS
 from usageledger.registry import READ
 from usageledger.server.endpoint import Answer, Call, Endpoint
 from usageledger.server.http.requests import json_response

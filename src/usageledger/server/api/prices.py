@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from msgspec import Meta, structs
 from starlette.responses import Response
 
-from usageledger.buckets import LATEST_TIME, floor
+from usageledger.buckets import DAY_SECONDS, LATEST_TIME, floor
 from usageledger.errors import InvalidRequestError, NotFoundError
 from usageledger.events.typed_events import FIELDS, ID_CHARACTERS_MAX, Name
 from usageledger.fields import NAME_CHARACTERS_MAX, Field
 from usageledger.ledger import Ledger, lookups
 from usageledger.ledger.lookups import StoredEvent
-from usageledger.meters import COSTS, DAY_SECONDS, METER_BY_KIND
+from usageledger.meters import COSTS, METER_BY_KIND
 from usageledger.pricing import Subject
 from usageledger.pricing.cards import PARTS
 from usageledger.questions.pages import money, quantity_number

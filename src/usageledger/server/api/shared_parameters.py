@@ -1,7 +1,7 @@
 """Parameters that several endpoints take."""
 
 from usageledger.buckets import LATEST_TIME
-from usageledger.meters import Dimension, Meter
+from usageledger.meter import Dimension, Meter
 from usageledger.questions.query import FILTER_VALUES_MAX
 from usageledger.server.http.parameters import Parameter
 from usageledger.server.json_schema import SPACED_VALUES, VALUES, Schema

@@ -6,7 +6,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from usageledger.meters import METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import METERS
 from usageledger.questions.pages import render, results_json
 from usageledger.questions.query import Query, page_token, parse
 from usageledger.registry import READ

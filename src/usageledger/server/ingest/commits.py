@@ -19,12 +19,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from usageledger.buckets import floor
+from usageledger.buckets import DAY_SECONDS, floor
 from usageledger.errors import LedgerUnavailableError, OverloadedError, RequestError, UsageLedgerError
 from usageledger.events.batch import EventBatch, Joined, Refusals, join
 from usageledger.events.columns import with_cards
 from usageledger.ledger import CardsOf, Ledger
-from usageledger.meters import DAY_SECONDS
 from usageledger.server.ingest.commit_group import Submission, answer, answers
 from usageledger.settings import Settings
 

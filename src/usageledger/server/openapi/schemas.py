@@ -11,7 +11,8 @@ from usageledger.buckets import zones
 from usageledger.events.batch import ERRORS_LISTED_MAX
 from usageledger.events.typed_events import FIELDS, NOT_GIVEN
 from usageledger.fields import Field
-from usageledger.meters import COSTS, METERS, Meter
+from usageledger.meter import Meter
+from usageledger.meters import COSTS, METERS
 from usageledger.registry import SCOPES
 from usageledger.server.api.event_examples import event_example
 from usageledger.server.api.keys import NEW_KEY
