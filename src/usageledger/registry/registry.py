@@ -1,6 +1,5 @@
 """The registry: keys, projects, users and secrets."""
 
-import hashlib
 import hmac
 import secrets as randomness
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from sqlalchemy import Connection, Row, Select, Table, or_, select, update
 from usageledger.errors import RegistryError
 from usageledger.registry import audit, copying, records
 from usageledger.registry.database import Database, in_batches, insert_many, insert_or_ignore, open_database
+from usageledger.registry.key_values import check_value, digest_of, new_value, redact
 from usageledger.registry.migrations import migrate
 from usageledger.registry.paging import fetch_page
 from usageledger.registry.prices import RateCards
@@ -20,9 +20,6 @@ from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Proje
 from usageledger.registry.schema import SECRET_BYTES, TEXT_CHARACTERS_MAX, admin_keys, projects, secrets, users
 from usageledger.registry.sessions import Sessions
 
-KEY_PREFIX = "sk-admin-"
-KEY_CHARACTERS_MIN = 20
-KEY_CHARACTERS_MAX = 512
 TOUCH_INTERVAL_S = 60
 ROWS_AT_ONCE = 1_000
 
@@ -125,12 +122,12 @@ class Registry:
         """
         _check_text("The name of a key", name)
         granted = _check_scopes(scopes)
-        value = KEY_PREFIX + randomness.token_urlsafe(32) if value is None else _check_value(value)
-        digest = _digest(value)
+        value = new_value() if value is None else check_value(value)
+        digest = digest_of(value)
         row = {
             "id": _new_id("key_"),
             "name": name,
-            "redacted_value": _redact(value),
+            "redacted_value": redact(value),
             "digest": digest,
             "scopes": " ".join(granted),
             "created_at": now,
@@ -148,7 +145,7 @@ class Registry:
 
     def find_key(self, value: str, *, now: int) -> AdminKey | None:
         """The key with this value; None when it is unknown, revoked or expired."""
-        digest = _digest(value)
+        digest = digest_of(value)
         with self._database.read() as connection:
             row = connection.execute(select(admin_keys).where(admin_keys.c.digest == digest)).first()
         if row is None or not hmac.compare_digest(row.digest, digest):
@@ -363,15 +360,6 @@ def _new_id(prefix: str) -> str:
     return prefix + randomness.token_urlsafe(18)
 
 
-def _digest(value: str) -> bytes:
-    # A header may hold what is no text; that is an unknown key, not a failure.
-    return hashlib.sha256(value.encode("utf-8", "surrogatepass")).digest()
-
-
-def _redact(value: str) -> str:
-    return f"{KEY_PREFIX if value.startswith(KEY_PREFIX) else ''}...{value[-4:]}"
-
-
 def _check_text(what: str, text: str) -> None:
     if not 1 <= len(text) <= TEXT_CHARACTERS_MAX:
         raise RegistryError(f"{what} must be 1 to {TEXT_CHARACTERS_MAX} characters long, not {len(text)}.")
@@ -388,13 +376,3 @@ def _check_scopes(scopes: Iterable[str]) -> list[str]:
     if not asked:
         raise RegistryError(f"A key needs a scope. Allowed are {', '.join(SCOPES)}.")
     return [scope for scope in SCOPES if scope in asked]
-
-
-def _check_value(value: str) -> str:
-    """The value; the messages do not show it."""
-    if not KEY_CHARACTERS_MIN <= len(value) <= KEY_CHARACTERS_MAX:
-        lengths = f"{KEY_CHARACTERS_MIN} to {KEY_CHARACTERS_MAX} characters"
-        raise RegistryError(f"The value of a key must be {lengths} long, not {len(value)}.")
-    if not all("!" <= character <= "~" for character in value):
-        raise RegistryError("The value of a key must be visible ASCII characters, without spaces or line ends.")
-    return value

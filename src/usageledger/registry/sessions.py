@@ -1,12 +1,12 @@
 """Sign-ins of the dashboard: each stands for a key, until it ends, is signed out, or the key itself ends."""
 
 import secrets
-from hashlib import sha256
 
 from sqlalchemy import delete, or_, select
 
 from usageledger.registry import records
 from usageledger.registry.database import Database
+from usageledger.registry.key_values import digest_of
 from usageledger.registry.records import AdminKey
 from usageledger.registry.schema import admin_keys, sessions
 
@@ -26,7 +26,7 @@ class Sessions:
     def start(self, key_id: str, *, expires_at: int, now: int) -> str:
         """Begin a session of a key; its value, which cannot be had again. Those that have expired are removed."""
         value = secrets.token_urlsafe(SESSION_BYTES)
-        row = {"digest": _digest(value), "key_id": key_id, "expires_at": expires_at}
+        row = {"digest": digest_of(value), "key_id": key_id, "expires_at": expires_at}
         with self._database.write() as connection:
             connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
             connection.execute(sessions.insert(), row)
@@ -38,7 +38,7 @@ class Sessions:
             select(admin_keys)
             .join(sessions, sessions.c.key_id == admin_keys.c.id)
             .where(
-                sessions.c.digest == _digest(value),
+                sessions.c.digest == digest_of(value),
                 sessions.c.expires_at > now,
                 admin_keys.c.revoked_at.is_(None),
                 or_(admin_keys.c.expires_at.is_(None), admin_keys.c.expires_at > now),
@@ -51,8 +51,4 @@ class Sessions:
     def end(self, value: str) -> None:
         """Sign out; of a session that is not there nothing happens."""
         with self._database.write() as connection:
-            connection.execute(delete(sessions).where(sessions.c.digest == _digest(value)))
-
-
-def _digest(value: str) -> bytes:
-    return sha256(value.encode("utf-8", "surrogatepass")).digest()
+            connection.execute(delete(sessions).where(sessions.c.digest == digest_of(value)))
