@@ -23,3 +23,10 @@ def test_every_target_is_in_the_help():
     (phony,) = re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)
     told = re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE)
     assert sorted(phony.split()) == sorted(told)
+
+
+def test_the_versions_of_python_are_those_that_are_tested():
+    told = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text())
+    (matrix,) = re.findall(r"python: \[(.+)\]", (ROOT / ".github/workflows/test.yml").read_text())
+    assert told == re.findall(r"3\.\d+", matrix)
+    assert f'requires-python = ">={told[0]}"' in (ROOT / "pyproject.toml").read_text()
