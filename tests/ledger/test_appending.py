@@ -213,8 +213,8 @@ def test_a_closed_ledger_says_so(open_again: OpenLedger) -> None:
     for call in (
         lambda: append(ledger, [EVENT.but(id="new")]),
         lambda: append(ledger, many(600)),
-        ledger.count,
-        ledger.span,
+        lambda: count(ledger),
+        lambda: span(ledger),
         lambda: answer(ledger, ask("completions", TODAY, TODAY + 1)),
         lambda: doubled(ledger, 1),
     ):

@@ -20,11 +20,13 @@ from tests.support.services.processes import free_ports
 from tests.support.tls import CERT, KEY
 
 from usageledger.errors import LedgerError, LedgerUnavailableError, LedgerVersionError, SettingsError
-from usageledger.ledger import migrate_ledger, open_ledger
+from usageledger.ledger import Ledger, migrate_ledger, open_ledger
 from usageledger.ledger.clickhouse import ledger as clickhouse_ledger
 from usageledger.ledger.clickhouse import parse_address, table_ddl
 from usageledger.ledger.clickhouse.client import Connection
 from usageledger.ledger.clickhouse.ledger import LATEST, ClickHouseLedger
+from usageledger.ledger.protocol import Columns
+from usageledger.ledger.statements.sql import Sql
 
 pytestmark = pytest.mark.external
 
@@ -179,8 +181,13 @@ def put(ledger: ClickHouseLedger, *usages: object, precedence: int = LATER) -> N
     ledger._insert(table([wire(each) for each in usages])[0], precedence)  # type: ignore[arg-type]  # usages
 
 
+def read(ledger: Ledger, statement: str) -> Columns:
+    with ledger.snapshot() as snapshot:
+        return snapshot.read(Sql(statement))
+
+
 def rows_on_disk(ledger: ClickHouseLedger) -> int:
-    return int(ledger._read("SELECT COUNT(*) AS times FROM events")["times"][0])
+    return int(read(ledger, "SELECT COUNT(*) AS times FROM events")["times"][0])
 
 
 def test_the_same_event_twice_on_disk_counts_once_before_and_after_merging(ledger: ClickHouseLedger) -> None:
@@ -344,7 +351,7 @@ def test_that_all_events_have_cards_is_known_without_reading_them(ledger: ClickH
     append(ledger, [EVENT])
     ledger.give_cards(cards_of)
     ledger._connection.command("OPTIMIZE TABLE events FINAL")
-    plan = ledger._read("EXPLAIN indexes = 1 SELECT ts FROM events WHERE rate_id = 0")["explain"].tolist()
+    plan = read(ledger, "EXPLAIN indexes = 1 SELECT ts FROM events WHERE rate_id = 0")["explain"].tolist()
     (index,) = [number for number, line in enumerate(plan) if "Name: cards" in line]
     assert next(line for line in plan[index:] if "Granules:" in line).strip().startswith("Granules: 0/")
 

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -106,12 +106,13 @@ def filter_cases(meter: Meter) -> Iterator[dict[str, list[Any]]]:
 @pytest.mark.parametrize("meter", METERS, ids=name_of)
 def test_every_filter(filled: tuple[Ledger, Model], meter: Meter, width: str) -> None:
     ledger, model = filled
+    windows = cycle(WINDOWS[width])
     for chosen in filter_cases(meter):
-        for window in WINDOWS[width]:
-            for group_by in ([], [meter.groupings[0].name], [next(iter(chosen))]):
-                query = ask(meter.kind, *window, width, group_by=group_by, limit=31, **parameters(chosen))
-                expected = model.buckets(meter.kind, window, width, filters=chosen, group_by=group_by)
-                assert answer(ledger, query) == expected, chosen
+        for group_by in ([], [meter.groupings[0].name], [next(iter(chosen))]):
+            window = next(windows)
+            query = ask(meter.kind, *window, width, group_by=group_by, limit=31, **parameters(chosen))
+            expected = model.buckets(meter.kind, window, width, filters=chosen, group_by=group_by)
+            assert answer(ledger, query) == expected, chosen
 
 
 def test_a_ledger_with_nothing_in_it(ledger: Ledger) -> None:
@@ -205,8 +206,8 @@ def test_as_many_results_as_allowed_and_one_more(ledger: Ledger) -> None:
 
 
 def test_what_is_wrong_is_listed_up_to_a_limit(ledger: Ledger) -> None:
-    for check in (ledger.malformed, ledger.doubled, ledger.rollup_differences):
-        assert check(1) == []
+    for check in (malformed, doubled, rollup_differences):
+        assert check(ledger, 1) == []
 
 
 def test_a_version_grows_with_what_it_covers(ledger: Ledger) -> None:

@@ -29,6 +29,7 @@ from usageledger.events.columns import PAYLOAD_COLUMNS, to_table
 from usageledger.events.table_bodies import read_arrow, read_parquet
 from usageledger.events.typed_events import FIELDS
 from usageledger.ledger import open_ledger
+from usageledger.ledger.statements.sql import Sql
 from usageledger.server.ingest.commits import Ingest, Submission
 from usageledger.settings import Settings
 
@@ -66,7 +67,8 @@ def answers(tmp: Path, body: bytes, kind: str) -> tuple[list[Any], list[tuple[An
     with closing(open_ledger(f"duckdb:///{tmp}/ledger.duckdb")) as ledger:
         ingest = Ingest(ledger, lambda *_: None, lambda rows: rows["ts"].to_numpy(), Settings(), lambda: LATEST)
         told = [ingest._written([Submission(decoded, None, None)]) for decoded in decodeds]
-        stored = ledger._read(f"SELECT {', '.join(PAYLOAD_COLUMNS)} FROM events ORDER BY ALL")
+        with ledger.snapshot() as snapshot:
+            stored = snapshot.read(Sql(f"SELECT {', '.join(PAYLOAD_COLUMNS)} FROM events ORDER BY ALL"))
     return told, list(zip(*(values.tolist() for values in stored.values()), strict=True))
 
 
