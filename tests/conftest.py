@@ -14,6 +14,7 @@ from tests.support.samples import NOW
 from tests.support.services import programs
 
 from usageledger.ledger import Ledger
+from usageledger.ledger.duckdb.tuning import MEASURED, Tuning
 
 # Examples differ from run to run, and a failure prints what reproduces it.
 settings.register_profile(
@@ -55,18 +56,18 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 
 @pytest.fixture
-def eager(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Upkeep after few events, so that few events see all of it."""
-    engine.eager(monkeypatch)
+def tuning() -> Tuning:
+    """The tuning of embedded ledgers; `tests.support.engines.tuned` gives a test another one."""
+    return MEASURED
 
 
 @pytest.fixture
-def open_again(engine: Engine, tmp_path: Path) -> Iterator[OpenLedger]:
+def open_again(engine: Engine, tmp_path: Path, tuning: Tuning) -> Iterator[OpenLedger]:
     """Opens the ledger of a test, or another one; whatever is open at the end is closed."""
     opened: list[Ledger] = []
 
     def start(folder: Path = tmp_path / "data") -> Ledger:
-        opened.append(engine.open(folder))
+        opened.append(engine.open(folder, tuning))
         return opened[-1]
 
     yield start

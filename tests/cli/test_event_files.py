@@ -9,8 +9,7 @@ import pytest
 import zstandard
 from tests.cli.support import Run, one_error
 
-from usageledger.cli import event_files
-from usageledger.cli.event_files import Record, read_records
+from usageledger.cli.event_files import LINE_BYTES_MAX, OBJECT_BYTES_MAX, Record, read_records
 from usageledger.cli.terminal.output import CommandError
 
 EVENTS = [{"id": f"evt_{number}", "text": "ä \\n \u2028 [{"} for number in range(5)]
@@ -64,11 +63,11 @@ def test_a_broken_first_line_is_an_event_of_its_own() -> None:
     assert [record.line for record in found] == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_broken_first_line_before_more_than_is_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_files, "OBJECT_BYTES_MAX", 50)
-    found = read(b'{"id": "cut off\n' + NDJSON)
-    assert decoded(found[1:]) == EVENTS
-    assert [record.line for record in found] == [1, 2, 3, 4, 5, 6]
+def test_a_broken_first_line_before_more_than_is_looked_through() -> None:
+    times = OBJECT_BYTES_MAX // len(NDJSON) + 2
+    found = read(b'{"id": "cut off\n' + NDJSON * times)
+    assert decoded(found[1:]) == EVENTS * times
+    assert [record.line for record in found] == list(range(1, 2 + len(EVENTS) * times))
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", gzip.compress(b""), zstd(b"")], ids=["", "blank", "gzip", "zstd"])
@@ -112,11 +111,10 @@ def test_what_is_no_file_of_events(content: bytes, message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
-def test_a_line_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_files, "LINE_BYTES_MAX", 100)
-    with pytest.raises(CommandError, match="f:2: this line is longer than 100 bytes"):
-        read(b'{"id": 1}\n{"id": "' + b"x" * 100 + b'"}\n')
-    assert len(read(b'{"id": 1}\n{"id": "' + b"x" * 89 + b'"}\n')) == 2
+def test_a_line_without_end() -> None:
+    with pytest.raises(CommandError, match="f:2: this line is longer than 16,777,216 bytes"):
+        read(b'{"id": 1}\n{"id": "' + b"x" * LINE_BYTES_MAX + b'"}\n')
+    assert len(read(b'{"id": 1}\n{"id": "' + b"x" * (LINE_BYTES_MAX - 11) + b'"}\n')) == 2
 
 
 def test_missing_files_are_named_before_anything_is_sent(run: Run, environment: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from usageledger.client import outbox
+from usageledger.client.delivery import BATCH_BYTES
 from usageledger.client.outbox import Outbox, SenderCounts
 
 LATER = 3600.0
@@ -44,18 +45,13 @@ def test_the_oldest_waits_no_longer_than_it_should(clock):
     assert box.take() == [b"0", b"late"]
 
 
-def test_a_batch_is_bounded_in_bytes(monkeypatch):
-    monkeypatch.setattr(outbox, "BATCH_BYTES", 10)
+def test_a_batch_is_bounded_in_bytes():
+    half, too_large = b"1" * (BATCH_BYTES // 2 - 1), b"1" * 2 * BATCH_BYTES
     box = Outbox(100, 4, LATER)
-    for line in (b"1234", b"1234", b"1234", b"12345678901234567890"):
+    for line in (half, half, half, too_large):
         box.put(line)
     box.close(LATER)
-    assert [box.take(), box.take(), box.take(), box.take()] == [
-        [b"1234"] * 2,
-        [b"1234"],
-        [b"12345678901234567890"],
-        None,
-    ]
+    assert [box.take() == batch for batch in ([half, half], [half], [too_large], None)] == [True] * 4
 
 
 def test_what_is_being_sent_counts_as_waiting():

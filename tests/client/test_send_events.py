@@ -44,9 +44,9 @@ def test_nothing_to_send(ask, server):
     assert server.asked == []
 
 
-def test_large_events_go_in_smaller_batches(ask, server, monkeypatch):
-    monkeypatch.setattr(delivery, "BATCH_BYTES", 300)
-    sent = [event(n, model="m" * 100) for n in range(5)] + [event(9, model="m" * 900), event(10)]
+def test_large_events_go_in_smaller_batches(ask, server):
+    sent = [event(n, model="m" * (delivery.BATCH_BYTES // 2)) for n in range(5)]
+    sent += [event(9, model="m" * 2 * delivery.BATCH_BYTES), event(10)]
     assert ask("send_events", sent).accepted == 7
     assert [len(asked.body.splitlines()) for asked in server.asked] == [1, 1, 1, 1, 1, 1, 1]
     assert server.events == sent

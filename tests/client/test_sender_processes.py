@@ -18,7 +18,8 @@ from tests.support.server_process import running
 
 from usageledger import UsageAPI
 from usageledger.client import EventSender, SenderCounts
-from usageledger.client import sender as sending
+from usageledger.client.sender import RETRIES
+from usageledger.client.transport import Retries
 from usageledger.ledger import open_ledger
 from usageledger.settings import Settings
 
@@ -156,9 +157,15 @@ assert os.waitpid(child, 0)[1] >> 8 == 1
     assert server.asked == []
 
 
-def test_every_event_is_there_once_though_the_server_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+class Hurried(EventSender):
+    """Sends again soon, however often it failed."""
+
+    def _retries(self) -> Retries:
+        return replace(RETRIES, backoff_s_max=0.2)
+
+
+def test_every_event_is_there_once_though_the_server_is_killed(tmp_path: Path):
     """The real server, `kill -9` at random moments while events come, and started again over the same data."""
-    monkeypatch.setattr(sending, "RETRIES", replace(sending.RETRIES, backoff_s_max=0.2))
     random, number, kills = Random(), 3000, 3
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -167,7 +174,7 @@ def test_every_event_is_there_once_though_the_server_is_killed(tmp_path: Path, m
     sent = 0
     with running(tmp_path, port=port) as server:
         key = server.key
-        sender = EventSender(key, server.url, batch_events=25, flush_seconds=0.01, queue_events=number)
+        sender = Hurried(key, server.url, batch_events=25, flush_seconds=0.01, queue_events=number)
 
         def send() -> None:
             nonlocal sent

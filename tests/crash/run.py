@@ -29,17 +29,15 @@ PYTHON = (sys.executable, "-W", "error")
 SERVER = """
 import os, time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 real = time.time
 time.time = lambda: real() + float(Path(os.environ["CRASH_RUN_CLOCK"]).read_text())
 from usageledger.cli import main
-from usageledger.ledger.duckdb import engine, ledger, rollup_schedule, rollups
+from usageledger.ledger.duckdb import ledger, rollups
+from usageledger.ledger.duckdb.tuning import MEASURED
 from usageledger.server.ingest import commits
-engine.CHECKPOINT_THRESHOLD = "2MB"
-ledger.FULL_ROWS //= 20
 commits.IDLE_SECONDS /= 4
-for family, worth in rollup_schedule.WORTH.items():
-    rollup_schedule.WORTH[family] = replace(worth, events=worth.events // 20, rows=worth.rows // 20)
 def mark(place, name, doing, worth=lambda *_: True):
     function, file = getattr(place, name), Path(os.environ["CRASH_RUN_MARKS"]) / doing
     def marked(*given):
@@ -55,6 +53,11 @@ mark(ledger.DuckDBLedger, "_move", "move", lambda it: it._journal.count)
 mark(rollups, "add", "sums")
 mark(rollups, "merge", "sums")
 mark(rollups, "drop_day", "drop")
+often = {
+    family: replace(worth, events=worth.events // 20, rows=worth.rows // 20) for family, worth in MEASURED.worth.items()
+}
+tuning = replace(MEASURED, checkpoint_threshold="2MB", full_rows=MEASURED.full_rows // 20, worth=often)
+ledger.DuckDBLedger = partial(ledger.DuckDBLedger, tuning=tuning)
 main()
 """
 START_S = 300  # no start or stop takes longer

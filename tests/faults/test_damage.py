@@ -9,37 +9,36 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.support.engines import EMBEDDED
 from tests.support.ledger_contents import count, doubled, malformed, rollup_differences
 from tests.support.samples import DAY, TODAY, append, ask, page, usage
 
 from usageledger.errors import LedgerError
-from usageledger.ledger import Ledger, open_ledger
-from usageledger.ledger.duckdb import ledger as duckdb
+from usageledger.ledger import Ledger
+from usageledger.ledger.duckdb.tuning import MEASURED, Tuning
 
 COMMIT = 600  # events
 FOLDED, LOGGED = 4, 6  # commits in the file, and in the log
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 
 
-def opened(folder: Path) -> Ledger:
-    return open_ledger(f"duckdb:///{folder}/ledger.duckdb")
+def opened(folder: Path, tuning: Tuning = MEASURED) -> Ledger:
+    return EMBEDDED.open(folder, tuning)
 
 
 @pytest.fixture(scope="module", params=["journal", "events"])
 def killed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """The files of a ledger whose process was killed, the last commits in the journal or among the events."""
     folder, copy = tmp_path_factory.mktemp("open"), tmp_path_factory.mktemp("killed") / "data"
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "events":
-            patch.setattr(duckdb, "FULL_ROWS", COMMIT - 1)
-        ledger = opened(folder)
-        for number in range(FOLDED + LOGGED):
-            if number == FOLDED:
-                ledger.close()  # which folds the log
-                ledger = opened(folder)
-            append(ledger, [usage("images", f"{number} {n}", TODAY + number, images=1) for n in range(COMMIT)])
-        shutil.copytree(folder, copy)
-        ledger.close()
+    tuning = Tuning(full_rows=COMMIT - 1) if request.param == "events" else MEASURED
+    ledger = opened(folder, tuning)
+    for number in range(FOLDED + LOGGED):
+        if number == FOLDED:
+            ledger.close()  # which folds the log
+            ledger = opened(folder, tuning)
+        append(ledger, [usage("images", f"{number} {n}", TODAY + number, images=1) for n in range(COMMIT)])
+    shutil.copytree(folder, copy)
+    ledger.close()
     return copy
 
 

@@ -20,10 +20,13 @@ from tests.support.server_process import RunningServer, running
 
 # Small, so that few events fill it, and often attempted, so that nobody waits; what it says is said once a minute.
 SMALL = """
+from functools import partial
 from usageledger.cli.commands import serve
-from usageledger.ledger.duckdb import engine, ledger
+from usageledger.ledger.duckdb import ledger
+from usageledger.ledger.duckdb.tuning import Tuning
 serve._log_to_stderr()
-ledger.FULL_ROWS, engine.CHECKPOINT_THRESHOLD, engine.MEND_SECONDS = 2_000, "2MB", 0.2
+small = Tuning(full_rows=2_000, checkpoint_threshold="2MB", mend_seconds=0.2)
+ledger.DuckDBLedger = partial(ledger.DuckDBLedger, tuning=small)
 """
 MiB = 2**20
 INSISTENT = 200  # requests of 1,000 events while the disk is full

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.support.engines import Engine, OpenLedger
+from tests.support.engines import EAGER, OpenLedger, tuned
 from tests.support.ledger_contents import count, doubled, malformed, rollup_differences, span
 from tests.support.model import Model, Usage
 from tests.support.samples import DAY, FORMS, LATEST, TODAY, answer, append, append_wire, ask, keep, usage, wire
@@ -11,6 +11,7 @@ from usageledger.errors import LedgerUnavailableError
 from usageledger.events.columns import SCHEMA
 from usageledger.events.typed_events import COUNT_MAX, ID_CHARACTERS_MAX
 from usageledger.ledger import Ledger, Outcome
+from usageledger.ledger.duckdb.tuning import MEASURED
 from usageledger.meters import METERS
 
 KINDS = [meter.kind for meter in METERS]
@@ -142,7 +143,7 @@ def test_an_empty_text_is_not_null(ledger: Ledger) -> None:
     assert [result["model"] for result in bucket["results"]] == [*sorted(texts), None]
 
 
-@pytest.mark.usefixtures("eager")
+@tuned(EAGER)
 def test_many_small_batches_out_of_order(ledger: Ledger) -> None:
     """Each way in which a batch can go in: known to be new, looked up, after upkeep, late."""
     model = Model()
@@ -160,7 +161,7 @@ def test_many_small_batches_out_of_order(ledger: Ledger) -> None:
     assert answer(ledger, ask("embeddings", *window)) == model.buckets("embeddings", window, "1d")
 
 
-@pytest.mark.usefixtures("eager")
+@tuned(EAGER)
 def test_a_retry_is_known_when_later_events_came_before_it(ledger: Ledger) -> None:
     """Clients' clocks and queues differ, so an event may be older than what came before it, and be sent again."""
     ahead = usage("embeddings", "ahead", TODAY + 100, input_tokens=1)
@@ -180,13 +181,9 @@ def test_the_largest_counts_add_up_exactly(ledger: Ledger) -> None:
         assert bucket["results"][0]["images"] == 1000 * COUNT_MAX
 
 
-@pytest.mark.parametrize("upkeep", [False, True])
-def test_more_than_can_be_added_up_harms_no_others(
-    ledger: Ledger, engine: Engine, monkeypatch: pytest.MonkeyPatch, upkeep: bool
-) -> None:
+@pytest.mark.parametrize("tuning", [MEASURED, EAGER], ids=["measured", "eager"])
+def test_more_than_can_be_added_up_harms_no_others(ledger: Ledger) -> None:
     """The sum of these is beyond 64 bits: they are kept, and what can be answered is answered."""
-    if upkeep:
-        engine.eager(monkeypatch)
     huge = [usage("images", f"e{n}", images=COUNT_MAX) for n in range(1030)]
     assert append(ledger, huge) == ["accepted"] * len(huge)
     fine = usage("images", "fine", TODAY - DAY, images=7)

@@ -21,7 +21,6 @@ from tests.support.tls import CERT, KEY
 
 from usageledger.errors import LedgerError, LedgerUnavailableError, LedgerVersionError, SettingsError
 from usageledger.ledger import Ledger, migrate_ledger, open_ledger
-from usageledger.ledger.clickhouse import ledger as clickhouse_ledger
 from usageledger.ledger.clickhouse import parse_address, table_ddl
 from usageledger.ledger.clickhouse.client import Connection
 from usageledger.ledger.clickhouse.ledger import LATEST, ClickHouseLedger
@@ -328,15 +327,16 @@ def cards_of(rows: pa.Table) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.full(rows.num_rows, 7, np.int64)
 
 
-def test_events_without_cards_are_given_them_once(ledger: ClickHouseLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clickhouse_ledger, "EVENTS_AT_ONCE_MAX", 2)
+def test_events_without_cards_are_given_them_once(tmp_path: Path) -> None:
+    ONE_NODE.prepare(tmp_path)
     events = [EVENT.but(id=f"e{n}", timestamp=TODAY - n // 5 * DAY) for n in range(10)]
-    append(ledger, events)
-    for given in (10, 0):
-        assert ledger.give_cards(cards_of) == given
-        assert (count(ledger), images(ledger)) == (10, [15])
-        assert {use.rate_id for use in cards_used(ledger)} == {7}
-    assert append(ledger, events) == ["duplicate"] * 10
+    with closing(ClickHouseLedger(parse_address(ONE_NODE.url(tmp_path)), events_at_once_max=2)) as ledger:
+        append(ledger, events)
+        for given in (10, 0):
+            assert ledger.give_cards(cards_of) == given
+            assert (count(ledger), images(ledger)) == (10, [15])
+            assert {use.rate_id for use in cards_used(ledger)} == {7}
+        assert append(ledger, events) == ["duplicate"] * 10
 
 
 def test_servers_that_start_at_once_give_the_same_cards(ledger: ClickHouseLedger, tmp_path: Path) -> None:

@@ -14,21 +14,18 @@ from tests.support.samples import DAY, TODAY, ask, page, usage
 
 WRITER = """
 import sys
-import pytest
-from tests.support.engines import ENGINES
+from tests.support.engines import EAGER, ENGINES
 from tests.ledger.test_crash import batch
 from tests.support.samples import append
 from pathlib import Path
 
 engine = next(each for each in ENGINES if each.name == sys.argv[1])
-with pytest.MonkeyPatch.context() as patch:
-    engine.eager(patch)
-    ledger = engine.open(Path(sys.argv[2]))
-    for number in range(int(sys.argv[3]), 1_000_000):
-        outcomes = append(ledger, batch(number))
-        assert len(set(outcomes)) == 1, outcomes
-        print(number, outcomes[0], flush=True)
-        ledger.compact()
+ledger = engine.open(Path(sys.argv[2]), EAGER)
+for number in range(int(sys.argv[3]), 1_000_000):
+    outcomes = append(ledger, batch(number))
+    assert len(set(outcomes)) == 1, outcomes
+    print(number, outcomes[0], flush=True)
+    ledger.compact()
 """
 
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, cast
 import duckdb as engine_module
 import pyarrow as pa
 import pytest
-from tests.support.engines import OpenLedger
+from tests.support.engines import OpenLedger, tuned
 from tests.support.ledger_contents import count, doubled, drop_events, facet_differences, rollup_differences
 from tests.support.samples import DAY, TODAY, answer, append, ask, table, usage, wire
 
@@ -22,10 +22,10 @@ from usageledger.errors import (
 )
 from usageledger.ledger import Ledger
 from usageledger.ledger.arrow_bytes import to_bytes
-from usageledger.ledger.duckdb import ledger as duckdb
-from usageledger.ledger.duckdb import new_facets, rollup_schedule
+from usageledger.ledger.duckdb import new_facets
 from usageledger.ledger.duckdb.ledger import DuckDBLedger
-from usageledger.ledger.schema import VERSION
+from usageledger.ledger.duckdb.tuning import Tuning, Worth
+from usageledger.ledger.schema import FAMILIES, VERSION
 from usageledger.ledger.statements import usage_sums
 from usageledger.ledger.statements.sql import Sql
 
@@ -44,8 +44,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def opened(path: Path) -> Iterator[Ledger]:
-    with closing(DuckDBLedger(path)) as ledger:
+def opened(path: Path, tuning: Tuning) -> Iterator[Ledger]:
+    with closing(DuckDBLedger(path, tuning=tuning)) as ledger:
         yield ledger
 
 
@@ -218,13 +218,10 @@ BATCHES = {
 }
 
 
-@pytest.fixture
-def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The large batch is one that goes straight to the events."""
-    monkeypatch.setattr(duckdb, "FULL_ROWS", 500)
+large = tuned(Tuning(full_rows=500))  # the large batch goes straight to the events
 
 
-@pytest.mark.usefixtures("large")
+@large
 @pytest.mark.parametrize("kind", [pa.ArrowMemoryError, MemoryError, KeyboardInterrupt, ValueError])
 def test_a_commit_that_fails_half_way_leaves_nothing(
     opened: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
@@ -248,6 +245,7 @@ def test_a_commit_that_fails_half_way_leaves_nothing(
     assert append(opened, BATCHES["large"]) == ["accepted"] * 600
 
 
+@tuned(Tuning(busy_seconds=0))
 @pytest.mark.parametrize("kind", [pa.ArrowMemoryError, MemoryError, KeyboardInterrupt, ValueError])
 def test_a_move_that_fails_half_way_loses_nothing(
     opened: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
@@ -260,7 +258,6 @@ def test_a_move_that_fails_half_way_loses_nothing(
     assert append(opened, BATCHES["large"]) == ["accepted"] * 600
     with monkeypatch.context() as patch:
         patch.setattr(new_facets, "found_in", fail)
-        patch.setattr(duckdb, "BUSY_SECONDS", 0)
         with pytest.raises(kind):
             opened.compact()
         assert append(opened, BATCHES["small"]) == ["accepted"]
@@ -276,7 +273,7 @@ def test_a_move_that_fails_half_way_loses_nothing(
     assert doubled(opened) == rollup_differences(opened) == facet_differences(opened) == []
 
 
-@pytest.mark.usefixtures("large")
+@large
 @pytest.mark.parametrize("batch", BATCHES)
 def test_a_table_that_is_gone_keeps_nothing(opened: Ledger, batch: str) -> None:
     writer: Any = cast("DuckDBLedger", opened)._writer
@@ -294,9 +291,9 @@ def test_a_table_that_is_gone_keeps_nothing(opened: Ledger, batch: str) -> None:
     assert rollup_differences(opened) == []
 
 
-def test_upkeep_that_fails_changes_nothing(opened: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+@tuned(Tuning(worth={family.name: Worth(1, 1, 1) for family in FAMILIES}))
+def test_upkeep_that_fails_changes_nothing(opened: Ledger) -> None:
     writer: Any = cast("DuckDBLedger", opened)._writer
-    monkeypatch.setattr(rollup_schedule, "WORTH", dict.fromkeys(rollup_schedule.WORTH, rollup_schedule.Worth(1, 1, 1)))
     writer.execute("ALTER TABLE rollup_1h RENAME TO hidden")
     with pytest.raises(LedgerUnavailableError, match=r"^The rollups could not be written: "):
         opened.compact()
@@ -306,14 +303,12 @@ def test_upkeep_that_fails_changes_nothing(opened: Ledger, monkeypatch: pytest.M
     assert rollup_differences(opened) == []
 
 
-def test_a_journal_that_is_moved_half_way_is_not_moved(
-    opened: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@tuned(Tuning(busy_seconds=0))
+def test_a_journal_that_is_moved_half_way_is_not_moved(opened: Ledger, path: Path) -> None:
     """The events, their facets and the journal are one transaction: none is there twice, and none is gone."""
     writer: Any = cast("DuckDBLedger", opened)._writer
     assert append(opened, BATCHES["small"]) == ["accepted"]
     writer.execute("ALTER TABLE facets RENAME TO hidden")
-    monkeypatch.setattr(duckdb, "BUSY_SECONDS", 0)
     with pytest.raises(LedgerUnavailableError, match=r"^The ledger could not write: "):
         opened.compact()
     writer.execute("ALTER TABLE hidden RENAME TO facets")

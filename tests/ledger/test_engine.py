@@ -11,14 +11,15 @@ import duckdb
 import numpy as np
 import pytest
 from tests.ledger import released
+from tests.support.engines import tuned
 from tests.support.ledger_contents import count
 from tests.support.limits import files_limited
 from tests.support.samples import DAY, TODAY, answer, append, ask, table, usage, wire
 
 from usageledger.errors import LedgerUnavailableError
 from usageledger.events.columns import with_cards
-from usageledger.ledger.duckdb import engine
 from usageledger.ledger.duckdb.ledger import DuckDBLedger
+from usageledger.ledger.duckdb.tuning import Tuning
 from usageledger.ledger.identity import Outcome
 from usageledger.ledger.statements import usage_sums
 from usageledger.ledger.statements.sql import Sql
@@ -31,8 +32,8 @@ FAILED = duckdb.FatalException("database has been invalidated")
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[DuckDBLedger]:
-    with closing(DuckDBLedger(tmp_path / "ledger.duckdb")) as opened:
+def ledger(tmp_path: Path, tuning: Tuning) -> Iterator[DuckDBLedger]:
+    with closing(DuckDBLedger(tmp_path / "ledger.duckdb", tuning=tuning)) as opened:
         append(opened, EVENTS)
         yield opened
 
@@ -90,9 +91,9 @@ def test_a_reader_without_a_deadline_holds_up_nobody(ledger: DuckDBLedger, told:
     assert answer(ledger, IMAGES)[0]["results"][0]["images"] == sum(range(10)) + 7 * (told == "a commit")
 
 
-def test_a_disk_with_room_for_commits_alone_is_not_ready(ledger: DuckDBLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+@tuned(Tuning(mend_seconds=0))
+def test_a_disk_with_room_for_commits_alone_is_not_ready(ledger: DuckDBLedger) -> None:
     """That it can be written again is said when what waits can be moved, not when a few bytes were written."""
-    monkeypatch.setattr(engine, "MEND_SECONDS", 0)
     many = [usage("images", f"m{n}", TODAY + 5000 + n, images=n) for n in range(2000)]
     assert set(append(ledger, many)) == {"accepted"}
     log = ledger._path.with_name(f"{ledger._path.name}.wal")

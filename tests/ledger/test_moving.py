@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from tests.support.engines import ENGINES
+from tests.support.engines import EAGER, tuned
 from tests.support.ledger_contents import (
     count,
     days,
@@ -28,14 +28,15 @@ from usageledger.ledger.duckdb import new_facets
 from usageledger.ledger.duckdb.journal import Journal
 from usageledger.ledger.duckdb.ledger import DuckDBLedger
 from usageledger.ledger.duckdb.rollups import coverage
+from usageledger.ledger.duckdb.tuning import Tuning
 from usageledger.questions.facet import Facet
 
 pytestmark = pytest.mark.embedded
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[DuckDBLedger]:
-    with closing(DuckDBLedger(tmp_path / "ledger.duckdb")) as ledger:
+def ledger(tmp_path: Path, tuning: Tuning) -> Iterator[DuckDBLedger]:
+    with closing(DuckDBLedger(tmp_path / "ledger.duckdb", tuning=tuning)) as ledger:
         yield ledger
 
 
@@ -43,6 +44,7 @@ def batch(number: int, size: int = 5) -> list[Any]:
     return [usage("images", f"{number}-{n}", TODAY + number, images=1, model=f"m{number % 7}") for n in range(size)]
 
 
+@tuned(Tuning(busy_seconds=0))
 def test_neither_commits_nor_queries_wait_for_a_move(ledger: DuckDBLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     entered, go_on = threading.Event(), threading.Event()
     found_in = new_facets.found_in
@@ -53,7 +55,6 @@ def test_neither_commits_nor_queries_wait_for_a_move(ledger: DuckDBLedger, monke
         return found_in(rows)
 
     append(ledger, batch(1))
-    monkeypatch.setattr(duckdb, "BUSY_SECONDS", 0)
     monkeypatch.setattr(new_facets, "found_in", slowly)
     with ThreadPoolExecutor() as pool:
         try:
@@ -83,10 +84,10 @@ def everything(ledger: Ledger) -> list[Any]:
     ]
 
 
+@tuned(Tuning(full_rows=20))
 def test_answers_are_the_same_from_the_journal_and_from_the_events(
     ledger: DuckDBLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(duckdb, "FULL_ROWS", 20)
     for number in range(10):
         append(ledger, batch(number))
         if number == 4:
@@ -103,11 +104,11 @@ def test_answers_are_the_same_from_the_journal_and_from_the_events(
     assert everything(ledger) == told
 
 
+@tuned(Tuning(full_rows=5))
 def test_a_query_sees_one_moment_while_the_journal_is_moved(
     ledger: DuckDBLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is moved between two of its statements is neither missed nor counted twice."""
-    monkeypatch.setattr(duckdb, "FULL_ROWS", 5)
     append(ledger, batch(1))
 
     def moved_meanwhile(cursor: Any) -> Any:
@@ -123,8 +124,8 @@ def test_a_query_sees_one_moment_while_the_journal_is_moved(
     assert count(ledger) == 10
 
 
-def test_what_was_acknowledged_is_in_every_answer(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    ENGINES[0].eager(monkeypatch)
+@tuned(EAGER)
+def test_what_was_acknowledged_is_in_every_answer(ledger: Ledger) -> None:
     ended = threading.Event()
     acknowledged = 0
     wrong: list[tuple[int, int, int]] = []

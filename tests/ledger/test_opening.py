@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.support.engines import Engine, OpenLedger
+from tests.support.engines import EAGER, Engine, OpenLedger, tuned
 from tests.support.ledger_contents import count, doubled, malformed, rollup_differences, span
 from tests.support.model import Model
 from tests.support.samples import DAY, TODAY, answer, append, ask, keep, usage
@@ -19,7 +19,7 @@ from usageledger.meters import METERS
 EVENTS = [usage(meter.kind, meter.kind, TODAY + n) for n, meter in enumerate(METERS)]
 
 
-@pytest.mark.usefixtures("eager")
+@tuned(EAGER)
 @pytest.mark.parametrize("upkeep", [0, 1, 3])
 def test_everything_is_there_when_opened_again(open_again: OpenLedger, upkeep: int) -> None:
     model = Model()

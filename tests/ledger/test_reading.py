@@ -9,7 +9,7 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from tests.support.engines import Engine, OpenLedger
+from tests.support.engines import EAGER, Engine, OpenLedger, tuned
 from tests.support.ledger_contents import count, doubled, malformed, rollup_differences, span
 from tests.support.model import Model, Usage
 from tests.support.samples import DAY, TODAY, answer, append, ask, counted, keep, page, usage
@@ -55,8 +55,7 @@ def history(meter: Meter, count: int = 60) -> list[Usage]:
 def filled(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, Model]]:
     """A ledger with events of every kind: some in rollups, some still on their way there."""
     model = Model()
-    with pytest.MonkeyPatch.context() as patch, closing(engine.open(tmp_path_factory.mktemp("filled"))) as ledger:
-        engine.eager(patch)
+    with closing(engine.open(tmp_path_factory.mktemp("filled"), EAGER)) as ledger:
         for meter in METERS:
             usages = history(meter)
             for start in range(0, len(usages), 7):
@@ -166,7 +165,7 @@ SIZES = [
 ]
 
 
-@pytest.mark.usefixtures("eager")
+@tuned(EAGER)
 @pytest.mark.parametrize("compacted", [False, True])
 def test_a_size_is_the_largest_of_each_store(ledger: Ledger, compacted: bool) -> None:
     """Not their sum: a store of 10 and later 30 bytes has 30 on that day."""
@@ -235,7 +234,7 @@ def test_a_version_grows_with_what_it_covers(ledger: Ledger) -> None:
 
 
 @pytest.mark.embedded
-@pytest.mark.usefixtures("eager")
+@tuned(EAGER)
 def test_upkeep_changes_no_answer_and_comes_to_an_end(ledger: Ledger) -> None:
     meter = METER_BY_KIND["completions"]
     for start in range(0, 60, 6):
@@ -258,7 +257,7 @@ def test_upkeep_changes_no_answer_and_comes_to_an_end(ledger: Ledger) -> None:
 
 
 @pytest.mark.embedded
-@pytest.mark.usefixtures("eager")
+@tuned(EAGER)
 def test_readers_beside_a_writer_see_whole_commits(ledger: Ledger) -> None:
     """A question that reads rollups, deltas and events at once sees one state of all of them."""
     whole, stop, failures = 10, Event(), []

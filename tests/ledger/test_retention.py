@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.support.engines import OpenLedger
+from tests.support.engines import EAGER, OpenLedger, tuned
 from tests.support.ledger_contents import (
     count,
     drop_events,
@@ -19,8 +19,8 @@ from tests.support.samples import DAY, TODAY, answer, append, ask, keep, usage
 
 from usageledger.errors import InvalidRequestError
 from usageledger.ledger import Ledger
-from usageledger.ledger.duckdb import ledger as duckdb
 from usageledger.ledger.duckdb.connection import connect
+from usageledger.ledger.duckdb.tuning import Tuning
 from usageledger.ledger.proof import inspection
 from usageledger.ledger.proof.usage_proof import verify
 from usageledger.questions.facet import Facet
@@ -72,7 +72,7 @@ def agree(ledger: Ledger, model: Model) -> None:
     assert answer(ledger, ask("images", *minutes, "1m")) == model.buckets("images", minutes, "1m")
 
 
-@pytest.mark.usefixtures("eager")
+@tuned(EAGER)
 def test_sums_and_facets_stay(dropped: Ledger, model: Model, open_again: OpenLedger) -> None:
     left = [event for event in EVENTS if event.timestamp >= KEPT_FROM]
     for _ in range(2):
@@ -85,7 +85,7 @@ def test_sums_and_facets_stay(dropped: Ledger, model: Model, open_again: OpenLed
         dropped = open_again()
 
 
-@pytest.mark.usefixtures("eager")
+@tuned(EAGER)
 def test_sums_of_what_was_dropped_are_kept_when_rollups_are_made_anew(dropped: Ledger, model: Model) -> None:
     assert list(rebuild_rollups(dropped)) == 2 * [KEPT_FROM, KEPT_FROM + DAY]
     agree(dropped, model)
@@ -231,13 +231,11 @@ def test_sums_without_events_are_never_deleted(open_again: OpenLedger, tmp_path:
     assert any("rollup=rollup_1d" in words for words in rollup_differences(ledger))
 
 
+@tuned(Tuning(busy_seconds=0))
 @pytest.mark.parametrize("recent", [0, 100])
 @pytest.mark.parametrize("upkeep", [0, 9])
-def test_what_comes_after_a_drop_and_a_restart_counts(
-    open_again: OpenLedger, monkeypatch: pytest.MonkeyPatch, recent: int, upkeep: int
-) -> None:
+def test_what_comes_after_a_drop_and_a_restart_counts(open_again: OpenLedger, recent: int, upkeep: int) -> None:
     """The commits with the highest numbers are dropped, all of them or those of a backfill; none comes twice."""
-    monkeypatch.setattr(duckdb, "BUSY_SECONDS", 0)
     ledger = open_again()
     if recent:
         assert append(ledger, images(-1, recent)) == ["accepted"] * recent

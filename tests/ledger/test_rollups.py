@@ -4,7 +4,7 @@ import random
 from itertools import cycle, islice
 
 import pytest
-from tests.support.engines import OpenLedger
+from tests.support.engines import EAGER, OpenLedger, tuned
 from tests.support.ledger_contents import rebuild_rollups, rollup_differences
 from tests.support.model import Model, Usage
 from tests.support.samples import DAY, TODAY, answer, append, ask, counted, keep
@@ -70,7 +70,7 @@ def kept(open_again: OpenLedger) -> tuple[OpenLedger, Model]:
     return open_again, model
 
 
-@pytest.mark.usefixtures("eager")
+@tuned(EAGER)
 def test_made_anew_at_once(kept: tuple[OpenLedger, Model]) -> None:
     open_again, model = kept
     ledger = open_again()
@@ -80,7 +80,7 @@ def test_made_anew_at_once(kept: tuple[OpenLedger, Model]) -> None:
     assert list(rebuild_rollups(ledger)) == days
 
 
-@pytest.mark.usefixtures("eager")
+@tuned(EAGER)
 @pytest.mark.parametrize("goes_on", ["rebuild", "upkeep"])
 @pytest.mark.parametrize("left_after", [0, 2, 5])
 def test_left_and_taken_up_again(kept: tuple[OpenLedger, Model], left_after: int, goes_on: str) -> None:
@@ -102,7 +102,7 @@ def test_left_and_taken_up_again(kept: tuple[OpenLedger, Model], left_after: int
     agree(ledger, model)
 
 
-@pytest.mark.usefixtures("eager")
+@tuned(EAGER)
 def test_a_wrong_rollup_is_mended(kept: tuple[OpenLedger, Model]) -> None:
     open_again, model = kept
     ledger = open_again()

@@ -10,14 +10,14 @@ from typing import Any, cast
 import duckdb
 import pytest
 from hypothesis import given, settings
-from tests.support.engines import Engine, OpenLedger
+from tests.support.engines import ADDED_AT_ONCE, EAGER, EMBEDDED, Engine, OpenLedger, tuned
 from tests.support.model import Usage
 from tests.support.samples import DAY, TODAY, append, counted, usage
 from tests.support.strategies import histories
 
 from usageledger.errors import InvalidRequestError
-from usageledger.ledger import Ledger, open_ledger
-from usageledger.ledger.duckdb import rollup_schedule
+from usageledger.ledger import Ledger
+from usageledger.ledger.duckdb.tuning import MEASURED
 from usageledger.ledger.proof import inspection
 from usageledger.ledger.proof import usage_proof as verify_module
 from usageledger.ledger.proof.usage_proof import verify
@@ -73,7 +73,7 @@ def test_an_empty_ledger_is_sound(ledger: Ledger) -> None:
 
 
 @pytest.mark.many_questions
-@pytest.mark.usefixtures("eager")
+@tuned(EAGER)
 def test_a_sound_ledger_passes(ledger: Ledger) -> None:
     events = some_events([meter.kind for meter in METERS])
     for start in range(0, len(events), 50):
@@ -162,13 +162,7 @@ def tampered(tmp_path: Path) -> Tampered:
     """The checks that fail after some statements have changed the tables of a sound ledger."""
 
     def change(*statements: str, compacted: bool = True) -> dict[str, str]:
-        url = f"duckdb:///{tmp_path}/ledger.duckdb"
-        with pytest.MonkeyPatch.context() as patch, closing(open_ledger(url)) as ledger:
-            if compacted:
-                patch.setattr("usageledger.ledger.duckdb.ledger.FULL_ROWS", 1)
-                patch.setattr(
-                    rollup_schedule, "WORTH", dict.fromkeys(rollup_schedule.WORTH, rollup_schedule.Worth(1, 10**9, 1))
-                )
+        with closing(EMBEDDED.open(tmp_path, ADDED_AT_ONCE if compacted else MEASURED)) as ledger:
             append(ledger, some_events(["completions", "embeddings", "vector_stores"], days=2))
             while ledger.compact():
                 pass
@@ -176,7 +170,7 @@ def tampered(tmp_path: Path) -> Tampered:
             for statement in statements:
                 (changed,) = connection.execute(statement).fetchall()[0]
                 assert changed > 0
-        with pytest.MonkeyPatch.context() as patch, closing(open_ledger(url)) as ledger:
+        with pytest.MonkeyPatch.context() as patch, closing(EMBEDDED.open(tmp_path)) as ledger:
             patch.setattr(verify_module, "SAMPLE_DAYS", 2)
             patch.setattr(inspection, "STRETCH_ROWS", 10)
             return failed(ledger)

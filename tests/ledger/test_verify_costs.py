@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 from tests.ledger.test_verify import START, some_events
-from tests.support.engines import Engine
+from tests.support.engines import ADDED_AT_ONCE, Engine
 from tests.support.ledger_contents import cards_used, count
 from tests.support.priced import Priced
 from tests.support.samples import NOW, wire
 
-from usageledger.ledger.duckdb import ledger, rollup_schedule
 from usageledger.ledger.proof.cost_proof import verify_costs
 from usageledger.meters import METERS
 from usageledger.pricing import Prices, Subject
@@ -69,12 +68,10 @@ def test_a_card_that_the_registry_lacks(priced: Priced) -> None:
 
 
 @pytest.fixture
-def compacted(priced: Priced, monkeypatch: pytest.MonkeyPatch) -> Priced:
+def compacted(priced: Priced, engine: Engine, tmp_path: Path) -> Priced:
     """The same with all of it in the rollups."""
-    monkeypatch.setattr(ledger, "FULL_ROWS", 1)
-    monkeypatch.setattr(
-        rollup_schedule, "WORTH", dict.fromkeys(rollup_schedule.WORTH, rollup_schedule.Worth(1, 10**9, 1))
-    )
+    priced.ledger.close()
+    priced.ledger = engine.open(tmp_path, ADDED_AT_ONCE)
     while priced.ledger.compact():
         pass
     return priced

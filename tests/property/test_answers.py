@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.engines import Engine
+from tests.support.engines import EAGER, Engine
 from tests.support.ledger_contents import count, doubled, malformed, rollup_differences
 from tests.support.model import WIDTHS, Model, Usage
 from tests.support.samples import answer, append_wire, ask, keep
@@ -48,16 +48,9 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]
 SUMS = [meter for meter in METERS if all(measure.adds == "sum" for measure in meter.measures)]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def eager_upkeep(engine: Engine) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        engine.eager(patch)
-        yield
-
-
 @contextmanager
 def new_ledger(engine: Engine) -> Iterator[Ledger]:
-    with tempfile.TemporaryDirectory() as folder, closing(engine.open(Path(folder))) as ledger:
+    with tempfile.TemporaryDirectory() as folder, closing(engine.open(Path(folder), EAGER)) as ledger:
         yield ledger
 
 

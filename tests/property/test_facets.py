@@ -3,12 +3,11 @@
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.engines import Engine
+from tests.support.engines import EAGER, Engine
 from tests.support.ledger_contents import facet_differences
 from tests.support.model import Model, Usage
 from tests.support.samples import append, keep
@@ -21,13 +20,6 @@ from usageledger.questions.facet import Facet
 pytestmark = pytest.mark.embedded
 
 KINDS = (None, *(meter.kind for meter in METERS))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def eager_upkeep(engine: Engine) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        engine.eager(patch)
-        yield
 
 
 def by_looking(model: Model, facet: Facet) -> list[str]:
@@ -51,12 +43,12 @@ def test_facets_are_the_values_of_the_events(engine: Engine, history: list[Usage
     days = st.integers(-1, (END - START) // DAY + 1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ledger = engine.open(folder)
+        ledger = engine.open(folder, EAGER)
         for batch in data.draw(batches(history), label="batches"):
             assert append(ledger, batch) == keep(model, batch)
             if data.draw(st.booleans(), label="opened again"):
                 ledger.close()
-                ledger = engine.open(folder)
+                ledger = engine.open(folder, EAGER)
         with closing(ledger):
             for dimension in FACETS:
                 first = data.draw(days)

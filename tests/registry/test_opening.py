@@ -15,7 +15,8 @@ from tests.registry.seen import seen_ids
 from tests.support.limits import files_limited
 
 from usageledger.errors import RegistryError
-from usageledger.registry import Registry, database, open_registry
+from usageledger.registry import Registry, open_registry
+from usageledger.registry.database import Waits
 from usageledger.registry.database_errors import registry_error
 
 NOW = 1_750_000_000
@@ -162,9 +163,8 @@ def test_places_where_no_file_can_be(tmp_path: Path) -> None:
         assert "\n" not in str(raised.value)
 
 
-def test_a_locked_registry_can_be_read_and_says_so(path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.1)
-    with open_registry(url) as registry:
+def test_a_locked_registry_can_be_read_and_says_so(path: Path, url: str) -> None:
+    with open_registry(url, Waits(busy_s=0.1)) as registry:
         key, value = registry.create_key("a", now=NOW)
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -276,17 +276,14 @@ def test_only_the_first_line_of_a_drivers_message_is_shown() -> None:
     assert str(registry_error(RuntimeError(), "x")) == "The registry x failed: RuntimeError."
 
 
-def test_a_full_disk_is_read_and_written_again_when_there_is_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_read_and_written_again_when_there_is_room(tmp_path: Path) -> None:
     """Without room for the files of its log as well, which a clean end removes."""
     url = f"sqlite:///{tmp_path}/registry.sqlite"
-    monkeypatch.setattr(database, "PROBE_INTERVAL_S", 0)
     with open_registry(url) as registry:
         key, value = registry.create_key("a key", now=NOW)
         assert registry.ready()
     with files_limited(4096):
-        registry = open_registry(url)
+        registry = open_registry(url, Waits(probe_s=0))
         assert registry.find_key(value, now=NOW) == key
         for _ in range(2):
             assert not registry.ready()
@@ -296,7 +293,7 @@ def test_a_full_disk_is_read_and_written_again_when_there_is_room(
         assert registry.ready()
         registry.note_seen(["p"], [], now=NOW)
         assert registry.get_project("p")
-    with open_registry(url) as registry, files_limited(4096):
+    with open_registry(url, Waits(probe_s=0)) as registry, files_limited(4096):
         with pytest.raises(RegistryError):
             registry.note_seen([f"p{n}" for n in range(5000)], [], now=NOW)
         assert not registry.ready()

@@ -6,6 +6,7 @@ import re
 import threading
 import tracemalloc
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from usageledger.errors import RegistryError
 from usageledger.registry import SCOPES, Registry
 from usageledger.server.dashboard.assets import PAGES
 from usageledger.server.endpoints import ENDPOINTS
-from usageledger.server.http.auth import PAGE_HEADER, SESSION_COOKIE
+from usageledger.server.http.auth import PAGE_HEADER, SESSION_COOKIE, Authenticator
 from usageledger.server.http.requests import SECURITY_HEADERS
 
 pytestmark = pytest.mark.anyio
@@ -284,7 +285,7 @@ async def test_a_key_may_only_write(serve, double, key):
 
 
 async def test_more_keys_than_are_remembered_work(serve, double, key, registry: Registry, monkeypatch):
-    monkeypatch.setattr("usageledger.server.http.auth.KEYS_KEPT_MAX", 2)
+    monkeypatch.setattr("usageledger.server.app.Authenticator", partial(Authenticator, keys_kept_max=2))
     looked_up: list[str] = []
     find = registry.find_key
     monkeypatch.setattr(registry, "find_key", lambda value, *, now: looked_up.append(value) or find(value, now=now))
@@ -479,7 +480,7 @@ async def from_address(server: Server, address: str, value: str = "a wrong key")
 
 
 async def test_a_limited_number_of_addresses_is_remembered(serve, double, monkeypatch):
-    monkeypatch.setattr("usageledger.server.http.auth.ADDRESSES_KEPT_MAX", 2)
+    monkeypatch.setattr("usageledger.server.app.Authenticator", partial(Authenticator, addresses_kept_max=2))
     async with serve(double, wrong_keys_per_minute=1) as server:
         statuses = [await from_address(server, f"192.0.2.{n}") for n in (1, 2, 1, 3, 1, 2)]
     assert statuses == [401, 401, 429, 401, 429, 401]  # the one heard of longest ago was forgotten

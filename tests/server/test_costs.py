@@ -2,6 +2,7 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -12,9 +13,9 @@ from tests.support.samples import table
 
 from usageledger.events.columns import with_cards
 from usageledger.pricing.book import PriceBook
-from usageledger.rating import unpriced
 from usageledger.rating.card_giver import CardGiver
 from usageledger.rating.price_tables import PriceTables
+from usageledger.rating.unpriced import unpriced_usage
 
 pytestmark = pytest.mark.anyio
 
@@ -106,7 +107,7 @@ async def test_what_has_no_price_is_listed_and_logged_once(serve, ledger, caplog
 
 async def test_more_without_a_price_than_are_listed(serve, ledger, monkeypatch):
     """They are counted all the same; a list of some of them, with sums of some of their days, would be wrong."""
-    monkeypatch.setattr(unpriced, "CARDS_LISTED_MAX", 3)
+    monkeypatch.setattr("usageledger.server.api.costs.unpriced_usage", partial(unpriced_usage, listed_max=3))
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[event(n, model=f"made-up-{n}") for n in range(3)])
         assert len((await server.get(UNPRICED)).json()["data"]) == 3

@@ -1,8 +1,10 @@
 """Every class of error through real requests: its status, its body, its headers, and nothing of our insides."""
 
+import base64
 import gzip
 import time
 from collections.abc import AsyncIterator, Iterable
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,6 +15,9 @@ from tests.support.problems import problem
 
 from usageledger import errors
 from usageledger.errors import InvalidRequestError
+from usageledger.meters import METER_BY_KIND
+from usageledger.questions.aggregate import Aggregate
+from usageledger.server.http.compressed_pages import PIECE_BYTES
 from usageledger.server.http.request_bodies import PIECES_MAX, _decompress, _unpack
 from usageledger.server.http.requests import OBJECT_BYTES_MAX
 
@@ -249,6 +254,20 @@ async def test_500_for_a_defect_shows_no_insides(serve, double: LedgerDouble, ca
     assert record.exc_info[0] is ZeroDivisionError
 
 
+@pytest.fixture
+def models(double: LedgerDouble, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the results of the page `LARGE` are called: nothing that can be compressed to less than some pieces."""
+    names = [base64.b64encode(Random(number).randbytes(750)).decode() for number in range(1_000)]
+    counts = {measure.name: [1] * len(names) for measure in METER_BY_KIND["completions"].measures}
+    page = Aggregate([NOW - NOW % 60] * len(names), {"model": names, **counts})
+    monkeypatch.setattr(double, "aggregate", lambda *_, **__: page)
+    return names
+
+
+LARGE = {"start_time": NOW - NOW % 60, "bucket_width": "1m", "limit": 1, "group_by": "model"}
+
+
+@pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "zstd"])
 async def test_a_failure_in_the_middle_of_a_large_page_ends_the_connection(
     serve, double, caplog, monkeypatch, encoding
@@ -257,34 +276,36 @@ async def test_a_failure_in_the_middle_of_a_large_page_ends_the_connection(
         yield next(iter(pieces))
         raise ZeroDivisionError("secret insides")
 
-    monkeypatch.setattr("usageledger.server.http.compressed_pages.PIECE_BYTES", 100)
-    monkeypatch.setattr("usageledger.server.api.usage.FREE_BYTES", 100)
     monkeypatch.setattr("usageledger.server.http.requests._cut", stream)
-    question = {"start_time": NOW - 3600, "bucket_width": "1m"}
     async with serve(double) as server:
         server.client.headers["accept-encoding"] = encoding
-        async with server.client.stream("GET", USAGE, params=question) as response:
+        async with server.client.stream("GET", USAGE, params=LARGE) as response:
             sent = b"".join([piece async for piece in response.aiter_raw()])
         server.client._transport.raise_app_exceptions = True
         with pytest.raises(ZeroDivisionError):  # the web server hears of it, and ends the connection
-            await server.get(USAGE, params=question)
+            await server.get(USAGE, params=LARGE)
     # What was sent cannot be taken back; it is less than was promised, so nobody takes it for the whole.
-    assert 100 <= len(sent) < int(response.headers["content-length"])
+    assert PIECE_BYTES <= len(sent) < int(response.headers["content-length"])
     assert b"secret" not in sent
     assert len(caplog.records) == 2
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "zstd"])
-async def test_a_large_page_comes_in_pieces(serve, double, monkeypatch, encoding):
-    window = {"start_time": NOW - 3600, "bucket_width": "1m", "end_time": NOW}
+async def test_a_large_page_comes_in_pieces(serve, double, models, monkeypatch, encoding):
+    pieces: list[bytes] = []
+
+    async def stream(given: Iterable[bytes]) -> AsyncIterator[bytes]:
+        for piece in given:
+            pieces.append(piece)
+            yield piece
+
+    monkeypatch.setattr("usageledger.server.http.requests._cut", stream)
     async with serve(double) as server:
         server.client.headers["accept-encoding"] = encoding
-        whole = await server.get(USAGE, params=window)
-        monkeypatch.setattr("usageledger.server.http.compressed_pages.PIECE_BYTES", 100)
-        monkeypatch.setattr("usageledger.server.api.usage.FREE_BYTES", 100)
-        pieces = await server.get(USAGE, params=window)
-    assert pieces.content == whole.content
-    assert (encoding == "identity") == (pieces.headers["content-length"] == str(len(whole.content)))
+        page = await server.get(USAGE, params=LARGE)
+    assert [result["model"] for result in page.json()["data"][0]["results"]] == models
+    assert len(pieces) > 1
+    assert (encoding == "identity") == (page.headers["content-length"] == str(len(page.content)))
 
 
 async def test_every_answer_has_an_id_of_its_own(serve, double):

@@ -192,7 +192,7 @@ async def test_503_when_the_queue_has_as_many_bytes_as_it_may(serve, double):
 
 
 async def test_a_commit_has_a_size_in_bytes(serve, double, monkeypatch):
-    monkeypatch.setattr("usageledger.server.ingest.commits.COMMIT_BYTES_MAX", 4000)
+    monkeypatch.setattr("usageledger.server.app.Ingest", partial(Ingest, commit_bytes_max=4000))
     async with serve(double) as server:
         first = await held(server, double, 0)
         others = [send(server, number, number + 1) for number in range(1, 41, 2)]

@@ -14,14 +14,13 @@ from tests.server.support import NOW, event
 from tests.support.samples import table
 
 from usageledger.ledger.duckdb.new_facets import Known
+from usageledger.ledger.duckdb.tuning import MEASURED
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.money import RATE_STEP
-from usageledger.rating import price_tables
 from usageledger.rating.card_giver import CardGiver
 from usageledger.rating.price_tables import PriceTables
 from usageledger.registry import Registry
-from usageledger.server.ingest import seen_names
 from usageledger.server.ingest.seen_names import SeenNames
 
 DAY = 86_400
@@ -73,7 +72,6 @@ def test_price_lists_remember_no_names() -> None:
 
 
 def test_names_that_were_seen_are_forgotten_beyond_a_bound(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seen_names, "NAMES_KEPT_MAX", 10)
     asked: list[set[str]] = []
     note_seen = registry.note_seen
 
@@ -82,7 +80,7 @@ def test_names_that_were_seen_are_forgotten_beyond_a_bound(registry: Registry, m
         note_seen(projects, users, now=now)
 
     monkeypatch.setattr(registry, "note_seen", noted)
-    seen = SeenNames(registry, lambda: NOW)
+    seen = SeenNames(registry, lambda: NOW, kept_max=10)
     for number in range(4):
         seen.note({f"p{number}-{n}" for n in range(4)}, {f"u{number}"})
         assert len(seen._projects) <= 10
@@ -100,8 +98,7 @@ def test_names_that_were_seen_are_forgotten_beyond_a_bound(registry: Registry, m
 def test_prices_are_read_for_the_days_asked_for_and_forgotten_beyond_a_bound(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(price_tables, "ROWS_KEPT_MAX", 4)
-    cards, tables = registry.rate_cards, PriceTables(registry.rate_cards)
+    cards, tables = registry.rate_cards, PriceTables(registry.rate_cards, rows_kept_max=4)
     days: list[int] = []
     priced = cards.priced
 
@@ -179,7 +176,7 @@ def test_many_new_names_are_few_statements(registry: Registry) -> None:
 def test_new_values_are_made_rows_by_column() -> None:
     """A tuple for each of them took longer than the move to the events itself."""
     found = {(0, "completions", f"dimension-{n}"): {f"{n}-{value}" for value in range(20_000)} for n in range(3)}
-    known = Known()
+    known = Known(MEASURED.facets_kept_max)
     known.note({(0, "completions", "dimension-1"): {f"1-{value}" for value in range(19_999)}})
     tracemalloc.start()
     try:

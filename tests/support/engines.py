@@ -12,7 +12,19 @@ from tests.support.services.shared import shared
 
 from usageledger.ledger import Ledger, open_ledger
 from usageledger.ledger.clickhouse import migrate, parse_address
-from usageledger.ledger.duckdb import journal, ledger, new_facets, rollup_schedule
+from usageledger.ledger.duckdb.ledger import DuckDBLedger
+from usageledger.ledger.duckdb.tuning import MEASURED, Tuning, Worth
+from usageledger.ledger.schema import FAMILIES
+
+# Upkeep finds something to do after few events, and does a little of it at a time.
+EAGER = Tuning(
+    full_rows=6,
+    worth={"models": Worth(2, 2, 2), "keys": Worth(5, 3, 1)},
+    identities_kept_max=7,
+    facets_kept_max=9,
+)
+# After it all events are in the rollups, and none of these is merged.
+ADDED_AT_ONCE = Tuning(full_rows=1, worth={family.name: Worth(1, 10**9, 1) for family in FAMILIES})
 
 OpenLedger = Callable[..., Ledger]
 
@@ -24,26 +36,23 @@ class Engine:
     Attributes:
         url: where the ledger of a folder is.
         prepare: makes what must be there before it can be opened.
-        eager: makes upkeep find something to do after few events, and do a little of it at a time.
     """
 
     name: str
     url: Callable[[Path], str]
-    eager: Callable[[pytest.MonkeyPatch], None]
     prepare: Callable[[Path], None] = lambda _: None
 
-    def open(self, folder: Path) -> Ledger:
+    def open(self, folder: Path, tuning: Tuning = MEASURED) -> Ledger:
+        """Opens the ledger of a folder; only the embedded one is tuned."""
         self.prepare(folder)
+        if self is EMBEDDED and tuning is not MEASURED:
+            return DuckDBLedger(folder / "ledger.duckdb", tuning=tuning)
         return open_ledger(self.url(folder))
 
 
-def _eager_duckdb(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ledger, "FULL_ROWS", 6)
-    patch.setattr(
-        rollup_schedule, "WORTH", {"models": rollup_schedule.Worth(2, 2, 2), "keys": rollup_schedule.Worth(5, 3, 1)}
-    )
-    patch.setattr(journal, "IDENTITIES_KEPT_MAX", 7)
-    patch.setattr(new_facets, "VALUES_KEPT_MAX", 9)
+def tuned(tuning: Tuning) -> pytest.MarkDecorator:
+    """Opens the embedded ledgers of a test with this tuning."""
+    return pytest.mark.parametrize("tuning", [tuning], ids=["tuned"])
 
 
 def _database(folder: Path) -> str:
@@ -69,14 +78,13 @@ def _prepare_shards(folder: Path) -> None:
         migrate(parse_address(_shard(folder, number)))
 
 
-EMBEDDED = Engine("duckdb", lambda folder: f"duckdb:///{folder}/ledger.duckdb", _eager_duckdb)
+EMBEDDED = Engine("duckdb", lambda folder: f"duckdb:///{folder}/ledger.duckdb")
 ONE_NODE = Engine(
     "clickhouse",
     _one_node,
-    eager=lambda _: None,
     prepare=_prepare_node,
 )
-TWO_SHARDS = Engine("two-shards", _shard, eager=lambda _: None, prepare=_prepare_shards)
+TWO_SHARDS = Engine("two-shards", _shard, prepare=_prepare_shards)
 ENGINES = (EMBEDDED, ONE_NODE, TWO_SHARDS)
 
 

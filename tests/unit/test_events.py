@@ -567,8 +567,7 @@ def test_no_events_make_an_empty_table() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 4, EVENTS_AT_ONCE_MAX])
-def test_what_cannot_be_kept_is_left_out_of_a_mixed_batch(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usageledger.events.columns.EVENTS_AT_ONCE_MAX", at_once)
+def test_what_cannot_be_kept_is_left_out_of_a_mixed_batch(at_once: int) -> None:
     good = [wire(usage(kind, f"good {kind}")) for kind in KINDS]
     late = wire(usage("images", "late"), timestamp=LATEST + 1)
     contradictory = {
@@ -582,7 +581,7 @@ def test_what_cannot_be_kept_is_left_out_of_a_mixed_batch(at_once: int, monkeypa
     open_input = {"kind": "decisions", "id": "open", "timestamp": TODAY, "output_tokens": 1}
     events = [late, *good[:5], contradictory, *good[5:], open_input, contradictory | {"input_cached_tokens": 12}]
     typed = read(*events).typed
-    rows, places = to_table(typed, LATEST)
+    rows, places = to_table(typed, LATEST, at_once_max=at_once)
     assert rows["event_id"].to_pylist() == [event["id"] for event in good]
     assert [events[place] for place in places] == good
     found = {n: reason_of(typed[n], LATEST, NOW) for n in range(len(events)) if n not in places}

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tests.support.samples import table, usage, wire
 
 from usageledger.ledger.arrow_bytes import from_bytes, to_bytes
-from usageledger.ledger.duckdb import journal
 from usageledger.ledger.duckdb.journal import Journal, Newcomers
 from usageledger.ledger.identity import identities_of
 
@@ -29,7 +28,7 @@ def note(newcomers: Newcomers, identities: list[Identity]) -> None:
 
 
 def test_what_was_noted_is_not_new() -> None:
-    newcomers = Newcomers(10)
+    newcomers = Newcomers(10, 100)
     assert are_new(newcomers, [("a", 10), ("b", 10), ("a", 11)])
     note(newcomers, [("a", 10), ("a", 12)])
     assert not are_new(newcomers, [("b", 10), ("a", 10)])
@@ -37,7 +36,7 @@ def test_what_was_noted_is_not_new() -> None:
 
 
 def test_what_is_older_than_the_start_is_not_certainly_new() -> None:
-    newcomers = Newcomers(10)
+    newcomers = Newcomers(10, 100)
     assert not are_new(newcomers, [("a", 9)])
     assert not are_new(newcomers, [("a", 10), ("b", 9)])
 
@@ -46,19 +45,16 @@ def test_what_is_older_than_the_start_is_not_certainly_new() -> None:
 @given(st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30)), min_size=1, max_size=4), max_size=40))
 def test_however_many_there_were_nothing_known_is_called_new(most: int, batches: list[list[Identity]]) -> None:
     """Starting over forgets which ones there were, and must not forget that there were some."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(journal, "IDENTITIES_KEPT_MAX", most)
-        newcomers, kept = Newcomers(5), {("a", 4), ("b", 0)}
-        for batch in batches:
-            if are_new(newcomers, batch):
-                assert not kept & set(batch)
-            kept |= set(batch)
-            note(newcomers, batch)
+    newcomers, kept = Newcomers(5, most), {("a", 4), ("b", 0)}
+    for batch in batches:
+        if are_new(newcomers, batch):
+            assert not kept & set(batch)
+        kept |= set(batch)
+        note(newcomers, batch)
 
 
-def test_starting_over_keeps_on_knowing_what_comes_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "IDENTITIES_KEPT_MAX", 3)
-    newcomers = Newcomers(0)
+def test_starting_over_keeps_on_knowing_what_comes_next() -> None:
+    newcomers = Newcomers(0, 3)
     for timestamp in range(20):
         assert are_new(newcomers, [("a", timestamp)])
         note(newcomers, [("a", timestamp)])

@@ -2,7 +2,6 @@
 
 import logging
 
-from usageledger.cli.commands import serve
 from usageledger.cli.commands.serve import OncePerMinute
 
 
@@ -21,10 +20,9 @@ def test_a_message_that_repeats_is_logged_once_a_minute() -> None:
     assert [once.filter(record("no space")) for _ in range(2)] == [True, False]
 
 
-def test_it_remembers_a_limited_number_of_messages(monkeypatch) -> None:
-    monkeypatch.setattr(serve, "MESSAGES_KEPT_MAX", 2)
+def test_it_remembers_a_limited_number_of_messages() -> None:
     now = [1000.0]
-    once = OncePerMinute(lambda: now[0])
+    once = OncePerMinute(lambda: now[0], messages_kept_max=2)
     assert [text for text in "abccab" if once.filter(record(text))] == ["a", "b", "c", "c"]
     now[0] += 60
     assert [text for text in "cc" if once.filter(record(text))] == ["c"]

@@ -4,13 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any
 
-import pytest
-
 from usageledger.ledger.lookups import StoredEvent
 from usageledger.meters import MEASURE_COLUMNS
 from usageledger.pricing import Prices, Subject
 from usageledger.questions.query import Query
-from usageledger.rating import unpriced
 from usageledger.rating.charges import charges_of_event, total
 from usageledger.rating.price_tables import PriceTables
 from usageledger.rating.repricing import window
@@ -65,20 +62,19 @@ class Asked:
         return query.page_start // DAY
 
 
-def counts_of(ledger: Any) -> UnpricedCounts:
+def counts_of(ledger: Any, **given: int) -> UnpricedCounts:
     rate_cards: Any = None  # the ledger above asks for no prices
-    return UnpricedCounts(ledger, PriceTables(rate_cards), max_seconds=1)
+    return UnpricedCounts(ledger, PriceTables(rate_cards), max_seconds=1, **given)
 
 
 def day(number: int) -> Query:
     return window(number * DAY, (number + 1) * DAY, None)
 
 
-def test_counts_are_remembered_until_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_are_remembered_until_something_changes() -> None:
     """All of them were forgotten together when there were too many."""
-    monkeypatch.setattr(unpriced, "COUNTS_KEPT_MAX", 3)
     ledger = Asked()
-    counts = counts_of(ledger)
+    counts = counts_of(ledger, kept_max=3)
     assert [counts.count(day(number), 0) for number in (1, 2, 3, 1, 4, 1, 3)] == [1, 2, 3, 1, 4, 1, 3]
     assert ledger.pages == [1, 2, 3, 4], "the one that was asked for longest ago is forgotten"
     counts.count(day(2), 0)
@@ -96,9 +92,8 @@ def test_counts_of_a_store_that_others_write_to_are_not_kept() -> None:
     assert not counts._kept
 
 
-def test_counts_are_asked_for_by_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpriced, "COUNTS_KEPT_MAX", 5)
-    counts = counts_of(Asked())
+def test_counts_are_asked_for_by_many_threads() -> None:
+    counts = counts_of(Asked(), kept_max=5)
     with ThreadPoolExecutor(8) as pool:
         numbers = [number % 11 for number in range(2_000)]
         assert list(pool.map(lambda number: counts.count(day(number), 0), numbers)) == numbers

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from usageledger import tokens
-from usageledger.events import token_parts
-from usageledger.events.token_parts import derive
+from usageledger.events.token_parts import derive, matrix
 from usageledger.events.typed_events import COUNT_MAX
 
 PATTERNS = 2 ** len(tokens.FIELDS)
@@ -44,14 +43,13 @@ def test_a_row_of_any_pattern_has_the_parts_of_its_plan(most: int) -> None:
 
 
 @pytest.mark.parametrize("most", SIZES)
-def test_rows_come_out_alike_whether_their_pattern_is_common_or_rare(most: int, monkeypatch: Any) -> None:
+def test_rows_come_out_alike_whether_their_pattern_is_common_or_rare(most: int) -> None:
     patterns = [*range(5, PATTERNS, 997), *[33] * 50, *[0b11111] * 50]
     np.random.default_rng(2).shuffle(patterns)
     sent = columns(patterns, most)
     results = []
     for common in (0, 1, 3, 10**9):
-        monkeypatch.setattr(token_parts, "COMMON_PATTERNS_MAX", common)
-        parts, wrong = derive(sent)
+        parts, wrong = derive(sent, common_patterns_max=common)
         results.append([*parts.values(), wrong])
     assert all(np.array_equal(a, b) for other in results[1:] for a, b in zip(results[0], other, strict=True))
     assert 0 < wrong.sum() < len(patterns)
@@ -68,4 +66,4 @@ def test_patterns_that_never_came_together_cost_little() -> None:
 
     derive(many)
     assert min(cpu(many) for _ in range(3)) <= CPU_RATIO_MAX * max(min(cpu(one) for _ in range(3)), 0.01)
-    assert token_parts.matrix.cache_info().maxsize == PATTERNS
+    assert matrix.cache_info().maxsize == PATTERNS

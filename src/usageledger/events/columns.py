@@ -30,7 +30,7 @@ COLUMNS: dict[str, type] = {
     "rate_id": int,
 }
 PAYLOAD_COLUMNS: tuple[str, ...] = tuple(name for name in COLUMNS if name != "rate_id")
-EVENTS_AT_ONCE_MAX = 2_500  # made a table of; of 50,000, which no processor caches, each takes twice as long
+EVENTS_AT_ONCE_MAX = 2_500  # of 50,000, which no processor caches, each takes twice as long
 NO_CARD = 0  # the `rate_id` of an event that was not given a rate card yet
 Array = np.ndarray[Any, Any]
 _ARROW: dict[type, Any] = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
@@ -42,12 +42,13 @@ def default_of(column: str) -> int | None:
     return None if column in DIMENSIONS else 0
 
 
-def to_table(events: Sequence[Any], latest: int) -> tuple[pa.Table, Array]:
+def to_table(events: Sequence[Any], latest: int, *, at_once_max: int = EVENTS_AT_ONCE_MAX) -> tuple[pa.Table, Array]:
     """Makes the stored columns of `events`, those that cannot be kept left out.
 
     Args:
         events: typed, of any kinds, in any order.
         latest: the last timestamp (Unix seconds) that is not too far in the future.
+        at_once_max: events made a table of at once.
 
     Returns:
         The table (`SCHEMA`, no rate card given yet), and for each of its rows the place of its event in `events`,
@@ -55,10 +56,10 @@ def to_table(events: Sequence[Any], latest: int) -> tuple[pa.Table, Array]:
     """
     if not events:
         return SCHEMA.empty_table(), np.zeros(0, np.int64)
-    if len(events) <= EVENTS_AT_ONCE_MAX:
+    if len(events) <= at_once_max:
         return _to_table(events, latest)
-    starts = range(0, len(events), EVENTS_AT_ONCE_MAX)
-    tables, places = zip(*(_to_table(events[s : s + EVENTS_AT_ONCE_MAX], latest) for s in starts), strict=True)
+    starts = range(0, len(events), at_once_max)
+    tables, places = zip(*(_to_table(events[s : s + at_once_max], latest) for s in starts), strict=True)
     return (
         pa.concat_tables(tables).combine_chunks(),
         np.concatenate([start + kept for start, kept in zip(starts, places, strict=True)]),

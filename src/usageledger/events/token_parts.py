@@ -21,7 +21,9 @@ PART_PLACES = {part: place for place, part in enumerate(tokens.PARTS)}
 Array = np.ndarray[Any, Any]
 
 
-def derive(columns: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
+def derive(
+    columns: Mapping[str, Array], *, common_patterns_max: int = COMMON_PATTERNS_MAX
+) -> tuple[dict[str, Array], Array]:
     """Derives the parts from columns of all of `tokens.FIELDS`, where less than 0 is not given.
 
     Returns:
@@ -34,7 +36,7 @@ def derive(columns: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
     parts = np.zeros((len(PART_PLACES), len(patterns)), np.int64)
     wrong = np.zeros(len(patterns), bool)
     found, counts = np.unique(patterns, return_counts=True)
-    common = found[np.argsort(-counts)[:COMMON_PATTERNS_MAX]]
+    common = found[np.argsort(-counts)[:common_patterns_max]]
     for pattern in common.tolist():
         rows = np.nonzero(patterns == pattern)[0]
         _by_plan(pattern, rows, given, parts, wrong)

@@ -15,20 +15,22 @@ from usageledger.pricing.money import RATE_STEP
 from usageledger.registry import GIVEN, CardPrices, RateCards
 
 CARDS_AT_ONCE = 10_000  # made rows of at once
-
-
 ROWS_KEPT_MAX = 500_000  # of prices; about 50 MB
 
 
 class PriceTables:
     """The prices of rate cards, as one table a day; follows the registry. Safe to use from many threads.
 
+    Args:
+        rows_kept_max: of the tables that are remembered, together.
+
     Attributes:
         rate_cards: the registry's.
     """
 
-    def __init__(self, rate_cards: RateCards) -> None:
+    def __init__(self, rate_cards: RateCards, *, rows_kept_max: int = ROWS_KEPT_MAX) -> None:
         self.rate_cards = rate_cards
+        self._rows_kept_max = rows_kept_max
         self._lock = threading.Lock()
         self._number = 0  # of what was written last, as far as it is known
         self._revised: dict[int, int] = {}  # each day that has cards, and the last repricing of one
@@ -79,9 +81,9 @@ class PriceTables:
         return {day: pa.concat_tables(tables).combine_chunks() for day, tables in pieces.items()}
 
     def _forget(self) -> None:
-        """Keeps no more than `ROWS_KEPT_MAX` rows."""
+        """Keeps no more than `rows_kept_max` rows; the days asked for longest ago are forgotten first."""
         rows = sum(table.num_rows for table in self._kept.values())
-        while rows > ROWS_KEPT_MAX:
+        while rows > self._rows_kept_max:
             rows -= self._kept.popitem(last=False)[1].num_rows
 
 

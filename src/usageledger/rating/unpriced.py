@@ -17,19 +17,25 @@ from usageledger.rating.charges import Charge
 from usageledger.rating.price_tables import PriceTables
 
 CARDS_LISTED_MAX = 10_000  # cards and parts in a list
-COUNTS_KEPT_MAX = 1_000  # pages whose counts are remembered
+COUNTS_KEPT_MAX = 1_000
 
 
 class UnpricedCounts:
     """Counts of a page's rate cards that lack a price which they need; remembered while nothing changes.
 
     Safe to use from many threads. The page that was asked for longest ago is forgotten first.
+
+    Args:
+        kept_max: pages whose counts are remembered.
     """
 
-    def __init__(self, ledger: Ledger, prices: PriceTables, *, max_seconds: float) -> None:
+    def __init__(
+        self, ledger: Ledger, prices: PriceTables, *, max_seconds: float, kept_max: int = COUNTS_KEPT_MAX
+    ) -> None:
         self._ledger = ledger
         self._prices = prices
         self._max_seconds = max_seconds
+        self._kept_max = kept_max
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[object, ...], tuple[int, int]] = OrderedDict()
 
@@ -49,7 +55,7 @@ class UnpricedCounts:
             with self._lock:
                 self._kept[key] = version, found
                 self._kept.move_to_end(key)
-                while len(self._kept) > COUNTS_KEPT_MAX:
+                while len(self._kept) > self._kept_max:
                     self._kept.popitem(last=False)
         return found
 
@@ -70,10 +76,12 @@ class UnpricedUsage:
     last_time: int
 
 
-def unpriced_usage(ledger: Ledger, prices: PriceTables, query: Query, *, max_seconds: float) -> list[UnpricedUsage]:
+def unpriced_usage(
+    ledger: Ledger, prices: PriceTables, query: Query, *, max_seconds: float, listed_max: int = CARDS_LISTED_MAX
+) -> list[UnpricedUsage]:
     """List what of a window has no price today, by subject; raises as `Ledger.unpriced` does."""
     table = partial(prices.window, query.page_start, query.page_end, prices.revision())
-    found = ledger.unpriced(query, table, max_seconds=max_seconds, max_results=CARDS_LISTED_MAX)
+    found = ledger.unpriced(query, table, max_seconds=max_seconds, max_results=listed_max)
     cards = prices.rate_cards.at({each.rate_id for each in found})
     # Of events that were dropped the day is known, from their cards.
     days = {rate_id: card.subject.day for rate_id, card in cards.items()}

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,10 +23,8 @@ from usageledger.errors import RegistryError
 from usageledger.registry.database_errors import registry_error
 from usageledger.registry.schema import VERSION_TABLE
 
-BUSY_TIMEOUT_S = 5.0
 AT_ONCE = 500  # values in one IN list
 ROWS_IN_STATEMENT = 150  # of INSERT: SQLite takes 999 values of a statement at least
-PROBE_INTERVAL_S = 2.0  # between two attempts to write after one failed
 
 T = TypeVar("T")
 
@@ -39,6 +38,22 @@ _MIGRATION_LOCK = 0x75_6C_72_65_67
 _PRICES_LOCK = 0x75_6C_70_72_63
 
 
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Seconds that a registry waits.
+
+    Attributes:
+        busy_s: for another process that writes, or for a free connection.
+        probe_s: between two attempts to write after one failed.
+    """
+
+    busy_s: float = 5.0
+    probe_s: float = 2.0
+
+
+WAITS = Waits()
+
+
 class Database:
     """A database and its connections; safe to use from many threads.
 
@@ -46,8 +61,9 @@ class Database:
         place: the file, or the URL without its password, for messages.
     """
 
-    def __init__(self, engine: Engine, place: str) -> None:
+    def __init__(self, engine: Engine, place: str, waits: Waits) -> None:
         self._engine = engine
+        self._waits = waits
         self._writer = engine.execution_options(**{_WRITES: True})
         self._closed = False
         self._probing = threading.Lock()
@@ -73,7 +89,7 @@ class Database:
         due = not self._writable and time.monotonic() >= self._probe_at
         if due and self._probing.acquire(blocking=False):
             try:
-                self._probe_at = time.monotonic() + PROBE_INTERVAL_S
+                self._probe_at = time.monotonic() + self._waits.probe_s
                 with self.write() as connection:
                     connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = version_num"))
             except RegistryError as error:
@@ -118,7 +134,7 @@ class Database:
         self._engine.dispose()
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, waits: Waits) -> Database:
     """Open `sqlite:///file` (made when it is not there) or `postgresql+psycopg://user:password@host/name`.
 
     Raises:
@@ -126,15 +142,15 @@ def open_database(url: str) -> Database:
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(parsed)
+        return _open_sqlite(parsed, waits)
     place = parsed.render_as_string(hide_password=True)
     try:
-        engine = _engine(parsed, pool_pre_ping=True)
+        engine = _engine(parsed, waits, pool_pre_ping=True)
     except ImportError:
         raise RegistryError(f"The registry {place} needs a driver: pip install 'usageledger[postgresql]'") from None
     except (SQLAlchemyError, TypeError, ValueError) as error:
         raise registry_error(error, place) from None
-    return Database(engine, place)
+    return Database(engine, place, waits)
 
 
 def _parse(url: str) -> URL:
@@ -150,23 +166,23 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _open_sqlite(url: URL) -> Database:
+def _open_sqlite(url: URL, waits: Waits) -> Database:
     if url.drivername not in ("sqlite", "sqlite+pysqlite") or url.host or url.query:
         raise RegistryError(f"The registry's URL {url} takes a path and nothing else: sqlite:///path/registry.sqlite.")
     if not url.database or url.database == ":memory:":
         raise RegistryError("The registry needs a file: processes share it, and keys must outlive them.")
     path = Path(url.database)
     _make_file(path)
-    engine = _engine(url, creator=lambda: _connect_sqlite(path))
+    engine = _engine(url, waits, creator=lambda: _connect_sqlite(path, waits.busy_s))
     event.listen(engine, "begin", _begin_sqlite)
     event.listen(engine, "checkin", _drop_frozen)
-    return Database(engine, str(path))
+    return Database(engine, str(path), waits)
 
 
-def _engine(url: URL, **options: Any) -> Engine:
+def _engine(url: URL, waits: Waits, **options: Any) -> Engine:
     """An engine that logs nothing: at DEBUG SQLAlchemy writes out rows, and ours hold digests and secrets."""
     logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").setLevel(logging.WARNING)
-    return create_engine(url, hide_parameters=True, logging_name=_LOGGING_NAME, pool_timeout=BUSY_TIMEOUT_S, **options)
+    return create_engine(url, hide_parameters=True, logging_name=_LOGGING_NAME, pool_timeout=waits.busy_s, **options)
 
 
 def _make_file(path: Path) -> None:
@@ -187,15 +203,15 @@ class _Frozen(sqlite3.Connection):
     """A connection that reads the file as it is, and makes no file beside it."""
 
 
-def _connect_sqlite(path: Path) -> sqlite3.Connection:
+def _connect_sqlite(path: Path, busy_s: float) -> sqlite3.Connection:
     """A connection; where a full disk has no room for the files of the log, one that only reads.
 
     Without a log the file is whole, and for want of room nobody can begin one.
     """
-    options: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S, "isolation_level": None, "check_same_thread": False}
+    options: dict[str, Any] = {"timeout": busy_s, "isolation_level": None, "check_same_thread": False}
     connection: sqlite3.Connection = sqlite3.connect(path, **options)
     try:
-        _prepare_sqlite(connection)
+        _prepare_sqlite(connection, busy_s)
     except sqlite3.OperationalError as error:
         connection.close()
         log = path.with_name(f"{path.name}-wal")
@@ -212,20 +228,20 @@ def _drop_frozen(connection: object, record: ConnectionPoolEntry) -> None:
         record.invalidate()
 
 
-def _prepare_sqlite(connection: sqlite3.Connection) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, busy_s: float) -> None:
     """Set up a new connection; the time-out comes first, as the others may have to wait."""
-    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
-    _use_wal(connection)
+    connection.execute(f"PRAGMA busy_timeout = {int(busy_s * 1000)}")
+    _use_wal(connection, busy_s)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
+def _use_wal(connection: sqlite3.Connection, busy_s: float) -> None:
     """Switch to the write-ahead log, or find that it is on.
 
     SQLite refuses at once, without its time-out, while another process sets up the same file: so wait here.
     """
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    deadline = time.monotonic() + busy_s
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL").fetchone()

@@ -11,7 +11,15 @@ from sqlalchemy import Connection, Row, Select, Table, or_, select, update
 
 from usageledger.errors import RegistryError
 from usageledger.registry import audit, copying, records
-from usageledger.registry.database import Database, in_batches, insert_many, insert_or_ignore, open_database
+from usageledger.registry.database import (
+    WAITS,
+    Database,
+    Waits,
+    in_batches,
+    insert_many,
+    insert_or_ignore,
+    open_database,
+)
 from usageledger.registry.key_values import check_value, digest_of, new_value, redact
 from usageledger.registry.migrations import migrate
 from usageledger.registry.paging import fetch_page
@@ -27,16 +35,17 @@ ROWS_AT_ONCE = 1_000
 _NAMED = {"project_id": projects, "user_id": users, "api_key_id": admin_keys}
 
 
-def open_registry(url: str) -> "Registry":
+def open_registry(url: str, waits: Waits = WAITS) -> "Registry":
     """Open a registry, make it when it is not there, and bring its tables up to date.
 
     Args:
         url: `sqlite:///path/registry.sqlite` (four slashes for an absolute path) or `postgresql://…`.
+        waits: how long others are waited for.
 
     Raises:
         RegistryError: the URL, file, folder or server cannot be used, or a newer UsageLedger wrote the registry.
     """
-    database = open_database(url)
+    database = open_database(url, waits)
     try:
         migrate(database)
     except BaseException:

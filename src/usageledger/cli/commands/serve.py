@@ -124,8 +124,11 @@ def _is_loopback(host: str) -> bool:
 class OncePerMinute:
     """Lets a message through that was not let through within the last minute: a full disk must not fill the log too."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, messages_kept_max: int = MESSAGES_KEPT_MAX
+    ) -> None:
         self._clock = clock
+        self._messages_kept_max = messages_kept_max
         self._until: dict[str, float] = {}
 
     def filter(self, record: "LogRecord") -> bool:
@@ -133,9 +136,9 @@ class OncePerMinute:
         now, message = self._clock(), record.getMessage()
         if self._until.get(message, now) > now:
             return False
-        if len(self._until) >= MESSAGES_KEPT_MAX:
+        if len(self._until) >= self._messages_kept_max:
             self._until = {known: until for known, until in self._until.items() if until > now}
-        if len(self._until) < MESSAGES_KEPT_MAX:
+        if len(self._until) < self._messages_kept_max:
             self._until[message] = now + 60
         return True
 

@@ -28,7 +28,7 @@ from usageledger.ledger.statements.usage_sums import Coverage
 
 LATEST = 2**63  # microseconds since 1970, beyond every arrival
 NO_ROLLUPS = Coverage({})
-EVENTS_AT_ONCE_MAX = 100_000  # events read to be given cards
+EVENTS_AT_ONCE_MAX = 100_000
 
 
 class ClickHouseSnapshot:
@@ -55,14 +55,15 @@ class ClickHouseLedger(Ledger):
     retention = None  # no sums of dropped events would stay
     backups = None  # they are ClickHouse's to make
 
-    def __init__(self, address: Address) -> None:
-        """Opens it.
+    def __init__(self, address: Address, *, events_at_once_max: int = EVENTS_AT_ONCE_MAX) -> None:
+        """Opens it; `events_at_once_max` events are read to be given cards.
 
         Raises:
             LedgerError: the server cannot be reached, or the tables are not there.
             LedgerVersionError: the tables are not those of this version.
         """
         self._address = address
+        self._at_once_max = events_at_once_max
         self._under_way: list[set[Identity]] = []
         self._one_ended = threading.Condition()
         self._connection = Connection(address, database=address.database)
@@ -154,7 +155,7 @@ class ClickHouseLedger(Ledger):
         while True:
             rows = self._connection.read(
                 f"SELECT {EVENT_LIST}, {table_ddl.PRECEDENCE} FROM events FINAL "
-                f"WHERE ts >= {day} AND ts < {day + DAY_SECONDS} AND rate_id = {NO_CARD} LIMIT {EVENTS_AT_ONCE_MAX}"
+                f"WHERE ts >= {day} AND ts < {day + DAY_SECONDS} AND rate_id = {NO_CARD} LIMIT {self._at_once_max}"
             )
             if not rows.num_rows:
                 return given

@@ -17,12 +17,10 @@ import duckdb
 
 from usageledger.errors import LedgerError, LedgerUnavailableError
 from usageledger.ledger.duckdb.connection import connect, first_line
+from usageledger.ledger.duckdb.tuning import Tuning
 from usageledger.locks import RankedLock
 
-CHECKPOINT_THRESHOLD = "64MB"  # 8 MB: stalls of 2 s; 256 MB: rare ones of 5 s
-NEVER = "1TB"  # the threshold while folding the log in would fail
-MEND_SECONDS = 2.0  # between attempts to write after that failed, and the first two to fold the log in
-MEND_SECONDS_MAX = 60.0
+NEVER = "1TB"  # the checkpoint threshold while folding the log in would fail
 PROBE_BYTES = 4096  # in a row of a probe
 INTERRUPT_SECONDS = 0.05  # between interrupts: a reader that was between two statements did not hear the last one
 
@@ -37,16 +35,17 @@ class Engine:
         ready: whether it can be written, as the last write that failed and the probes since then tell.
     """
 
-    def __init__(self, path: Path, memory_bytes: int, take_up: Callable[[], None]) -> None:
+    def __init__(self, path: Path, memory_bytes: int, take_up: Callable[[], None], tuning: Tuning) -> None:
         """Opens `path`; `take_up` is called after it was opened again, to read its state anew."""
         self._path = path
         self._memory = f"{memory_bytes // 2**20}MiB"
         self._take_up = take_up
+        self._tuning = tuning
         self._invalid = False
         self._unfolded = True  # the log is left alone, since to fold it into the file would fail for want of room
         self._write_at = 0.0
         self._fold_at = 0.0
-        self._fold_after = MEND_SECONDS
+        self._fold_after = tuning.mend_seconds
         self._changed = threading.Condition()
         self._reading = RankedLock("cursor", 4, shared=True)
         self._cursors: set[duckdb.DuckDBPyConnection] = set()  # of those who read now; guarded by _changed
@@ -62,7 +61,7 @@ class Engine:
         self._probe(0)
         self.ready = True
         if self._has_room():
-            self.writer.execute(f"SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
+            self.writer.execute(f"SET checkpoint_threshold = '{self._tuning.checkpoint_threshold}'")
             self._unfolded = False
 
     def note(self, error: duckdb.Error) -> None:
@@ -102,16 +101,16 @@ class Engine:
         self.reopen()
         now = time.monotonic()
         if not self.ready and now >= self._write_at:
-            self._write_at = now + MEND_SECONDS
+            self._write_at = now + self._tuning.mend_seconds
             self._probe(move_bytes)
             self.ready = True
             logger.warning("the ledger can be written again")
         if self._unfolded and self.ready and now >= self._fold_at and self._has_room():
             # Each attempt that fails ends the engine again, so they become rare.
             self._fold_at = now + self._fold_after
-            self._fold_after = min(2 * self._fold_after, MEND_SECONDS_MAX)
-            self.writer.execute(f"CHECKPOINT; SET checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
-            self._unfolded, self._fold_after = False, MEND_SECONDS
+            self._fold_after = min(2 * self._fold_after, self._tuning.mend_seconds_max)
+            self.writer.execute(f"CHECKPOINT; SET checkpoint_threshold = '{self._tuning.checkpoint_threshold}'")
+            self._unfolded, self._fold_after = False, self._tuning.mend_seconds
             logger.warning("the log was folded into the file: all is well again")
 
     def _probe(self, size: int) -> None:

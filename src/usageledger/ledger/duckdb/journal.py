@@ -12,8 +12,6 @@ import pyarrow as pa
 from usageledger.events.columns import conform
 from usageledger.ledger.identity import identities_of
 
-IDENTITIES_KEPT_MAX = 500_000  # identities remembered; about 30 MB
-
 
 class Journal:
     """The rows of the journal by their positions, ascending. For one thread at a time; `at` for any, at any time."""
@@ -76,12 +74,13 @@ class Journal:
 class Newcomers:
     """Identities of recent commits: any other one at or after `since` is certainly new.
 
-    Two generations are remembered. When the younger one is full the older one is forgotten, with its latest time:
-    so recent identities can always be judged without a look-up.
+    Two generations are remembered, of `kept_max` identities together. When the younger one is full the older one is
+    forgotten, with its latest time: so recent identities can always be judged without a look-up.
     """
 
-    def __init__(self, since: int) -> None:
+    def __init__(self, since: int, kept_max: int) -> None:
         self._since = since
+        self._kept_max = kept_max
         self._older: set[int] = set()
         self._older_latest = since - 1
         self._younger: set[int] = set()
@@ -95,7 +94,7 @@ class Newcomers:
         """Remembers identities now in the ledger, the last of them at `latest`."""
         self._younger |= hashes
         self._younger_latest = max(self._younger_latest, latest)
-        if len(self._younger) > IDENTITIES_KEPT_MAX // 2:
+        if len(self._younger) > self._kept_max // 2:
             self._since = max(self._since, self._older_latest + 1)
             self._older, self._older_latest = self._younger, self._younger_latest
             self._younger, self._younger_latest = set(), self._since - 1

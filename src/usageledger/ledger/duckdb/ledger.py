@@ -37,6 +37,7 @@ from usageledger.ledger.duckdb.engine import Engine
 from usageledger.ledger.duckdb.journal_views import JournalViews
 from usageledger.ledger.duckdb.rollup_schedule import Upkeep
 from usageledger.ledger.duckdb.rollups import coverage
+from usageledger.ledger.duckdb.tuning import MEASURED, Tuning
 from usageledger.ledger.identity import Outcome, Outcomes
 from usageledger.ledger.protocol import CardsOf, Columns, Ledger, too_large_sum, too_slow
 from usageledger.ledger.schema import (
@@ -52,13 +53,7 @@ from usageledger.ledger.statements.sql import Sql
 from usageledger.ledger.statements.usage_sums import Coverage
 from usageledger.locks import RankedLock, holding
 
-FULL_ROWS = 60_000  # that make the journal worth moving at once; a commit of twice as many would be written twice
-FULL_BYTES = 64 * 1024**2  # the same: rows of long texts take more than others
-FULL_COMMITS = 256  # the same; each is a piece of what queries read
 ROW_BYTES = 400  # that an event takes in the log, about
-JOURNAL_ROWS_MAX = 500_000  # where moving does not keep up, the writer waits for it
-JOURNAL_BYTES_MAX = 256 * 1024**2  # the same
-BUSY_SECONDS = 1.0  # after a commit, another is likely
 logger = logging.getLogger("usageledger.ledger")
 NOT_ROLLED_UP = "The rollups could not be written"
 
@@ -87,19 +82,20 @@ class DuckDBLedger(Ledger):
 
     writers = 1
 
-    def __init__(self, path: str | Path, *, memory_bytes: int = 1024**3) -> None:
+    def __init__(self, path: str | Path, *, memory_bytes: int = 1024**3, tuning: Tuning = MEASURED) -> None:
         self._path = Path(path)
+        self._tuning = tuning
         self._rollups_lock = RankedLock("rollups", 1)
         self._events_lock = RankedLock("events", 2)
         self._writer_lock = RankedLock("writer", 3)  # and all that is remembered of what it wrote
         self._journal = journal.Journal()
-        self._appended_at = -BUSY_SECONDS  # by the clock that only goes forward
-        self._facets = new_facets.Known()
-        self._upkeep = Upkeep()
+        self._appended_at = -tuning.busy_seconds  # by the clock that only goes forward
+        self._facets = new_facets.Known(tuning.facets_kept_max)
+        self._upkeep = Upkeep(tuning.worth)
         self._commits = 0
         self._touched: dict[int, int] = {}  # day since 1970 → the last commit with an event of it; 0 for one of before
         self._dropped_at = 0  # the last commit before which events were dropped
-        self._engine = Engine(self._path, memory_bytes, self._recover)
+        self._engine = Engine(self._path, memory_bytes, self._recover, tuning)
         try:
             self._prepare()
             self._recover()
@@ -166,7 +162,7 @@ class DuckDBLedger(Ledger):
         self._journal = journal.Journal((position, from_bytes(stream)) for position, stream in left)
         latest = self._one("SELECT COALESCE(MAX(ts), -1) FROM events")
         latest = max([latest, *(int(rows["ts"].to_numpy().max()) for rows in self._journal)])
-        self._newcomers = journal.Newcomers(latest + 1)
+        self._newcomers = journal.Newcomers(latest + 1, self._tuning.identities_kept_max)
         self._commits += 1
         self._all_touched = self._commits
         self._number = self._upkeep.learn(self._writer)
@@ -207,13 +203,10 @@ class DuckDBLedger(Ledger):
     def _fits_journal(self, rows: pa.Table, hashes: set[int]) -> bool:
         """Returns true if all `rows` are new, and neither they nor the rows already in the journal are too many."""
         earliest = int(rows["ts"].to_numpy().min())
-        kept = self._journal
-        if (
-            len(hashes) < rows.num_rows
-            or rows.num_rows > FULL_ROWS
-            or kept.count > JOURNAL_ROWS_MAX
-            or kept.size > JOURNAL_BYTES_MAX
-        ):
+        kept, tuning = self._journal, self._tuning
+        if len(hashes) < rows.num_rows or rows.num_rows > tuning.full_rows:
+            return False
+        if kept.count > tuning.journal_rows_max or kept.size > tuning.journal_bytes_max:
             return False
         if earliest < self._upkeep.events_from:
             return False
@@ -288,7 +281,7 @@ class DuckDBLedger(Ledger):
         while True:
             with self._writer_lock:
                 moved = self._journal
-                last, tables = moved.first(FULL_ROWS, FULL_BYTES, end)
+                last, tables = moved.first(self._tuning.full_rows, self._tuning.full_bytes, end)
             if not tables:
                 return
             with self._engine.cursor() as cursor, self._writing("The ledger could not write", cursor):
@@ -322,7 +315,7 @@ class DuckDBLedger(Ledger):
     def compact(self) -> bool:
         """See `Ledger.compact`: what failed, then the journal, then one family of rollups."""
         with self._writer_lock, self._writing(NOT_ROLLED_UP):
-            self._engine.mend(ROW_BYTES * min(self._journal.count, FULL_ROWS))
+            self._engine.mend(ROW_BYTES * min(self._journal.count, self._tuning.full_rows))
             if not self._engine.ready:
                 return False
         if self._worth_moving():
@@ -333,9 +326,9 @@ class DuckDBLedger(Ledger):
             return self._upkeep.step(cursor)
 
     def _worth_moving(self) -> bool:
-        busy = time.monotonic() - self._appended_at < BUSY_SECONDS
-        kept = self._journal
-        full = kept.count >= FULL_ROWS or kept.size >= FULL_BYTES or len(kept) >= FULL_COMMITS
+        kept, tuning = self._journal, self._tuning
+        busy = time.monotonic() - self._appended_at < tuning.busy_seconds
+        full = kept.count >= tuning.full_rows or kept.size >= tuning.full_bytes or len(kept) >= tuning.full_commits
         return full or (not busy and kept.count > 0)
 
     def rebuild_rollups(self) -> Iterator[int]:

@@ -17,15 +17,14 @@ from usageledger.buckets import DAY_SECONDS
 from usageledger.ledger.schema import EVENTS_TABLE, FACET_COLUMNS, FAMILIES, facets_of_events
 from usageledger.meters import FACETS
 
-VALUES_KEPT_MAX = 300_000  # values remembered; about 40 MB
-
 Group = tuple[int, str, str]  # start of the day, kind, dimension
 
 
 class Known:
-    """Values that the ledger has for certain. It may have others: those are looked up."""
+    """At most `kept_max` values that the ledger has for certain. It may have others: those are looked up."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept_max: int) -> None:
+        self._kept_max = kept_max
         self._values: dict[Group, set[str]] = {}
 
     def others(self, found: dict[Group, set[str]]) -> pa.Table:
@@ -44,8 +43,8 @@ class Known:
         """Remembers what the ledger now has; where that is too much, only what was just found, or nothing."""
         for group, values in found.items():
             self._values.setdefault(group, set()).update(values)
-        if _count(self._values) > VALUES_KEPT_MAX:
-            self._values = found if _count(found) <= VALUES_KEPT_MAX else {}
+        if _count(self._values) > self._kept_max:
+            self._values = found if _count(found) <= self._kept_max else {}
 
 
 def missing(writer: duckdb.DuckDBPyConnection) -> list[str]:

@@ -1,37 +1,20 @@
 """Schedules rollup maintenance: which table to update next, and when."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import duckdb
 
 from usageledger.ledger.duckdb import rollups
+from usageledger.ledger.duckdb.tuning import Worth
 from usageledger.ledger.schema import EVER, FAMILIES, Family
-
-
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """Thresholds from which a step of a family is worth a transaction.
-
-    Attributes:
-        events: of later commits, which queries read one by one until they are added to the rollups.
-        rows: added to one rollup since its fullest spans were merged.
-        spans: merged in one step, so that a step stays short.
-    """
-
-    events: int
-    rows: int
-    spans: int
-
-
-# Larger steps cost less each event and leave less of the file unused; a query reads what is left in some milliseconds.
-WORTH = {"models": Worth(300_000, 150_000, 64), "keys": Worth(800_000, 600_000, 1)}
 
 
 class Upkeep:
     """The pending work on the rollups of one open ledger. `note` may be called beside everything else."""
 
-    def __init__(self) -> None:
+    def __init__(self, worth: Mapping[str, Worth]) -> None:
+        self._worth = worth
         # Rollup table → span → rows added to it since it was last merged.
         self._added: rollups.Added = {rollup.table: Counter() for family in FAMILIES for rollup in family.rollups}
         self._later: dict[int, int] = {}  # commit → its events, of those that some family does not hold yet
@@ -59,7 +42,7 @@ class Upkeep:
         return any(self._step(writer, family) for family in FAMILIES)
 
     def _step(self, writer: duckdb.DuckDBPyConnection, family: Family) -> bool:
-        held, worth = self._coverage.held[family.name], WORTH[family.name]
+        held, worth = self._coverage.held[family.name], self._worth[family.name]
         if held.until < EVER:
             self._make_next_day(writer, family)
             return True

@@ -22,7 +22,7 @@ from usageledger.registry import AdminKey, Registry
 from usageledger.settings import Settings
 
 KEYS_KEPT_MAX = 10_000
-ADDRESSES_KEPT_MAX = 10_000  # remembered with their wrong keys
+ADDRESSES_KEPT_MAX = 10_000
 ADDRESS_CHARACTERS_MAX = 64  # an IPv6 address has at most 45 and a zone; a proxy may say anything
 SESSION_COOKIE = "usageledger_session"
 PAGE_HEADER = "x-usageledger-dashboard"
@@ -81,14 +81,28 @@ class _Entry:
 
 
 class Authenticator:
-    """Finds the key of a request; keys that were found are remembered for `key_cache_seconds`."""
+    """Finds the key of a request; keys that were found are remembered for `key_cache_seconds`.
 
-    def __init__(self, registry: Registry, settings: Settings, clock: Callable[[], float]) -> None:
+    Args:
+        keys_kept_max: keys that are remembered.
+        addresses_kept_max: addresses that are remembered with their wrong keys.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        settings: Settings,
+        clock: Callable[[], float],
+        *,
+        keys_kept_max: int = KEYS_KEPT_MAX,
+        addresses_kept_max: int = ADDRESSES_KEPT_MAX,
+    ) -> None:
         self._registry = registry
         self._cache_seconds = settings.key_cache_seconds
         self._per_minute = settings.requests_per_minute
-        self._guesses = _Guesses(settings.wrong_keys_per_minute, clock)
+        self._guesses = _Guesses(settings.wrong_keys_per_minute, clock, addresses_kept_max)
         self._clock = clock
+        self._keys_kept_max = keys_kept_max
         self._entries: dict[bytes, _Entry] = {}
         self._under_way: dict[_Credential, asyncio.Task[_Entry | None]] = {}  # what is being looked up now
 
@@ -190,7 +204,7 @@ class Authenticator:
         return entry
 
     def _remember(self, digest: bytes, entry: _Entry) -> None:
-        if len(self._entries) >= KEYS_KEPT_MAX:
+        if len(self._entries) >= self._keys_kept_max:
             self._entries.clear()
         self._entries[digest] = entry
 
@@ -217,8 +231,9 @@ class _Guesser:
 class _Guesses:
     """Counts of the wrong keys of each client address, so that keys cannot be guessed; the memory is bounded."""
 
-    def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
+    def __init__(self, per_minute: int, clock: Callable[[], float], kept_max: int) -> None:
         self._per_minute = per_minute
+        self._kept_max = kept_max
         self._clock = clock
         self._guessers: OrderedDict[str, _Guesser] = OrderedDict()  # the address heard of last stands last
 
@@ -263,7 +278,7 @@ class _Guesses:
                 _Bucket(self._per_minute, float(self._per_minute), self._clock())
             )
         self._guessers.move_to_end(client)
-        if len(self._guessers) > ADDRESSES_KEPT_MAX:
+        if len(self._guessers) > self._kept_max:
             self._guessers.popitem(last=False)
         return guesser
 

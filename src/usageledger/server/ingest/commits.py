@@ -27,24 +27,31 @@ from usageledger.ledger import CardsOf, Ledger
 from usageledger.server.ingest.commit_group import Submission, answer, answers
 from usageledger.settings import Settings
 
-COMMIT_BYTES_MAX = 32 * 1024**2  # of events in one commit, which takes several times as much for a moment
+COMMIT_BYTES_MAX = 32 * 1024**2
 IDLE_SECONDS = 0.2  # between two looks whether there is upkeep to do
 
 logger = logging.getLogger("usageledger.ingest")
 
 
 class Ingest:
-    """The way in. `start` it once; `submit` from the event loop; `close` drains what was taken."""
+    """The way in. `start` it once; `submit` from the event loop; `close` drains what was taken.
 
-    def __init__(
+    Args:
+        commit_bytes_max: of events in one commit, which takes several times as much for a moment.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a commit goes through, and a bound
         self,
         ledger: Ledger,
         note_seen: Callable[[set[str], set[str]], None],
         cards: CardsOf,
         settings: Settings,
         clock: Callable[[], float],
+        *,
+        commit_bytes_max: int = COMMIT_BYTES_MAX,
     ) -> None:
         self._ledger = ledger
+        self._commit_bytes_max = commit_bytes_max
         self._note_seen = note_seen
         self._cards = cards
         self._settings = settings
@@ -162,7 +169,7 @@ class Ingest:
             while self._waiting:
                 events += self._waiting[0].batch.count
                 held += self._waiting[0].batch.size
-                if taken and (events > self._settings.commit_events or held > COMMIT_BYTES_MAX):
+                if taken and (events > self._settings.commit_events or held > self._commit_bytes_max):
                     break
                 taken.append(self._waiting.popleft())
             return taken
