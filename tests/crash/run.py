@@ -37,7 +37,7 @@ from usageledger.cli import main
 from usageledger.ledger.duckdb import ledger, rollups
 from usageledger.ledger.duckdb.tuning import MEASURED
 from usageledger.server.ingest import commits
-commits.IDLE_SECONDS /= 4
+commits.Upkeep = partial(commits.Upkeep, idle_seconds=0.05)
 def mark(place, name, doing, worth=lambda *_: True):
     function, file = getattr(place, name), Path(os.environ["CRASH_RUN_MARKS"]) / doing
     def marked(*given):

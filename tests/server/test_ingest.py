@@ -23,6 +23,7 @@ from usageledger.events.typed_events import COUNT_MAX, FIELDS
 from usageledger.server import create_app
 from usageledger.server.ingest import commit_group
 from usageledger.server.ingest.commits import Ingest
+from usageledger.server.ingest.upkeep import Upkeep
 
 pytestmark = pytest.mark.anyio
 
@@ -494,18 +495,22 @@ def test_an_event_loop_that_closed_keeps_no_answer_from_others(double, settings,
     left._log_destroy_pending = False  # its loop is gone, as this test has it
 
 
-@pytest.mark.parametrize(("method", "thread"), [("_take", "writer 0"), ("_keep_up", "upkeep")])
-async def test_a_thread_that_ends_ends_the_server(double, settings, registry, key, monkeypatch, caplog, method, thread):
+@pytest.mark.parametrize(
+    ("part", "method", "thread"), [(Ingest, "_take", "writer 0"), (Upkeep, "_step", "upkeep")], ids=["writer", "upkeep"]
+)
+async def test_a_thread_that_ends_ends_the_server(
+    double, settings, registry, key, monkeypatch, caplog, part, method, thread
+):
     """Whoever waits is told at once, and `/readyz` says why."""
     failing = threading.Event()
-    work = getattr(Ingest, method)
+    work = getattr(part, method)
 
     def fail(*given: Any) -> Any:
         if failing.is_set():
             raise ZeroDivisionError("secret insides")
         return work(*given)
 
-    monkeypatch.setattr(Ingest, method, fail)
+    monkeypatch.setattr(part, method, fail)
     ended: list[str] = []
     app = create_app(settings, double, registry, Clock(), ended.append)
     server = Server(app, key())

@@ -23,8 +23,6 @@ ALLOWED = {
     "STRETCH_ROWS",
     "RESULTS_MAX",
     "SAMPLE_DAYS",
-    # Of upkeep.
-    "IDLE_SECONDS",
 }
 
 

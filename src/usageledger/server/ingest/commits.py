@@ -2,7 +2,7 @@
 
 The event loop decodes bodies and submits them. A writer, which is a thread, takes whatever is waiting, makes one table
 of it with its rate cards and commits that. A request is answered after the commit that holds its events; those that
-arrive meanwhile share the next one. Upkeep, a thread as well, makes of what was committed what queries read.
+arrive meanwhile share the next one. Upkeep is a thread beside them.
 
 There is one writer where a commit is this process's own work: to prepare the next table beside it was measured and is
 slower, since both are mostly Python, which runs one thread at a time, and the groups become small. Where a commit is
@@ -14,21 +14,21 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from usageledger.buckets import DAY_SECONDS, floor
 from usageledger.errors import LedgerUnavailableError, OverloadedError, RequestError, UsageLedgerError
 from usageledger.events.batch import EventBatch, Joined, Refusals, join
 from usageledger.events.columns import with_cards
 from usageledger.ledger import CardsOf, Ledger
 from usageledger.server.ingest.commit_group import Submission, answer, answers
+from usageledger.server.ingest.upkeep import Upkeep
 from usageledger.settings import Settings
 
 COMMIT_BYTES_MAX = 32 * 1024**2
-IDLE_SECONDS = 0.2  # between two looks whether there is upkeep to do
 
 logger = logging.getLogger("usageledger.ingest")
 
@@ -65,13 +65,13 @@ class Ingest:
         self._wanted = 1  # requests that it waits for
         self._closing = False
         self._ended = threading.Event()  # all that was taken is written
-        self._dropped = 0  # the time before which there are no events any more, as far as is known
         self._assembling = threading.Lock()
         self._writers = [
             threading.Thread(target=self._run, args=(self._write_forever,), name=f"writer {number}", daemon=True)
             for number in range(ledger.writers)
         ]
-        self._upkeep = threading.Thread(target=self._run, args=(self._keep_up_forever,), name="upkeep", daemon=True)
+        keep_up = partial(Upkeep(ledger, settings.retention_days, clock).run, self._ended)
+        self._upkeep = threading.Thread(target=self._run, args=(keep_up,), name="upkeep", daemon=True)
 
     def start(self, on_failure: Callable[[str], None] = lambda _: None) -> None:
         """Starts the threads; where one ends by an error, `on_failure` is told why, from that thread."""
@@ -216,33 +216,6 @@ class Ingest:
                 loop.call_soon_threadsafe(_resolve, settled)
             except RuntimeError:
                 logger.warning("%d requests heard nothing: their event loop is closed", len(settled))
-
-    # --- upkeep --------------------------------------------------------------------------------------------------
-
-    def _keep_up_forever(self) -> None:
-        while not self._ended.is_set():
-            if not self._keep_up():
-                self._ended.wait(IDLE_SECONDS)
-
-    def _keep_up(self) -> bool:
-        """Does a step of the ledger's upkeep; whether there was one."""
-        try:
-            if self._ledger.compact():
-                return True
-            retention = self._ledger.retention
-            if retention and self._settings.retention_days and self._ledger.ready():
-                # What a clock that is ahead alone says drops nothing.
-                now = min(int(self._clock()), retention.settled_until())
-                before = floor(now - self._settings.retention_days * DAY_SECONDS, DAY_SECONDS)
-                if before > self._dropped:
-                    more = retention.drop_events(before)
-                    self._dropped = self._dropped if more else before
-                    return more
-        except UsageLedgerError as error:
-            logger.warning("upkeep failed: %s", error)
-        except Exception:
-            logger.exception("upkeep failed")
-        return False
 
 
 def _stopping() -> OverloadedError:
