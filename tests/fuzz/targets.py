@@ -34,7 +34,7 @@ from usageledger.events.table_bodies import read_arrow, read_parquet
 from usageledger.meters import METERS
 from usageledger.questions.query import page_token, parse
 from usageledger.registry import open_registry
-from usageledger.server import create_app
+from usageledger.server.app import create_app
 from usageledger.server.http.http_connection import protocol_of
 from usageledger.server.http.request_bodies import _decompress
 from usageledger.server.http.requests import SECURITY_HEADERS

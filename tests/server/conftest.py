@@ -12,7 +12,7 @@ from tests.support.ledger_double import LedgerDouble
 
 from usageledger.ledger import Ledger, open_ledger
 from usageledger.registry import Registry, open_registry
-from usageledger.server import create_app
+from usageledger.server.app import create_app
 from usageledger.settings import Settings
 
 

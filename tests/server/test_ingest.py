@@ -20,7 +20,7 @@ from tests.support.samples import decode
 
 from usageledger.errors import RegistryError
 from usageledger.events.typed_events import COUNT_MAX, FIELDS
-from usageledger.server import create_app
+from usageledger.server.app import create_app
 from usageledger.server.ingest import commit_group
 from usageledger.server.ingest.commits import Ingest
 from usageledger.server.ingest.upkeep import Upkeep

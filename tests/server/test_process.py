@@ -16,7 +16,7 @@ from tests.support.server_process import RunningServer, running
 
 from usageledger.errors import LedgerLockedError, RegistryError, SettingsError
 from usageledger.ledger import open_ledger
-from usageledger.server import run
+from usageledger.server.process import run
 from usageledger.settings import Settings
 
 pytestmark = pytest.mark.processes

@@ -14,7 +14,7 @@ from tests.support.samples import DAY, usage, wire
 from usageledger.ledger import open_ledger
 from usageledger.ledger.proof.usage_proof import verify
 from usageledger.registry import open_registry
-from usageledger.server import create_app
+from usageledger.server.app import create_app
 from usageledger.settings import Settings
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from tests.support.server_process import running
 from tests.support.tls import CERT, FOLDER, KEY, LOCKED
 
 from usageledger.errors import SettingsError
-from usageledger.server import run
+from usageledger.server.process import run
 from usageledger.settings import Settings
 
 pytestmark = pytest.mark.processes

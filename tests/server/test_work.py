@@ -20,7 +20,7 @@ from tests.support.server_process import RunningServer, running
 
 from usageledger.events.decoders import DECODERS
 from usageledger.registry import open_registry
-from usageledger.server import create_app
+from usageledger.server.app import create_app
 from usageledger.server.http.requests import OBJECT_BYTES_MAX
 from usageledger.settings import Settings
 

@@ -16,7 +16,7 @@ from usageledger.settings import Settings
 
 PROGRAM = """
 import json, sys
-from usageledger.server import run
+from usageledger.server.process import run
 from usageledger.settings import load_settings
 run(load_settings(json.loads(sys.argv[1]), {}), lambda url: print(url, flush=True))
 """

@@ -192,6 +192,7 @@ SERVER_LAYERS = (
     ("endpoints",),
     ("openapi",),
     ("app",),
+    ("process",),
 )
 SERVER_LAYER_OF = {name: number for number, names in enumerate(SERVER_LAYERS) for name in names}
 

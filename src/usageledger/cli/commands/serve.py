@@ -46,7 +46,7 @@ def serve(settings: Settings, *, as_json: AsJson = False) -> None:
 def run_server(settings: Settings, *, as_json: bool) -> None:
     """Serves until a signal ends the server; prints its address, and a new key once."""
     from usageledger.registry import open_registry
-    from usageledger.server import run
+    from usageledger.server.process import run
 
     _check_network(settings)
     _log_to_stderr()
