@@ -3,6 +3,11 @@
 Two threads that take the same two locks in different orders wait for each other for ever. Where every thread takes
 locks of ascending rank that cannot happen, and a wrong order shows at once, in whatever thread it is, and not only when
 two of them meet.
+
+The embedded ledger has rollups 1, events 2, writer 3, cursor 4 and readers 5; prices, looked up while a cursor is open,
+have 6. The way in has turn 1 and arrived 2, and holds neither while a ledger works. A lock that nobody takes beside
+another one has no rank, and a line that says what it guards. Nor has any in the client: signal handlers and finalizers
+of an application may send events, whatever their thread holds.
 """
 
 import threading
@@ -65,6 +70,30 @@ class RankedLock:
     ) -> None:
         _held.locks.pop()
         self._lock.__exit__(kind, error, traceback)
+
+
+class RankedCondition(RankedLock):
+    """A ranked lock whose holder may wait for what another thread changes, and let it in meanwhile."""
+
+    def __init__(self, name: str, rank: int) -> None:
+        super().__init__(name, rank)
+        self._lock = self._condition = threading.Condition()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until another thread notifies; false where `timeout` seconds pass before."""
+        return self._condition.wait(timeout)
+
+    def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Waits until `predicate` holds, or `timeout` seconds have passed; returns what it says then."""
+        return self._condition.wait_for(predicate, timeout)
+
+    def notify(self) -> None:
+        """Wakes one thread that waits."""
+        self._condition.notify()
+
+    def notify_all(self) -> None:
+        """Wakes every thread that waits."""
+        self._condition.notify_all()
 
 
 def holding(*names: str) -> Callable[[Callable[Concatenate[S, P], T]], Callable[Concatenate[S, P], T]]:

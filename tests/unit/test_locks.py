@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from usageledger.locks import RankedLock, holding
+from usageledger.locks import RankedCondition, RankedLock, holding
 
 
 class Store:
@@ -87,6 +87,31 @@ def test_it_excludes_other_threads_and_a_shared_one_does_not(store: Store) -> No
         assert in_another_thread(read) is True
     thread.join(60)
     assert entered.is_set()
+
+
+def test_who_waits_lets_others_in_and_has_its_locks_again() -> None:
+    first, changed = RankedLock("first", 1), RankedCondition("changed", 2)
+    found: list[int] = []
+
+    def add() -> None:
+        for number in range(3):
+            with changed:
+                found.append(number)
+                changed.notify() if number % 2 else changed.notify_all()
+
+    with first, changed:
+        assert not changed.wait(0.01)
+        assert not changed.wait_for(lambda: bool(found), 0.01)
+        thread = threading.Thread(target=add)
+        thread.start()
+        assert changed.wait_for(lambda: changed.held and len(found) == 3, 60)
+        assert first.held
+        with pytest.raises(AssertionError, match=r"'other', 2.* is taken while RankedLock\('changed', 2\)"):
+            RankedLock("other", 2).__enter__()
+    thread.join(60)
+    assert not changed.held
+    with pytest.raises(RuntimeError):
+        changed.notify()
 
 
 def test_a_method_says_which_locks_it_needs(store: Store) -> None:

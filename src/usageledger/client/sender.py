@@ -128,9 +128,9 @@ class Sender:
     def _begin(self) -> None:
         """The state of a process that has sent nothing."""
         self._outbox = self._new_outbox()
-        self._starting = threading.Lock()
+        self._starting = threading.Lock()  # guards _thread
         self._thread: threading.Thread | None = None
-        self._logging = threading.Lock()
+        self._logging = threading.Lock()  # guards the next two
         self._unlogged: Counter[DropReason] = Counter()
         self._logged_at = -LOG_EVERY_S
 

@@ -1,6 +1,5 @@
 """Tables of prices that costs are answered by."""
 
-import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import groupby, islice
@@ -10,6 +9,7 @@ import pyarrow as pa
 from usageledger.buckets import DAY_SECONDS, LATEST_TIME
 from usageledger.ledger.price_table import PriceTable
 from usageledger.ledger.statements.cost_sums import PRICES
+from usageledger.locks import RankedLock, holding
 from usageledger.pricing.cards import PARTS
 from usageledger.pricing.money import RATE_STEP
 from usageledger.registry import GIVEN, CardPrices, RateCards
@@ -31,7 +31,7 @@ class PriceTables:
     def __init__(self, rate_cards: RateCards, *, rows_kept_max: int = ROWS_KEPT_MAX) -> None:
         self.rate_cards = rate_cards
         self._rows_kept_max = rows_kept_max
-        self._lock = threading.Lock()
+        self._lock = RankedLock("prices", 6)  # guards the next three
         self._number = 0  # of what was written last, as far as it is known
         self._revised: dict[int, int] = {}  # each day that has cards, and the last repricing of one
         self._kept: OrderedDict[int, pa.Table] = OrderedDict()  # what is said today; the day asked for last stands last
@@ -56,6 +56,7 @@ class PriceTables:
         rows = pa.concat_tables([PRICES.empty_table(), *(tables[day] for day in days)]).combine_chunks()
         return PriceTable(rows, newest_card)
 
+    @holding("_lock")
     def _follow(self) -> None:
         """Takes up what was written since: new cards are added to their days, and repriced days are read anew."""
         newest = self.rate_cards.newest()
@@ -70,6 +71,7 @@ class PriceTables:
         for day, table in self._read([day for day in touched if day in self._kept], before, GIVEN).items():
             self._kept[day] = pa.concat_tables([self._kept[day], table]).combine_chunks()
 
+    @holding("_lock")
     def _read(self, days: list[int], after: int, revision: int) -> dict[int, pa.Table]:
         """The prices of each of these days that were written after a number, up to the one that is known."""
         pieces: dict[int, list[pa.Table]] = {day: [PRICES.empty_table()] for day in days}
@@ -80,6 +82,7 @@ class PriceTables:
                 pieces[day].append(price_table(cards))
         return {day: pa.concat_tables(tables).combine_chunks() for day, tables in pieces.items()}
 
+    @holding("_lock")
     def _forget(self) -> None:
         """Keeps no more than `rows_kept_max` rows; the days asked for longest ago are forgotten first."""
         rows = sum(table.num_rows for table in self._kept.values())

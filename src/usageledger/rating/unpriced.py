@@ -36,7 +36,7 @@ class UnpricedCounts:
         self._prices = prices
         self._max_seconds = max_seconds
         self._kept_max = kept_max
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards _kept; the ledger is asked without it
         self._kept: OrderedDict[tuple[object, ...], tuple[int, int]] = OrderedDict()
 
     def count(self, query: Query, revision: int) -> int:

@@ -66,8 +66,8 @@ class Database:
         self._waits = waits
         self._writer = engine.execution_options(**{_WRITES: True})
         self._closed = False
-        self._probing = threading.Lock()
-        self._writable = False  # as the last write tells; nothing was written yet
+        self._writable = False  # as the last write tells, of whatever thread; nothing was written yet
+        self._probing = threading.Lock()  # of the one thread that tries to write; no other waits for it
         self._probe_at = 0.0
         self.place = place
 

@@ -64,8 +64,8 @@ class ClickHouseLedger(Ledger):
         """
         self._address = address
         self._at_once_max = events_at_once_max
+        self._one_ended = threading.Condition()  # guards _under_way
         self._under_way: list[set[Identity]] = []
-        self._one_ended = threading.Condition()
         self._connection = Connection(address, database=address.database)
         try:
             _check(address, self._connection)

@@ -7,7 +7,6 @@ room for it: reading goes on, and writing as far as the log can grow.
 
 import logging
 import shutil
-import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ import duckdb
 from usageledger.errors import LedgerError, LedgerUnavailableError
 from usageledger.ledger.duckdb.connection import connect, first_line
 from usageledger.ledger.duckdb.tuning import Tuning
-from usageledger.locks import RankedLock
+from usageledger.locks import RankedCondition, RankedLock
 
 NEVER = "1TB"  # the checkpoint threshold while folding the log in would fail
 PROBE_BYTES = 4096  # in a row of a probe
@@ -46,9 +45,9 @@ class Engine:
         self._write_at = 0.0
         self._fold_at = 0.0
         self._fold_after = tuning.mend_seconds
-        self._changed = threading.Condition()
         self._reading = RankedLock("cursor", 4, shared=True)
-        self._cursors: set[duckdb.DuckDBPyConnection] = set()  # of those who read now; guarded by _changed
+        self._changed = RankedCondition("readers", 5)  # guards the next two
+        self._cursors: set[duckdb.DuckDBPyConnection] = set()  # of those who read now
         self._kept_out = False
         self.ready = False
         self.writer = self._connect()

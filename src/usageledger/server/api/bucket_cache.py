@@ -37,7 +37,7 @@ class BucketCache:
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
         self._settings = settings
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards the next two; the ledger is asked without it
         self._kept: OrderedDict[Key, Answered] = OrderedDict()
         self._bytes = 0
 

@@ -17,7 +17,7 @@ class SharedMemory:
 
     def __init__(self, most_bytes: int, full: str) -> None:
         self._most_bytes, self._full = most_bytes, full
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards _held
         self._held = 0
 
     @contextmanager

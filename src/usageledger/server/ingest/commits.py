@@ -24,6 +24,7 @@ from usageledger.errors import LedgerUnavailableError, OverloadedError, RequestE
 from usageledger.events.batch import EventBatch, Joined, Refusals, join
 from usageledger.events.columns import with_cards
 from usageledger.ledger import CardsOf, Ledger
+from usageledger.locks import RankedCondition, RankedLock, holding
 from usageledger.server.ingest.commit_group import Submission, answer, answers
 from usageledger.server.ingest.upkeep import Upkeep
 from usageledger.settings import Settings
@@ -58,14 +59,14 @@ class Ingest:
         self._clock = clock
         self._on_failure: Callable[[str], None] = lambda _: None
         self.failure: str | None = None  # why nothing is written any more
+        self._turn = RankedLock("turn", 1)  # of the one writer that waits for requests
+        self._arrived = RankedCondition("arrived", 2)  # guards the next four
         self._waiting: deque[Submission] = deque()
-        self._arrived = threading.Condition()
-        self._queued_events = self._queued_bytes = 0  # waiting or being committed; guarded by _arrived
-        self._turn = threading.Lock()  # of the one writer that waits for requests; taken before _arrived
-        self._wanted = 1  # requests that it waits for
+        self._queued_events = self._queued_bytes = 0  # waiting or being committed
+        self._wanted = 1  # requests that the writer whose turn it is waits for
         self._closing = False
+        self._assembling = threading.Lock()  # of the one writer that makes a table; guards what gives names and cards
         self._ended = threading.Event()  # all that was taken is written
-        self._assembling = threading.Lock()
         self._writers = [
             threading.Thread(target=self._run, args=(self._write_forever,), name=f"writer {number}", daemon=True)
             for number in range(ledger.writers)
@@ -142,17 +143,16 @@ class Ingest:
 
     def _write_forever(self) -> None:
         company = 1
-        while self._waiting or not self._closing:
-            if submissions := self._take(company):
-                company = len(submissions)
-                told: Sequence[dict[str, Any] | Exception] = [_stopping()] * len(submissions)
-                try:
-                    told = self._written(submissions)
-                finally:
-                    self._settle(submissions, told)
+        while submissions := self._take(company):
+            company = len(submissions)
+            told: Sequence[dict[str, Any] | Exception] = [_stopping()] * len(submissions)
+            try:
+                told = self._written(submissions)
+            finally:
+                self._settle(submissions, told)
 
     def _take(self, company: int) -> list[Submission]:
-        """The next group: whatever is waiting, up to a commit's size; empty when others took it, or none will come.
+        """The next group: whatever is waiting, up to a commit's size; empty when none will come.
 
         A lone request is never held up. Where the last group had company, the next one waits for as much, as long as
         another request comes every `commit_wait_ms`.
@@ -174,6 +174,7 @@ class Ingest:
                 taken.append(self._waiting.popleft())
             return taken
 
+    @holding("_arrived")
     def _enough(self) -> bool:
         return len(self._waiting) >= self._wanted or self._closing
 
