@@ -80,6 +80,7 @@ def result_class(meter: Meter) -> str:
         f"class {class_name(meter)}(Result, frozen=True, kw_only=True):",
         f'    """{result_summary(meter)}',
         "",
+        *([f"    {OURS}", ""] if meter.extension else ()),
         "    Attributes:",
         *(wrapped(f"{name}: {doc}", " " * 8, " " * 12) for name, _, doc in result_fields(meter)),
         '    """',
@@ -96,8 +97,7 @@ def result_summary(meter: Meter) -> str:
     """Describes a result of the kind."""
     if meter.priced:
         return "An amount paid, and by whom and for what, as far as the query groups by it."
-    own = f" {OURS}" if meter.extension else ""
-    return f"{meter.title} that were used, by whom, as far as the query groups by it.{own}"
+    return f"{meter.title} that were used, by whom, as far as the query groups by it."
 
 
 def result_fields(meter: Meter) -> Iterator[tuple[str, str, str]]:

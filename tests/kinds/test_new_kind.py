@@ -225,6 +225,11 @@ def test_the_documentation_knows_it(product: Product) -> None:
     assert "### usageledger usage rerank" in pages["cli.md"]
 
 
+def test_what_is_generated_has_the_style_of_the_project(product: Product) -> None:
+    product.run("-m", "ruff", "check", "--no-cache", "src")
+    product.run("-m", "ruff", "format", "--no-cache", "--check", "src")
+
+
 def test_made_up_usage_has_it(product: Product) -> None:
     program = (
         "import json, numpy as np\nfrom bench.data import Generator\n"
