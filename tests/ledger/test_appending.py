@@ -43,12 +43,12 @@ def test_each_kind_is_accepted_once(ledger: Ledger, kind: str) -> None:
     assert (count(ledger), span(ledger)) == (1, (TODAY, TODAY))
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 600])
-def test_the_same_twice_in_one_batch(ledger: Ledger, count: int) -> None:
-    events = many(count)
-    assert append(ledger, [*events, *reversed(events)]) == ["accepted"] * count + ["duplicate"] * count
-    assert append(ledger, events) == ["duplicate"] * count
-    assert count(ledger) == count
+@pytest.mark.parametrize("number", [1, 2, 3, 600])
+def test_the_same_twice_in_one_batch(ledger: Ledger, number: int) -> None:
+    events = many(number)
+    assert append(ledger, [*events, *reversed(events)]) == ["accepted"] * number + ["duplicate"] * number
+    assert append(ledger, events) == ["duplicate"] * number
+    assert count(ledger) == number
 
 
 CHANGES = [

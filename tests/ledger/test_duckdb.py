@@ -361,4 +361,4 @@ def test_a_commit_is_in_the_file_when_it_returns(open_again: OpenLedger, tmp_pat
         kept += len(batch)
         copy = tmp_path / f"copy {number}"
         shutil.copytree(tmp_path / "data", copy)
-        assert open_again(copy).count() == kept
+        assert count(open_again(copy)) == kept

@@ -49,7 +49,7 @@ def test_a_folder_is_made_where_there_is_none(open_again: OpenLedger, tmp_path: 
     ledger = open_again(tmp_path / folder)
     append(ledger, EVENTS)
     ledger.close()
-    assert open_again(tmp_path / folder).count() == len(EVENTS)
+    assert count(open_again(tmp_path / folder)) == len(EVENTS)
     assert (tmp_path / folder).is_dir()
 
 

@@ -107,17 +107,17 @@ class Ledger(Protocol):
 
     @property
     def rollups(self) -> Rollups | None:
-        """Its rollups; None for an engine that sums up events only when it is asked."""
+        """Rollups; None for an engine that sums up events only when it is asked."""
         ...
 
     @property
     def retention(self) -> Retention | None:
-        """Its retention; None for an engine that keeps no sums of dropped events."""
+        """Retention; None for an engine that keeps no sums of dropped events."""
         ...
 
     @property
     def backups(self) -> Backups | None:
-        """Its backups; None for an engine that is backed up by means of its own."""
+        """Backups; None for an engine that is backed up by means of its own."""
         ...
 
     def append(self, rows: pa.Table) -> Outcomes:
