@@ -21,8 +21,7 @@ from usageledger.errors import InvalidRequestError
 from usageledger.ledger import Ledger
 from usageledger.ledger.duckdb.connection import connect
 from usageledger.ledger.duckdb.tuning import Tuning
-from usageledger.ledger.proof import inspection
-from usageledger.ledger.proof.usage_proof import verify
+from usageledger.ledger.proof.usage_proof import Bounds, verify
 from usageledger.questions.facet import Facet
 
 pytestmark = pytest.mark.embedded
@@ -169,9 +168,8 @@ def test_what_was_dropped_is_verified_by_its_own_sums(
 ) -> None:
     dropped.close()
     change(tmp_path / "data" / "ledger.duckdb", statement.format(kept=KEPT_FROM))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inspection, "STRETCH_ROWS", 10)
-        found = {finding.name: finding.detail for finding in verify(open_again()) if not finding.ok}
+    findings = verify(open_again(), Bounds(stretch_rows=10))
+    found = {finding.name: finding.detail for finding in findings if not finding.ok}
     assert shown in found[f"{check} equal the events"]
 
 

@@ -18,11 +18,6 @@ ALLOWED = {
     "ENDPOINTS",
     # The folder that the generator writes to.
     "ROOT",
-    # Of what copies and proves ledgers.
-    "PAGE_EVENTS",
-    "STRETCH_ROWS",
-    "RESULTS_MAX",
-    "SAMPLE_DAYS",
 }
 
 

@@ -39,7 +39,7 @@ class Copied:
     digest: str
 
 
-def copy(source: Ledger, target: Ledger) -> Iterator[Copied]:
+def copy(source: Ledger, target: Ledger, *, page_events: int = PAGE_EVENTS) -> Iterator[Copied]:
     """Copies every event that `target` lacks; a day for each day that `source` has, once it is proven equal.
 
     It can be interrupted at any time and started again: days that are equal are only compared.
@@ -57,11 +57,11 @@ def copy(source: Ledger, target: Ledger) -> Iterator[Copied]:
     with source.snapshot() as snapshot:
         days = lookups.days(snapshot)
     for day, events in days:
-        wanted = digest(source, day)
+        wanted = digest(source, day, page_events)
         added = 0
-        if digest(target, day) != wanted:
-            added = sum(_add(target, page) for page in pages(source, day))
-            if digest(target, day) != wanted:
+        if digest(target, day, page_events) != wanted:
+            added = sum(_add(target, page) for page in pages(source, day, page_events))
+            if digest(target, day, page_events) != wanted:
                 raise LedgerError(
                     f"The events of the day that begins at {day} differ after they were copied: the ledger that was "
                     "copied to has others of its own, or one of them was written to meanwhile."
@@ -69,23 +69,23 @@ def copy(source: Ledger, target: Ledger) -> Iterator[Copied]:
         yield Copied(day, events, added, wanted)
 
 
-def pages(ledger: Ledger, day: int) -> Iterator[pa.Table]:
+def pages(ledger: Ledger, day: int, page_events: int = PAGE_EVENTS) -> Iterator[pa.Table]:
     """The events of a day (`columns.SCHEMA`) in the order of (`ts`, `event_id`)."""
     after = (day - 1, "")
     while True:
         with ledger.snapshot() as snapshot:
-            page = lookups.events(snapshot, day, day + DAY_SECONDS, after=after, limit=PAGE_EVENTS)
+            page = lookups.events(snapshot, day, day + DAY_SECONDS, after=after, limit=page_events)
         if page.num_rows:
             yield page
             after = (page["ts"][-1].as_py(), page["event_id"][-1].as_py())
-        if page.num_rows < PAGE_EVENTS:
+        if page.num_rows < page_events:
             return
 
 
-def digest(ledger: Ledger, day: int) -> str:
+def digest(ledger: Ledger, day: int, page_events: int) -> str:
     """SHA-256 of all events of a day, of every stored column of them."""
     found = hashlib.sha256()
-    for page in pages(ledger, day):
+    for page in pages(ledger, day, page_events):
         for column in page.itercolumns():
             for part in _bytes_of(column.combine_chunks()):
                 found.update(part)

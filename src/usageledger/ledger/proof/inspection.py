@@ -20,7 +20,7 @@ from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
 from usageledger.pricing import Subject
 from usageledger.pricing.cards import STORED_PART, STORES
 
-STRETCH_ROWS = 1_000_000  # compared with their sums at once, so that memory does not grow with the ledger
+STRETCH_ROWS = 1_000_000
 
 # The finest sums by time, and those by the most dimensions; a finer rollup, a coarser one, and the keys of both.
 FINEST, DETAILED = FAMILIES[0].rollups[-1], FAMILIES[-1].rollups[0]
@@ -98,7 +98,7 @@ def doubled(snapshot: Snapshot, limit: int) -> list[str]:
     return [*found, *_words(conflicts)][:limit]
 
 
-def rollup_differences(snapshot: Snapshot, limit: int) -> list[str]:
+def rollup_differences(snapshot: Snapshot, limit: int, stretch_rows: int = STRETCH_ROWS) -> list[str]:
     """Groups whose sums differ between a rollup and the events that it holds, either way round.
 
     Of dropped events the finer sums are all that there is to compare with, and the sums by more dimensions.
@@ -107,7 +107,7 @@ def rollup_differences(snapshot: Snapshot, limit: int) -> list[str]:
     if not held:
         return []
     found = _words(_read(snapshot, f"SELECT event_id, ts, kind FROM events WHERE ts < {events_from} LIMIT {limit}"))
-    for where in _stretches(snapshot, EVENTS_TABLE, events_from, EVER):
+    for where in _stretches(snapshot, EVENTS_TABLE, events_from, EVER, stretch_rows):
         for family in FAMILIES:
             inside = f"{where} AND ts < {held[family.name].until}"
             events = f"events WHERE {inside} AND commit_number <= {held[family.name].covered}"
@@ -115,7 +115,7 @@ def rollup_differences(snapshot: Snapshot, limit: int) -> list[str]:
                 found += _words(_read(snapshot, _differences(rollup, family.keys, events, inside, limit)))
         if len(found) >= limit:
             return found[:limit]
-    for where in _stretches(snapshot, FINEST.table, 0, events_from):
+    for where in _stretches(snapshot, FINEST.table, 0, events_from, stretch_rows):
         for finer, rollup, keys in _FINER:
             found += _words(_read(snapshot, _differences(rollup, keys, f"{finer.table} WHERE {where}", where, limit)))
         if len(found) >= limit:
@@ -123,7 +123,7 @@ def rollup_differences(snapshot: Snapshot, limit: int) -> list[str]:
     return found[:limit]
 
 
-def facet_differences(snapshot: Snapshot, limit: int) -> list[str]:
+def facet_differences(snapshot: Snapshot, limit: int, stretch_rows: int = STRETCH_ROWS) -> list[str]:
     """Values that events of a day, or sums of dropped ones, have and its facets lack, or the other way round."""
     if snapshot.dialect.facets is None:
         return []
@@ -131,7 +131,7 @@ def facet_differences(snapshot: Snapshot, limit: int) -> list[str]:
     keys = FACET_LIST
     events_from = snapshot.coverage.events_from
     for source, start, end in ((EVENTS_TABLE, events_from, EVER), (DETAILED.table, 0, events_from)):
-        for where in _stretches(snapshot, source, start, end):
+        for where in _stretches(snapshot, source, start, end, stretch_rows):
             told = [
                 f"SELECT 1 AS side, {keys} FROM ({facets_of_events(name, where, source)}) AS told" for name in FACETS
             ]
@@ -146,7 +146,7 @@ def facet_differences(snapshot: Snapshot, limit: int) -> list[str]:
     return found
 
 
-def _stretches(snapshot: Snapshot, table: str, start: int, end: int) -> Iterator[str]:
+def _stretches(snapshot: Snapshot, table: str, start: int, end: int, stretch_rows: int) -> Iterator[str]:
     """Conditions that cut a span of time into stretches of whole days with so many rows of a table each."""
     days = _read(
         snapshot,
@@ -155,7 +155,7 @@ def _stretches(snapshot: Snapshot, table: str, start: int, end: int) -> Iterator
     )
     rows = 0
     for day, times in zip(days["day"].tolist(), days["times"].tolist(), strict=True):
-        if rows and rows + times > STRETCH_ROWS:
+        if rows and rows + times > stretch_rows:
             yield f"ts >= {start} AND ts < {day}"
             start, rows = day, 0
         rows += times

@@ -16,6 +16,7 @@ from usageledger.buckets import LATEST_TIME, floor, iso
 from usageledger.errors import InvalidRequestError
 from usageledger.ledger import lookups
 from usageledger.ledger.proof import inspection
+from usageledger.ledger.proof.inspection import STRETCH_ROWS
 from usageledger.ledger.protocol import Ledger
 from usageledger.meter import Meter
 from usageledger.meters import METERS
@@ -28,11 +29,28 @@ DIFFERENCES_MAX = 3  # differences put into words
 DAYS_AT_ONCE_MAX = 366  # days compared at once
 RESULTS_MAX = 500_000  # results of one question
 QUERY_SECONDS = 600
-SAMPLE_DAYS = 7  # days of each kind compared minute by minute, and by all dimensions at once
 
 # Start of a span of time → what each measure adds up to in it.
 Totals = dict[int, dict[str, int]]
 Compare = Callable[[int, int], Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much a proof reads at once, and compares.
+
+    Attributes:
+        results_max: of one question.
+        sample_days: days of each kind compared minute by minute, and by all dimensions at once.
+        stretch_rows: rows compared with their sums at once, so that memory does not grow with the ledger.
+    """
+
+    results_max: int = RESULTS_MAX
+    sample_days: int = 7
+    stretch_rows: int = STRETCH_ROWS
+
+
+BOUNDS = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +62,21 @@ class Finding:
     detail: str
 
 
-def verify(ledger: Ledger) -> Iterator[Finding]:
+def verify(ledger: Ledger, bounds: Bounds = BOUNDS) -> Iterator[Finding]:
     """Checks that events are well formed and count once, and that all sums of them agree; a finding for each check."""
     with ledger.snapshot() as snapshot:
         events = counted(lookups.count(snapshot), "event")
         yield finding("events are well formed", inspection.malformed(snapshot, DIFFERENCES_MAX), events)
         yield finding("every event counts once", inspection.doubled(snapshot, DIFFERENCES_MAX), events)
         if ledger.rollups:
-            differences = inspection.rollup_differences(snapshot, DIFFERENCES_MAX)
+            differences = inspection.rollup_differences(snapshot, DIFFERENCES_MAX, bounds.stretch_rows)
             yield finding("rollups equal the events", differences, "every day, hour and quarter")
-            differences = inspection.facet_differences(snapshot, DIFFERENCES_MAX)
+            differences = inspection.facet_differences(snapshot, DIFFERENCES_MAX, bounds.stretch_rows)
             yield finding("facets equal the events", differences, "every day, kind and dimension")
-    kinds = list(_kinds_used(ledger))
+    kinds = list(_kinds_used(ledger, bounds))
     days = counted(len({day for kind in kinds for day in kind.days}), "day")
     days += f", {counted(len(kinds), 'kind')} of usage"
-    sample = f"up to {SAMPLE_DAYS} days of each kind"
+    sample = f"up to {bounds.sample_days} days of each kind"
     for name, compare, compared in (
         ("groups sum to the whole", _by_groups, f"{days}; by all dimensions at once on {sample}"),
         ("a filter selects its group", _by_filters, f"{days}; two values of every filter"),
@@ -93,6 +111,7 @@ class Kind:
 
     ledger: Ledger
     meter: Meter
+    bounds: Bounds
     days: tuple[int, ...] = ()
     left_out: list[str] = field(default_factory=list)
 
@@ -104,7 +123,7 @@ class Kind:
     @property
     def sample(self) -> list[int]:
         """Some of the days, evenly spread, the first and the last among them."""
-        places = np.linspace(0, len(self.days) - 1, min(SAMPLE_DAYS, len(self.days)))
+        places = np.linspace(0, len(self.days) - 1, min(self.bounds.sample_days, len(self.days)))
         return [self.days[round(place)] for place in places.tolist()]
 
     def everywhere(self, compare: Compare) -> Iterator[str]:
@@ -155,7 +174,7 @@ class Kind:
 
     def answer(self, query: Query) -> Aggregate:
         """The answer to one page."""
-        return self.ledger.aggregate(query, max_seconds=QUERY_SECONDS, max_results=RESULTS_MAX)
+        return self.ledger.aggregate(query, max_seconds=QUERY_SECONDS, max_results=self.bounds.results_max)
 
     def totals(self, aggregate: Aggregate, seconds: int) -> Totals:
         """The measures of an answer added up by spans of `seconds`."""
@@ -177,14 +196,14 @@ def _sums(values: Sequence[int], first: Any) -> list[int]:
     return sums
 
 
-def _kinds_used(ledger: Ledger) -> Iterator[Kind]:
+def _kinds_used(ledger: Ledger, bounds: Bounds) -> Iterator[Kind]:
     with ledger.snapshot() as snapshot:
         span = lookups.span(snapshot)
     if span is None:
         return
     first, last = floor(max(span[0], 0), DAY), min(span[1], LATEST_TIME)
     for meter in METERS:
-        kind = Kind(ledger, meter)
+        kind = Kind(ledger, meter, bounds)
         if days := tuple(_days_used(kind, first, floor(last, DAY) + DAY)):
             yield replace(kind, days=days)
 
