@@ -51,9 +51,6 @@ class ClickHouseLedger(Ledger):
     """A `Ledger` in a database of ClickHouse."""
 
     writers = 3
-    rollups = None
-    retention = None  # no sums of dropped events would stay
-    backups = None  # they are ClickHouse's to make
 
     def __init__(self, address: Address, *, events_at_once_max: int = EVENTS_AT_ONCE_MAX) -> None:
         """Opens it; `events_at_once_max` events are read to be given cards.
@@ -73,6 +70,18 @@ class ClickHouseLedger(Ledger):
             self._connection.close()
             raise
         self._ready = True
+
+    @property
+    def rollups(self) -> None:
+        """See `Ledger.rollups`: it has none."""
+
+    @property
+    def retention(self) -> None:
+        """See `Ledger.retention`: no sums of dropped events would stay."""
+
+    @property
+    def backups(self) -> None:
+        """See `Ledger.backups`: they are ClickHouse's to make."""
 
     # --- writing -------------------------------------------------------------------------------------------------
 
