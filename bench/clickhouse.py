@@ -5,6 +5,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -82,11 +83,11 @@ def queries(folder: Path, server: str, events: int) -> Iterator[dict[str, Any]]:
                 connection.command("OPTIMIZE TABLE events FINAL")
             for question in QUESTIONS:
                 request = request_bytes(question.address, KEY)
-                took = p(_timed(range(TIMES), lambda _, request=request: _ask(answering.port, request)), 50)
+                took = p(_timed([request] * TIMES, partial(_ask, answering.port)), 50)
                 floor = None
                 if question.floor:
                     statement = _bare(question.address, *question.floor)
-                    floor = p(_timed(range(TIMES), lambda _, statement=statement: connection.read(statement)), 50)
+                    floor = p(_timed([statement] * TIMES, connection.read), 50)
                 state = "merged" if merged else "before merges"
                 yield figure(f"{question.name}, {state}, p50", took, "ms", floor and 1.5 * floor + 5, floor)
     size = connection.read("SELECT sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND database = 'full'")

@@ -85,12 +85,12 @@ class Generator:
             name: NAMES[name].take(pa.array(values, mask=~HAS[name][kind])) for name, values in numbers.items()
         }
         columns |= {
-            name: values.take(pa.array(self._zipf(len(values), count), mask=~HAS[name][kind]))
+            name: values.take(pa.array(self._zipf(len(values), count), pa.int64(), mask=~HAS[name][kind]))
             for name, values in OTHERS.items()
         }
         ids = [f"evt_{number:012x}" for number in range(self._made, self._made + count)]
         self._made += count
-        columns |= {"event_id": ids, "ts": timestamps, "kind": NAMES["kind"].take(pa.array(kind))}
+        columns |= {"event_id": ids, "ts": timestamps, "kind": NAMES["kind"].take(pa.array(kind, pa.int64()))}
         columns |= {
             "provider": ["openai"] * count,
             "rate_id": np.zeros(count, np.int64),

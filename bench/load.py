@@ -45,9 +45,10 @@ def run(port: int, requests: Sequence[bytes], connections: int) -> tuple[float, 
                         selector.modify(exchange.socket, wanted, exchange)
                     continue
                 latencies.append(time.perf_counter() - exchange.began)
-                if (request := next(waiting, None)) is None:
+                following = next(waiting, None)
+                if following is None:
                     selector.unregister(exchange.socket)
-                elif (wanted := exchange.begin(request)) != key.events:
+                elif (wanted := exchange.begin(following)) != key.events:
                     selector.modify(exchange.socket, wanted, exchange)
         return time.perf_counter() - began, latencies
 

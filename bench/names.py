@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import msgspec
 import pyarrow as pa
 
-from bench.__main__ import show
 from bench.data import Generator, wire_events
+from bench.figures import show
 from bench.ingestion import CONNECTIONS, recent
 from bench.load import request_bytes, run
 from bench.measure import KEY, Served, figure, served
@@ -70,7 +70,7 @@ def filled(server: Served, names: int, uses: int) -> float:
 def asked(data: Path) -> list[dict[str, Any]]:
     """How long a server takes to start on them, for the first costs, and for a search among them."""
     today = int(recent(1, 0)[0]) // DAY * DAY
-    questions = {
+    questions: dict[str, tuple[str, dict[str, Any]]] = {
         "first costs of the day": ("/v1/organization/costs", {"start_time": today - DAY}),
         "costs of the day again": ("/v1/organization/costs", {"start_time": today - DAY}),
         "first hundred models": ("/v1/facets", {"dimension": "model"}),

@@ -24,6 +24,8 @@ FLAGS = [
 ]
 WAIT_MS = 20_000
 
+MakeKey = Callable[..., tuple[str, str]]
+
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     item.add_marker(pytest.mark.external)
@@ -48,7 +50,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 @pytest.fixture
-def key(site: RunningServer) -> Callable[..., tuple[str, str]]:
+def key(site: RunningServer) -> MakeKey:
     """`key("api.usage.read")`: the id and the value of a new key with these scopes."""
 
     def make(*scopes: str) -> tuple[str, str]:
@@ -103,8 +105,11 @@ class Visitor:
         )
 
 
+Visit = Callable[..., Visitor]
+
+
 @pytest.fixture
-def visit(chromium: Browser, site: RunningServer) -> Iterator[Callable[..., Visitor]]:
+def visit(chromium: Browser, site: RunningServer) -> Iterator[Visit]:
     """`visit()`: a person who is signed in with every scope; at the end no browser may have complained."""
     visitors: list[tuple[Visitor, tuple[str, ...]]] = []
 

@@ -1,6 +1,8 @@
 """What a browser makes of a page that is put together of what the server keeps compressed."""
 
-from tests.browser.conftest import empty_site
+from pathlib import Path
+
+from tests.browser.conftest import Visit, empty_site
 from tests.support import large_page
 
 from usageledger.server.http.auth import PAGE_HEADER
@@ -11,7 +13,7 @@ FETCH = """async ([address, header]) => {
 }"""
 
 
-def test_a_page_of_several_buckets(visit, tmp_path):
+def test_a_page_of_several_buckets(visit: Visit, tmp_path: Path) -> None:
     with empty_site(tmp_path) as server:
         plain = large_page.fill(server).decode()
         page = visit(server.url, server.key).go("/")

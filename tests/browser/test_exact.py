@@ -2,21 +2,27 @@
 
 import json
 import random
+from collections.abc import Callable
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, localcontext
+from typing import Any
 
 import pytest
+from tests.browser.conftest import Visit
+from tests.support.server_process import RunningServer
 
 SEED = 20260610
 
+Script = Callable[[str, str, Any], Any]
+
 
 @pytest.fixture
-def script(visit, site):
+def script(visit: Visit, site: RunningServer) -> Script:
     """Runs an expression that has the module `exact` and the value `given`."""
     visitor = visit()
     page = visitor.go("/keys")
-    base = page.locator("script[src$='app.js']").get_attribute("src").rpartition("/")[0]
+    base = str(page.locator("script[src$='app.js']").get_attribute("src")).rpartition("/")[0]
 
-    def run(name, expression, given):
+    def run(name: str, expression: str, given: Any) -> Any:
         return page.evaluate(
             "async ([address, expression, given]) => {"
             " const module = await import(address);"
@@ -46,7 +52,7 @@ def numbers() -> list[str]:
     return made
 
 
-def test_parsing_and_adding_lose_nothing(script):
+def test_parsing_and_adding_lose_nothing(script: Script) -> None:
     given = numbers()
     text = "[" + ",".join(f'{{"value":{number}}}' for number in given) + "]"
     expression = """({parseJson, exact, sum, decimalText}, text) => {
@@ -68,10 +74,10 @@ def test_parsing_and_adding_lose_nothing(script):
         '{"none":null,"yes":true,"list":["1.5"],"text":"2.5"}',
     ],
 )
-def test_text_is_left_alone(script, text):
+def test_text_is_left_alone(script: Script, text: str) -> None:
     found = script("exact", "({parseJson}, text) => parseJson(text)", text)
 
-    def same(ours, theirs):
+    def same(ours: Any, theirs: Any) -> bool:
         if isinstance(theirs, dict):
             return ours.keys() == theirs.keys() and all(same(ours[name], theirs[name]) for name in theirs)
         return str(ours) == str(theirs) if isinstance(theirs, str) else ours == theirs
@@ -80,7 +86,7 @@ def test_text_is_left_alone(script, text):
     assert same(found, wanted)
 
 
-def test_rounding_is_by_halves_away_from_zero(script):
+def test_rounding_is_by_halves_away_from_zero(script: Script) -> None:
     given = numbers()
     expression = (
         "({exact, rounded}, given) => given.flatMap((each) => [0, 2, 7].map((places) => rounded(exact(each), places)))"
@@ -111,7 +117,7 @@ def test_rounding_is_by_halves_away_from_zero(script):
         ("moneyInFull", "0.3", "$0.3"),
     ],
 )
-def test_numbers_as_people_read_them(script, call, value, text):
+def test_numbers_as_people_read_them(script: Script, call: str, value: str, text: str) -> None:
     expression = f"""async (format, value) => {{
         const exact = await import(document.querySelector("script[src$='app.js']").src
             .replace("app.js", "lib/exact.js"));
@@ -120,7 +126,7 @@ def test_numbers_as_people_read_them(script, call, value, text):
     assert script("format", expression, value) == text
 
 
-def test_the_forecast_goes_on_at_the_pace_of_seven_days(script):
+def test_the_forecast_goes_on_at_the_pace_of_seven_days(script: Script) -> None:
     """A month of 30 days, at the end of its tenth: 10 a day so far, the last seven days 20 each."""
     expression = """async ({spent}, one) => {
         const day = 86400, month = Date.UTC(2026, 10, 1) / 1000, unit = BigInt(one);
@@ -145,6 +151,6 @@ def test_the_forecast_goes_on_at_the_pace_of_seven_days(script):
         ("Asia/Kolkata", 1_780_000_000, 1_779_474_600, 1_780_079_400),
     ],
 )
-def test_days_of_a_zone_begin_at_its_midnight(script, zone, now, start, end):
+def test_days_of_a_zone_begin_at_its_midnight(script: Script, zone: str, now: int, start: int, end: int) -> None:
     found = script("time", "({rangeOf}, [now, zone]) => rangeOf('7d', now, zone)", [now, zone])
     assert found == {"start": start, "end": end}

@@ -9,12 +9,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, Route, expect
-from tests.browser.conftest import Visitor, api
+from tests.browser.conftest import MakeKey, Visit, Visitor, api
+from tests.support.server_process import RunningServer
 
+from usageledger.meter import Meter
 from usageledger.meters import COSTS, METER_BY_KIND
 
 DAY = 86_400
@@ -38,7 +41,7 @@ def total(visitor: Visitor, column: int = 1) -> str:
     return visitor.page.locator("table.data tfoot tr > *").nth(column).inner_text().replace(",", "")
 
 
-def tokens(site, **parameters) -> str:
+def tokens(site: RunningServer, **parameters: Any) -> str:
     (bucket,) = api(site, "/v1/organization/usage/completions", bucket_width="all", **parameters)["data"]
     return str(bucket["results"][0]["input_tokens"])
 
@@ -47,7 +50,7 @@ def today() -> int:
     return int(time.time()) // DAY * DAY
 
 
-def test_the_range(visit, site):
+def test_the_range(visit: Visit, site: RunningServer) -> None:
     visitor = visit()
     page = visitor.go("/usage/completions")
     pick(page, "Range", "Last 7 days")
@@ -70,7 +73,7 @@ def test_the_range(visit, site):
     assert total(visitor) == tokens(site, start_time=today() - 6 * DAY, end_time=today() + DAY)
 
 
-def test_width_grouping_measures_and_order(visit):
+def test_width_grouping_measures_and_order(visit: Visit) -> None:
     visitor = visit()
     page = visitor.go("/usage/completions?range=7d")
     page.get_by_role("button", name="Hour", exact=True).click()
@@ -98,7 +101,7 @@ def test_width_grouping_measures_and_order(visit):
     assert names == sorted(names, key=str.lower)
 
 
-def test_filters_are_searched_for_and_leave_what_the_api_leaves(visit, site):
+def test_filters_are_searched_for_and_leave_what_the_api_leaves(visit: Visit, site: RunningServer) -> None:
     visitor = visit()
     page = visitor.go("/usage/completions")
     page.get_by_role("button", name="Filter by Project").click()
@@ -131,7 +134,7 @@ def test_filters_are_searched_for_and_leave_what_the_api_leaves(visit, site):
     assert total(visitor) == tokens(site, **window, batch="false", models="gpt-4.1")
 
 
-def test_line_items_can_be_filtered_by_though_they_have_commas(visit):
+def test_line_items_can_be_filtered_by_though_they_have_commas(visit: Visit) -> None:
     visitor = visit()
     page = visitor.go("/costs")
     page.get_by_role("button", name="Filter by Line item").click()
@@ -142,7 +145,7 @@ def test_line_items_can_be_filtered_by_though_they_have_commas(visit):
     assert [row[0] for row in visitor.rows()] == ["gpt-4.1, input"]
 
 
-def test_drawing_on_the_chart_zooms(visit, site):
+def test_drawing_on_the_chart_zooms(visit: Visit, site: RunningServer) -> None:
     visitor = visit()
     page = visitor.go("/usage/completions?measures=input_tokens")
     box = page.locator(".chart canvas").bounding_box()
@@ -164,14 +167,14 @@ def test_drawing_on_the_chart_zooms(visit, site):
     assert "start" not in state(page)
 
 
-def test_a_finger_scrolls_and_does_not_zoom(visit):
+def test_a_finger_scrolls_and_does_not_zoom(visit: Visit) -> None:
     visitor = visit(viewport={"width": 390, "height": 844}, has_touch=True)
     page = visitor.go("/usage/completions?measures=input_tokens")
     page.locator(".chart canvas").tap()
     assert state(page) == {"measures": ["input_tokens"]}
 
 
-def test_a_link_shares_the_view(visit, key):
+def test_a_link_shares_the_view(visit: Visit, key: MakeKey) -> None:
     first = visit()
     page = first.go("/costs?range=7d&group_by=project_id,model&models=gpt-4.1&models=in-house-7b&sort=model")
     second = visit(key=key("api.usage.read")[1])
@@ -181,7 +184,7 @@ def test_a_link_shares_the_view(visit, key):
 
 
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/Los_Angeles"])
-def test_days_of_a_time_zone(visit, site, zone):
+def test_days_of_a_time_zone(visit: Visit, site: RunningServer, zone: str) -> None:
     visitor = visit()
     page = visitor.go("/usage/completions?range=7d")
     page.get_by_role("button", name="Time zone").click()
@@ -207,7 +210,7 @@ def test_days_of_a_time_zone(visit, site, zone):
     assert (days[0]["start_time"], len(days)) == (start, 7)
 
 
-def test_the_csv_holds_no_formula(visit):
+def test_the_csv_holds_no_formula(visit: Visit) -> None:
     names = [*(f"{sign}1+1" for sign in "=+-@\t\r"), "a=1", "'=1"]
 
     def renamed(route: Route) -> None:
@@ -236,7 +239,9 @@ def test_the_csv_holds_no_formula(visit):
     ],
     ids=["completions", "vector_stores", "costs"],
 )
-def test_the_csv_has_the_numbers_of_the_api(visit, site, meter, query, by):
+def test_the_csv_has_the_numbers_of_the_api(
+    visit: Visit, site: RunningServer, meter: Meter, query: str, by: list[str]
+) -> None:
     visitor = visit()
     page = visitor.go(f"{meter.path.removeprefix('/organization')}?{query}")
     with page.expect_download() as caught:
@@ -246,7 +251,7 @@ def test_the_csv_has_the_numbers_of_the_api(visit, site, meter, query, by):
     days = int(re.findall(r"range=(\d+)d", query)[0])
     parameters = {"start_time": today() - (days - 1) * DAY, "end_time": today() + DAY, "group_by": by, "limit": 31}
     wanted = []
-    token: dict[str, str] = {}
+    token: dict[str, str] | None = {}
     while token is not None:
         answer = api(site, f"/v1{meter.path}", **(token or parameters))
         wanted += [(bucket, result) for bucket in answer["data"] for result in bucket["results"]]
@@ -266,7 +271,7 @@ def test_the_csv_has_the_numbers_of_the_api(visit, site, meter, query, by):
         assert {row["project_name"] for row in rows} == {"Search", "Support bot", "proj_lab"}
 
 
-def test_a_chart_can_be_had_as_a_picture(visit):
+def test_a_chart_can_be_had_as_a_picture(visit: Visit) -> None:
     visitor = visit()
     page = visitor.go("/usage/images")
     with page.expect_download() as caught:
@@ -280,7 +285,7 @@ def test_a_chart_can_be_had_as_a_picture(visit):
 @pytest.mark.parametrize(
     "path", ["/usage/completions?range=7d&models=gpt-4o-2024-08-06&batch=true", "/costs?range=7d&models=gpt-4.1"]
 )
-def test_the_api_call_behind_a_view_can_be_run(visit, site, path):
+def test_the_api_call_behind_a_view_can_be_run(visit: Visit, site: RunningServer, path: str) -> None:
     visitor = visit(permissions=["clipboard-read", "clipboard-write"])
     page = visitor.go(path)
     page.get_by_role("button", name="API call").click()

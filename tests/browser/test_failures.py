@@ -1,11 +1,12 @@
 """A server that stops, refuses or is slow: what was shown stays, and the page says what is so."""
 
 import time
+from pathlib import Path
 
 from playwright.sync_api import Route, expect
-from tests.browser.conftest import violations
+from tests.browser.conftest import Visit, violations
 from tests.browser.ledger import fill
-from tests.support.server_process import running
+from tests.support.server_process import RunningServer, running
 
 REFRESH = "document.dispatchEvent(new Event('visibilitychange'))"
 
@@ -14,7 +15,7 @@ def free_of(url: str) -> int:
     return int(url.rpartition(":")[2])
 
 
-def test_a_server_that_stops_and_comes_back(visit, tmp_path):
+def test_a_server_that_stops_and_comes_back(visit: Visit, tmp_path: Path) -> None:
     with running(tmp_path) as server:
         fill(server)
         visitor = visit(server.url, server.key, expected=("ERR_CONNECTION_REFUSED",))
@@ -37,7 +38,7 @@ def test_a_server_that_stops_and_comes_back(visit, tmp_path):
         expect(page.get_by_role("status")).to_have_text("Live")
 
 
-def test_new_usage_comes_in_without_a_flicker(visit, site):
+def test_new_usage_comes_in_without_a_flicker(visit: Visit, site: RunningServer) -> None:
     visitor = visit()
     page = visitor.page
     page.clock.install()
@@ -66,7 +67,7 @@ def test_new_usage_comes_in_without_a_flicker(visit, site):
     expect(page.locator("main")).not_to_contain_text("Something went wrong")
 
 
-def test_an_answer_that_is_refused_is_shown_with_its_reason(visit):
+def test_an_answer_that_is_refused_is_shown_with_its_reason(visit: Visit) -> None:
     visitor = visit(expected=("500",))
     page = visitor.page
     broken = '{"error": {"message": "The server had an error.", "type": "server_error", "param": null, "code": null}}'
@@ -84,12 +85,12 @@ def test_an_answer_that_is_refused_is_shown_with_its_reason(visit):
     assert visitor.rows()
 
 
-def test_a_busy_server_is_asked_again(visit):
+def test_a_busy_server_is_asked_again(visit: Visit) -> None:
     visitor = visit(expected=("503",))
     page = visitor.page
     asked = []
 
-    def busy(route: Route):
+    def busy(route: Route) -> None:
         asked.append(route.request.url)
         if len(asked) < 3:
             route.fulfill(status=503, body='{"error": {"message": "Busy."}}', headers={"retry-after": "1"})
@@ -101,7 +102,7 @@ def test_a_busy_server_is_asked_again(visit):
     assert len(asked) == 3
 
 
-def test_while_it_loads_there_are_places_for_what_comes(visit):
+def test_while_it_loads_there_are_places_for_what_comes(visit: Visit) -> None:
     visitor = visit()
     page = visitor.page
     held: list[Route] = []
@@ -118,7 +119,7 @@ def test_while_it_loads_there_are_places_for_what_comes(visit):
     assert visitor.rows()
 
 
-def test_an_unknown_address_is_the_servers_own_answer(visit):
+def test_an_unknown_address_is_the_servers_own_answer(visit: Visit) -> None:
     visitor = visit(expected=("404",))
     answer = visitor.page.goto(f"{visitor.url}/usage")
     assert answer

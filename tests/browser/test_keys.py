@@ -2,10 +2,11 @@
 
 import httpx
 from playwright.sync_api import expect
-from tests.browser.conftest import violations
+from tests.browser.conftest import MakeKey, Visit, violations
+from tests.support.server_process import RunningServer
 
 
-def test_a_key_is_made_shown_once_and_revoked(visit, site):
+def test_a_key_is_made_shown_once_and_revoked(visit: Visit, site: RunningServer) -> None:
     visitor = visit(permissions=["clipboard-read", "clipboard-write"])
     page = visitor.go("/keys")
     page.get_by_role("button", name="Create a key").click()
@@ -44,7 +45,7 @@ def test_a_key_is_made_shown_once_and_revoked(visit, site):
     assert httpx.post(f"{site.url}/v1/events", json=[], headers=header).status_code == 401
 
 
-def test_revoking_ones_own_key_signs_out(visit, key):
+def test_revoking_ones_own_key_signs_out(visit: Visit, key: MakeKey) -> None:
     key_id, value = key("api.usage.read", "api.management")
     visitor = visit(key=value, expected=("401",))
     page = visitor.go("/keys")
@@ -58,7 +59,7 @@ def test_revoking_ones_own_key_signs_out(visit, key):
     assert key_id
 
 
-def test_who_may_not_manage_is_told_so_at_the_address_itself(visit, key):
+def test_who_may_not_manage_is_told_so_at_the_address_itself(visit: Visit, key: MakeKey) -> None:
     visitor = visit(key=key("api.usage.read")[1], expected=("403",))
     page = visitor.go("/keys")
     expect(page.get_by_role("alert")).to_contain_text("Missing scopes: api.management")

@@ -3,12 +3,13 @@
 import httpx
 import pytest
 from playwright.sync_api import expect
-from tests.browser.conftest import violations
+from tests.browser.conftest import MakeKey, Visit, violations
+from tests.support.server_process import RunningServer
 
 REFUSED = ("401", "403")  # the browser's own lines about such answers
 
 
-def test_a_wrong_key_is_refused_and_a_right_one_let_in(visit, site):
+def test_a_wrong_key_is_refused_and_a_right_one_let_in(visit: Visit, site: RunningServer) -> None:
     visitor = visit(key=None, expected=REFUSED)
     page = visitor.page
     page.goto(f"{site.url}/usage/completions?group_by=project_id")
@@ -31,7 +32,7 @@ def test_a_wrong_key_is_refused_and_a_right_one_let_in(visit, site):
     assert page.evaluate("localStorage.length + sessionStorage.length") == 0
 
 
-def test_a_key_that_may_not_read_is_told_so(visit, key):
+def test_a_key_that_may_not_read_is_told_so(visit: Visit, key: MakeKey) -> None:
     visitor = visit(key=None, expected=REFUSED)
     visitor.page.goto(visitor.url)
     visitor.page.get_by_label("Key", exact=True).fill(key("api.usage.write")[1])
@@ -39,7 +40,7 @@ def test_a_key_that_may_not_read_is_told_so(visit, key):
     expect(visitor.page.get_by_role("alert")).to_contain_text("Missing scopes: api.usage.read")
 
 
-def test_signing_out_ends_the_session(visit, site):
+def test_signing_out_ends_the_session(visit: Visit, site: RunningServer) -> None:
     visitor = visit()
     page = visitor.go("/costs")
     (cookie,) = visitor.context.cookies()
@@ -52,7 +53,9 @@ def test_signing_out_ends_the_session(visit, site):
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_a_session_that_has_ended_asks_again_and_goes_on_where_one_was(visit, site, key):
+def test_a_session_that_has_ended_asks_again_and_goes_on_where_one_was(
+    visit: Visit, site: RunningServer, key: MakeKey
+) -> None:
     key_id, value = key("api.usage.read")
     visitor = visit(key=value, expected=REFUSED)
     page = visitor.go("/usage/embeddings?range=7d")
@@ -68,7 +71,7 @@ def test_a_session_that_has_ended_asks_again_and_goes_on_where_one_was(visit, si
 
 
 @pytest.mark.parametrize("scopes", [("api.usage.read",), ("api.usage.read", "api.management")])
-def test_keys_are_offered_to_who_may_manage_them(visit, key, scopes):
+def test_keys_are_offered_to_who_may_manage_them(visit: Visit, key: MakeKey, scopes: tuple[str, ...]) -> None:
     visitor = visit(key=key(*scopes)[1])
     page = visitor.go("/")
     assert page.get_by_role("link", name="Keys").count() == ("api.management" in scopes)

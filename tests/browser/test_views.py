@@ -3,16 +3,20 @@
 import re
 import time
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from tests.browser.conftest import api, empty_site, violations
+from tests.browser.conftest import Visit, api, empty_site, violations
 from tests.browser.ledger import UNPRICED
+from tests.support.server_process import RunningServer
 
+from usageledger.meter import Meter
 from usageledger.meters import COSTS, METERS
 
 DAY = 86_400
-FORMS = {
+FORMS: dict[str, Any] = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
@@ -20,7 +24,7 @@ FORMS = {
 OTHERS = ("/", "/costs", "/unpriced", "/keys")
 
 
-def window() -> dict[str, int]:
+def window() -> dict[str, Any]:
     """The last 30 days, today included, as the dashboard asks for them."""
     tomorrow = int(time.time()) // DAY * DAY + DAY
     return {"start_time": tomorrow - 30 * DAY, "end_time": tomorrow, "bucket_width": "all"}
@@ -31,7 +35,7 @@ def usd(text: str) -> str:
 
 
 @pytest.mark.parametrize("meter", METERS, ids=lambda meter: meter.kind)
-def test_a_page_for_every_kind_of_usage(visit, site, meter):
+def test_a_page_for_every_kind_of_usage(visit: Visit, site: RunningServer, meter: Meter) -> None:
     """Made from /v1/meters alone, so that a new kind has one when it arrives."""
     visitor = visit()
     visitor.go("/")
@@ -56,7 +60,7 @@ def test_a_page_for_every_kind_of_usage(visit, site, meter):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_axe_finds_nothing(visit, form):
+def test_axe_finds_nothing(visit: Visit, form: str) -> None:
     visitor = visit(**FORMS[form])
     for path in (*OTHERS, "/usage/completions", "/usage/vector_stores"):
         page = visitor.go(path)
@@ -65,7 +69,7 @@ def test_axe_finds_nothing(visit, form):
         assert width <= 0, f"{path} is {width} pixels wider than the screen"
 
 
-def test_axe_finds_nothing_in_what_opens(visit):
+def test_axe_finds_nothing_in_what_opens(visit: Visit) -> None:
     visitor = visit()
     page = visitor.go("/costs")
     for button in ("Range", "Group by", "Time zone", "Filter by Model", "Filter by Line item"):
@@ -78,7 +82,7 @@ def test_axe_finds_nothing_in_what_opens(visit):
     assert violations(page) == []
 
 
-def test_the_overview_says_what_the_api_says(visit, site):
+def test_the_overview_says_what_the_api_says(visit: Visit, site: RunningServer) -> None:
     visitor = visit()
     page = visitor.go("/")
     (bucket,) = api(site, "/v1/organization/costs", **window())["data"]
@@ -102,7 +106,7 @@ def test_the_overview_says_what_the_api_says(visit, site):
         expect(card.locator("li").first).to_contain_text(usd(first["amount"]["value"]))
 
 
-def test_unpriced_usage_is_announced_and_listed(visit, site):
+def test_unpriced_usage_is_announced_and_listed(visit: Visit, site: RunningServer) -> None:
     visitor = visit()
     page = visitor.go("/")
     page.get_by_role("link", name="See what it is").click()
@@ -113,7 +117,7 @@ def test_unpriced_usage_is_announced_and_listed(visit, site):
     assert UNPRICED in {row[0].partition("\n")[0] for row in visitor.rows()}
 
 
-def test_costs_lead_from_an_amount_to_the_prices_that_made_it(visit, site):
+def test_costs_lead_from_an_amount_to_the_prices_that_made_it(visit: Visit, site: RunningServer) -> None:
     visitor = visit()
     page = visitor.go("/costs")
     (bucket,) = api(site, "/v1/organization/costs", **window(), group_by="line_item")["data"]
@@ -137,7 +141,7 @@ def test_costs_lead_from_an_amount_to_the_prices_that_made_it(visit, site):
     expect(page.get_by_role("dialog", name=item).locator("tbody tr").first).to_be_visible()
 
 
-def test_a_name_that_the_registry_does_not_know_is_its_id(visit):
+def test_a_name_that_the_registry_does_not_know_is_its_id(visit: Visit) -> None:
     visitor = visit()
     visitor.go("/usage/completions?group_by=project_id,user_id")
     names = {row[0] for row in visitor.rows()}
@@ -146,7 +150,7 @@ def test_a_name_that_the_registry_does_not_know_is_its_id(visit):
     assert users == {"No user", *(f"user_{number}" for number in range(5))}
 
 
-def test_a_ledger_without_usage_says_how_to_begin(visit, tmp_path):
+def test_a_ledger_without_usage_says_how_to_begin(visit: Visit, tmp_path: Path) -> None:
     with empty_site(tmp_path) as server:
         visitor = visit(server.url, server.key)
         page = visitor.go("/")
@@ -164,7 +168,7 @@ def test_a_ledger_without_usage_says_how_to_begin(visit, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/usage/completions", "/costs"])
-def test_the_keyboard_reaches_everything(visit, path):
+def test_the_keyboard_reaches_everything(visit: Visit, path: str) -> None:
     visitor = visit()
     page = visitor.go(path)
     page.evaluate("document.activeElement.blur()")
@@ -190,6 +194,6 @@ def test_the_keyboard_reaches_everything(visit, path):
     expect(page.get_by_role("button", name="Group by")).to_be_focused()
 
 
-def test_costs_are_a_row_of_the_table_of_meters(site):
+def test_costs_are_a_row_of_the_table_of_meters(site: RunningServer) -> None:
     kinds = {meter["kind"]: meter for meter in api(site, "/v1/meters")["data"]}
     assert kinds["costs"]["path"] == f"/v1{COSTS.path}"

@@ -60,7 +60,7 @@ def call(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: p
             patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
             capsys.readouterr()
             code = usageledger.cli.run([*map(str, arguments)])
-            return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+            return subprocess.CompletedProcess([*map(str, arguments)], code, *capsys.readouterr())
 
     return call_command
 

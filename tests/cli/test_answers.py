@@ -53,7 +53,7 @@ def at(server: RunningServer) -> dict[str, str]:
 
 def rows_of(server: RunningServer, meter: Meter, *group_by: str) -> list[dict[str, Any]]:
     """The results of the raw answer, flat; numbers with a fraction are Decimal."""
-    params = {"start_time": START, "end_time": END, "limit": 31, "group_by[]": group_by}
+    params: dict[str, Any] = {"start_time": START, "end_time": END, "limit": 31, "group_by[]": group_by}
     response = httpx.get(f"{server.url}/v1{meter.path}", params=params, headers=server.headers, timeout=60)
     rows = []
     for bucket in json.loads(response.raise_for_status().text, parse_float=Decimal)["data"]:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -126,14 +127,16 @@ def test_there_is_something_of_everything(usage: pa.Table) -> None:
         if name in ("input_cache_write_12h_tokens", "rate_id"):
             continue
         column = usage[name]
-        assert pc.any(pc.not_equal(column, 0) if pa.types.is_integer(column.type) else column.is_valid()).as_py(), name
+        assert pc.any(
+            pc.not_equal(column, pa.scalar(0)) if pa.types.is_integer(column.type) else column.is_valid()
+        ).as_py(), name
     assert {True, False} <= set(usage["batch"].unique().to_pylist())
 
 
 def test_vector_stores_grow(usage: pa.Table) -> None:
-    sizes = usage.filter(pc.equal(usage["kind"], "vector_stores"))
+    sizes = usage.filter(pc.equal(usage["kind"], pa.scalar("vector_stores")))
     for store in sizes["vector_store_id"].unique().to_pylist():
-        rows = sizes.filter(pc.equal(sizes["vector_store_id"], store))
+        rows = sizes.filter(pc.equal(sizes["vector_store_id"], pa.scalar(str(store))))
         assert (np.diff(rows["usage_bytes"].to_numpy()) >= 0).all()
         assert rows["usage_bytes"][-1].as_py() > rows["usage_bytes"][0].as_py()
         assert len(rows["project_id"].unique()) == 1
@@ -163,7 +166,7 @@ def test_demo_serves_it_and_leaves_nothing(start: Start, environment: dict[str, 
     with httpx.Client(base_url=f"{demo.address}/v1", headers={"authorization": f"Bearer {demo.key}"}) as client:
         projects = client.get("/organization/projects").raise_for_status().json()["data"]
         assert {project["name"] for project in projects} == {project.name for project in PROJECTS}
-        parameters = {"start_time": 0, "bucket_width": "1d", "limit": 31}
+        parameters: dict[str, Any] = {"start_time": 0, "bucket_width": "1d", "limit": 31}
         assert client.get("/organization/usage/completions", params=parameters).status_code == 200
     assert demo.stop()[0] == 0
     assert not demo.data.exists()

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -179,7 +180,7 @@ def stranger() -> Iterator[str]:
 def test_what_a_stranger_answers(stranger: str, call: Run, tmp_path: Path) -> None:
     event = tmp_path / "event.ndjson"
     event.write_text("{}")
-    asked: list[list[object]] = [
+    asked: list[list[Any]] = [
         *(["usage", "embeddings"], ["costs"], ["explain", "x", "--at", TIME], ["ingest", event]),
         *(["prices", "unpriced"], ["prices", "diff"], ["prices", "reprice"], ["backup", tmp_path / "copy"]),
     ]
@@ -193,7 +194,7 @@ def test_what_a_stranger_answers(stranger: str, call: Run, tmp_path: Path) -> No
 
 def test_paths_that_are_hostile(call: Run, tmp_path: Path) -> None:
     path = tmp_path / HOSTILE.replace("/", "")
-    asked: list[list[object]] = [
+    asked: list[list[Any]] = [
         *(["ingest", path], ["ingest", f"{path}\udcff"], ["backup", path, "--data", path], ["restore", path]),
         *(["verify", "--data", path], ["keys", "list", "--data", path], ["rebuild-rollups", "--data", path]),
         *(

@@ -1,5 +1,6 @@
 """Options → the query that a server is asked; in the words of the command line where that cannot be."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from tests.support.faulty_server import Faulty, answer, faulty
 
-from usageledger.cli import question_command, run
+from usageledger.cli import run
 from usageledger.meter import Dimension, Meter
 from usageledger.meters import COSTS, METERS
 
@@ -34,7 +35,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(question_command.time, "time", lambda: NOW + 0.5)
+    monkeypatch.setattr(time, "time", lambda: NOW + 0.5)
 
 
 @pytest.fixture

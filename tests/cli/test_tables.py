@@ -37,7 +37,7 @@ def bucket(number: int, results: Sequence[Any], width: int = DAY) -> UsageBucket
 
 
 def completions(number: int, model: str | None, size: int) -> CompletionsResult:
-    names = {measure.name: 0 for measure in COMPLETIONS.measures}
+    names: dict[str, Any] = {measure.name: 0 for measure in COMPLETIONS.measures}
     names |= {"input_tokens": size * 1_000_003, "output_tokens": size * 70_001, "num_model_requests": size * 11}
     return CompletionsResult(
         **names | {"input_cached_tokens": size * 400_000}, model=model, project_id=f"proj_{number}"
@@ -88,7 +88,7 @@ PICTURES: dict[str, tuple[Meter, tuple[str, ...], str, Buckets]] = {
 
 
 def drawn(meter: Meter, group_by: tuple[str, ...], width: str, buckets: Buckets, columns: int, **more: Any) -> str:
-    given = {"zone": UTC, "plain": False} | more
+    given: dict[str, Any] = {"zone": UTC, "plain": False} | more
     table, _ = usage_table(Drawing(meter=meter, group_by=group_by, bucket_width=width, width=columns, **given), buckets)
     out = io.StringIO()
     Console(file=out, width=columns, highlight=False).print(table)
@@ -121,8 +121,8 @@ def test_nothing_is_wider_than_the_terminal_and_numbers_are_whole(name: str, col
 
 def test_what_has_no_room_is_counted() -> None:
     meter, group_by, width, buckets = PICTURES["completions"]
-    given = {"meter": meter, "group_by": group_by, "bucket_width": width, "zone": UTC, "plain": False}
-    left_out = [usage_table(Drawing(width=columns, **given), buckets)[1] for columns in (45, 60, 80, 200)]  # type: ignore[arg-type]
+    given: dict[str, Any] = {"meter": meter, "group_by": group_by, "bucket_width": width, "zone": UTC, "plain": False}
+    left_out = [usage_table(Drawing(width=columns, **given), buckets)[1] for columns in (45, 60, 80, 200)]
     assert left_out == [3, 1, 0, 0]
 
 

@@ -1,6 +1,6 @@
 """Times as people write them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,7 +14,7 @@ NOW = int(datetime(2026, 11, 25, 10, 20, 30, tzinfo=UTC).timestamp())
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def read(text: str, zone: object = UTC, now: int = NOW) -> datetime:
+def read(text: str, zone: tzinfo = UTC, now: int = NOW) -> datetime:
     return datetime.fromtimestamp(parse_moment("--start", text, zone=zone, now=now), UTC)
 
 

@@ -1,6 +1,7 @@
 """What the tests of the client share: a faulty server, and both clients behind one face."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,7 +9,6 @@ import pytest
 from tests.support.faulty_server import KEY, Faulty, faulty
 
 from usageledger import AsyncUsageAPI, UsageAPI
-from usageledger.client import transport
 
 Ask = Callable[..., Any]
 
@@ -40,8 +40,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         found.append(seconds)
 
-    monkeypatch.setattr(transport.time, "sleep", found.append)
-    monkeypatch.setattr(transport.asyncio, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", found.append)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     return found
 
 

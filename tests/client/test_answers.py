@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.faulty_server import answer
+from tests.client.conftest import Ask
+from tests.support.faulty_server import Faulty, answer
 
 from usageledger.client import APIStatusError, CompletionsResult, CostsResult, results
 from usageledger.client.answers import page_parts, retry_after
 from usageledger.client.pages import UsagePage
+from usageledger.meter import Meter
 from usageledger.meters import COSTS, METERS
 
 RECORDED = Path(__file__).parents[1] / "contract" / "data" / "recorded"
@@ -47,7 +49,7 @@ def cost(amount: str) -> CostsResult:
 # --- recorded answers --------------------------------------------------------------------------------------------
 
 
-def test_the_cookbooks_usage(ask, server):
+def test_the_cookbooks_usage(ask: Ask, server: Faulty) -> None:
     server.steps = [answer(200, read("cookbook_usage_completions_2025-02-10"))]
     found = ask("usage_completions", start_time=1_736_616_660)
     assert_whole(found, recorded("cookbook_usage_completions_2025-02-10")["data"])
@@ -56,7 +58,7 @@ def test_the_cookbooks_usage(ask, server):
     assert found.data[0].results[0].input_uncached_tokens is None
 
 
-def test_the_cookbooks_costs(ask, server):
+def test_the_cookbooks_costs(ask: Ask, server: Faulty) -> None:
     server.steps = [answer(200, read("cookbook_costs_2025-02-10"))]
     found = ask("usage_costs", start_time=1_736_553_600)
     assert_whole(found, recorded("cookbook_costs_2025-02-10")["data"])
@@ -65,7 +67,7 @@ def test_the_cookbooks_costs(ask, server):
 
 
 @pytest.mark.parametrize("name", ["empty", "populated"])
-def test_costs_with_texts_for_amounts(name):
+def test_costs_with_texts_for_amounts(name: str) -> None:
     raw = recorded("costs_live_2026-06")[name]
     content = json.dumps(raw, default=float).encode()
     parts = page_parts(content, CostsResult)
@@ -81,7 +83,7 @@ def test_costs_with_texts_for_amounts(name):
             assert result.extra == {field: value for field, value in given_.items() if field not in known}
 
 
-def test_usage_grouped_by_model():
+def test_usage_grouped_by_model() -> None:
     raw = recorded("usage_group_by_model_2025-08")
     content = page([bucket(raw["sample_result"])], has_more=True, next_page=raw["next_page"])
     parts = page_parts(content, CompletionsResult)
@@ -91,7 +93,7 @@ def test_usage_grouped_by_model():
 
 
 @pytest.mark.parametrize("name", [name for name in recorded("errors_live") if name != "_source"])
-def test_recorded_errors(ask, server, name):
+def test_recorded_errors(ask: Ask, server: Faulty, name: str) -> None:
     body = recorded("errors_live")[name]
     status = (
         next(int(word) for word in name.replace(",", " ").split() if word in {"400", "401", "403"})
@@ -140,13 +142,13 @@ def assert_whole(found: Any, raw: list[dict[str, Any]]) -> None:
         ('"1E+3"', "1000"),
     ],
 )
-def test_amounts_are_what_was_written(written, value):
+def test_amounts_are_what_was_written(written: str, value: str) -> None:
     assert cost(written).amount.value == Decimal(value)
     assert type(cost(written).amount.value) is Decimal
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False), st.booleans())
-def test_every_digit_of_an_amount_is_kept(value, as_text):
+def test_every_digit_of_an_amount_is_kept(value: Decimal, as_text: bool) -> None:
     written = str(value) if as_text else format(value, "f")
     found = cost(f'"{written}"' if as_text else written).amount.value
     assert found.as_tuple() == Decimal(written).as_tuple()
@@ -155,7 +157,7 @@ def test_every_digit_of_an_amount_is_kept(value, as_text):
 # --- beyond what is known ----------------------------------------------------------------------------------------
 
 
-def test_unknown_fields_are_kept_at_every_level():
+def test_unknown_fields_are_kept_at_every_level() -> None:
     raw = {"object": "organization.costs.result", "amount": {"value": 1, "currency": "usd", "vat": 0.19}, "team": "a"}
     content = page([bucket(raw, colour="blue")], total=3, extra="its own")
     parts = page_parts(content, CostsResult)
@@ -165,7 +167,7 @@ def test_unknown_fields_are_kept_at_every_level():
     assert parts.data[0].results[0].amount.extra == {"vat": Decimal("0.19")}
 
 
-def test_unknown_results_are_kept_apart_and_told(caplog):
+def test_unknown_results_are_kept_apart_and_told(caplog: pytest.LogCaptureFixture) -> None:
     known = {"object": CompletionsResult.OBJECT, "input_tokens": 1, "output_tokens": 2, "num_model_requests": 3}
     other = {"object": "organization.usage.dreams.result", "dreams": 4}
     with caplog.at_level(logging.WARNING, "usageledger.client"):
@@ -176,7 +178,7 @@ def test_unknown_results_are_kept_apart_and_told(caplog):
 
 
 @pytest.mark.parametrize("meter", [pytest.param(meter, id=meter.kind) for meter in (*METERS, COSTS)])
-def test_every_field_of_every_kind(meter):
+def test_every_field_of_every_kind(meter: Meter) -> None:
     (cls,) = [each for each in vars(results).values() if getattr(each, "OBJECT", None) == meter.object]
     raw: dict[str, Any] = {"object": meter.object}
     raw |= {measure.name: number for number, measure in enumerate(meter.measures, 1)}
@@ -201,7 +203,7 @@ def a_page() -> UsagePage[CostsResult]:
     )
 
 
-def test_rows_are_flat():
+def test_rows_are_flat() -> None:
     rows = a_page().to_rows()
     assert [list(row) for row in rows] == [list(rows[0])] * 2
     assert rows[0] == {
@@ -223,13 +225,13 @@ def test_rows_are_flat():
     assert rows[1]["quantity"] == Decimal("1.5")
 
 
-def test_a_field_of_the_servers_never_hides_one_of_ours_in_a_row():
+def test_a_field_of_the_servers_never_hides_one_of_ours_in_a_row() -> None:
     raw = {"object": CostsResult.OBJECT, "amount": {"value": 1, "currency": "usd"}, "currency": "eur", "start_time": 9}
     (row,) = UsagePage(*page_parts(page([bucket(raw)]), CostsResult), CostsResult).to_rows()
     assert (row["currency"], row["start_time"]) == ("usd", 0)
 
 
-def test_values_are_frozen():
+def test_values_are_frozen() -> None:
     found = a_page()
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.has_more = True  # type: ignore[misc]  # what is tested
@@ -244,10 +246,10 @@ def test_values_are_frozen():
     ("header", "seconds"),
     [("3", 3), ("0", 0), ("1.5", 1.5), ("-1", 0), ("", None), ("soon", None), ("inf", None), ("nan", None)],
 )
-def test_retry_after_in_seconds(header, seconds):
+def test_retry_after_in_seconds(header: str, seconds: float | None) -> None:
     assert retry_after(header) == seconds
 
 
-def test_retry_after_as_a_date():
+def test_retry_after_as_a_date() -> None:
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     assert (retry_after("Fri, 31 Dec 9999 23:59:59 GMT") or 0) > 10**9

@@ -70,7 +70,7 @@ LARGE = page(
 
 @pytest.mark.parametrize("found", [COSTS, USAGE, LARGE], ids=["costs", "usage", "large"])
 @pytest.mark.parametrize("to", ["arrow", "pandas", "polars"])
-def test_each_table_has_the_rows(found, to):
+def test_each_table_has_the_rows(found: UsagePage[Any], to: str) -> None:
     if to == "arrow":
         rows = found.to_arrow().to_pylist()
     elif to == "pandas":
@@ -84,7 +84,7 @@ def test_each_table_has_the_rows(found, to):
     assert rows == expected
 
 
-def test_numbers_with_gaps_are_no_floats():
+def test_numbers_with_gaps_are_no_floats() -> None:
     frame = USAGE.to_pandas()
     assert frame["input_cached_tokens"].sum() == 2**62 + 1
     assert str(frame["input_tokens"].dtype) == "int64[pyarrow]"
@@ -94,7 +94,7 @@ def test_numbers_with_gaps_are_no_floats():
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_without_rows_the_columns_are_there(kind):
+def test_without_rows_the_columns_are_there(kind: type[Any]) -> None:
     table = page(kind=kind).to_arrow()
     assert table.num_rows == 0
     names = [name for name in kind.__struct_fields__ if name not in ("object", "extra")]
@@ -109,7 +109,7 @@ def test_without_rows_the_columns_are_there(kind):
         max_size=3,
     )
 )
-def test_amounts_keep_every_digit(values):
+def test_amounts_keep_every_digit(values: list[Decimal]) -> None:
     table = page(*(cost(str(value)) for value in values)).to_arrow()
     assert table["amount"].to_pylist() == values
 
@@ -124,13 +124,13 @@ def test_amounts_keep_every_digit(values):
         ("4.5000000000000002e-06", "decimal128(38, 22)"),
     ],
 )
-def test_the_type_is_as_wide_as_the_digits(value, kind):
+def test_the_type_is_as_wide_as_the_digits(value: str, kind: str) -> None:
     table = page(cost(value)).to_arrow()
     assert str(table.schema.field("amount").type) == kind
     assert table["amount"].to_pylist() == [Decimal(value)]
 
 
-def test_more_digits_than_a_table_can_hold():
+def test_more_digits_than_a_table_can_hold() -> None:
     with pytest.raises(ValueError, match=r"amount: 77 digits are more than Arrow can hold \(76\): take to_rows"):
         page(cost("1e58"), cost("1.1")).to_arrow()
     with pytest.raises(ValueError, match=r"amount: decimal256\(76, 30\) has more digits than polars can hold"):
@@ -139,7 +139,7 @@ def test_more_digits_than_a_table_can_hold():
         assert page(cost("1e-30"), cost("1e10")).to_pandas()["amount"].sum() == Decimal("1e-30") + Decimal("1e10")
 
 
-def test_what_the_server_sends_beyond_is_there_too():
+def test_what_the_server_sends_beyond_is_there_too() -> None:
     rows = [
         {
             "start_time": 0,
@@ -164,7 +164,7 @@ def test_what_the_server_sends_beyond_is_there_too():
         ("to_polars", "polars", "pip install 'usageledger[polars]'"),
     ],
 )
-def test_what_is_missing_is_told_with_the_command_that_installs_it(method, missing, command):
+def test_what_is_missing_is_told_with_the_command_that_installs_it(method: str, missing: str, command: str) -> None:
     """In an interpreter of its own, as libraries remember which others they found."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", WITHOUT, missing, method], capture_output=True, text=True, check=True
@@ -172,7 +172,7 @@ def test_what_is_missing_is_told_with_the_command_that_installs_it(method, missi
     assert done.stdout == f"This needs {missing}, which is not installed: {command}\n"
 
 
-def test_the_extras_named_are_those_of_the_package():
+def test_the_extras_named_are_those_of_the_package() -> None:
     from importlib.metadata import metadata
 
     assert {"pandas", "polars"} <= set(metadata("usageledger").get_all("Provides-Extra") or [])

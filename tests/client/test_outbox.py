@@ -1,13 +1,13 @@
 """The queue of a sender: what is due when, in which order, and that the counts always add up."""
 
 import threading
+import time
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from usageledger.client import outbox
 from usageledger.client.delivery import BATCH_BYTES
 from usageledger.client.outbox import Outbox, SenderCounts
 
@@ -17,7 +17,7 @@ LATER = 3600.0
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(outbox.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 
@@ -28,7 +28,7 @@ def filled(number: int, *, most: int = 100, batch: int = 10, flush_seconds: floa
     return box
 
 
-def test_a_full_batch_is_due_at_once():
+def test_a_full_batch_is_due_at_once() -> None:
     box = filled(25)
     assert box.take() == [b"%d" % n for n in range(10)]
     box.settle(delivered=10)
@@ -36,7 +36,7 @@ def test_a_full_batch_is_due_at_once():
     assert box.counts == SenderCounts(offered=25, delivered=10, waiting=15)
 
 
-def test_the_oldest_waits_no_longer_than_it_should(clock):
+def test_the_oldest_waits_no_longer_than_it_should(clock: list[float]) -> None:
     box = filled(1, flush_seconds=5)
     clock[0] += 4
     box.put(b"late")
@@ -45,7 +45,7 @@ def test_the_oldest_waits_no_longer_than_it_should(clock):
     assert box.take() == [b"0", b"late"]
 
 
-def test_a_batch_is_bounded_in_bytes():
+def test_a_batch_is_bounded_in_bytes() -> None:
     half, too_large = b"1" * (BATCH_BYTES // 2 - 1), b"1" * 2 * BATCH_BYTES
     box = Outbox(100, 4, LATER)
     for line in (half, half, half, too_large):
@@ -54,7 +54,7 @@ def test_a_batch_is_bounded_in_bytes():
     assert [box.take() == batch for batch in ([half, half], [half], [too_large], None)] == [True] * 4
 
 
-def test_what_is_being_sent_counts_as_waiting():
+def test_what_is_being_sent_counts_as_waiting() -> None:
     box = filled(10, most=10)
     assert box.take() is not None
     assert box.put(b"more") == "queue_full"
@@ -63,7 +63,7 @@ def test_what_is_being_sent_counts_as_waiting():
     assert box.counts == SenderCounts(offered=12, delivered=10, dropped=1, waiting=1)
 
 
-def test_flush_waits_for_what_was_there_before():
+def test_flush_waits_for_what_was_there_before() -> None:
     box = filled(3)
     assert not box.flush(0)
     assert box.take() == [b"0", b"1", b"2"]
@@ -84,7 +84,7 @@ def test_flush_waits_for_what_was_there_before():
     assert box.flush(0)
 
 
-def test_after_closing_nothing_is_taken_in_and_everything_is_due():
+def test_after_closing_nothing_is_taken_in_and_everything_is_due() -> None:
     box = filled(2)
     box.close(LATER)
     assert box.put(b"late") == "closed"
@@ -93,7 +93,7 @@ def test_after_closing_nothing_is_taken_in_and_everything_is_due():
     assert box.take() is None
 
 
-def test_halves_come_first_and_in_their_order():
+def test_halves_come_first_and_in_their_order() -> None:
     box = filled(12)
     assert len(box.take() or []) == 10
     box.halve()
@@ -103,7 +103,7 @@ def test_halves_come_first_and_in_their_order():
     assert box.counts.waiting == 12
 
 
-def test_what_is_given_up_is_everything_that_is_not_settled():
+def test_what_is_given_up_is_everything_that_is_not_settled() -> None:
     box = filled(25)
     box.take()
     box.halve()
@@ -116,7 +116,7 @@ def test_what_is_given_up_is_everything_that_is_not_settled():
     assert box.flush(0)
 
 
-def test_a_pause_ends_at_its_time_or_when_time_is_up(clock, monkeypatch):
+def test_a_pause_ends_at_its_time_or_when_time_is_up(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     box = filled(1)
     waited: list[float] = []
 
@@ -135,7 +135,9 @@ def test_a_pause_ends_at_its_time_or_when_time_is_up(clock, monkeypatch):
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_closing_ends_a_pause_unless_the_server_asked_for_it(clock, monkeypatch, asked):
+def test_closing_ends_a_pause_unless_the_server_asked_for_it(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
     box = filled(1)
 
     def wait(seconds: float | None = None) -> bool:

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.faulty_server import KEY, answer, batch, cut, cut_body
+from tests.client.conftest import Ask
+from tests.support.faulty_server import KEY, Faulty, Step, answer, batch, cut, cut_body
 
 from usageledger import AsyncUsageAPI, UsageAPI
 from usageledger.client import (
@@ -22,6 +24,7 @@ from usageledger.client import (
     delivery,
     events,
 )
+from usageledger.client.errors import APIStatusError
 from usageledger.client.events import Answer, encode
 
 
@@ -29,7 +32,7 @@ def event(number: int, **fields: Any) -> dict[str, Any]:
     return {"kind": "embeddings", "id": f"e{number}", "timestamp": 1_730_419_200, "input_tokens": number} | fields
 
 
-def test_batches_of_their_size(ask, server):
+def test_batches_of_their_size(ask: Ask, server: Faulty) -> None:
     found = ask("send_events", (event(n) for n in range(25)), batch_size=10)
     assert found == EventReport(accepted=25)
     assert [len(asked.body.splitlines()) for asked in server.asked] == [10, 10, 5]
@@ -39,12 +42,12 @@ def test_batches_of_their_size(ask, server):
     }
 
 
-def test_nothing_to_send(ask, server):
+def test_nothing_to_send(ask: Ask, server: Faulty) -> None:
     assert ask("send_events", []) == EventReport()
     assert server.asked == []
 
 
-def test_large_events_go_in_smaller_batches(ask, server):
+def test_large_events_go_in_smaller_batches(ask: Ask, server: Faulty) -> None:
     sent = [event(n, model="m" * (delivery.BATCH_BYTES // 2)) for n in range(5)]
     sent += [event(9, model="m" * 2 * delivery.BATCH_BYTES), event(10)]
     assert ask("send_events", sent).accepted == 7
@@ -53,7 +56,7 @@ def test_large_events_go_in_smaller_batches(ask, server):
 
 
 @pytest.mark.parametrize("step", [cut, cut_body, answer(500), answer(429, retry_after="1"), answer(503)])
-def test_a_batch_is_sent_again_byte_for_byte(ask, server, waits, step):
+def test_a_batch_is_sent_again_byte_for_byte(ask: Ask, server: Faulty, waits: list[float], step: Step) -> None:
     server.steps = [step, step]
     assert ask("send_events", [{"kind": "embeddings", "timestamp": 1, "input_tokens": 1}] * 3).accepted == 3
     assert len(server.asked) == 3
@@ -61,7 +64,7 @@ def test_a_batch_is_sent_again_byte_for_byte(ask, server, waits, step):
     assert len({each["id"] for each in server.events}) == 3
 
 
-def test_an_event_without_an_id_gets_one_and_keeps_its_own_dict(ask, server):
+def test_an_event_without_an_id_gets_one_and_keeps_its_own_dict(ask: Ask, server: Faulty) -> None:
     given_ = [{"kind": "a"}, {"kind": "b", "id": None}, {"kind": "c", "id": "mine"}]
     ask("send_events", given_)
     assert given_ == [{"kind": "a"}, {"kind": "b", "id": None}, {"kind": "c", "id": "mine"}]
@@ -72,7 +75,7 @@ def test_an_event_without_an_id_gets_one_and_keeps_its_own_dict(ask, server):
     assert first.startswith("evt_")
 
 
-def test_refusals_name_the_events_place_among_all(ask, server):
+def test_refusals_name_the_events_place_among_all(ask: Ask, server: Faulty) -> None:
     fault = {"index": 1, "id": "e1", "code": "unknown_field", "param": "x", "message": "Unknown field: 'x'"}
     server.steps = [
         answer(200, batch(2)),
@@ -93,14 +96,14 @@ def at_most(most: int) -> Any:
     return lambda handler: (too_large if handler.lines > most else answer(200, batch(handler.lines)))(handler)
 
 
-def test_a_batch_that_is_too_large_is_halved(ask, server):
+def test_a_batch_that_is_too_large_is_halved(ask: Ask, server: Faulty) -> None:
     server.steps = [at_most(2)] * 9
     assert ask("send_events", [event(n) for n in range(6)], batch_size=6) == EventReport(accepted=6)
     arrived = [tuple(json.loads(line)["input_tokens"] for line in asked.body.splitlines()) for asked in server.asked]
     assert arrived == [(0, 1, 2, 3, 4, 5), (0, 1, 2), (0,), (1, 2), (3, 4, 5), (3,), (4, 5)]
 
 
-def test_one_event_that_is_too_large_is_refused_alone(ask, server):
+def test_one_event_that_is_too_large_is_refused_alone(ask: Ask, server: Faulty) -> None:
     too_large = answer(413, {"error": {"message": "Too many bytes.", "code": "body_too_large"}})
     server.steps = [too_large, too_large]
     found = ask("send_events", [event(0), event(1)])
@@ -112,7 +115,7 @@ def test_one_event_that_is_too_large_is_refused_alone(ask, server):
 @pytest.mark.parametrize(
     ("status", "error"), [(400, BadRequestError), (401, AuthenticationError), (500, InternalServerError)]
 )
-def test_an_error_says_how_far_it_came(ask, server, status, error):
+def test_an_error_says_how_far_it_came(ask: Ask, server: Faulty, status: int, error: type[APIStatusError]) -> None:
     server.steps = [answer(200, batch(2)), *[answer(status)] * 3]
     with pytest.raises(error) as caught:
         ask("send_events", [event(n) for n in range(5)], batch_size=2, client={"max_retries": 0})
@@ -131,7 +134,7 @@ def test_an_error_says_how_far_it_came(ask, server, status, error):
         {**batch(2), "accepted": "2"},
     ],
 )
-def test_an_answer_that_is_not_about_these_events(ask, server, body):
+def test_an_answer_that_is_not_about_these_events(ask: Ask, server: Faulty, body: dict[str, Any]) -> None:
     server.steps = [answer(200, body)]
     with pytest.raises(APIResponseValidationError):
         ask("send_events", [event(1), event(2)])
@@ -139,26 +142,26 @@ def test_an_answer_that_is_not_about_these_events(ask, server, body):
 
 
 @pytest.mark.parametrize("wrong", ["text", 5, None, ["kind"], {"kind": object()}, {5: {1, 2, object()}}])
-def test_what_is_no_event(ask, server, wrong):
+def test_what_is_no_event(ask: Ask, server: Faulty, wrong: Any) -> None:
     with pytest.raises(TypeError):
         ask("send_events", [event(1), wrong])
     assert server.asked == []
 
 
-def test_openai_takes_no_events():
+def test_openai_takes_no_events() -> None:
     for client in (UsageAPI("sk-admin-x"), UsageAPI("sk-admin-x", "https://api.openai.com/v1/")):
         with pytest.raises(SettingsError, match="give the address of a UsageLedger"):
             client.send_events([event(1)])
 
 
 @pytest.mark.parametrize("size", [0, -1])
-def test_a_batch_size_that_is_none(ask, server, size):
+def test_a_batch_size_that_is_none(ask: Ask, server: Faulty, size: int) -> None:
     with pytest.raises(ValueError, match="batch_size: expected 1 or more"):
         ask("send_events", [event(1)], batch_size=size)
 
 
-def test_an_asynchronous_source(server):
-    async def source():
+def test_an_asynchronous_source(server: Faulty) -> None:
+    async def source() -> AsyncIterator[dict[str, Any]]:
         for number in range(7):
             yield event(number)
 
@@ -170,7 +173,7 @@ def test_an_asynchronous_source(server):
     assert [len(asked.body.splitlines()) for asked in server.asked] == [3, 3, 1]
 
 
-def test_times_are_written_with_their_zone():
+def test_times_are_written_with_their_zone() -> None:
     line = encode(event(1, timestamp=datetime(2026, 11, 1, tzinfo=UTC)))
     assert json.loads(line)["timestamp"] == "2026-11-01T00:00:00Z"
 
@@ -210,7 +213,9 @@ class Ledger:
     st.integers(1, 40),
     st.integers(3, 10),
 )
-def test_the_report_is_right_however_a_batch_has_to_be_split(given_, most_events, most_errors):
+def test_the_report_is_right_however_a_batch_has_to_be_split(
+    given_: list[tuple[int, int | None]], most_events: int, most_errors: int
+) -> None:
     sent = [{"id": f"{number}-{bad}"} | ({"bad": bad} if bad else {}) for number, bad in given_]
     ledger = Ledger(most_events, most_errors)
     steps = delivery._steps([encode(each) for each in sent], 0)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import random
 import threading
 import time
 from collections import Counter
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.support.faulty_server import KEY, Faulty, answer, batch, cut, cut_body
+from tests.support.faulty_server import KEY, Faulty, Step, answer, batch, cut, cut_body
 
 from usageledger.client import (
     AsyncEventSender,
@@ -18,10 +19,9 @@ from usageledger.client import (
     EventSender,
     SenderCounts,
     SettingsError,
-    outbox,
     sender,
-    transport,
 )
+from usageledger.client.delivery import BATCH_BYTES
 from usageledger.client.outbox import Outbox
 
 LATER = 3600.0
@@ -69,7 +69,7 @@ def until(condition: Callable[[], bool]) -> None:
 # --- when it sends -----------------------------------------------------------------------------------------------
 
 
-def test_when_enough_wait(server, start):
+def test_when_enough_wait(server: Faulty, start: Callable[..., EventSender]) -> None:
     sender_ = start(batch_events=3)
     for number in range(7):
         assert sender_.send(event(number))
@@ -78,14 +78,14 @@ def test_when_enough_wait(server, start):
     until(lambda: sender_.counts == SenderCounts(offered=7, delivered=6, waiting=1))
 
 
-def test_when_the_oldest_has_waited(server, start):
+def test_when_the_oldest_has_waited(server: Faulty, start: Callable[..., EventSender]) -> None:
     sender_ = start(flush_seconds=0.05)
     sender_.send(event(1))
     until(lambda: sender_.counts.delivered == 1)
     assert server.events == [event(1)]
 
 
-def test_when_it_is_flushed(server, start):
+def test_when_it_is_flushed(server: Faulty, start: Callable[..., EventSender]) -> None:
     sender_ = start()
     for number in range(3):
         sender_.send(event(number))
@@ -94,7 +94,7 @@ def test_when_it_is_flushed(server, start):
     assert sender_.counts == SenderCounts(offered=3, delivered=3)
 
 
-def test_when_it_is_closed(server, start):
+def test_when_it_is_closed(server: Faulty, start: Callable[..., EventSender]) -> None:
     with start() as sender_:
         sender_.send(event(1))
     assert server.events == [event(1)]
@@ -102,7 +102,7 @@ def test_when_it_is_closed(server, start):
     assert sender_.counts == SenderCounts(offered=1, delivered=1)
 
 
-def test_it_starts_with_the_first_event(server, start):
+def test_it_starts_with_the_first_event(server: Faulty, start: Callable[..., EventSender]) -> None:
     before = threading.active_count()
     sender_ = start()
     assert sender_.flush(0)
@@ -111,7 +111,7 @@ def test_it_starts_with_the_first_event(server, start):
     assert server.asked == []
 
 
-def test_an_event_is_what_it_was_when_it_was_given(server, start):
+def test_an_event_is_what_it_was_when_it_was_given(server: Faulty, start: Callable[..., EventSender]) -> None:
     sender_ = start()
     given = event(1)
     sender_.send(given)
@@ -127,7 +127,7 @@ def test_an_event_is_what_it_was_when_it_was_given(server, start):
     assert sender_.counts.offered == 3
 
 
-def test_many_threads(server, start):
+def test_many_threads(server: Faulty, start: Callable[..., EventSender]) -> None:
     sender_ = start(batch_events=50, queue_events=100_000)
 
     def work(first: int) -> None:
@@ -150,7 +150,9 @@ def test_many_threads(server, start):
 @pytest.mark.parametrize(
     "step", [cut, cut_body, answer(500), answer(503), answer(429), answer(401), answer(403), answer(404), answer(200)]
 )
-def test_a_batch_is_sent_byte_for_byte_until_it_is_answered(server, start, no_waits, step):
+def test_a_batch_is_sent_byte_for_byte_until_it_is_answered(
+    server: Faulty, start: Callable[..., EventSender], no_waits: list[float], step: Step
+) -> None:
     server.steps = [step] * 5
     sender_ = start()
     sender_.send({"kind": "embeddings"})
@@ -161,7 +163,9 @@ def test_a_batch_is_sent_byte_for_byte_until_it_is_answered(server, start, no_wa
     assert sender_.counts == SenderCounts(offered=2, delivered=2, retries=5)
 
 
-def test_waits_grow_and_retry_after_is_obeyed(server, start, no_waits):
+def test_waits_grow_and_retry_after_is_obeyed(
+    server: Faulty, start: Callable[..., EventSender], no_waits: list[float]
+) -> None:
     server.steps = [answer(500)] * 9 + [answer(429, retry_after="400")]
     sender_ = start()
     sender_.send(event(1))
@@ -171,8 +175,14 @@ def test_waits_grow_and_retry_after_is_obeyed(server, start, no_waits):
     assert no_waits[9:] == [400.0]
 
 
-def test_what_waits_meanwhile_is_bounded(server, start, no_waits, caplog, monkeypatch):
-    monkeypatch.setattr(transport.random, "uniform", lambda low, high: 0.8)
+def test_what_waits_meanwhile_is_bounded(
+    server: Faulty,
+    start: Callable[..., EventSender],
+    no_waits: list[float],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, high: 0.8)
     release = threading.Event()
     server.steps = [lambda handler: (release.wait(60), answer(503)(handler))]
     drops: list[Drop] = []
@@ -192,7 +202,9 @@ def test_what_waits_meanwhile_is_bounded(server, start, no_waits, caplog, monkey
     ]
 
 
-def test_what_a_server_says_forges_no_line_of_the_log(server, start, no_waits, caplog):
+def test_what_a_server_says_forges_no_line_of_the_log(
+    server: Faulty, start: Callable[..., EventSender], no_waits: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
     said = "\x1b[2J\r\n2026-11-27 CRITICAL forged"
     server.steps = [
         answer(503, {"error": {"message": said}}),
@@ -206,7 +218,9 @@ def test_what_a_server_says_forges_no_line_of_the_log(server, start, no_waits, c
     assert all("forged" in message and message.isprintable() for message in caplog.messages)
 
 
-def test_refused_events_are_told_and_the_others_delivered(server, start, caplog):
+def test_refused_events_are_told_and_the_others_delivered(
+    server: Faulty, start: Callable[..., EventSender], caplog: pytest.LogCaptureFixture
+) -> None:
     faults = [
         {"index": 1, "id": "e1", "code": "unknown_field", "param": "x", "message": "Unknown field: 'x'"},
         {"index": 1, "id": "e1", "code": "unknown_field", "param": "y", "message": "Unknown field: 'y'"},
@@ -224,7 +238,9 @@ def test_refused_events_are_told_and_the_others_delivered(server, start, caplog)
 
 
 @pytest.mark.parametrize("status", [400, 422])
-def test_a_batch_that_cannot_be_read_is_refused_as_a_whole(server, start, status):
+def test_a_batch_that_cannot_be_read_is_refused_as_a_whole(
+    server: Faulty, start: Callable[..., EventSender], status: int
+) -> None:
     server.steps = [answer(status, {"error": {"message": "No.", "code": "invalid_json"}})]
     drops: list[Drop] = []
     sender_ = start(on_drop=drops.append)
@@ -236,7 +252,7 @@ def test_a_batch_that_cannot_be_read_is_refused_as_a_whole(server, start, status
     assert [(drop.event["id"], drop.message) for drop in drops] == [("e1", f"{status}: No."), ("e2", f"{status}: No.")]
 
 
-def test_a_batch_that_is_too_large_is_halved(server, start):
+def test_a_batch_that_is_too_large_is_halved(server: Faulty, start: Callable[..., EventSender]) -> None:
     server.steps = [
         lambda handler: (answer(413) if handler.lines > 2 else answer(200, batch(handler.lines)))(handler)
     ] * 9
@@ -249,7 +265,7 @@ def test_a_batch_that_is_too_large_is_halved(server, start):
     assert sender_.counts == SenderCounts(offered=5, delivered=5)
 
 
-def test_refusals_that_were_not_named_are_asked_for_again(server, start):
+def test_refusals_that_were_not_named_are_asked_for_again(server: Faulty, start: Callable[..., EventSender]) -> None:
     fault = {"id": "e", "code": "unknown_field", "param": "x", "message": "Unknown field: 'x'"}
     server.steps = [
         answer(200, batch(4, 3, [fault | {"index": 0}], errors_omitted=2)),
@@ -269,7 +285,9 @@ def test_refusals_that_were_not_named_are_asked_for_again(server, start):
 # --- its end -----------------------------------------------------------------------------------------------------
 
 
-def test_closing_gives_up_after_its_time_and_tells(server, start, caplog):
+def test_closing_gives_up_after_its_time_and_tells(
+    server: Faulty, start: Callable[..., EventSender], caplog: pytest.LogCaptureFixture
+) -> None:
     server.steps = [answer(503)] * 999
     drops: list[Drop] = []
     sender_ = start(on_drop=drops.append, batch_events=3)
@@ -284,7 +302,7 @@ def test_closing_gives_up_after_its_time_and_tells(server, start, caplog):
     assert "events dropped: 3; the sender closed before they were answered" in caplog.text
 
 
-def test_closing_does_not_wait_for_a_server_that_hangs(server, start):
+def test_closing_does_not_wait_for_a_server_that_hangs(server: Faulty, start: Callable[..., EventSender]) -> None:
     release = threading.Event()
     server.steps = [lambda handler: (release.wait(60), answer(200, batch(1))(handler))]
     sender_ = start(batch_events=1)
@@ -297,7 +315,7 @@ def test_closing_does_not_wait_for_a_server_that_hangs(server, start):
     assert sender_.counts == SenderCounts(offered=1, dropped=1)
 
 
-def test_after_its_end_events_are_dropped_and_told(server, start):
+def test_after_its_end_events_are_dropped_and_told(server: Faulty, start: Callable[..., EventSender]) -> None:
     drops: list[Drop] = []
     sender_ = start(on_drop=drops.append)
     sender_.close()
@@ -306,7 +324,9 @@ def test_after_its_end_events_are_dropped_and_told(server, start):
     assert [drop.reason for drop in drops] == ["closed"]
 
 
-def test_a_callback_that_fails_stops_nothing(server, start, caplog):
+def test_a_callback_that_fails_stops_nothing(
+    server: Faulty, start: Callable[..., EventSender], caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(drop: Drop) -> None:
         raise ZeroDivisionError
 
@@ -319,7 +339,9 @@ def test_a_callback_that_fails_stops_nothing(server, start, caplog):
     until(lambda: "on_drop failed" in caplog.text)
 
 
-def test_a_defect_loses_one_batch_and_is_told(server, start, monkeypatch, caplog):
+def test_a_defect_loses_one_batch_and_is_told(
+    server: Faulty, start: Callable[..., EventSender], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(*_: Any) -> bool:
         raise ZeroDivisionError
 
@@ -336,7 +358,9 @@ def test_a_defect_loses_one_batch_and_is_told(server, start, monkeypatch, caplog
     assert "a defect of the sender" in caplog.text
 
 
-def test_the_key_is_in_no_log_or_repr(server, start, no_waits, caplog):
+def test_the_key_is_in_no_log_or_repr(
+    server: Faulty, start: Callable[..., EventSender], no_waits: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     server.steps = [answer(401, {"error": f"Incorrect API key provided: {KEY}"}), cut, answer(400, {"error": KEY})]
     drops: list[Drop] = []
@@ -352,13 +376,13 @@ def test_the_key_is_in_no_log_or_repr(server, start, no_waits, caplog):
 
 
 @pytest.mark.parametrize("given", ["http://127.0.0.1:1", "http://127.0.0.1:1/", "http://127.0.0.1:1/v1"])
-def test_the_address_with_or_without_v1(given, monkeypatch):
+def test_the_address_with_or_without_v1(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "base_url='http://127.0.0.1:1/v1'" in repr(EventSender(KEY, given))
     monkeypatch.setenv("USAGELEDGER_URL", given)
     assert "base_url='http://127.0.0.1:1/v1'" in repr(EventSender(KEY))
 
 
-def test_key_and_address_from_the_environment(server, monkeypatch):
+def test_key_and_address_from_the_environment(server: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match="USAGELEDGER_API_KEY or USAGELEDGER_ADMIN_KEY"):
         EventSender()
     monkeypatch.setenv("USAGELEDGER_ADMIN_KEY", "sk-admin")
@@ -371,7 +395,7 @@ def test_key_and_address_from_the_environment(server, monkeypatch):
 
 
 @pytest.mark.parametrize("options", [{"batch_events": 0}, {"batch_events": 11, "queue_events": 10}])
-def test_sizes_that_make_no_sense(options):
+def test_sizes_that_make_no_sense(options: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="batch_events: expected 1 to queue_events"):
         EventSender(KEY, **options)
 
@@ -379,7 +403,7 @@ def test_sizes_that_make_no_sense(options):
 # --- asynchronous ------------------------------------------------------------------------------------------------
 
 
-def test_the_asynchronous_sender_does_the_same(server):
+def test_the_asynchronous_sender_does_the_same(server: Faulty) -> None:
     async def run() -> AsyncEventSender:
         async with AsyncEventSender(KEY, server.url, flush_seconds=LATER) as sender_:
             for number in range(3):
@@ -394,7 +418,7 @@ def test_the_asynchronous_sender_does_the_same(server):
     assert done.counts == SenderCounts(offered=4, delivered=4)
 
 
-def test_the_event_loop_never_waits_for_it(server):
+def test_the_event_loop_never_waits_for_it(server: Faulty) -> None:
     """Another task runs while a flush and a close wait for a server that hangs."""
     release = threading.Event()
     server.steps = [lambda handler: (release.wait(60), answer(200, batch(1))(handler))]
@@ -414,12 +438,12 @@ def test_the_event_loop_never_waits_for_it(server):
     asyncio.run(run())
 
 
-def test_both_senders_have_the_same_names():
+def test_both_senders_have_the_same_names() -> None:
     public = [{name for name in dir(cls) if not name.startswith("_")} for cls in (EventSender, AsyncEventSender)]
     assert public[0] == public[1] == {"send", "flush", "close", "counts"}
 
 
-def test_the_defaults_fit_the_servers_limits():
+def test_the_defaults_fit_the_servers_limits() -> None:
     from usageledger.settings import Settings
 
-    assert Settings().max_body_bytes >= outbox.BATCH_BYTES
+    assert Settings().max_body_bytes >= BATCH_BYTES

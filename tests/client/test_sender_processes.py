@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.support.faulty_server import KEY, answer
+from tests.support.faulty_server import KEY, Faulty, answer
 from tests.support.ledger_contents import count
 from tests.support.server_process import running
 
@@ -47,22 +47,22 @@ def run(code: str, url: str) -> str:
     return done.stderr
 
 
-def arrived(server) -> Counter[str]:
+def arrived(server: Faulty) -> Counter[str]:
     return Counter(each["id"] for each in server.events)
 
 
-def test_the_end_of_the_program_sends_what_is_queued(server):
+def test_the_end_of_the_program_sends_what_is_queued(server: Faulty) -> None:
     assert run("for n in range(700): sender.send(event(f'e{n}'))", server.url) == ""
     assert arrived(server) == {f"e{n}": 1 for n in range(700)}
 
 
-def test_the_end_of_the_program_tells_what_it_could_not_send(server):
+def test_the_end_of_the_program_tells_what_it_could_not_send(server: Faulty) -> None:
     server.steps = [answer(503)] * 999
     said = run("sender._exit_seconds = 0.2\nsender.send(event('e1'))", server.url)
     assert "events dropped: 1; the sender closed before they were answered" in said
 
 
-def test_an_asynchronous_program_that_forgets_to_close(server):
+def test_an_asynchronous_program_that_forgets_to_close(server: Faulty) -> None:
     code = """
 import asyncio
 from usageledger.client import AsyncEventSender
@@ -75,7 +75,7 @@ asyncio.run(main())
     assert arrived(server) == {"e1": 1}
 
 
-def test_a_fork_shares_nothing(server):
+def test_a_fork_shares_nothing(server: Faulty) -> None:
     """The parent's queue is sent by the parent alone; the child's by the child, over a connection of its own."""
     code = """
 sender.send(event("parent-1")); sender.flush()
@@ -94,7 +94,7 @@ sender.send(event("parent-3"))
     assert arrived(server) == {"parent-1": 1, "parent-2": 1, "parent-3": 1, "child-1": 1, "child-2": 1}
 
 
-def test_forks_while_other_threads_send(server):
+def test_forks_while_other_threads_send(server: Faulty) -> None:
     """At any instant of a fork a lock may be held; the child still works, and nothing is lost or doubled."""
     code = """
 def work(name):
@@ -122,7 +122,7 @@ for child in children: assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_children_of_multiprocessing_that_forget_to_close(server, method, tmp_path):
+def test_children_of_multiprocessing_that_forget_to_close(server: Faulty, method: str, tmp_path: Path) -> None:
     """They may end without the interpreter's own exit handlers."""
     program = tmp_path / "program.py"
     program.write_text(
@@ -145,7 +145,7 @@ if __name__ == "__main__":
     assert arrived(server) == {"parent": 1, "child": 1}
 
 
-def test_a_child_whose_parent_had_closed_stays_closed(server):
+def test_a_child_whose_parent_had_closed_stays_closed(server: Faulty) -> None:
     code = """
 sender.close()
 child = os.fork()
@@ -164,7 +164,7 @@ class Hurried(EventSender):
         return replace(RETRIES, backoff_s_max=0.2)
 
 
-def test_every_event_is_there_once_though_the_server_is_killed(tmp_path: Path):
+def test_every_event_is_there_once_though_the_server_is_killed(tmp_path: Path) -> None:
     """The real server, `kill -9` at random moments while events come, and started again over the same data."""
     random, number, kills = Random(), 3000, 3
     with socket.socket() as free:

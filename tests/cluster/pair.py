@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from tests.support.server_process import RunningServer, running
@@ -43,7 +44,11 @@ class Pair:
     def start(self, number: int) -> None:
         """Again and again, as a supervisor does: while a shard is away, a server says so and ends."""
         self.stacks[number] = ExitStack()
-        settings = {"ledger": self.ledgers[number], "registry": self.registry, "port": self.ports[number]}
+        settings: dict[str, Any] = {
+            "ledger": self.ledgers[number],
+            "registry": self.registry,
+            "port": self.ports[number],
+        }
         for attempts_left in reversed(range(STARTS)):
             server = running(self.folder / f"server-{number}", KEY, key_cache_seconds=1, **settings)
             try:

@@ -128,7 +128,7 @@ def test_nginx_reads_its_file(tmp_path: Path) -> None:
         text = text.replace(f"/etc/nginx/tls/{name}.pem", str(path))
     (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid;\n" + text.replace("server server:", "server 127.0.0.1:"))
     command = [
-        program("nginx"),
+        str(program("nginx")),
         "-t",
         "-p",
         str(tmp_path),

@@ -70,7 +70,7 @@ def test_pages_go_on_whichever_server_answers(system: Pair, sdk: OpenAI) -> None
 
 
 def test_costs_are_the_same_on_both(system: Pair, sdk: OpenAI) -> None:
-    asked = {"start_time": START, "end_time": END, "group_by": ["line_item"]}
+    asked: dict[str, Any] = {"start_time": START, "end_time": END, "group_by": ["line_item"]}
     answers = []
     for number in (0, 1):
         with system.client(number) as client:

@@ -13,6 +13,8 @@ from tests.support.three_days import wire_events
 
 DATA = Path(__file__).parent / "data"
 
+Recorded = Callable[[str], dict[str, Any]]
+
 
 @pytest.fixture(scope="session")
 def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
@@ -62,7 +64,7 @@ def endpoints() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def recorded() -> Callable[[str], dict[str, Any]]:
+def recorded() -> Recorded:
     """`recorded("errors_live")`: what clients recorded of the official server."""
 
     def read(name: str) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from decimal import localcontext
 from typing import Any
 
+import httpx
 import pytest
+from tests.support.server_process import RunningServer
 from tests.support.three_days import END, START, model, values
 
 from usageledger import AsyncUsageAPI, UsageAPI
@@ -17,7 +19,7 @@ KINDS = [pytest.param(meter, id=meter.kind) for meter in METERS]
 
 
 @pytest.fixture(scope="module")
-def api(server) -> Iterator[UsageAPI]:
+def api(server: RunningServer) -> Iterator[UsageAPI]:
     with UsageAPI(server.key, f"{server.url}/v1", max_retries=0) as client:
         yield client
 
@@ -33,7 +35,7 @@ def expected(meter: Meter, **asked: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("meter", KINDS)
-def test_every_kind_over_all_pages(api, meter):
+def test_every_kind_over_all_pages(api: UsageAPI, meter: Meter) -> None:
     names = [d.name for d in meter.groupings]
     page = getattr(api, f"usage_{meter.kind}")(
         start_time=START, end_time=END, bucket_width="1h", group_by=names, limit=7
@@ -46,17 +48,17 @@ def test_every_kind_over_all_pages(api, meter):
 
 
 @pytest.mark.parametrize("meter", KINDS)
-def test_every_filter(api, meter):
+def test_every_filter(api: UsageAPI, meter: Meter) -> None:
     for dimension in meter.filters:
         chosen = [value for value in values(dimension) if value is not None][-1:]
         given = chosen[0] if dimension.flag else chosen
-        found = getattr(api, f"usage_{meter.kind}")(start_time=START, end_time=END, **{dimension.filter: given})
+        found = getattr(api, f"usage_{meter.kind}")(start_time=START, end_time=END, **{dimension.filter or "": given})
         assert found.to_rows() == expected(meter, filters={dimension.name: chosen})
         assert found.to_rows()
 
 
 @pytest.mark.parametrize("meter", KINDS)
-def test_the_asynchronous_client_gets_the_same(server, meter):
+def test_the_asynchronous_client_gets_the_same(server: RunningServer, meter: Meter) -> None:
     async def ask() -> list[dict[str, Any]]:
         async with AsyncUsageAPI(server.key, f"{server.url}/v1", max_retries=0) as client:
             page = await getattr(client, f"usage_{meter.kind}")(
@@ -67,7 +69,7 @@ def test_the_asynchronous_client_gets_the_same(server, meter):
     assert asyncio.run(ask()) == expected(meter, group_by=["project_id"])
 
 
-def test_costs_add_up_to_the_last_digit(api, raw):
+def test_costs_add_up_to_the_last_digit(api: UsageAPI, raw: httpx.Client) -> None:
     pages = {
         names: api.usage_costs(start_time=START, end_time=END, group_by=names, limit=1).collect()
         for names in ((), ("line_item",), ("project_id", "line_item"), ("model", "kind"))
@@ -84,7 +86,7 @@ def test_costs_add_up_to_the_last_digit(api, raw):
             assert result.extra == {}
 
 
-def test_nothing_of_ours_is_unknown_to_the_client(api):
+def test_nothing_of_ours_is_unknown_to_the_client(api: UsageAPI) -> None:
     for meter in (*METERS, COSTS):
         page = getattr(api, f"usage_{meter.kind}")(
             start_time=START, end_time=END, group_by=[d.name for d in meter.groupings]
@@ -95,9 +97,9 @@ def test_nothing_of_ours_is_unknown_to_the_client(api):
             assert all(result.extra == {} for result in bucket.results)
 
 
-def test_errors_of_the_server(api):
+def test_errors_of_the_server(api: UsageAPI) -> None:
     with pytest.raises(BadRequestError) as caught:
-        api.usage_completions(start_time=START, bucket_width="1w")
+        api.usage_completions(start_time=START, bucket_width="1w")  # type: ignore[arg-type]  # what is tested
     error = caught.value
     assert (error.param, error.code, error.type) == ("bucket_width", "invalid_value", "invalid_request_error")
     assert (error.request_id or "").startswith("req_")

@@ -31,7 +31,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServ
         yield server, plain
 
 
-def test_httpx(page):
+def test_httpx(page: tuple[RunningServer, bytes]) -> None:
     server, plain = page
     for accepted in (None, "gzip, deflate", "zstd"):
         headers = server.headers | ({"accept-encoding": accepted} if accepted else {})
@@ -44,7 +44,7 @@ def test_httpx(page):
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-def test_httpx_whatever_the_network_hands_it(page, encoding, size):
+def test_httpx_whatever_the_network_hands_it(page: tuple[RunningServer, bytes], encoding: str, size: int) -> None:
     """Where a read ends is the network's choice, and httpx fails where a second frame begins with a read."""
     server, plain = page
     with httpx.stream(
@@ -58,7 +58,7 @@ def test_httpx_whatever_the_network_hands_it(page, encoding, size):
 
 
 @pytest.mark.parametrize("accepted", [None, "gzip, deflate"])
-def test_the_official_client(page, accepted):
+def test_the_official_client(page: tuple[RunningServer, bytes], accepted: str | None) -> None:
     server, plain = page
     headers = {"accept-encoding": accepted} if accepted else {}
     with OpenAI(base_url=f"{server.url}/v1", admin_api_key=server.key, default_headers=headers) as client:
@@ -67,7 +67,7 @@ def test_the_official_client(page, accepted):
     assert [bucket.to_dict() for bucket in asked.parse().data] == json.loads(plain)["data"]
 
 
-def test_ours(page):
+def test_ours(page: tuple[RunningServer, bytes]) -> None:
     server, plain = page
     with UsageAPI(server.key, f"{server.url}/v1") as client:
         asked = client.usage_embeddings(**large_page.WINDOW)
@@ -77,10 +77,10 @@ def test_ours(page):
 
 @pytest.mark.external
 @pytest.mark.parametrize("encoding", ["zstd", "gzip", "identity"])
-def test_curl(page, encoding):
+def test_curl(page: tuple[RunningServer, bytes], encoding: str) -> None:
     server, plain = page
     choice = ["--header", f"Accept-Encoding: {encoding}"] if encoding != "zstd" else []
-    command = [program("curl"), "-sf", "--compressed", *choice, "-H", f"Authorization: Bearer {server.key}"]
+    command = [str(program("curl")), "-sf", "--compressed", *choice, "-H", f"Authorization: Bearer {server.key}"]
     command += ["-w", "%{stderr}%header{content-encoding}", server.url + large_page.ADDRESS]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     assert done.stderr.decode() == ("" if encoding == "identity" else encoding)
@@ -88,15 +88,15 @@ def test_curl(page, encoding):
 
 
 @pytest.mark.external
-def test_fetch_of_node(page):
+def test_fetch_of_node(page: tuple[RunningServer, bytes]) -> None:
     server, plain = page
-    command = [program("node"), "--input-type=module", "-", server.url + large_page.ADDRESS, server.key]
+    command = [str(program("node")), "--input-type=module", "-", server.url + large_page.ADDRESS, server.key]
     done = subprocess.run(command, input=FETCH.encode(), capture_output=True, check=True, timeout=60)
     assert done.stderr.decode().strip() in ("gzip", "zstd")  # the newer ones understand zstd
     assert done.stdout == plain
 
 
-def test_one_that_accepts_nothing(page):
+def test_one_that_accepts_nothing(page: tuple[RunningServer, bytes]) -> None:
     server, plain = page
     request = urllib.request.Request(server.url + large_page.ADDRESS, headers=server.headers)
     with urllib.request.urlopen(request, timeout=60) as answer:

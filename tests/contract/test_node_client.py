@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.support.server_process import RunningServer
 from tests.support.services.programs import program
@@ -16,7 +17,12 @@ from usageledger.meters import METERS
 
 OFFICIAL = [meter for meter in METERS if not meter.extension]
 HERE = Path(__file__).parent / "node"
-COSTS_QUESTION = {"start_time": START, "end_time": END, "limit": 1, "group_by": ["line_item", "project_id"]}
+COSTS_QUESTION: dict[str, Any] = {
+    "start_time": START,
+    "end_time": END,
+    "limit": 1,
+    "group_by": ["line_item", "project_id"],
+}
 
 
 def method(meter: Meter) -> str:
@@ -68,12 +74,12 @@ def asked(server: RunningServer) -> dict[str, Any]:
 
 @pytest.mark.external
 @pytest.mark.parametrize("meter", OFFICIAL, ids=lambda meter: meter.kind)
-def test_every_endpoint(asked, meter):
+def test_every_endpoint(asked: dict[str, Any], meter: Meter) -> None:
     assert asked["answers"][method(meter)] == expected(meter)
 
 
 @pytest.mark.external
-def test_costs(asked, raw):
+def test_costs(asked: dict[str, Any], raw: httpx.Client) -> None:
     """Every page of them, as plain HTTP answers them at once."""
     (buckets,) = asked["answers"]["costs"]
     whole = raw.get("/organization/costs", params=COSTS_QUESTION | {"limit": 180}).json()["data"]
@@ -82,7 +88,7 @@ def test_costs(asked, raw):
 
 
 @pytest.mark.external
-def test_lists_go_on_by_themselves(asked):
+def test_lists_go_on_by_themselves(asked: dict[str, Any]) -> None:
     assert sorted(asked["projects"]) == sorted(
         {u.dimensions["project_id"] for u in model().kept.values() if u.dimensions["project_id"]}
     )
@@ -90,7 +96,7 @@ def test_lists_go_on_by_themselves(asked):
 
 
 @pytest.mark.external
-def test_errors_are_the_clients_own(asked):
+def test_errors_are_the_clients_own(asked: dict[str, Any]) -> None:
     assert asked["refused"] == {
         "type": "BadRequestError",
         "status": 400,
@@ -99,7 +105,7 @@ def test_errors_are_the_clients_own(asked):
     }
 
 
-def test_the_lock_has_no_addresses_and_the_version_that_was_asked_for():
+def test_the_lock_has_no_addresses_and_the_version_that_was_asked_for() -> None:
     lock = (HERE / "package-lock.json").read_text()
     assert "://" not in lock
     wanted = json.loads((HERE / "package.json").read_text())["devDependencies"]["openai"]

@@ -1,12 +1,16 @@
 """The official Python client against a running server: every endpoint, filter, grouping and width."""
 
 import asyncio
+from collections.abc import Iterator
 from itertools import chain, combinations
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from openai import OpenAI
+from openai.resources.admin.organization import Organization
+from tests.support.server_process import RunningServer
 from tests.support.three_days import DAY, END, START, model, values
 
 from usageledger.meter import Dimension, Meter
@@ -37,7 +41,7 @@ def groupings(meter: Meter) -> list[list[str]]:
 
 @pytest.mark.parametrize("meter", KINDS)
 @pytest.mark.parametrize("width", WINDOWS)
-def test_every_grouping_at_every_width(sdk, meter, width):
+def test_every_grouping_at_every_width(sdk: OpenAI, meter: Meter, width: str) -> None:
     for group_by in groupings(meter) if width == "1d" else ([], [d.name for d in meter.groupings]):
         given = {"group_by": group_by} if group_by else {}
         page = ask(sdk, meter, WINDOWS[width], bucket_width=width, limit=BUCKETS_AT_MOST[width], **given)
@@ -51,7 +55,7 @@ def order(meter: Meter) -> Any:
 
 
 @pytest.mark.parametrize("meter", KINDS)
-def test_results_are_of_the_type_that_the_client_has_for_them(sdk, meter):
+def test_results_are_of_the_type_that_the_client_has_for_them(sdk: OpenAI, meter: Meter) -> None:
     page = ask(sdk, meter, group_by=["project_id"])
     results = [result for bucket in page.data for result in bucket.results]
     assert results
@@ -66,7 +70,7 @@ def test_results_are_of_the_type_that_the_client_has_for_them(sdk, meter):
 
 
 @pytest.mark.parametrize(("meter", "dimension"), FILTERS)
-def test_every_filter(sdk, meter: Meter, dimension: Dimension):
+def test_every_filter(sdk: OpenAI, meter: Meter, dimension: Dimension) -> None:
     known = [value for value in values(dimension) if value is not None]
     if dimension.flag:
         choices: list[tuple[Any, list[Any]]] = [(value, [value]) for value in known]
@@ -84,9 +88,9 @@ def test_every_filter(sdk, meter: Meter, dimension: Dimension):
 
 
 @pytest.mark.parametrize("meter", KINDS)
-def test_all_filters_at_once(sdk, meter: Meter):
+def test_all_filters_at_once(sdk: OpenAI, meter: Meter) -> None:
     usage = next(u for u in model().kept.values() if u.kind == meter.kind and None not in u.dimensions.values())
-    given = {
+    given: dict[str, Any] = {
         d.filter: usage.dimensions[d.name] if d.flag else [usage.dimensions[d.name]] for d in meter.filters if d.filter
     }
     page = ask(sdk, meter, **given)
@@ -98,7 +102,7 @@ def test_all_filters_at_once(sdk, meter: Meter):
 
 @pytest.mark.parametrize("meter", KINDS)
 @pytest.mark.parametrize(("width", "limit"), [("1d", 1), ("1d", 2), ("1h", 7), ("1h", None), ("1m", 100), ("1m", None)])
-def test_pages_go_on_to_the_end(sdk, meter, width, limit):
+def test_pages_go_on_to_the_end(sdk: OpenAI, meter: Meter, width: str, limit: int | None) -> None:
     given: dict[str, Any] = {"bucket_width": width, "group_by": ["project_id"]} | ({"limit": limit} if limit else {})
     size = limit or {"1h": 24, "1m": 60}[width]
     page = ask(sdk, meter, WINDOWS[width], **given)
@@ -116,7 +120,7 @@ def test_pages_go_on_to_the_end(sdk, meter, width, limit):
 
 @pytest.mark.parametrize("meter", KINDS)
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu"])
-def test_days_of_a_time_zone(sdk, meter, zone):
+def test_days_of_a_time_zone(sdk: OpenAI, meter: Meter, zone: str) -> None:
     """A parameter of ours, which the client passes on."""
     given = {"group_by": ["project_id"], "limit": 2, "extra_query": {"timezone": zone}}
     page = ask(sdk, meter, WINDOWS["1d"], **given)
@@ -127,13 +131,13 @@ def test_days_of_a_time_zone(sdk, meter, zone):
     assert found == model().buckets(meter.kind, WINDOWS["1d"], "1d", group_by=["project_id"], zone=zone)
 
 
-def test_a_week_of_days_is_the_default(sdk):
+def test_a_week_of_days_is_the_default(sdk: OpenAI) -> None:
     page = sdk.admin.organization.usage.completions(start_time=START - 2 * DAY)
     assert [bucket.start_time for bucket in page.data] == [START + n * DAY for n in range(-2, 5)]
     assert page.has_more
 
 
-def test_errors_are_the_clients_own(sdk: OpenAI, server):
+def test_errors_are_the_clients_own(sdk: OpenAI, server: RunningServer) -> None:
     usage = sdk.admin.organization.usage
     with pytest.raises(openai.BadRequestError) as bad:
         usage.completions(start_time=START, bucket_width="1w")  # type: ignore[arg-type]  # what is tested
@@ -152,7 +156,7 @@ def test_errors_are_the_clients_own(sdk: OpenAI, server):
         sdk.admin.organization.projects.retrieve("nobody")
 
 
-def test_the_asynchronous_client_gets_the_same(server):
+def test_the_asynchronous_client_gets_the_same(server: RunningServer) -> None:
     async def ask() -> Any:
         async with openai.AsyncOpenAI(base_url=f"{server.url}/v1", admin_api_key=server.key, max_retries=0) as client:
             return await client.admin.organization.usage.completions(start_time=START, end_time=END, group_by=["model"])
@@ -165,7 +169,7 @@ def test_the_asynchronous_client_gets_the_same(server):
 
 
 @pytest.fixture
-def administration(empty_server):
+def administration(empty_server: RunningServer) -> Iterator[Organization]:
     with OpenAI(base_url=f"{empty_server.url}/v1", admin_api_key=empty_server.key, max_retries=0) as client:
         yield client.admin.organization
 
@@ -179,7 +183,7 @@ def strict(found: Any) -> Any:
     return found
 
 
-def test_projects(administration):
+def test_projects(administration: Organization) -> None:
     made = strict(administration.projects.create(name="Search"))
     assert (made.name, made.status, made.archived_at) == ("Search", "active", None)
     assert strict(administration.projects.retrieve(made.id)) == made
@@ -193,7 +197,7 @@ def test_projects(administration):
     assert ids == [project.id for project in administration.projects.list(limit=100, include_archived=True)]
 
 
-def test_users(administration, empty_raw):
+def test_users(administration: Organization, empty_raw: httpx.Client) -> None:
     events = [
         {"kind": "images", "id": f"u{n}", "timestamp": START, "images": 1, "user_id": f"user/{n}"} for n in range(5)
     ]
@@ -204,7 +208,7 @@ def test_users(administration, empty_raw):
     assert list(administration.users.list(emails=["nobody@example.com", "a@example.com"])) == []
 
 
-def test_admin_api_keys(administration, empty_server):
+def test_admin_api_keys(administration: Organization, empty_server: RunningServer) -> None:
     made = administration.admin_api_keys.create(name="ci", expires_in_seconds=3600)
     strict(made)
     assert made.expires_at == made.created_at + 3600

@@ -5,6 +5,8 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.contract.conftest import Recorded
+from tests.support.server_process import RunningServer
 
 USAGE = "/organization/usage/completions"
 COMPLETIONS = "organization.usage.completions.result"
@@ -32,7 +34,7 @@ def pages(client: httpx.Client, query: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_cookbooks_buckets(empty_raw, recorded):
+def test_the_cookbooks_buckets(empty_raw: httpx.Client, recorded: Recorded) -> None:
     """A month by days from an unaligned start to an unaligned end, one of them empty."""
     official = recorded("cookbook_usage_completions_2025-02-10")["data"]
     events: list[dict[str, Any]] = []
@@ -70,7 +72,7 @@ def shared(bucket: dict[str, Any], official: dict[str, Any]) -> dict[str, Any]:
     return {name: bucket[name] for name in official if name != "results"} | {"results": results}
 
 
-def test_usage_grouped_by_model(empty_raw, recorded):
+def test_usage_grouped_by_model(empty_raw: httpx.Client, recorded: Recorded) -> None:
     official = recorded("usage_group_by_model_2025-08")["sample_result"]
     counts = {name: value for name, value in official.items() if name.endswith("tokens")}
     event = {"timestamp": 1_754_825_426, "model": official["model"], "num_model_requests": 270, **counts}
@@ -86,7 +88,7 @@ def test_usage_grouped_by_model(empty_raw, recorded):
     assert results[official["model"]]["input_uncached_tokens"] == 14_350_791 - 12_464_896
 
 
-def test_bucket_times_in_iso(empty_raw, recorded):
+def test_bucket_times_in_iso(empty_raw: httpx.Client, recorded: Recorded) -> None:
     """Only recorded for costs, whose buckets have the same keys."""
     for bucket in recorded("costs_live_2026-06")["empty"]["data"]:
         start = bucket["start_time"]
@@ -100,7 +102,7 @@ def test_bucket_times_in_iso(empty_raw, recorded):
 
 
 @pytest.fixture
-def official(recorded):
+def official(recorded: Recorded) -> Recorded:
     """The recorded error whose name starts so; null for what a recording lacks, since ours always have all keys."""
 
     def find(start: str) -> dict[str, Any]:
@@ -118,30 +120,32 @@ def error(response: httpx.Response, status: int) -> dict[str, Any]:
     return found
 
 
-def test_a_bad_page_token(empty_raw, official):
+def test_a_bad_page_token(empty_raw: httpx.Client, official: Recorded) -> None:
     assert error(empty_raw.get(f"{USAGE}?start_time=0&page=page_AAAA"), 400) == official("bad_page_token_400")
 
 
-def test_a_limit_that_is_too_large(empty_raw, official):
+def test_a_limit_that_is_too_large(empty_raw: httpx.Client, official: Recorded) -> None:
     expected = official("costs limit too big 400")
     ours = error(empty_raw.get(f"{USAGE}?start_time=0&limit=366"), 400)
     assert ours == expected | {"message": expected["message"].replace("180", "31")}
 
 
-def test_a_start_time_of_the_wrong_type(empty_raw, official):
+def test_a_start_time_of_the_wrong_type(empty_raw: httpx.Client, official: Recorded) -> None:
     expected = official("start_time wrong type 400")
     ours = error(empty_raw.get(f"{USAGE}?start_time=yesterday"), 400)
     assert ours["message"].startswith(expected["message"].rstrip(".") + ":")
     assert ours | {"message": ""} == expected | {"message": ""}
 
 
-def test_a_missing_start_time(empty_raw, official):
+def test_a_missing_start_time(empty_raw: httpx.Client, official: Recorded) -> None:
     ours = error(empty_raw.get(USAGE), 400)
     assert "'start_time'" in ours["message"]
     assert ours | {"message": None} == official("missing start_time 400")
 
 
-def test_a_missing_scope(empty_raw, empty_server, recorded, official):
+def test_a_missing_scope(
+    empty_raw: httpx.Client, empty_server: RunningServer, recorded: Recorded, official: Recorded
+) -> None:
     made = empty_raw.post("/organization/admin_api_keys", json={"name": "w", "scopes": ["api.usage.write"]}).json()
     headers = {"authorization": f"Bearer {made['value']}"}
     ours = error(httpx.get(f"{empty_server.url}/v1{USAGE}?start_time=0", headers=headers), 403)
@@ -151,7 +155,7 @@ def test_a_missing_scope(empty_raw, empty_server, recorded, official):
     assert (ours["type"], ours["param"]) == ("invalid_request_error", None)
 
 
-def test_a_wrong_key(empty_server, official):
+def test_a_wrong_key(empty_server: RunningServer, official: Recorded) -> None:
     expected = official("401 bad admin key")
     headers = {"authorization": "Bearer sk-admin-0123456789-fake"}
     ours = error(httpx.get(f"{empty_server.url}/v1{USAGE}?start_time=0", headers=headers), 401)

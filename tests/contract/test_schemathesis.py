@@ -30,7 +30,7 @@ EXAMPLES = 20 * EFFORT
 SHARE_OF_EVENTS = 0.15
 KEY = "sk-admin-of-generated-requests"
 # Batches are small, since requests at the limit and just beyond it are generated; wrong keys are tried on every one.
-LIMITS = {"max_batch_events": 8, "wrong_keys_per_minute": 0}
+LIMITS: dict[str, Any] = {"max_batch_events": 8, "wrong_keys_per_minute": 0}
 DAY = 86_400
 LATEST_DAY = LATEST_TIME - LATEST_TIME % DAY
 LIST_VALUES_MAX = 20  # an address with a thousand values may be longer than any server reads
@@ -58,10 +58,10 @@ def as_text(_: Any, value: Any) -> bytes:
 class Key:
     """The key of the server, on every request; the checks of missing and wrong keys take it away again."""
 
-    def get(self, case: Case, context: Any) -> str:
+    def get(self, case: Case[Any], context: Any) -> str:
         return KEY
 
-    def set(self, case: Case, data: str, context: Any) -> None:
+    def set(self, case: Case[Any], data: str, context: Any) -> None:
         case.headers["Authorization"] = f"Bearer {data}"
 
 
@@ -74,14 +74,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 @api.parametrize()
 @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
-def test_every_operation(case: Case, server: RunningServer) -> None:
+def test_every_operation(case: Case[Any], server: RunningServer) -> None:
     operation = case.operation.definition.raw["operationId"]
     if operation == "ingest-events" and case.meta and case.meta.phase.name == TestPhase.COVERAGE and not_now():
         return
     if case.meta and case.meta.generation.mode.is_positive:
         make_sound(case)
     excluded = CHECKED_ONE_BY_ONE.get(operation, ())
-    case.call_and_validate(base_url=server.url, excluded_checks=[CHECKS.get_one(name) for name in excluded])
+    checks: list[Any] = [CHECKS.get_one(name) for name in excluded]
+    case.call_and_validate(base_url=server.url, excluded_checks=checks)
 
 
 def as_table(media_type: str) -> bytes:
@@ -100,7 +101,7 @@ def not_now() -> bool:
     return random() >= EFFORT * SHARE_OF_EVENTS
 
 
-def make_sound(case: Case) -> None:
+def make_sound(case: Case[Any]) -> None:
     """Makes valid values fit each other and the server, which no schema can ask for: then they must be accepted."""
     query = case.query
     for cursor in ("page", "after"):
@@ -122,7 +123,7 @@ def make_sound(case: Case) -> None:
     make_body_sound(case)
 
 
-def make_body_sound(case: Case) -> None:
+def make_body_sound(case: Case[Any]) -> None:
     if case.media_type in LINES_TYPES:
         case.body = '{"kind":"images"}\n'
     if case.media_type in (*ARROW_TYPES, *PARQUET_TYPES):
@@ -133,7 +134,7 @@ def make_body_sound(case: Case) -> None:
             # Without an end it ends today, when a start may lie ahead; and what is applied has a reason.
             end = case.body.get("end_time")
             case.body |= in_order(case.body.get("start_time"), LATEST_DAY if end is None else end, DAY)
-            case.body["reason"] = (case.body.get("reason") or "").strip() or "a reason"
+            case.body["reason"] = str(case.body.get("reason") or "").strip() or "a reason"
 
 
 def in_order(start: Any, end: Any, step: int) -> dict[str, int]:

@@ -31,7 +31,15 @@ def files(tmp_path: Path, request: pytest.FixtureRequest) -> list[Path]:
 def test_curl_that_asks_for_http_2(empty_server: RunningServer, files: list[Path], form: list[str]) -> None:
     for file, size in zip(files, SIZES, strict=True):
         asked = ["-H", f"Authorization: Bearer {empty_server.key}", "-H", "Content-Type: application/x-ndjson", *form]
-        post = [program("curl"), "-sv", "--http2", *asked, "--data-binary", f"@{file}", f"{empty_server.url}/v1/events"]
+        post = [
+            str(program("curl")),
+            "-sv",
+            "--http2",
+            *asked,
+            "--data-binary",
+            f"@{file}",
+            f"{empty_server.url}/v1/events",
+        ]
         after = ["--next", "-sS", "-H", asked[1], f"{empty_server.url}/v1/meters"]
         done = subprocess.run([*post, *after], capture_output=True, text=True, check=True, timeout=120)
         answer, end = json.JSONDecoder().raw_decode(done.stdout)
@@ -44,14 +52,14 @@ def test_curl_that_asks_for_http_2(empty_server: RunningServer, files: list[Path
 
 
 def test_curl_that_speaks_http_2_at_once_is_told_that_nobody_does(empty_server: RunningServer) -> None:
-    command = [program("curl"), "-sS", "--http2-prior-knowledge", f"{empty_server.url}/healthz"]
+    command = [str(program("curl")), "-sS", "--http2-prior-knowledge", f"{empty_server.url}/healthz"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode != 0
     assert done.stderr
 
 
 def test_the_client_of_java(empty_server: RunningServer, files: list[Path]) -> None:
-    command = [program("java"), str(JAVA), empty_server.url, empty_server.key, *map(str, files)]
+    command = [str(program("java")), str(JAVA), empty_server.url, empty_server.key, *map(str, files)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     answers = [line.split(" ", 2) for line in done.stdout.splitlines()]

@@ -4,12 +4,14 @@ import base64
 import json
 import struct
 import time
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
+from tests.contract.conftest import Recorded
 from tests.support.three_days import DAY, END, START, model
 
 from usageledger.meter import Meter
@@ -39,7 +41,7 @@ def answer(raw: httpx.Client, meter: Meter, query: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("meter", OFFICIAL)
-def test_parameters_are_those_of_the_official_client(meter, endpoints):
+def test_parameters_are_those_of_the_official_client(meter: Meter, endpoints: dict[str, Any]) -> None:
     official = set(endpoints["endpoints"][meter.kind]["params"])
     ours = {"start_time", "end_time", "bucket_width", "group_by", "limit", "page"} | {d.filter for d in meter.filters}
     assert ours == official
@@ -48,7 +50,9 @@ def test_parameters_are_those_of_the_official_client(meter, endpoints):
 
 
 @pytest.mark.parametrize("meter", OFFICIAL)
-def test_every_field_is_there_in_a_stable_order_and_of_its_type(raw, meter, endpoints):
+def test_every_field_is_there_in_a_stable_order_and_of_its_type(
+    raw: httpx.Client, meter: Meter, endpoints: dict[str, Any]
+) -> None:
     official = endpoints["results"][meter.object]
     for group_by in ("", ",".join(d.name for d in meter.groupings)):
         page = pairs(raw.get(path(meter, f"group_by={group_by}" if group_by else "")))
@@ -75,7 +79,7 @@ def inner(kind: str) -> str:
 
 
 @pytest.mark.parametrize("meter", KINDS)
-def test_large_counts_keep_every_digit(raw, meter):
+def test_large_counts_keep_every_digit(raw: httpx.Client, meter: Meter) -> None:
     expected = model().buckets(meter.kind, (START, END), "1d")
     largest = max(result[m.name] for bucket in expected for result in bucket["results"] for m in meter.measures)
     text = raw.get(path(meter, "")).text
@@ -83,7 +87,7 @@ def test_large_counts_keep_every_digit(raw, meter):
     assert f":{largest}" in text  # an integer as it is: no fraction, no exponent, no quotes
 
 
-ENCODINGS = {
+ENCODINGS: dict[str, Callable[[str, list[str]], str]] = {
     "repeated": lambda name, values: "&".join(f"{name}={quote(v)}" for v in values),
     "brackets": lambda name, values: "&".join(f"{name}[]={quote(v)}" for v in values),
     "brackets, encoded": lambda name, values: "&".join(f"{name}%5B%5D={quote(v)}" for v in values),
@@ -95,28 +99,28 @@ ENCODINGS = {
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("meter", KINDS)
-def test_every_list_in_every_encoding(raw, meter, encoding):
+def test_every_list_in_every_encoding(raw: httpx.Client, meter: Meter, encoding: str) -> None:
     encode = ENCODINGS[encoding]
     names = [d.name for d in meter.groupings]
     for dimension in meter.filters:
         if dimension.flag:
             continue
         values = list(dimension.values[:2]) or [f"{dimension.name}-1", f"{dimension.name}-2"]
-        query = f"{encode(dimension.filter, values)}&{encode('group_by', names)}"
+        query = f"{encode(dimension.filter or '', values)}&{encode('group_by', names)}"
         expected = model().buckets(meter.kind, (START, END), "1d", filters={dimension.name: values}, group_by=names)
         assert answer(raw, meter, query)["data"] == expected
         assert sum(len(bucket["results"]) for bucket in expected) > 0
 
 
 @pytest.mark.parametrize("flag", ["true", "True", "false", "FALSE"])
-def test_flags_in_either_case(raw, flag):
+def test_flags_in_either_case(raw: httpx.Client, flag: str) -> None:
     (meter,) = (meter for meter in METERS if meter.kind == "completions")
     expected = model().buckets("completions", (START, END), "1d", filters={"batch": [flag.lower() == "true"]})
     assert answer(raw, meter, f"batch={flag}")["data"] == expected
 
 
 @pytest.mark.parametrize("meter", KINDS)
-def test_a_parameter_of_others_is_refused_and_not_ignored(raw, meter):
+def test_a_parameter_of_others_is_refused_and_not_ignored(raw: httpx.Client, meter: Meter) -> None:
     for other in {d.filter for m in METERS for d in m.filters if d.filter} - {d.filter for d in meter.filters}:
         response = raw.get(path(meter, f"{other}=x"))
         assert response.status_code == 400
@@ -126,7 +130,7 @@ def test_a_parameter_of_others_is_refused_and_not_ignored(raw, meter):
 
 @pytest.mark.parametrize(("width", "default", "most"), [("1d", 7, 31), ("1h", 24, 168), ("1m", 60, 1440)])
 @pytest.mark.parametrize("meter", KINDS)
-def test_limits_count_buckets(raw, meter, width, default, most):
+def test_limits_count_buckets(raw: httpx.Client, meter: Meter, width: str, default: int, most: int) -> None:
     def get(limit: str) -> httpx.Response:
         return raw.get(f"{meter.path}?start_time=0&end_time={END}&bucket_width={width}{limit}")
 
@@ -148,7 +152,7 @@ def decoded(token: str) -> tuple[int, bytes, int]:
     return expiry, digest, start
 
 
-def test_page_tokens_start_as_the_official_ones_do(raw, recorded):
+def test_page_tokens_start_as_the_official_ones_do(raw: httpx.Client, recorded: Recorded) -> None:
     for token in recorded("page_tokens")["tokens"]:
         expiry, _, start = decoded(token["t"])
         assert start % 86_400 == 0
@@ -168,7 +172,7 @@ def test_page_tokens_start_as_the_official_ones_do(raw, recorded):
 
 
 @pytest.mark.parametrize("meter", KINDS)
-def test_a_page_token_in_every_writing_with_and_without_the_other_parameters(raw, meter):
+def test_a_page_token_in_every_writing_with_and_without_the_other_parameters(raw: httpx.Client, meter: Meter) -> None:
     given = "bucket_width=1h&limit=30&group_by=project_id"
     token = answer(raw, meter, given)["next_page"]
     expected = model().buckets(meter.kind, (START, END), "1h", group_by=["project_id"])[30:60]
@@ -181,7 +185,7 @@ def test_a_page_token_in_every_writing_with_and_without_the_other_parameters(raw
         assert page["has_more"]
 
 
-def test_a_page_token_of_another_query_or_a_forged_one_is_refused(raw, recorded):
+def test_a_page_token_of_another_query_or_a_forged_one_is_refused(raw: httpx.Client, recorded: Recorded) -> None:
     completions, images = (meter for meter in METERS if meter.kind in ("completions", "images"))
     token = answer(raw, completions, "limit=1")["next_page"]
     (official,) = (v for k, v in recorded("errors_live").items() if k.startswith("bad_page_token"))
@@ -203,7 +207,7 @@ def test_a_page_token_of_another_query_or_a_forged_one_is_refused(raw, recorded)
         assert (response.status_code, response.json()) == (400, body), url
 
 
-def test_an_open_end_is_fixed_by_the_first_page(raw):
+def test_an_open_end_is_fixed_by_the_first_page(raw: httpx.Client) -> None:
     (meter,) = (meter for meter in METERS if meter.kind == "completions")
     before = int(time.time())
     start = before - before % 60 - 600

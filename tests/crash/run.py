@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 from tests.crash.clients import KEY, Client, Gate, clients, finish, known, raise_failures, wait_for_limited
@@ -297,7 +297,7 @@ class Run:
         """A minute of the last day that is to be dropped is refused when its events are gone."""
         until = time.monotonic() + START_S
         with httpx.Client(base_url=address, headers={"authorization": f"Bearer {KEY}"}, timeout=START_S) as client:
-            window = {"start_time": self._dropped_before - 60, "bucket_width": "1m", "limit": 1}
+            window: dict[str, Any] = {"start_time": self._dropped_before - 60, "bucket_width": "1m", "limit": 1}
             while (answer := client.get("/v1/organization/usage/completions", params=window)).status_code == 200:
                 assert time.monotonic() < until, "old days were not dropped"
                 time.sleep(0.1)

@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import httpx
@@ -30,7 +31,7 @@ def test_a_question_over_more_than_the_engine_may_hold(tmp_path: Path) -> None:
         assert post(client, batch(1)).json()["accepted"] == 1000
         assert server.stop() == (0, "")
     multiply(tmp_path)
-    everyone = {"start_time": SINCE, "end_time": SINCE + 86_400, "group_by": "user_id"}
+    everyone: dict[str, Any] = {"start_time": SINCE, "end_time": SINCE + 86_400, "group_by": "user_id"}
     with (
         running(tmp_path, memory_bytes=128 * MIB) as server,
         httpx.Client(base_url=server.url, headers=server.headers, timeout=120) as client,

@@ -17,7 +17,7 @@ def write(folder: Path, data: bytes) -> Path:
 
 
 def fuzz(name: str, seconds: int) -> None:
-    import atheris  # type: ignore[import-not-found]  # installed by `make fuzz` alone
+    import atheris  # installed by `make fuzz` alone
 
     with atheris.instrument_imports(include=["usageledger"]):
         from tests.fuzz.targets import CORPUS, TARGETS

@@ -257,12 +257,14 @@ def _server() -> tuple[asyncio.AbstractEventLoop, Any, list[tuple[str, str]]]:
     settings = Settings(data=Path(folder.name), wrong_keys_per_minute=0, max_body_bytes=BODY_BYTES_MAX)
     registry = open_registry(settings.registry_url)
     registry.create_key("fuzz", value="a-key-of-the-fuzz-test-01234", now=NOW)
-    app = create_app(settings, LedgerDouble(), registry, lambda: float(NOW))  # type: ignore[arg-type]  # a double
+    app = create_app(settings, LedgerDouble(), registry, lambda: float(NOW))
     loop = asyncio.new_event_loop()
-    started: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    started: asyncio.Queue[Any] = asyncio.Queue()
+    events: asyncio.Queue[Any] = asyncio.Queue()
     events.put_nowait({"type": "lifespan.startup"})
-    lifespan = loop.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, events.get, started.put))
+    lifespan = asyncio.ensure_future(
+        app({"type": "lifespan", "asgi": {"version": "3.0"}}, events.get, started.put), loop=loop
+    )
     loop.run_until_complete(started.get())
 
     def end() -> None:

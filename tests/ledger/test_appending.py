@@ -30,7 +30,7 @@ def test_outcomes_have_the_numbers_that_others_rely_on() -> None:
 
 def test_an_empty_batch(ledger: Ledger) -> None:
     outcomes = ledger.append(SCHEMA.empty_table())
-    assert (outcomes.tolist(), outcomes.dtype) == ([], np.uint8)
+    assert (outcomes.tolist(), outcomes.dtype) == ([], np.dtype(np.uint8))
     assert (count(ledger), span(ledger)) == (0, None)
 
 

@@ -40,7 +40,7 @@ def ledger(tmp_path: Path) -> Iterator[ClickHouseLedger]:
         yield opened
 
 
-def images(ledger: ClickHouseLedger, **given: object) -> list[int]:
+def images(ledger: ClickHouseLedger, **given: Any) -> list[int]:
     (bucket,) = answer(ledger, ask("images", TODAY, TODAY + DAY, **given))
     return [result["images"] for result in bucket["results"]]
 
@@ -152,6 +152,7 @@ def test_tables_of_replicas_are_made_in_keeper(tmp_path: Path) -> None:
         (made,) = connection.read(
             "SELECT engine_full FROM system.tables WHERE database = ? AND name = ?", [database, table_ddl.LOCAL]
         )["engine_full"].to_pylist()
+    assert made is not None
     assert made.startswith("ReplicatedReplacingMergeTree(")
     assert all(setting in made for setting in table_ddl._SETTINGS.split(", "))
     open_ledger(f"{ONE_NODE.url(tmp_path)}?cluster={CLUSTER}").close()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.engines import Engine
 from tests.support.ledger_contents import count, doubled, malformed, rollup_differences
+from tests.support.model import Usage
 from tests.support.samples import DAY, TODAY, ask, page, usage
 
 WRITER = """
@@ -29,7 +30,7 @@ for number in range(int(sys.argv[3]), 1_000_000):
 """
 
 
-def batch(number: int):
+def batch(number: int) -> list[Usage]:
     """Events over three days, in commits of different sizes, so that kills fall into every way to write."""
     return [
         usage("images", f"{number} {n}", TODAY - 1 - (number * 7919 + n * 3607) % (3 * DAY), images=1)

@@ -62,9 +62,9 @@ def dropped(open_again: OpenLedger, model: Model) -> Ledger:
 
 
 def agree(ledger: Ledger, model: Model) -> None:
-    for width, *window in FROM_SUMS:
-        query = ask("images", *window, width, group_by=["project_id"])
-        assert answer(ledger, query) == model.buckets("images", (window[0], window[1]), width, group_by=["project_id"])
+    for width, start, end in FROM_SUMS:
+        query = ask("images", start, end, width, group_by=["project_id"])
+        assert answer(ledger, query) == model.buckets("images", (start, end), width, group_by=["project_id"])
     by_user = ask("images", START, TODAY, group_by=["user_id"])
     assert answer(ledger, by_user) == model.buckets("images", (START, TODAY), "1d", group_by=["user_id"])
     minutes = (KEPT_FROM, KEPT_FROM + 3600)

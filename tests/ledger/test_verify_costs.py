@@ -14,6 +14,7 @@ from tests.support.ledger_contents import cards_used, count
 from tests.support.priced import Priced
 from tests.support.samples import NOW, wire
 
+from usageledger.ledger.duckdb.ledger import DuckDBLedger
 from usageledger.ledger.proof.cost_proof import verify_costs
 from usageledger.meters import METERS
 from usageledger.pricing import Prices, Subject
@@ -77,22 +78,28 @@ def compacted(priced: Priced, engine: Engine, tmp_path: Path) -> Priced:
     return priced
 
 
+def change(priced: Priced, statement: str) -> None:
+    """Changes what is stored, as damage would."""
+    assert isinstance(priced.ledger, DuckDBLedger)
+    priced.ledger._writer.execute(statement)
+
+
 @pytest.mark.embedded
 def test_the_card_of_another_model_tier_or_day_is_found(compacted: Priced) -> None:
-    compacted.ledger._writer.execute("UPDATE events SET rate_id = rate_id + 7 WHERE kind = 'completions'")
+    change(compacted, "UPDATE events SET rate_id = rate_id + 7 WHERE kind = 'completions'")
     assert "every event has its rate card" in failed(compacted)
 
 
 @pytest.mark.embedded
 def test_a_quantity_that_was_changed_is_found(compacted: Priced) -> None:
-    compacted.ledger._writer.execute("UPDATE rollup_1d SET input_text_tokens = input_text_tokens + 1")
+    change(compacted, "UPDATE rollup_1d SET input_text_tokens = input_text_tokens + 1")
     assert "costs equal quantity times rate" in failed(compacted)
 
 
 @pytest.mark.embedded
 def test_hours_and_days_that_disagree(compacted: Priced) -> None:
-    compacted.ledger._writer.execute("UPDATE rollup_1h SET num_requests = num_requests + 1 WHERE num_requests > 0")
+    change(compacted, "UPDATE rollup_1h SET num_requests = num_requests + 1 WHERE num_requests > 0")
     assert list(failed(compacted)) == ["hours of costs sum to days"]
-    compacted.ledger._writer.execute("UPDATE rollup_1d SET seconds = seconds + 1 WHERE seconds > 0")
+    change(compacted, "UPDATE rollup_1d SET seconds = seconds + 1 WHERE seconds > 0")
     # By user the answer comes from other sums, so that it differs from the whole as well.
     assert list(failed(compacted)) == NAMES[1:]

@@ -29,7 +29,7 @@ def by_looking(model: Model, facet: Facet) -> list[str]:
         for event in model.kept.values()
         if facet.kind in (None, event.kind) and facet.start <= event.timestamp < facet.end
     }
-    return sorted(found - {None})
+    return sorted(value for value in found if value is not None)
 
 
 def answered(ledger: Ledger, facet: Facet) -> list[str]:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 from tests.support.engines import Engine
+from tests.support.ledger_contents import event
 from tests.support.priced import Priced
 from tests.support.samples import DAY, TODAY, usage, wire
 
@@ -102,11 +103,11 @@ def test_every_event_has_the_price_that_holds_for_it(
         amount = Decimal(0)
         for card in said.values():
             assert _is_kept(card, made.kept) == (len(possible(card, said.values(), prices, cards.overrides())) > 1)
-        for each, event in zip(sent, events, strict=True):
+        for each, drawn in zip(sent, events, strict=True):
             kept = event(ledger.ledger, each.id, each.timestamp)
             assert kept
             card = said[kept.columns["rate_id"]]
-            asked = card.prices if _is_kept(card, made.kept) else price_of(event, prices, cards.overrides())
+            asked = card.prices if _is_kept(card, made.kept) else price_of(drawn, prices, cards.overrides())
             (now,) = [card for card in ledger.cards() if card.card_id == kept.columns["rate_id"]]
             assert dict(now.prices.rates) == dict(asked.rates)
             amount += sum((each.counts[part] * Decimal(asked.rates.get(part, 0)) for part in PARTS), Decimal(0)) / USD

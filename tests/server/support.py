@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -58,6 +58,10 @@ class Server:
         return list(self.app._app.routes)
 
 
+MakeKey = Callable[..., str]
+Serve = Callable[..., AbstractAsyncContextManager[Server]]
+
+
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[None]:
     """ASGI's start-up and shutdown around a block."""
@@ -74,7 +78,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
         await task
 
 
-def event(number: int = 1, **fields: Any) -> dict[str, Any]:
+def event(number: int | str = 1, **fields: Any) -> dict[str, Any]:
     """A well-formed event of embeddings, a minute ago."""
     return {"kind": "embeddings", "id": f"e{number}", "timestamp": NOW - 60, "input_tokens": 10} | fields
 

@@ -1,11 +1,14 @@
 """`GET /v1/organization/audit_logs`: every change over HTTP names the key that made it."""
 
 import getpass
+from pathlib import Path
+from typing import Any
 
 import pytest
 from openai import OpenAI
-from tests.server.support import NOW
+from tests.server.support import NOW, Clock, Serve
 from tests.server.test_auth import bearer
+from tests.support.ledger_double import LedgerDouble
 from tests.support.problems import problem
 from tests.support.server_process import running
 
@@ -17,7 +20,9 @@ URL = "/v1/organization/audit_logs"
 KEYS = "/v1/organization/admin_api_keys"
 
 
-async def test_changes_over_http_name_their_key(serve, double, registry: Registry, clock):
+async def test_changes_over_http_name_their_key(
+    serve: Serve, double: LedgerDouble, registry: Registry, clock: Clock
+) -> None:
     boss, value = registry.create_key("boss", now=NOW - 10)
     async with serve(double) as server:
         made = (await server.post(KEYS, json={"name": "ci"}, headers=bearer(value))).json()
@@ -45,12 +50,12 @@ async def test_changes_over_http_name_their_key(serve, double, registry: Registr
 
 
 @pytest.mark.parametrize(("limit", "pages"), [(2, 3), (3, 2), (6, 1)])
-async def test_pages_and_types(serve, double, registry: Registry, limit, pages):
+async def test_pages_and_types(serve: Serve, double: LedgerDouble, registry: Registry, limit: int, pages: int) -> None:
     for number in range(6):
         registry.revoke_key(registry.create_key(str(number), now=NOW)[0].id, now=NOW)
     async with serve(double) as server:
         found: list[str] = []
-        asked = {"limit": limit, "event_types[]": "api_key.deleted"}
+        asked: dict[str, Any] = {"limit": limit, "event_types[]": "api_key.deleted"}
         for place in range(pages):
             page = (await server.get(URL, params=asked)).json()
             found += [entry["id"] for entry in page["data"]]
@@ -74,12 +79,12 @@ async def test_pages_and_types(serve, double, registry: Registry, limit, pages):
         ({"before": "audit_log-1"}, "before"),
     ],
 )
-async def test_what_is_refused(serve, double, params, param):
+async def test_what_is_refused(serve: Serve, double: LedgerDouble, params: dict[str, Any], param: str) -> None:
     async with serve(double) as server:
         problem(await server.get(URL, params=params), 400, param=param)
 
 
-def test_the_official_client_reads_it(tmp_path):
+def test_the_official_client_reads_it(tmp_path: Path) -> None:
     with running(tmp_path) as server:
         client = OpenAI(base_url=f"{server.url}/v1", admin_api_key=server.key, api_key="unused")
         made = client.admin.organization.admin_api_keys.create(name="ci")

@@ -10,11 +10,12 @@ from functools import partial
 
 import httpx
 import pytest
-from tests.server.support import NOW, Server, Slowly, event, is_of_the_dashboard
+from tests.server.support import NOW, Clock, MakeKey, Serve, Server, Slowly, event, is_of_the_dashboard
+from tests.support.ledger_double import LedgerDouble
 from tests.support.problems import problem
 
 from usageledger.errors import RegistryError
-from usageledger.registry import SCOPES, Registry
+from usageledger.registry import SCOPES, AdminKey, Registry
 from usageledger.server.dashboard.assets import PAGES
 from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.http.auth import PAGE_HEADER, SESSION_COOKIE, Authenticator
@@ -66,7 +67,7 @@ def bearer(value: str) -> dict[str, str]:
     return {"authorization": f"Bearer {value}"}
 
 
-async def test_the_table_has_every_route_of_the_api(serve, double):
+async def test_the_table_has_every_route_of_the_api(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         of_the_dashboard = {route.path.partition("{")[0] for route in server.routes if is_of_the_dashboard(route)}
         routes = {
@@ -79,7 +80,7 @@ async def test_the_table_has_every_route_of_the_api(serve, double):
     assert ("POST", "/v1/organization/projects/x") in found
 
 
-async def test_every_route_but_the_public_ones_needs_a_key(serve, double):
+async def test_every_route_but_the_public_ones_needs_a_key(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double, wrong_keys_per_minute=0) as server:
         for method, path in addresses():
             for headers in ({"authorization": ""}, bearer("sk-admin-of-somebody-else")):
@@ -93,7 +94,7 @@ async def test_every_route_but_the_public_ones_needs_a_key(serve, double):
                     assert response.headers["www-authenticate"] == "Bearer"
 
 
-async def test_every_route_needs_its_scope(serve, double, key):
+async def test_every_route_needs_its_scope(serve: Serve, double: LedgerDouble, key: MakeKey) -> None:
     keys = {scope: key(scope) for scope in SCOPES}
     async with serve(double) as server:
         for method, path in addresses():
@@ -108,7 +109,7 @@ async def test_every_route_needs_its_scope(serve, double, key):
                     assert all(name in error["message"] for name in needed(method, path))
 
 
-async def test_every_answer_brings_its_security_headers_once(serve, double, key):
+async def test_every_answer_brings_its_security_headers_once(serve: Serve, double: LedgerDouble, key: MakeKey) -> None:
     """Whatever the address, the dashboard's pages and files among them, and whoever asks."""
     writer = bearer(key("api.usage.write"))
     async with serve(double) as server:
@@ -125,14 +126,18 @@ async def test_every_answer_brings_its_security_headers_once(serve, double, key)
                         assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(told.split("; "))
 
 
-async def test_the_dashboard_has_no_other_addresses_than_its_page_its_files_and_its_sessions(serve, double):
+async def test_the_dashboard_has_no_other_addresses_than_its_page_its_files_and_its_sessions(
+    serve: Serve, double: LedgerDouble
+) -> None:
     """They need no key, so nothing else may be among them."""
     async with serve(double) as server:
         found = {route.path for route in server.routes if is_of_the_dashboard(route)}
     assert found == {*PAGES, "/dashboard/{digest}/{name:path}", "/dashboard/session"}
 
 
-async def test_one_scope_of_several_is_enough_and_others_are_not_named(serve, double, key):
+async def test_one_scope_of_several_is_enough_and_others_are_not_named(
+    serve: Serve, double: LedgerDouble, key: MakeKey
+) -> None:
     async with serve(double) as server:
         response = await server.get("/v1/organization/projects", headers=bearer(key("api.usage.write")))
         of_usage = await server.get(METERS_URL, headers=bearer(key("api.usage.write")))
@@ -143,7 +148,7 @@ async def test_one_scope_of_several_is_enough_and_others_are_not_named(serve, do
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Basic c2s6", "sk-admin-alone", "bearer\tx", "Token sk-admin-x"]
 )
-async def test_401_without_a_key(serve, double, header):
+async def test_401_without_a_key(serve: Serve, double: LedgerDouble, header: str) -> None:
     async with serve(double) as server:
         error = problem(await server.get(METERS_URL, headers={"authorization": header}), 401)
         none = await server.client.send(httpx.Request("GET", "http://ledger.test/v1/meters"))
@@ -151,7 +156,7 @@ async def test_401_without_a_key(serve, double, header):
     assert problem(none, 401) == error
 
 
-async def test_the_scheme_is_read_in_any_case(serve, double, key):
+async def test_the_scheme_is_read_in_any_case(serve: Serve, double: LedgerDouble, key: MakeKey) -> None:
     async with serve(double) as server:
         response = await server.get(METERS_URL, headers={"authorization": f"bEARER  {key()} "})
     assert response.status_code == 200
@@ -161,7 +166,9 @@ async def test_the_scheme_is_read_in_any_case(serve, double, key):
     ("value", "shown"),
     [("sk-admin-1234567890fake", "sk-admin" + "*" * 11 + "fake"), ("short", "*****"), ("x" * 5000, "xxxxxxxx****")],
 )
-async def test_401_shows_only_the_ends_of_a_wrong_key(serve, double, value, shown):
+async def test_401_shows_only_the_ends_of_a_wrong_key(
+    serve: Serve, double: LedgerDouble, value: str, shown: str
+) -> None:
     async with serve(double) as server:
         error = problem(await server.get(METERS_URL, headers=bearer(value)), 401)
     assert f"Incorrect API key provided: {shown}" in error["message"]
@@ -169,13 +176,15 @@ async def test_401_shows_only_the_ends_of_a_wrong_key(serve, double, value, show
     assert len(error["message"]) < 200
 
 
-async def test_401_for_a_key_that_is_no_ascii(serve, double):
+async def test_401_for_a_key_that_is_no_ascii(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
-        response = await server.get(METERS_URL, headers={"authorization": "Bearer schlüssel-€".encode()})
+        response = await server.get(METERS_URL, headers={b"authorization": "Bearer schlüssel-€".encode()})
     problem(response, 401)
 
 
-async def test_a_key_works_until_the_second_it_expires_in(serve, double, key, clock):
+async def test_a_key_works_until_the_second_it_expires_in(
+    serve: Serve, double: LedgerDouble, key: MakeKey, clock: Clock
+) -> None:
     header = bearer(key(expires_at=NOW + 100))
     async with serve(double) as server:
         clock.now = NOW + 99.9
@@ -184,7 +193,9 @@ async def test_a_key_works_until_the_second_it_expires_in(serve, double, key, cl
         problem(await server.get(METERS_URL, headers=header), 401)
 
 
-async def test_a_key_revoked_elsewhere_works_two_seconds_longer_at_most(serve, double, registry: Registry, clock):
+async def test_a_key_revoked_elsewhere_works_two_seconds_longer_at_most(
+    serve: Serve, double: LedgerDouble, registry: Registry, clock: Clock
+) -> None:
     made, value = registry.create_key("other", now=NOW)
     async with serve(double) as server:
         assert (await server.get(METERS_URL, headers=bearer(value))).status_code == 200
@@ -194,7 +205,7 @@ async def test_a_key_revoked_elsewhere_works_two_seconds_longer_at_most(serve, d
             problem(await server.get(METERS_URL, headers=bearer(value)), 401)
 
 
-async def test_a_key_deleted_here_stops_working_at_once(serve, double, registry: Registry):
+async def test_a_key_deleted_here_stops_working_at_once(serve: Serve, double: LedgerDouble, registry: Registry) -> None:
     made, value = registry.create_key("other", now=NOW)
     async with serve(double) as server:
         assert (await server.get(METERS_URL, headers=bearer(value))).status_code == 200
@@ -204,7 +215,9 @@ async def test_a_key_deleted_here_stops_working_at_once(serve, double, registry:
         assert (await server.get(METERS_URL)).status_code == 200
 
 
-async def test_a_key_found_just_before_its_deletion_is_not_remembered(serve, double, registry: Registry, monkeypatch):
+async def test_a_key_found_just_before_its_deletion_is_not_remembered(
+    serve: Serve, double: LedgerDouble, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made, value = registry.create_key("other", now=NOW)
     async with serve(double) as server:
         await server.get(METERS_URL)  # its own key is remembered by now
@@ -221,7 +234,7 @@ async def test_a_key_found_just_before_its_deletion_is_not_remembered(serve, dou
         problem(await server.get(METERS_URL, headers=bearer(value)), 401)
 
 
-async def test_using_a_key_is_noted(serve, double, registry: Registry, clock):
+async def test_using_a_key_is_noted(serve: Serve, double: LedgerDouble, registry: Registry, clock: Clock) -> None:
     made, value = registry.create_key("other", now=NOW)
     clock.now = NOW + 500.9
     async with serve(double) as server:
@@ -231,7 +244,9 @@ async def test_using_a_key_is_noted(serve, double, registry: Registry, clock):
     assert used.last_used_at == NOW + 500
 
 
-async def test_429_when_a_key_has_used_up_its_minute(serve, double, clock, key):
+async def test_429_when_a_key_has_used_up_its_minute(
+    serve: Serve, double: LedgerDouble, clock: Clock, key: MakeKey
+) -> None:
     async with serve(double, requests_per_minute=30) as server:
         for _ in range(30):
             assert (await server.get(METERS_URL)).status_code == 200
@@ -249,7 +264,7 @@ async def test_429_when_a_key_has_used_up_its_minute(serve, double, clock, key):
         assert (await server.get(METERS_URL)).status_code == 429
 
 
-async def test_a_key_saves_up_one_minute_at_most(serve, double, clock):
+async def test_a_key_saves_up_one_minute_at_most(serve: Serve, double: LedgerDouble, clock: Clock) -> None:
     async with serve(double, requests_per_minute=3) as server:
         await server.get(METERS_URL)
         clock.now += 86_400
@@ -257,7 +272,7 @@ async def test_a_key_saves_up_one_minute_at_most(serve, double, clock):
     assert statuses == [200, 200, 200, 429, 429]
 
 
-async def test_a_clock_that_goes_back_neither_gives_nor_takes(serve, double, clock):
+async def test_a_clock_that_goes_back_neither_gives_nor_takes(serve: Serve, double: LedgerDouble, clock: Clock) -> None:
     async with serve(double, requests_per_minute=3) as server:
         await server.get(METERS_URL)
         clock.now -= 1000
@@ -265,30 +280,43 @@ async def test_a_clock_that_goes_back_neither_gives_nor_takes(serve, double, clo
     assert statuses == [200, 200, 429]
 
 
-async def test_first_requests_of_a_key_at_once_share_its_minute(serve, double):
+async def test_first_requests_of_a_key_at_once_share_its_minute(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double, requests_per_minute=4) as server:
         answers = await asyncio.gather(*(server.get(METERS_URL) for _ in range(8)))
     assert sorted(answer.status_code for answer in answers) == [200] * 4 + [429] * 4
 
 
-async def test_without_a_limit_there_is_no_429(serve, double):
+async def test_without_a_limit_there_is_no_429(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         answers = [await server.get(METERS_URL) for _ in range(50)]
     assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_a_key_may_only_write(serve, double, key):
+async def test_a_key_may_only_write(serve: Serve, double: LedgerDouble, key: MakeKey) -> None:
     async with serve(double) as server:
         response = await server.post("/v1/events", json=event(), headers=bearer(key("api.usage.write")))
         assert response.json()["accepted"] == 1
         problem(await server.get(METERS_URL, headers=bearer(key("api.usage.write"))), 403)
 
 
-async def test_more_keys_than_are_remembered_work(serve, double, key, registry: Registry, monkeypatch):
-    monkeypatch.setattr("usageledger.server.app.Authenticator", partial(Authenticator, keys_kept_max=2))
-    looked_up: list[str] = []
+def keys_looked_up(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The values of keys that the registry is asked for, from now on."""
+    found: list[str] = []
     find = registry.find_key
-    monkeypatch.setattr(registry, "find_key", lambda value, *, now: looked_up.append(value) or find(value, now=now))
+
+    def watch(value: str, *, now: int) -> AdminKey | None:
+        found.append(value)
+        return find(value, now=now)
+
+    monkeypatch.setattr(registry, "find_key", watch)
+    return found
+
+
+async def test_more_keys_than_are_remembered_work(
+    serve: Serve, double: LedgerDouble, key: MakeKey, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usageledger.server.app.Authenticator", partial(Authenticator, keys_kept_max=2))
+    looked_up = keys_looked_up(registry, monkeypatch)
     values = [key() for _ in range(5)]
     async with serve(double) as server:
         for value in values * 2:
@@ -296,15 +324,10 @@ async def test_more_keys_than_are_remembered_work(serve, double, key, registry: 
     assert looked_up == values * 2
 
 
-async def test_a_remembered_key_is_not_looked_up_again(serve, double, registry: Registry, monkeypatch, clock):
-    looked_up: list[str] = []
-    find = registry.find_key
-
-    def watch(value: str, *, now: int):
-        looked_up.append(value)
-        return find(value, now=now)
-
-    monkeypatch.setattr(registry, "find_key", watch)
+async def test_a_remembered_key_is_not_looked_up_again(
+    serve: Serve, double: LedgerDouble, registry: Registry, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    looked_up = keys_looked_up(registry, monkeypatch)
     async with serve(double) as server:
         for _ in range(5):
             await server.get(METERS_URL)
@@ -318,14 +341,14 @@ async def test_a_remembered_key_is_not_looked_up_again(serve, double, registry: 
 
 
 async def test_a_key_is_looked_up_by_one_request_while_others_go_on(
-    serve, double, registry: Registry, monkeypatch, clock
-):
+    serve: Serve, double: LedgerDouble, registry: Registry, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
     find, looked_up = registry.find_key, asyncio.Event()
     async with serve(double) as server:
         await server.get(METERS_URL)
         loop, go_on = asyncio.get_running_loop(), threading.Event()
 
-        def find_slowly(value: str, *, now: int):
+        def find_slowly(value: str, *, now: int) -> AdminKey | None:
             loop.call_soon_threadsafe(looked_up.set)
             assert go_on.wait(60)
             return find(value, now=now)
@@ -341,7 +364,7 @@ async def test_a_key_is_looked_up_by_one_request_while_others_go_on(
             go_on.set()
         assert (await first).status_code == 200
 
-        def fail(value: str, *, now: int):
+        def fail(value: str, *, now: int) -> None:
             raise RegistryError("gone")
 
         monkeypatch.setattr(registry, "find_key", fail)
@@ -351,11 +374,9 @@ async def test_a_key_is_looked_up_by_one_request_while_others_go_on(
 
 
 async def test_wrong_keys_of_an_address_are_looked_at_so_often_and_no_more(
-    serve, double, clock, key, registry, monkeypatch
-):
-    looked_up: list[str] = []
-    find = registry.find_key
-    monkeypatch.setattr(registry, "find_key", lambda value, *, now: looked_up.append(value) or find(value, now=now))
+    serve: Serve, double: LedgerDouble, clock: Clock, key: MakeKey, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up = keys_looked_up(registry, monkeypatch)
     async with serve(double, wrong_keys_per_minute=6) as server:
         assert (await server.get(METERS_URL)).status_code == 200
         for number in range(6):
@@ -377,7 +398,7 @@ async def test_wrong_keys_of_an_address_are_looked_at_so_often_and_no_more(
         assert (await server.get(METERS_URL, headers=fresh)).status_code == 200
 
 
-async def test_right_keys_and_missing_ones_are_no_guesses(serve, double, key):
+async def test_right_keys_and_missing_ones_are_no_guesses(serve: Serve, double: LedgerDouble, key: MakeKey) -> None:
     async with serve(double, wrong_keys_per_minute=2) as server:
         for _ in range(5):
             assert (await server.get(METERS_URL, headers=bearer(key()))).status_code == 200
@@ -386,7 +407,7 @@ async def test_right_keys_and_missing_ones_are_no_guesses(serve, double, key):
     assert statuses == [401, 401, 429]
 
 
-async def test_sessions_that_ended_are_no_guesses(serve, double):
+async def test_sessions_that_ended_are_no_guesses(serve: Serve, double: LedgerDouble) -> None:
     """A page that is left open goes on asking."""
     asked = {PAGE_HEADER: "1", "sec-fetch-site": "same-origin", "cookie": f"{SESSION_COOKIE}=ended"}
     async with serve(double, wrong_keys_per_minute=2) as server:
@@ -395,22 +416,25 @@ async def test_sessions_that_ended_are_no_guesses(serve, double):
             problem(await server.get(METERS_URL, headers=asked), 401, code="session_ended")
 
 
-async def test_guesses_made_at_once_count_as_well(serve, double):
+async def test_guesses_made_at_once_count_as_well(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double, wrong_keys_per_minute=4) as server:
         answers = await asyncio.gather(*(server.get(METERS_URL, headers=bearer(f"guess {n}")) for n in range(12)))
     assert sorted(answer.status_code for answer in answers) == [401] * 4 + [429] * 8
 
 
-async def test_first_requests_of_a_right_key_at_once_are_all_answered(serve, double, registry, monkeypatch):
-    find, looked_up = registry.find_key, []
-    monkeypatch.setattr(registry, "find_key", lambda value, *, now: looked_up.append(value) or find(value, now=now))
+async def test_first_requests_of_a_right_key_at_once_are_all_answered(
+    serve: Serve, double: LedgerDouble, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up = keys_looked_up(registry, monkeypatch)
     async with serve(double, wrong_keys_per_minute=1) as server:
         answers = await asyncio.gather(*(server.get(METERS_URL) for _ in range(100)))
     assert {answer.status_code for answer in answers} == {200}
     assert len(looked_up) == 1
 
 
-async def test_first_requests_of_many_right_keys_at_once_are_all_answered(serve, double, key):
+async def test_first_requests_of_many_right_keys_at_once_are_all_answered(
+    serve: Serve, double: LedgerDouble, key: MakeKey
+) -> None:
     """As after a restart behind a proxy, where all of them come from one address."""
     values = [key() for _ in range(60)]
     async with serve(double, wrong_keys_per_minute=3) as server:
@@ -422,7 +446,7 @@ async def test_first_requests_of_many_right_keys_at_once_are_all_answered(serve,
         assert sorted(answer.status_code for answer in await asyncio.gather(*guesses)) == [401] + [429] * 19
 
 
-async def test_one_wrong_key_given_at_once_is_one_guess(serve, double):
+async def test_one_wrong_key_given_at_once_is_one_guess(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double, wrong_keys_per_minute=2) as server:
         wrong = [server.get(METERS_URL, headers=bearer("sk-admin-of-another-place")) for _ in range(30)]
         assert {answer.status_code for answer in await asyncio.gather(*wrong)} == {401}
@@ -430,10 +454,12 @@ async def test_one_wrong_key_given_at_once_is_one_guess(serve, double):
         assert (await server.get(METERS_URL, headers=bearer("sk-admin-guess"))).status_code == 429
 
 
-async def test_what_the_registry_could_not_look_up_was_no_guess(serve, double, key, registry, monkeypatch):
+async def test_what_the_registry_could_not_look_up_was_no_guess(
+    serve: Serve, double: LedgerDouble, key: MakeKey, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     find = registry.find_key
 
-    def fail(value: str, *, now: int):
+    def fail(value: str, *, now: int) -> None:
         raise RegistryError("gone")
 
     async with serve(double, wrong_keys_per_minute=2) as server:
@@ -447,7 +473,9 @@ async def test_what_the_registry_could_not_look_up_was_no_guess(serve, double, k
     assert statuses == [401, 401, 429]
 
 
-async def test_a_client_that_goes_away_takes_no_answer_from_others(serve, double, registry, monkeypatch):
+async def test_a_client_that_goes_away_takes_no_answer_from_others(
+    serve: Serve, double: LedgerDouble, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with serve(double) as server:
         slowly = Slowly(registry.find_key)
         monkeypatch.setattr(registry, "find_key", slowly)
@@ -466,7 +494,9 @@ async def test_a_client_that_goes_away_takes_no_answer_from_others(serve, double
         ("::ffff:192.0.2.7", "::ffff:192.0.2.7", "::ffff:192.0.2.8"),
     ],
 )
-async def test_each_address_has_guesses_of_its_own(serve, double, address, same, other):
+async def test_each_address_has_guesses_of_its_own(
+    serve: Serve, double: LedgerDouble, address: str, same: str, other: str
+) -> None:
     async with serve(double, wrong_keys_per_minute=1) as server:
         statuses = [await from_address(server, each) for each in (address, same, other)]
     assert statuses == [401, 429, 401]
@@ -479,7 +509,9 @@ async def from_address(server: Server, address: str, value: str = "a wrong key")
         return (await client.get(METERS_URL, headers=bearer(value))).status_code
 
 
-async def test_a_limited_number_of_addresses_is_remembered(serve, double, monkeypatch):
+async def test_a_limited_number_of_addresses_is_remembered(
+    serve: Serve, double: LedgerDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("usageledger.server.app.Authenticator", partial(Authenticator, addresses_kept_max=2))
     async with serve(double, wrong_keys_per_minute=1) as server:
         statuses = [await from_address(server, f"192.0.2.{n}") for n in (1, 2, 1, 3, 1, 2)]
@@ -487,7 +519,9 @@ async def test_a_limited_number_of_addresses_is_remembered(serve, double, monkey
 
 
 @pytest.mark.parametrize("address", ["unknown {:05} ", "::ffff:192.0.2.7%{:05}"])
-async def test_what_a_proxy_says_is_an_address_takes_no_more_memory_than_one(serve, double, address):
+async def test_what_a_proxy_says_is_an_address_takes_no_more_memory_than_one(
+    serve: Serve, double: LedgerDouble, address: str
+) -> None:
     """Whatever its length, as a zone too: only its beginning is told apart."""
     async with serve(double) as server:
         await from_address(server, address.format(0))
@@ -502,7 +536,7 @@ async def test_what_a_proxy_says_is_an_address_takes_no_more_memory_than_one(ser
     assert held < 2_000_000
 
 
-async def test_long_addresses_have_guesses_too(serve, double):
+async def test_long_addresses_have_guesses_too(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double, wrong_keys_per_minute=1) as server:
         statuses = [await from_address(server, each + "x" * 60_000) for each in ("one ", "one ", "another ")]
     assert statuses == [401, 429, 401]

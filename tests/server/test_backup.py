@@ -9,15 +9,18 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
-from tests.server.support import NO_SPACE
+from tests.server.support import NO_SPACE, Serve
+from tests.support.ledger_double import LedgerDouble
 from tests.support.problems import problem
+
+from usageledger.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
 URL = "/v1/backup"
 
 
-async def test_it_is_an_archive_of_both(serve, double, settings):
+async def test_it_is_an_archive_of_both(serve: Serve, double: LedgerDouble, settings: Settings) -> None:
     async with serve(double) as server:
         response = await server.post(URL, headers={"accept-encoding": "identity"})
     assert (response.status_code, response.headers["content-type"]) == (200, "application/x-tar")
@@ -30,7 +33,7 @@ async def test_it_is_an_archive_of_both(serve, double, settings):
     assert not list(settings.data.glob(".backup-*"))
 
 
-async def test_one_at_a_time(serve, double, monkeypatch):
+async def test_one_at_a_time(serve: Serve, double: LedgerDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     loop, began, ended = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
     def slowly(file: Path) -> None:
@@ -50,9 +53,9 @@ async def test_one_at_a_time(serve, double, monkeypatch):
         assert (await server.post(URL)).status_code == 200
 
 
-async def test_whoever_has_the_last_byte_may_ask_for_the_next_one(serve, double):
+async def test_whoever_has_the_last_byte_may_ask_for_the_next_one(serve: Serve, double: LedgerDouble) -> None:
     """A client knows the length: it can be back before the server has seen the end of the answer."""
-    taken, again = 0, []
+    taken, again = 0, list[httpx.Response]()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         async def watch(message: Message) -> None:
@@ -73,7 +76,9 @@ async def test_whoever_has_the_last_byte_may_ask_for_the_next_one(serve, double)
     assert [response.status_code for response in again] == [200]
 
 
-async def test_a_backup_that_fails_leaves_nothing(serve, double, monkeypatch, settings):
+async def test_a_backup_that_fails_leaves_nothing(
+    serve: Serve, double: LedgerDouble, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
     def fail(file: Path) -> None:
         file.write_text("half")
         raise NO_SPACE
@@ -87,7 +92,7 @@ async def test_a_backup_that_fails_leaves_nothing(serve, double, monkeypatch, se
         assert (await server.post(URL)).status_code == 200
 
 
-async def test_it_does_not_fill_the_disk(serve, double, monkeypatch):
+async def test_it_does_not_fill_the_disk(serve: Serve, double: LedgerDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
     async with serve(double) as server:
@@ -95,12 +100,12 @@ async def test_it_does_not_fill_the_disk(serve, double, monkeypatch):
     assert "there are 10" in error["message"]
 
 
-async def test_what_is_not_in_files(serve, double):
+async def test_what_is_not_in_files(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double, registry="postgresql+psycopg://u@h/d") as server:
         error = problem(await server.post(URL), 400)
     assert "with the tools of its database" in error["message"]
 
 
-async def test_it_takes_no_parameters(serve, double):
+async def test_it_takes_no_parameters(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         problem(await server.post(URL, params={"path": "/etc"}), 400, param="path")

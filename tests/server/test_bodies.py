@@ -11,12 +11,14 @@ import msgspec
 import pytest
 import zstandard
 from starlette.requests import Request
-from tests.server.support import event
+from tests.server.support import Serve, event
+from tests.support.ledger_double import LedgerDouble
 from tests.support.problems import problem
 
 from usageledger.errors import OverloadedError
 from usageledger.server.http.request_bodies import LARGE_BODY_BYTES, Bodies
 from usageledger.server.http.shared_memory import FREE_BYTES
+from usageledger.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +46,7 @@ class Slow:
         yield self._body[-1:]
 
 
-async def test_large_bodies_wait_for_each_other_and_small_ones_for_none(serve, double):
+async def test_large_bodies_wait_for_each_other_and_small_ones_for_none(serve: Serve, double: LedgerDouble) -> None:
     slow = Slow(large(1))
     async with serve(double, max_bodies_bytes=TOGETHER) as server:
         first = asyncio.create_task(server.post(URL, content=slow))
@@ -62,14 +64,14 @@ async def test_large_bodies_wait_for_each_other_and_small_ones_for_none(serve, d
     assert double.ids == ["e3", "e4", "e1", "e2"]
 
 
-async def test_a_lone_body_is_read_however_large(serve, double):
+async def test_a_lone_body_is_read_however_large(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double, max_bodies_bytes=0) as server:
         for number in range(3):
             assert (await server.post(URL, content=large(number))).json()["accepted"] == 1
 
 
 @pytest.mark.parametrize("end", ["leaves", "is refused", "sends too much"])
-async def test_what_was_held_is_free_again(serve, double, end):
+async def test_what_was_held_is_free_again(serve: Serve, double: LedgerDouble, end: str) -> None:
     slow = Slow(b" " * (2_000_000 if end == "sends too much" else 200_000) + b"[")
     async with serve(double, max_bodies_bytes=TOGETHER, max_body_bytes=1_000_000) as server:
         request = asyncio.create_task(server.post(URL, content=slow))
@@ -104,7 +106,7 @@ def compressed(encoding: str, size: int) -> Request:
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 @pytest.mark.parametrize("size", [FREE_BYTES + TOGETHER // 2 + 1, 4 * LARGE_BODY_BYTES])
-async def test_a_body_counts_as_it_is_unpacked(settings, encoding, size):
+async def test_a_body_counts_as_it_is_unpacked(settings: Settings, encoding: str, size: int) -> None:
     """On the event loop and off it; a small one is read all the same, and at the end nothing is held."""
     bodies = Bodies(replace(settings, max_bodies_bytes=TOGETHER))
     for _ in range(2):

@@ -75,7 +75,7 @@ def asker(cache: BucketCache) -> Callable[[Query], list[tuple[int, bytes]]]:
     return ask_ledger
 
 
-def test_a_page_asked_for_again_does_not_reach_the_ledger(asked: Asked):
+def test_a_page_asked_for_again_does_not_reach_the_ledger(asked: Asked) -> None:
     append(asked, [images(day, day + 1) for day in range(7)])
     cache = cache_of(asked)
     first = results(cache, week())
@@ -85,7 +85,7 @@ def test_a_page_asked_for_again_does_not_reach_the_ledger(asked: Asked):
 
 
 @pytest.mark.parametrize("how", ["journal", "commit", "compacted"])
-def test_an_event_changes_its_bucket_and_only_that_is_asked_for(asked: Asked, how: str):
+def test_an_event_changes_its_bucket_and_only_that_is_asked_for(asked: Asked, how: str) -> None:
     events = [images(day, 10) for day in range(7)]
     append(asked, events)
     cache = cache_of(asked)
@@ -99,7 +99,7 @@ def test_an_event_changes_its_bucket_and_only_that_is_asked_for(asked: Asked, ho
     assert asked.windows[1:] == [(START + 2 * DAY, START + 3 * DAY)]
 
 
-def test_the_span_between_two_changed_buckets_is_asked_for_at_once(asked: Asked):
+def test_the_span_between_two_changed_buckets_is_asked_for_at_once(asked: Asked) -> None:
     cache = cache_of(asked)
     results(cache, week())
     append(asked, [images(1), images(4)])
@@ -107,7 +107,7 @@ def test_the_span_between_two_changed_buckets_is_asked_for_at_once(asked: Asked)
     assert asked.windows[1:] == [(START + DAY, START + 5 * DAY)]
 
 
-def test_every_part_of_a_question_tells_buckets_apart(asked: Asked):
+def test_every_part_of_a_question_tells_buckets_apart(asked: Asked) -> None:
     model = Model()
     events = [images(1, 3, project_id="a", model="x"), images(1, 4, project_id="b", size="1024x1024")]
     append(asked, events)
@@ -129,13 +129,17 @@ def test_every_part_of_a_question_tells_buckets_apart(asked: Asked):
     ]
     for question in questions * 2:
         window = (question.start_time, question.end_time)
-        shown = {"filters": dict(question.filters), "group_by": question.group_by, "zone": question.timezone}
+        shown: dict[str, Any] = {
+            "filters": dict(question.filters),
+            "group_by": question.group_by,
+            "zone": question.timezone,
+        }
         expected = model.buckets(question.meter.kind, window, question.width.name, **shown)
         assert results(cache, question) == [bucket["results"] for bucket in expected]
     assert len(asked.windows) == len(questions)
 
 
-def test_days_that_two_time_zones_share_are_kept_once(asked: Asked):
+def test_days_that_two_time_zones_share_are_kept_once(asked: Asked) -> None:
     append(asked, [images(1, 3)])
     cache = cache_of(asked)
     window = (START - 2 * 3600, START + 5 * DAY)
@@ -144,10 +148,12 @@ def test_days_that_two_time_zones_share_are_kept_once(asked: Asked):
     assert len(asked.windows) == 1
 
 
-def test_the_least_recently_used_buckets_are_forgotten(asked: Asked):
+def test_the_least_recently_used_buckets_are_forgotten(asked: Asked) -> None:
     append(asked, [images(day) for day in range(7)])
     once = cache_of(asked)
-    size = len(once.results(ask("images", START, START + DAY), asker(once))[0]) + OVERHEAD_BYTES
+    first = once.results(ask("images", START, START + DAY), asker(once))[0]
+    assert isinstance(first, bytes)
+    size = len(first) + OVERHEAD_BYTES
     cache = cache_of(asked, cache_bytes=2 * size)
     asked.windows.clear()
     for day in (0, 1, 0, 2, 0, 1):
@@ -162,7 +168,7 @@ def large_week(ledger: Any) -> Query:
 
 
 @pytest.mark.parametrize("encoding", [None, "zstd", "gzip"])
-def test_large_buckets_are_kept_packed_and_the_same(asked: Asked, encoding: str | None):
+def test_large_buckets_are_kept_packed_and_the_same(asked: Asked, encoding: str | None) -> None:
     query = large_week(asked)
     unkept = cache_of(asked, cache_bytes=0)
     expected = unkept.results(query, asker(unkept), encoding)
@@ -177,7 +183,7 @@ def test_large_buckets_are_kept_packed_and_the_same(asked: Asked, encoding: str 
     assert len(asked.windows) == 1
 
 
-def test_another_encoding_does_not_ask_the_ledger_and_is_counted(asked: Asked):
+def test_another_encoding_does_not_ask_the_ledger_and_is_counted(asked: Asked) -> None:
     query = large_week(asked)
     cache = cache_of(asked)
     sizes = []
@@ -192,7 +198,7 @@ def test_another_encoding_does_not_ask_the_ledger_and_is_counted(asked: Asked):
     assert len(asked.windows) == 1
 
 
-def test_what_another_encoding_takes_is_bounded_too(asked: Asked):
+def test_what_another_encoding_takes_is_bounded_too(asked: Asked) -> None:
     query = large_week(asked)
     whole = cache_of(asked)
     results(whole, query, "zstd")
@@ -204,7 +210,7 @@ def test_what_another_encoding_takes_is_bounded_too(asked: Asked):
 
 
 @pytest.mark.parametrize("encoding", ["zstd", "gzip"])
-def test_a_day_that_changed_is_packed_anew(asked: Asked, encoding: str):
+def test_a_day_that_changed_is_packed_anew(asked: Asked, encoding: str) -> None:
     query = large_week(asked)
     cache = cache_of(asked)
     before = results(cache, query, encoding)
@@ -216,7 +222,7 @@ def test_a_day_that_changed_is_packed_anew(asked: Asked, encoding: str):
 
 
 @pytest.mark.parametrize("longest", [1, 60_000])
-def test_the_cache_takes_no_more_memory_than_it_may(asked: Asked, longest: int):
+def test_the_cache_takes_no_more_memory_than_it_may(asked: Asked, longest: int) -> None:
     """With answers of nothing, whose keys are most of it, and with questions that are long themselves."""
     most = 4 * 2**20
     cache = cache_of(asked, cache_bytes=most)
@@ -231,7 +237,7 @@ def test_the_cache_takes_no_more_memory_than_it_may(asked: Asked, longest: int):
     assert after - before < most
 
 
-def test_what_was_dropped_has_one_answer(asked: Asked):
+def test_what_was_dropped_has_one_answer(asked: Asked) -> None:
     """Whoever asked for it before is told the same as others."""
     append(asked, [images(day, day + 1) for day in range(7)])
     cache = cache_of(asked)
@@ -246,13 +252,13 @@ def test_what_was_dropped_has_one_answer(asked: Asked):
     assert asked.windows[-1] == (START, START + 2 * DAY)
 
 
-def test_nothing_is_kept_where_there_is_no_room(asked: Asked):
+def test_nothing_is_kept_where_there_is_no_room(asked: Asked) -> None:
     cache = cache_of(asked, cache_bytes=0)
     assert results(cache, week()) == results(cache, week())
     assert len(asked.windows) == 2
 
 
-def test_nothing_is_kept_of_a_ledger_that_others_write_to(asked: Asked, monkeypatch: pytest.MonkeyPatch):
+def test_nothing_is_kept_of_a_ledger_that_others_write_to(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asked, "version", lambda *_: None, raising=False)
     cache = cache_of(asked)
     results(cache, week())
@@ -260,7 +266,7 @@ def test_nothing_is_kept_of_a_ledger_that_others_write_to(asked: Asked, monkeypa
     assert results(cache, week())[3][0]["images"] == 1
 
 
-def test_too_many_results_are_refused_whether_kept_or_not(asked: Asked):
+def test_too_many_results_are_refused_whether_kept_or_not(asked: Asked) -> None:
     append(asked, [images(day, 1, project_id=name) for day in range(2) for name in "abc"])
     cache = cache_of(asked, max_results=5)
     for day in range(2):

@@ -23,9 +23,9 @@ PARTS = st.lists(st.tuples(TEMPTING, st.sampled_from(["plain", "packed", "deflat
 
 
 def part(plain: bytes, how: str) -> bytes | Packed:
-    return {"plain": lambda: plain, "packed": lambda: Packed.of(plain)}.get(
-        how, lambda: Packed.of(plain).with_deflated()
-    )()
+    if how == "plain":
+        return plain
+    return Packed.of(plain) if how == "packed" else Packed.of(plain).with_deflated()
 
 
 def unpacked(body: Body) -> bytes:
@@ -43,7 +43,7 @@ def unpacked(body: Body) -> bytes:
 
 @given(PARTS)
 @example([(b"", "packed"), (b"x" * 1000, "plain"), (b"", "deflated")])
-def test_every_encoding_says_the_same(drawn):
+def test_every_encoding_says_the_same(drawn: list[tuple[bytes, str]]) -> None:
     parts = [part(*each) for each in drawn]
     plain = b"".join(text for text, _ in drawn)
     for encoding in ("zstd", "gzip", None):
@@ -53,7 +53,7 @@ def test_every_encoding_says_the_same(drawn):
 
 
 @pytest.mark.parametrize("encoding", ["zstd", "gzip", None])
-def test_pieces_may_stand_in_any_order_and_more_than_once(encoding):
+def test_pieces_may_stand_in_any_order_and_more_than_once(encoding: str | None) -> None:
     texts = [b"0" * 5000, b"[" + b"0001" * 4000 + b"]", os.urandom(3000) + b"1000", b'{"a":1000000}' * 900]
     packed = [Packed.of(text).with_deflated() for text in texts]
     for order in permutations(range(4)):
@@ -62,7 +62,7 @@ def test_pieces_may_stand_in_any_order_and_more_than_once(encoding):
 
 
 @pytest.mark.parametrize("encoding", ["zstd", "gzip", None])
-def test_pieces_larger_than_a_window(encoding):
+def test_pieces_larger_than_a_window(encoding: str | None) -> None:
     """Each is several jobs, many blocks, and pieces of an answer that is not held at once."""
     large = b"".join(b'{"input_tokens":%d,"model":"gpt-%d"},' % (number**2, number % 7) for number in range(100_000))
     assert len(large) > 3 << 20
@@ -74,7 +74,7 @@ def test_pieces_larger_than_a_window(encoding):
     )
 
 
-def test_what_is_packed_is_not_compressed_again(monkeypatch):
+def test_what_is_packed_is_not_compressed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     packed = Packed.of(b"0" * 50_000).with_deflated()
     monkeypatch.setattr(zstandard, "ZstdCompressor", None)
     monkeypatch.setattr(zlib, "compressobj", None)
@@ -82,7 +82,7 @@ def test_what_is_packed_is_not_compressed_again(monkeypatch):
         assert unpacked(joined([b"[", packed, b"]"], encoding)) == b"[" + b"0" * 50_000 + b"]"
 
 
-def test_the_bytes_that_are_kept_are_counted():
+def test_the_bytes_that_are_kept_are_counted() -> None:
     packed = Packed.of(os.urandom(20_000))
     assert packed.kept_bytes == len(packed.blocks) > 20_000
     both = packed.with_deflated()

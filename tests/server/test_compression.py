@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import zstandard
-from tests.server.support import NOW, event
+from tests.server.support import NOW, Serve, event
 
+from usageledger.ledger import Ledger
 from usageledger.server.http.compression import COMPRESSED_BYTES_MIN, chosen
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +48,7 @@ async def raw(server: Any, url: str, accepted: str) -> tuple[Any, bytes]:
 
 @pytest.mark.parametrize("models", [1, 20, 3000])
 @pytest.mark.parametrize("encoding", UNPACK)
-async def test_the_same_bytes(serve, ledger, encoding, models):
+async def test_the_same_bytes(serve: Serve, ledger: Ledger, encoding: str, models: int) -> None:
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[event(n, model=f"model {n}") for n in range(models)])
         headers, plain = await raw(server, PAGE, "identity")
@@ -65,10 +66,12 @@ async def test_the_same_bytes(serve, ledger, encoding, models):
 
 @pytest.mark.parametrize("cache_bytes", [0, 5_000, 1 << 26], ids=["not kept", "partly kept", "kept"])
 @pytest.mark.parametrize("page", [USAGE, COSTS, NONE], ids=["usage", "costs", "none"])
-async def test_pages_of_large_small_and_empty_buckets(serve, ledger, page, cache_bytes):
+async def test_pages_of_large_small_and_empty_buckets(
+    serve: Serve, ledger: Ledger, page: str, cache_bytes: int
+) -> None:
     """In whatever order the encodings are asked for, and whether they were before."""
     projects = {4: 0, 3: 100, 2: 0, 1: 3, 0: 900}  # by days before today
-    fields = {"model": "text-embedding-3-small", "input_tokens": 10**6}
+    fields: dict[str, Any] = {"model": "text-embedding-3-small", "input_tokens": 10**6}
     events = [
         event(f"{day}-{n}", timestamp=NOW - 60 - day * DAY, project_id=f"project {n}", **fields)
         for day, count in projects.items()
@@ -91,7 +94,7 @@ async def test_pages_of_large_small_and_empty_buckets(serve, ledger, page, cache
     assert counts == ([0] * 5 if page == NONE else list(projects.values()))
 
 
-async def test_an_error_is_compressed_too(serve, ledger):
+async def test_an_error_is_compressed_too(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         response = await server.get(PAGE + "&models=" + "x" * 5000 + "&limit=99", headers={"accept-encoding": "gzip"})
         assert response.status_code == 400

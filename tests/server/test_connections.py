@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ from usageledger.server.http.requests import SECURITY_HEADERS
 pytestmark = pytest.mark.processes
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
-QUICK = {"idle_seconds": 1, "max_request_seconds": 1}
+QUICK: dict[str, Any] = {"idle_seconds": 1, "max_request_seconds": 1}
 PATIENCE_S = 60
 MIB = 2**20
 

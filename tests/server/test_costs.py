@@ -7,15 +7,17 @@ from itertools import count
 from typing import Any
 
 import pytest
-from tests.server.support import NOW, event
+from tests.server.support import NOW, Clock, Serve, event
 from tests.support.problems import problem
 from tests.support.samples import table
 
 from usageledger.events.columns import with_cards
+from usageledger.ledger import Ledger
 from usageledger.pricing.book import PriceBook
 from usageledger.rating.card_giver import CardGiver
 from usageledger.rating.price_tables import PriceTables
 from usageledger.rating.unpriced import unpriced_usage
+from usageledger.registry import Registry
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +39,7 @@ async def amounts(server: Any, **given: Any) -> list[Any]:
     return [result["amount"]["value"] for bucket in response.json()["data"] for result in bucket["results"]]
 
 
-async def test_an_event_is_in_the_next_answer(serve, ledger):
+async def test_an_event_is_in_the_next_answer(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         assert await amounts(server) == []
         for number in range(3):
@@ -45,14 +47,14 @@ async def test_an_event_is_in_the_next_answer(serve, ledger):
             assert await amounts(server) == [number + 1]
 
 
-async def test_a_small_amount_has_no_exponent(serve, ledger):
+async def test_a_small_amount_has_no_exponent(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         await server.post("/v1/events", json=known(input_tokens=1))
         response = await server.get(COSTS, params=WINDOW)
     assert b'"amount":{"value":0.00000002,"currency":"usd"}' in response.content
 
 
-async def test_the_header_says_that_something_has_no_price(serve, ledger):
+async def test_the_header_says_that_something_has_no_price(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         await server.post("/v1/events", json=known())
         assert HEADER not in (await server.get(COSTS, params=WINDOW)).headers
@@ -63,7 +65,9 @@ async def test_the_header_says_that_something_has_no_price(serve, ledger):
         assert HEADER not in (await server.get(COSTS, params=before)).headers
 
 
-async def test_what_has_no_price_is_listed_and_logged_once(serve, ledger, caplog):
+async def test_what_has_no_price_is_listed_and_logged_once(
+    serve: Serve, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING, "usageledger")
     async with serve(ledger) as server:
         assert (await server.get(UNPRICED)).json() == {"object": "list", "data": []}
@@ -105,7 +109,9 @@ async def test_what_has_no_price_is_listed_and_logged_once(serve, ledger, caplog
     assert caplog.messages[-1] == "no price for many models: GET /v1/unpriced lists them"
 
 
-async def test_more_without_a_price_than_are_listed(serve, ledger, monkeypatch):
+async def test_more_without_a_price_than_are_listed(
+    serve: Serve, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They are counted all the same; a list of some of them, with sums of some of their days, would be wrong."""
     monkeypatch.setattr("usageledger.server.api.costs.unpriced_usage", partial(unpriced_usage, listed_max=3))
     async with serve(ledger) as server:
@@ -117,7 +123,7 @@ async def test_more_without_a_price_than_are_listed(serve, ledger, monkeypatch):
         assert error["message"].startswith("More than 3 prices are missing")
 
 
-async def test_the_window_of_a_page_decides_what_is_unpriced(serve, ledger):
+async def test_the_window_of_a_page_decides_what_is_unpriced(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[known(), event(2, model="mystery", timestamp=TODAY - DAY)])
         window = {"start_time": TODAY - DAY, "end_time": TODAY + DAY, "limit": 1}
@@ -135,13 +141,15 @@ async def test_the_window_of_a_page_decides_what_is_unpriced(serve, ledger):
         ({"models": "a"}, "models", "Allowed are: 'start_time', 'end_time'"),
     ],
 )
-async def test_what_the_list_of_unpriced_refuses(serve, ledger, given, param, words):
+async def test_what_the_list_of_unpriced_refuses(
+    serve: Serve, ledger: Ledger, given: dict[str, Any], param: str, words: str
+) -> None:
     async with serve(ledger) as server:
         error = problem(await server.get(UNPRICED, params=given), 400, param=param)
     assert words in error["message"]
 
 
-async def test_hours_and_our_groupings(serve, ledger):
+async def test_hours_and_our_groupings(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         events = [known(1, input_tokens=50_000_000), known(2, timestamp=NOW - 3700, input_tokens=100_000_000)]
         await server.post("/v1/events", json=events)
@@ -153,7 +161,9 @@ async def test_hours_and_our_groupings(serve, ledger):
         assert not {"model", "kind"} & plain.keys()
 
 
-async def test_what_comes_while_prices_are_read_is_not_taken_for_unpriced(serve, ledger, registry, monkeypatch):
+async def test_what_comes_while_prices_are_read_is_not_taken_for_unpriced(
+    serve: Serve, ledger: Ledger, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However often: an event that is not in the answer has its price in the next one."""
     giver, read, days = CardGiver(registry.rate_cards, PriceBook()), PriceTables.window, count(1)
 
@@ -176,7 +186,7 @@ async def test_what_comes_while_prices_are_read_is_not_taken_for_unpriced(serve,
         assert await amounts(server, **window) == [1] * (next(days) - 1)
 
 
-async def test_a_new_revision_is_seen_at_once(serve, ledger, registry, clock):
+async def test_a_new_revision_is_seen_at_once(serve: Serve, ledger: Ledger, registry: Registry, clock: Clock) -> None:
     async with serve(ledger) as server:
         await server.post("/v1/events", json=known(input_tokens=50_000_000))
         assert await amounts(server) == [1]
@@ -188,7 +198,9 @@ async def test_a_new_revision_is_seen_at_once(serve, ledger, registry, clock):
         assert await amounts(server, as_of=NOW + 100) == [2]
 
 
-async def test_events_of_before_there_were_cards_are_priced_when_the_server_starts(serve, ledger, caplog):
+async def test_events_of_before_there_were_cards_are_priced_when_the_server_starts(
+    serve: Serve, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "usageledger")
     ledger.append(table([known(input_tokens=50_000_000)])[0])
     async with serve(ledger) as server:
@@ -200,7 +212,7 @@ async def test_events_of_before_there_were_cards_are_priced_when_the_server_star
     assert "rate cards" not in caplog.text
 
 
-async def test_the_latest_window(serve, ledger):
+async def test_the_latest_window(serve: Serve, ledger: Ledger) -> None:
     """Its last bucket would end in the year 10000, which ISO 8601 cannot write."""
     async with serve(ledger) as server:
         response = await server.get(COSTS, params={"start_time": 253_402_300_799})

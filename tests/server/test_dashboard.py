@@ -7,10 +7,12 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from tests.server.support import NOW, Server, Slowly
+from tests.server.support import NOW, Clock, MakeKey, Serve, Server, Slowly
+from tests.support.ledger_double import LedgerDouble
 from tests.support.problems import problem
 
 from usageledger.registry import Registry
@@ -44,7 +46,7 @@ async def sign_in(client: httpx.AsyncClient, key: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("path", [path.replace("{kind}", "completions") for path in PAGES])
-async def test_every_view_is_the_same_page(serve, double, path):
+async def test_every_view_is_the_same_page(serve: Serve, double: LedgerDouble, path: str) -> None:
     async with serve(double) as server, browser(server) as client:
         first, page = await client.get("/"), await client.get(path)
     assert page.status_code == 200
@@ -52,7 +54,7 @@ async def test_every_view_is_the_same_page(serve, double, path):
     assert page.text == first.text
 
 
-async def test_the_page_lets_nothing_in_from_elsewhere(serve, double):
+async def test_the_page_lets_nothing_in_from_elsewhere(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server, browser(server) as client:
         page = await client.get("/")
         script = await client.get(re.findall(r'src="([^"]+app\.js)"', page.text)[0])
@@ -67,7 +69,9 @@ async def test_the_page_lets_nothing_in_from_elsewhere(serve, double):
     assert not re.search(r"(src|href)=\"(?!/)", page.text), "nothing from elsewhere"
 
 
-async def test_files_are_kept_for_a_year_at_an_address_that_changes_with_them(serve, double):
+async def test_files_are_kept_for_a_year_at_an_address_that_changes_with_them(
+    serve: Serve, double: LedgerDouble
+) -> None:
     async with serve(double) as server, browser(server) as client:
         page = await client.get("/")
         addresses = re.findall(r'(?:src|href)="(/dashboard/[^"]+)"', page.text)
@@ -85,7 +89,7 @@ async def test_files_are_kept_for_a_year_at_an_address_that_changes_with_them(se
     assert page.headers["cache-control"] == "no-cache"
 
 
-async def test_a_page_that_has_not_changed_is_not_sent_again(serve, double):
+async def test_a_page_that_has_not_changed_is_not_sent_again(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server, browser(server) as client:
         page = await client.get("/")
         again = await client.get("/", headers={"if-none-match": page.headers["etag"]})
@@ -94,7 +98,7 @@ async def test_a_page_that_has_not_changed_is_not_sent_again(serve, double):
     assert changed.status_code == 200
 
 
-async def test_files_are_sent_compressed_to_who_takes_that(serve, double):
+async def test_files_are_sent_compressed_to_who_takes_that(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server, browser(server) as client:
         address = re.findall(r'src="([^"]+echarts[^"]+)"', (await client.get("/")).text)[0]
         async with client.stream("GET", address, headers={"accept-encoding": "gzip, deflate, br, zstd"}) as zipped:
@@ -106,12 +110,12 @@ async def test_files_are_sent_compressed_to_who_takes_that(serve, double):
     assert gzip.decompress(raw) == plain.content
 
 
-def test_scripts_weigh_little():
+def test_scripts_weigh_little() -> None:
     scripts = [asset for name, asset in files().items() if name.endswith(".js")]
     assert sum(len(asset.zipped or asset.body) for asset in scripts) < 500_000
 
 
-def test_files_of_ours_are_short_and_vendored_ones_have_their_licence():
+def test_files_of_ours_are_short_and_vendored_ones_have_their_licence() -> None:
     ours = [path for path in STATIC.rglob("*") if path.is_file() and "vendor" not in path.parts]
     assert len(ours) > 20
     assert {path.name: lines for path in ours if (lines := len(path.read_text().splitlines())) > 400} == {}
@@ -119,7 +123,7 @@ def test_files_of_ours_are_short_and_vendored_ones_have_their_licence():
         assert {"LICENSE", "NOTICE"} <= {path.name for path in folder.iterdir()}
 
 
-def test_the_wheel_has_the_files(tmp_path):
+def test_the_wheel_has_the_files(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -130,7 +134,9 @@ def test_the_wheel_has_the_files(tmp_path):
 # --- signing in --------------------------------------------------------------------------------------------------
 
 
-async def test_a_key_is_exchanged_for_a_session(serve, double, key, registry: Registry):
+async def test_a_key_is_exchanged_for_a_session(
+    serve: Serve, double: LedgerDouble, key: MakeKey, registry: Registry
+) -> None:
     value = key("api.usage.read")
     async with serve(double) as server, browser(server) as client:
         assert (await client.get(SESSION)).json() == {"object": "session", "key": None}
@@ -151,12 +157,12 @@ async def test_a_key_is_exchanged_for_a_session(serve, double, key, registry: Re
         assert session not in str(connection.exec_driver_sql("SELECT * FROM sessions").all()), "only its digest is kept"
 
 
-async def test_behind_tls_the_cookie_is_for_tls_alone(serve, double, key):
+async def test_behind_tls_the_cookie_is_for_tls_alone(serve: Serve, double: LedgerDouble, key: MakeKey) -> None:
     async with serve(double) as server, browser(server, origin="https://ledger.test") as client:
         assert "Secure" in (await sign_in(client, key())).headers["set-cookie"]
 
 
-async def test_a_session_ends_with_its_key(serve, double, key, clock):
+async def test_a_session_ends_with_its_key(serve: Serve, double: LedgerDouble, key: MakeKey, clock: Clock) -> None:
     async with serve(double) as server, browser(server) as client:
         signed_in = await sign_in(client, key(expires_at=NOW + 100))
         assert "Max-Age=100" in signed_in.headers["set-cookie"]
@@ -171,7 +177,7 @@ def cookie_of(response: httpx.Response) -> str:
 
 
 @pytest.mark.parametrize("value", ["sk-admin-of-somebody-else", "x", "schlüssel"])
-async def test_a_wrong_key_is_not_let_in(serve, double, value):
+async def test_a_wrong_key_is_not_let_in(serve: Serve, double: LedgerDouble, value: str) -> None:
     async with serve(double) as server, browser(server) as client:
         response = await sign_in(client, value)
         assert "set-cookie" not in response.headers
@@ -179,7 +185,7 @@ async def test_a_wrong_key_is_not_let_in(serve, double, value):
         problem(await client.get(METERS), 401)
 
 
-async def test_guesses_at_signing_in_count_like_others(serve, double, key):
+async def test_guesses_at_signing_in_count_like_others(serve: Serve, double: LedgerDouble, key: MakeKey) -> None:
     async with serve(double, wrong_keys_per_minute=3) as server, browser(server) as client:
         statuses = [(await sign_in(client, f"sk-admin-guess-{number}")).status_code for number in range(3)]
         assert statuses == [401] * 3
@@ -189,7 +195,7 @@ async def test_guesses_at_signing_in_count_like_others(serve, double, key):
         assert "set-cookie" not in response.headers
 
 
-async def test_a_key_that_may_not_read_is_not_let_in(serve, double, key):
+async def test_a_key_that_may_not_read_is_not_let_in(serve: Serve, double: LedgerDouble, key: MakeKey) -> None:
     async with serve(double) as server, browser(server) as client:
         response = await sign_in(client, key("api.usage.write", "api.management"))
         assert "api.usage.read" in problem(response, 403)["message"]
@@ -197,12 +203,12 @@ async def test_a_key_that_may_not_read_is_not_let_in(serve, double, key):
 
 
 @pytest.mark.parametrize("body", [{}, {"key": 7}, {"key": ""}, {"key": "x" * 513}, {"key": "x", "name": "y"}, []])
-async def test_a_body_that_is_no_key(serve, double, body):
+async def test_a_body_that_is_no_key(serve: Serve, double: LedgerDouble, body: Any) -> None:
     async with serve(double) as server, browser(server) as client:
         problem(await client.post(SESSION, json=body), 400)
 
 
-async def test_signing_out_ends_the_session_itself(serve, double, key):
+async def test_signing_out_ends_the_session_itself(serve: Serve, double: LedgerDouble, key: MakeKey) -> None:
     async with serve(double) as server, browser(server) as client:
         await sign_in(client, key())
         copied = {"cookie": f"{SESSION_COOKIE}={client.cookies[SESSION_COOKIE]}"}
@@ -216,8 +222,8 @@ async def test_signing_out_ends_the_session_itself(serve, double, key):
 
 
 async def test_a_session_found_just_before_it_is_signed_out_is_not_remembered(
-    serve, double, key, registry: Registry, monkeypatch
-):
+    serve: Serve, double: LedgerDouble, key: MakeKey, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with serve(double) as server, browser(server) as client:
         await sign_in(client, key())
         copied = {"cookie": f"{SESSION_COOKIE}={client.cookies[SESSION_COOKIE]}"}
@@ -231,7 +237,9 @@ async def test_a_session_found_just_before_it_is_signed_out_is_not_remembered(
         problem(await client.get(METERS, headers=copied), 401, code="session_ended")
 
 
-async def test_another_server_on_the_same_registry_knows_the_session_and_its_end(serve, double, key, clock):
+async def test_another_server_on_the_same_registry_knows_the_session_and_its_end(
+    serve: Serve, double: LedgerDouble, key: MakeKey, clock: Clock
+) -> None:
     async with serve(double) as one, serve(double) as other, browser(one) as client, browser(other) as there:
         await sign_in(client, key())
         there.cookies = client.cookies
@@ -241,7 +249,9 @@ async def test_another_server_on_the_same_registry_knows_the_session_and_its_end
         problem(await there.get(METERS), 401, code="session_ended")
 
 
-async def test_a_session_ends_after_its_time(serve, double, key, clock, registry: Registry):
+async def test_a_session_ends_after_its_time(
+    serve: Serve, double: LedgerDouble, key: MakeKey, clock: Clock, registry: Registry
+) -> None:
     async with serve(double) as server, browser(server) as client:
         await sign_in(client, key())
         session = {"cookie": f"{SESSION_COOKIE}={client.cookies[SESSION_COOKIE]}"}
@@ -254,7 +264,9 @@ async def test_a_session_ends_after_its_time(serve, double, key, clock, registry
         assert connection.exec_driver_sql("SELECT COUNT(*) FROM sessions").scalar() == 1, "the old one is gone"
 
 
-async def test_revoking_the_key_ends_its_sessions_at_once(serve, double, registry: Registry):
+async def test_revoking_the_key_ends_its_sessions_at_once(
+    serve: Serve, double: LedgerDouble, registry: Registry
+) -> None:
     made, value = registry.create_key("viewer", now=NOW)
     async with serve(double) as server, browser(server) as client:
         await sign_in(client, value)
@@ -276,7 +288,9 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN)
-async def test_pages_of_others_cannot_use_the_session(serve, double, key, headers):
+async def test_pages_of_others_cannot_use_the_session(
+    serve: Serve, double: LedgerDouble, key: MakeKey, headers: dict[str, str | None]
+) -> None:
     sent = {name: value for name, value in (OWN | headers).items() if value is not None}
     async with serve(double) as server, browser(server) as client:
         value = key()
@@ -289,7 +303,7 @@ async def test_pages_of_others_cannot_use_the_session(serve, double, key, header
         assert (await client.get(METERS)).status_code == 200
 
 
-async def test_over_plain_http_the_origin_alone_is_enough(serve, double, key):
+async def test_over_plain_http_the_origin_alone_is_enough(serve: Serve, double: LedgerDouble, key: MakeKey) -> None:
     """Browsers send `Sec-Fetch-Site` to trustworthy addresses only, and no `Origin` with GET."""
     async with serve(double) as server, browser(server) as client:
         del client.headers["sec-fetch-site"]
@@ -298,7 +312,7 @@ async def test_over_plain_http_the_origin_alone_is_enough(serve, double, key):
         assert (await client.get(METERS)).status_code == 200
 
 
-async def test_a_key_in_the_header_goes_before_the_cookie(serve, double, key):
+async def test_a_key_in_the_header_goes_before_the_cookie(serve: Serve, double: LedgerDouble, key: MakeKey) -> None:
     async with serve(double) as server, browser(server) as client:
         await sign_in(client, key())
         problem(
@@ -308,7 +322,7 @@ async def test_a_key_in_the_header_goes_before_the_cookie(serve, double, key):
         problem(await client.get(METERS, headers=other), 403, code="insufficient_permissions")
 
 
-async def test_a_session_is_no_key(serve, double, key):
+async def test_a_session_is_no_key(serve: Serve, double: LedgerDouble, key: MakeKey) -> None:
     async with serve(double) as server, browser(server) as client:
         value = key()
         await sign_in(client, value)
@@ -318,7 +332,7 @@ async def test_a_session_is_no_key(serve, double, key):
         problem(await client.get(METERS, headers={"cookie": f"{SESSION_COOKIE}={value}"}), 401, code="session_ended")
 
 
-async def test_a_session_may_do_what_its_key_may(serve, double, key):
+async def test_a_session_may_do_what_its_key_may(serve: Serve, double: LedgerDouble, key: MakeKey) -> None:
     async with serve(double) as server, browser(server) as client:
         await sign_in(client, key("api.usage.read"))
         problem(await client.post(KEYS, json={"name": "x"}), 403, code="insufficient_permissions")

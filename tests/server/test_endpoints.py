@@ -3,6 +3,8 @@
 import openapi_spec_validator
 import pytest
 from starlette.responses import Response
+from tests.server.support import MakeKey, Serve
+from tests.support.ledger_double import LedgerDouble
 from tests.support.problems import problem
 from tools.generate import endpoint_table
 
@@ -52,7 +54,7 @@ def one_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("usageledger.server.app.ENDPOINTS", (*ENDPOINTS, ECHO))
 
 
-async def test_a_row_is_all_that_a_route_needs(serve, double):
+async def test_a_row_is_all_that_a_route_needs(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         found = await server.get("/v1/echoes/eu/west?texts=a,b&texts[]=c,d")
         other = await server.post("/v1/echoes/eu", json={})
@@ -65,7 +67,9 @@ async def test_a_row_is_all_that_a_route_needs(serve, double):
     assert head.status_code == 200
 
 
-async def test_it_is_closed_to_whoever_may_not_and_they_hear_nothing_of_its_parameters(serve, double, key):
+async def test_it_is_closed_to_whoever_may_not_and_they_hear_nothing_of_its_parameters(
+    serve: Serve, double: LedgerDouble, key: MakeKey
+) -> None:
     reader = {"authorization": f"Bearer {key('api.usage.read')}"}
     async with serve(double) as server:
         problem(await server.get("/v1/echoes/eu?x=1", headers={"authorization": ""}), 401)
@@ -74,14 +78,14 @@ async def test_it_is_closed_to_whoever_may_not_and_they_hear_nothing_of_its_para
 
 
 @pytest.mark.parametrize("query", ["text=a", "texts[][]=a", "limit=1"])
-async def test_a_parameter_that_it_does_not_name_is_refused(serve, double, query):
+async def test_a_parameter_that_it_does_not_name_is_refused(serve: Serve, double: LedgerDouble, query: str) -> None:
     async with serve(double) as server:
         error = problem(await server.get(f"/v1/echoes/eu?{query}"), 400, code="unknown_parameter")
     assert error["message"].startswith(f"Unknown parameter: '{query.partition('=')[0]}'.")
     assert "'texts'" in error["message"]
 
 
-async def test_the_document_has_it(serve, double):
+async def test_the_document_has_it(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         document = (await server.get("/openapi.json")).json()
     openapi_spec_validator.validate(document)
@@ -95,19 +99,19 @@ async def test_the_document_has_it(serve, double):
     assert operation["responses"]["200"]["content"]["application/json"]["schema"]["description"] == "An echo."
 
 
-def test_the_reference_has_it():
+def test_the_reference_has_it() -> None:
     line = "| `GET` | `/v1/echoes/{region_id}` | `api.management` | Send back what came. |\n"
     assert line in endpoint_table((*ENDPOINTS, ECHO))
     assert line not in endpoint_table(ENDPOINTS)
 
 
-def test_rows_are_told_apart():
+def test_rows_are_told_apart() -> None:
     assert len({row.name for row in ENDPOINTS}) == len(ENDPOINTS)
     assert len({(row.method, row.path) for row in ENDPOINTS}) == len(ENDPOINTS)
     assert [row.path for row in ENDPOINTS if row.scopes == PUBLIC] == ["/healthz", "/readyz", "/openapi.json"]
 
 
-def test_a_parameter_is_named_once_in_a_row():
+def test_a_parameter_is_named_once_in_a_row() -> None:
     for row in ENDPOINTS:
         names = [parameter.name for parameter in row.parameters]
         assert len(set(names)) == len(names), row.name

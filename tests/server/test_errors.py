@@ -3,13 +3,14 @@
 import base64
 import gzip
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from random import Random
 from typing import Any
 
+import httpx
 import pytest
 import zstandard
-from tests.server.support import NO_SPACE, NOW, event
+from tests.server.support import NO_SPACE, NOW, Serve, event
 from tests.support.ledger_double import LedgerDouble
 from tests.support.problems import problem
 
@@ -17,6 +18,7 @@ from usageledger import errors
 from usageledger.errors import InvalidRequestError
 from usageledger.meters import METER_BY_KIND
 from usageledger.questions.aggregate import Aggregate
+from usageledger.registry import Registry
 from usageledger.server.http.compressed_pages import PIECE_BYTES
 from usageledger.server.http.request_bodies import PIECES_MAX, _decompress, _unpack
 from usageledger.server.http.requests import OBJECT_BYTES_MAX
@@ -30,7 +32,7 @@ def ignore(_: int) -> None:
     """Counts nothing."""
 
 
-async def test_400_names_the_parameter(serve, double):
+async def test_400_names_the_parameter(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         response = await server.get(USAGE, params={"start_time": NOW, "group_by": "modell"})
     error = problem(response, 400, type="invalid_request_error", param="group_by", code="invalid_value")
@@ -38,13 +40,13 @@ async def test_400_names_the_parameter(serve, double):
     assert "'model'" in error["message"]
 
 
-async def test_400_for_a_query_string_that_is_no_text(serve, double):
+async def test_400_for_a_query_string_that_is_no_text(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         response = await server.get(f"{USAGE}?start_time=%ff")
     problem(response, 400, code="invalid_value")
 
 
-async def test_400_for_too_many_parameters(serve, double):
+async def test_400_for_too_many_parameters(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         beyond = await server.get(USAGE + "?" + "&".join(["a="] * 5001))
         at_limit = await server.get(USAGE + "?" + "&".join(["a="] * 5000))
@@ -62,7 +64,7 @@ async def test_400_for_too_many_parameters(serve, double):
         (b"nothing\nhere", "application/x-ndjson"),
     ],
 )
-async def test_400_for_a_body_that_cannot_be_read(serve, double, body, kind):
+async def test_400_for_a_body_that_cannot_be_read(serve: Serve, double: LedgerDouble, body: bytes, kind: str) -> None:
     async with serve(double) as server:
         response = await server.post("/v1/events", content=body, headers={"content-type": kind})
     problem(response, 400, param=None, code="invalid_json")
@@ -70,8 +72,10 @@ async def test_400_for_a_body_that_cannot_be_read(serve, double, body, kind):
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 @pytest.mark.parametrize("cut", [0, 1, 5])
-async def test_400_for_a_body_that_is_not_of_its_encoding(serve, double, encoding, cut):
-    packed = {"gzip": gzip.compress, "zstd": zstandard.compress}[encoding](b'{"kind":"embeddings"}\n' * 50)
+async def test_400_for_a_body_that_is_not_of_its_encoding(
+    serve: Serve, double: LedgerDouble, encoding: str, cut: int
+) -> None:
+    packed = PACK[encoding](b'{"kind":"embeddings"}\n' * 50)
     body = packed[:-cut] if cut else b"plain text"
     async with serve(double) as server:
         response = await server.post("/v1/events", content=body, headers={"content-encoding": encoding})
@@ -79,7 +83,7 @@ async def test_400_for_a_body_that_is_not_of_its_encoding(serve, double, encodin
     assert encoding in error["message"]
 
 
-async def test_404_for_an_unknown_address(serve, double):
+async def test_404_for_an_unknown_address(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         for path in ("/v1/organization/usage/completion", "/v1/organization/projects/", "/nowhere", "/v1/events/"):
             response = await server.get(path)
@@ -98,7 +102,9 @@ async def test_404_for_an_unknown_address(serve, double):
         ("OPTIONS", "/openapi.json", {"GET", "HEAD"}),
     ],
 )
-async def test_405_says_what_is_allowed(serve, double, method, path, allowed):
+async def test_405_says_what_is_allowed(
+    serve: Serve, double: LedgerDouble, method: str, path: str, allowed: set[str]
+) -> None:
     async with serve(double) as server:
         response = await server.request(method, path)
     error = problem(response, 405, code="method_not_allowed")
@@ -107,7 +113,7 @@ async def test_405_says_what_is_allowed(serve, double, method, path, allowed):
     assert all(name in error["message"] for name in allowed)
 
 
-async def test_413_by_bytes(serve, double):
+async def test_413_by_bytes(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double, max_body_bytes=2000) as server:
         at_limit = await server.post("/v1/events", json=[], headers={"x": "y"}, content=b"[" + b" " * 1998 + b"]")
         beyond = await server.post("/v1/events", content=b"[" + b" " * 1999 + b"]")
@@ -119,7 +125,7 @@ async def test_413_by_bytes(serve, double):
 
 @pytest.mark.parametrize("lines", [False, True])
 @pytest.mark.parametrize("good", [False, True])
-async def test_413_by_events(serve, double, lines, good):
+async def test_413_by_events(serve: Serve, double: LedgerDouble, lines: bool, good: bool) -> None:
     one = b'{"kind":"embeddings","id":"e%d","timestamp":1759999940%s}'
     events = [one % (n, b',"input_tokens":1' if good else b"") for n in range(4)]
     kind = {"content-type": "application/x-ndjson" if lines else "application/json"}
@@ -137,25 +143,25 @@ async def test_413_by_events(serve, double, lines, good):
     assert len(double.ids) == (3 if good else 0)
 
 
-PACK = {"gzip": gzip.compress, "zstd": zstandard.compress}
+PACK: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zstd": zstandard.compress}
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-async def test_413_for_a_decompression_bomb(serve, double, encoding):
-    packed = {"gzip": gzip.compress, "zstd": zstandard.compress}[encoding](b" " * 40_000_000)
+async def test_413_for_a_decompression_bomb(serve: Serve, double: LedgerDouble, encoding: str) -> None:
+    packed = PACK[encoding](b" " * 40_000_000)
     async with serve(double, max_body_bytes=2_000_000) as server:
         response = await server.post("/v1/events", content=packed, headers={"content-encoding": encoding})
     problem(response, 413, code="body_too_large")
 
 
 @pytest.mark.parametrize("encoding", PACK)
-def test_a_decompression_bomb_is_not_unpacked_to_its_end(encoding):
+def test_a_decompression_bomb_is_not_unpacked_to_its_end(encoding: str) -> None:
     plain = _unpack(PACK[encoding](bytes(200_000_000)), encoding, 1000, ignore)
     assert 1000 < len(plain) < 40_000_000
 
 
 @pytest.mark.parametrize("encoding", PACK)
-def test_members_and_frames_are_bounded(encoding):
+def test_members_and_frames_are_bounded(encoding: str) -> None:
     """Empty ones are a few bytes each, and each costs its time: a million of them held a thread for seconds."""
     empty = PACK[encoding](b"")
     assert _decompress(PACK[encoding](b"[]") + empty * (PIECES_MAX - 1), encoding, 1000, ignore) == b"[]"
@@ -166,7 +172,7 @@ def test_members_and_frames_are_bounded(encoding):
     assert time.process_time() - began < 2  # one by one, by Python's own reader, all of them take five times as long
 
 
-def test_gzip_members_may_be_padded():
+def test_gzip_members_may_be_padded() -> None:
     packed = gzip.compress(b"[") + bytes(5000) + gzip.compress(b"]") + bytes(5000)
     assert _decompress(packed, "gzip", 1000, ignore) == b"[]"
     for wrong in (bytes(10) + packed, packed + b"x", zstandard.compress(b"[]") + bytes(8)):
@@ -175,8 +181,8 @@ def test_gzip_members_may_be_padded():
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-async def test_the_limit_is_of_the_decompressed_size(serve, double, encoding):
-    pack = {"gzip": gzip.compress, "zstd": zstandard.compress}[encoding]
+async def test_the_limit_is_of_the_decompressed_size(serve: Serve, double: LedgerDouble, encoding: str) -> None:
+    pack = PACK[encoding]
     header = {"content-encoding": encoding}
     async with serve(double, max_body_bytes=2000) as server:
         at_limit = await server.post("/v1/events", content=pack(b"[" + b" " * 1998 + b"]"), headers=header)
@@ -185,7 +191,7 @@ async def test_the_limit_is_of_the_decompressed_size(serve, double, encoding):
     problem(beyond, 413)
 
 
-async def test_415_for_a_type(serve, double):
+async def test_415_for_a_type(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         for path in ("/v1/events", "/v1/organization/projects", "/v1/organization/admin_api_keys"):
             response = await server.post(path, content=b"a,b", headers={"content-type": "text/csv; charset=utf-8"})
@@ -194,7 +200,7 @@ async def test_415_for_a_type(serve, double):
             assert "'application/json'" in error["message"]
 
 
-async def test_415_for_an_encoding(serve, double):
+async def test_415_for_an_encoding(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         response = await server.post("/v1/events", content=b"[]", headers={"content-encoding": "br"})
     error = problem(response, 415, param="content-encoding", code="unsupported_media_type")
@@ -202,7 +208,9 @@ async def test_415_for_an_encoding(serve, double):
     assert "'zstd'" in error["message"]
 
 
-async def test_503_when_the_ledger_cannot_write(serve, double, caplog):
+async def test_503_when_the_ledger_cannot_write(
+    serve: Serve, double: LedgerDouble, caplog: pytest.LogCaptureFixture
+) -> None:
     double.failure = NO_SPACE
     async with serve(double) as server:
         response = await server.post("/v1/events", json=event())
@@ -217,7 +225,7 @@ async def test_503_when_the_ledger_cannot_write(serve, double, caplog):
     assert double.ids == ["e1"]
 
 
-async def test_503_when_the_ledger_breaks_in_an_unknown_way(serve, double):
+async def test_503_when_the_ledger_breaks_in_an_unknown_way(serve: Serve, double: LedgerDouble) -> None:
     double.failure = ZeroDivisionError("secret insides")
     async with serve(double) as server:
         response = await server.post("/v1/events", json=event())
@@ -226,7 +234,7 @@ async def test_503_when_the_ledger_breaks_in_an_unknown_way(serve, double):
     assert "secret" not in problem(response, 503)["message"]
 
 
-async def test_503_when_the_ledger_cannot_read(serve, double):
+async def test_503_when_the_ledger_cannot_read(serve: Serve, double: LedgerDouble) -> None:
     double.read_failure = errors.LedgerUnavailableError("The ledger is closed.")
     async with serve(double) as server:
         response = await server.get(USAGE, params={"start_time": NOW - 60})
@@ -234,13 +242,15 @@ async def test_503_when_the_ledger_cannot_read(serve, double):
     assert response.headers["retry-after"] == "2"
 
 
-async def test_503_when_the_registry_is_closed(serve, double, registry):
+async def test_503_when_the_registry_is_closed(serve: Serve, double: LedgerDouble, registry: Registry) -> None:
     async with serve(double) as server:
         registry.close()
         problem(await server.get("/v1/organization/users"), 503)
 
 
-async def test_500_for_a_defect_shows_no_insides(serve, double: LedgerDouble, caplog):
+async def test_500_for_a_defect_shows_no_insides(
+    serve: Serve, double: LedgerDouble, caplog: pytest.LogCaptureFixture
+) -> None:
     double.read_failure = ZeroDivisionError("secret insides")
     async with serve(double) as server:
         response = await server.get(USAGE, params={"start_time": NOW - 60})
@@ -251,6 +261,7 @@ async def test_500_for_a_defect_shows_no_insides(serve, double: LedgerDouble, ca
     # Whoever runs the server finds the reason under the id that the client was given.
     (record,) = caplog.records
     assert response.headers["x-request-id"] in record.getMessage()
+    assert record.exc_info is not None
     assert record.exc_info[0] is ZeroDivisionError
 
 
@@ -264,14 +275,14 @@ def models(double: LedgerDouble, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-LARGE = {"start_time": NOW - NOW % 60, "bucket_width": "1m", "limit": 1, "group_by": "model"}
+LARGE: dict[str, Any] = {"start_time": NOW - NOW % 60, "bucket_width": "1m", "limit": 1, "group_by": "model"}
 
 
 @pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "zstd"])
 async def test_a_failure_in_the_middle_of_a_large_page_ends_the_connection(
-    serve, double, caplog, monkeypatch, encoding
-):
+    serve: Serve, double: LedgerDouble, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
     async def stream(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
         yield next(iter(pieces))
         raise ZeroDivisionError("secret insides")
@@ -281,6 +292,7 @@ async def test_a_failure_in_the_middle_of_a_large_page_ends_the_connection(
         server.client.headers["accept-encoding"] = encoding
         async with server.client.stream("GET", USAGE, params=LARGE) as response:
             sent = b"".join([piece async for piece in response.aiter_raw()])
+        assert isinstance(server.client._transport, httpx.ASGITransport)
         server.client._transport.raise_app_exceptions = True
         with pytest.raises(ZeroDivisionError):  # the web server hears of it, and ends the connection
             await server.get(USAGE, params=LARGE)
@@ -291,7 +303,9 @@ async def test_a_failure_in_the_middle_of_a_large_page_ends_the_connection(
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "zstd"])
-async def test_a_large_page_comes_in_pieces(serve, double, models, monkeypatch, encoding):
+async def test_a_large_page_comes_in_pieces(
+    serve: Serve, double: LedgerDouble, models: list[str], monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
     pieces: list[bytes] = []
 
     async def stream(given: Iterable[bytes]) -> AsyncIterator[bytes]:
@@ -308,14 +322,14 @@ async def test_a_large_page_comes_in_pieces(serve, double, models, monkeypatch, 
     assert (encoding == "identity") == (page.headers["content-length"] == str(len(page.content)))
 
 
-async def test_every_answer_has_an_id_of_its_own(serve, double):
+async def test_every_answer_has_an_id_of_its_own(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         answers = [await server.get(path) for path in ("/healthz", "/healthz", "/nowhere", "/openapi.json", USAGE)]
     assert len({answer.headers["x-request-id"] for answer in answers}) == len(answers)
     assert all(answer.headers["openai-processing-ms"].isdigit() for answer in answers)
 
 
-async def test_a_query_string_of_an_unknown_address_that_is_not_utf_8(serve, double):
+async def test_a_query_string_of_an_unknown_address_that_is_not_utf_8(serve: Serve, double: LedgerDouble) -> None:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

@@ -2,17 +2,22 @@
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from random import Random
 from typing import Any
 
 import pytest
 import zstandard
-from tests.server.support import NOW, event
+from tests.server.support import NOW, Serve, event
 from tests.support.ledger_contents import count
+from tests.support.ledger_double import LedgerDouble
 
+from usageledger.ledger import Ledger
+from usageledger.meter import Meter
 from usageledger.meters import METERS
+from usageledger.registry import Registry
 from usageledger.server.api.event_examples import event_example
+from usageledger.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +67,9 @@ PACKINGS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         ("Application/JSONL", as_lines),
     ],
 )
-async def test_several_events_in_every_form(serve, double, packing, kind, form):
+async def test_several_events_in_every_form(
+    serve: Serve, double: LedgerDouble, packing: str, kind: str, form: Callable[[list[dict[str, Any]]], bytes]
+) -> None:
     pack, encoding = PACKINGS[packing]
     events = [event(number, model="ü" * 10) for number in range(40)]
     headers = {"content-type": kind, "content-encoding": encoding}
@@ -80,7 +87,7 @@ async def test_several_events_in_every_form(serve, double, packing, kind, form):
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-async def test_a_body_large_enough_for_a_thread(serve, double, encoding):
+async def test_a_body_large_enough_for_a_thread(serve: Serve, double: LedgerDouble, encoding: str) -> None:
     random = Random(1)
     events = as_array([event(n, user_id=random.randbytes(100).hex()) for n in range(9000)])
     packed = gzip.compress(events, 1) if encoding == "gzip" else zstandard.compress(events, 1)
@@ -90,7 +97,7 @@ async def test_a_body_large_enough_for_a_thread(serve, double, encoding):
     assert response.json()["accepted"] == 9000
 
 
-async def test_one_event_as_an_object(serve, double):
+async def test_one_event_as_an_object(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         response = await server.post(URL, json=event())
         indented = await server.post(URL, content=b"\r\n\t " + json.dumps(event(2)).encode())
@@ -98,17 +105,17 @@ async def test_one_event_as_an_object(serve, double):
     assert double.ids == ["e1", "e2"]
 
 
-async def test_a_body_without_a_type_is_json(serve, double):
+async def test_a_body_without_a_type_is_json(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         request = server.client.build_request("POST", URL, content=as_array([event()]))
         assert "content-type" not in request.headers
         assert (await server.client.send(request)).json()["accepted"] == 1
 
 
-async def test_a_body_in_pieces(serve, double):
+async def test_a_body_in_pieces(serve: Serve, double: LedgerDouble) -> None:
     body = as_lines([event(n) for n in range(20)])
 
-    async def pieces():
+    async def pieces() -> AsyncIterator[bytes]:
         for at in range(0, len(body), 7):
             yield body[at : at + 7]
 
@@ -118,14 +125,14 @@ async def test_a_body_in_pieces(serve, double):
 
 
 @pytest.mark.parametrize("body", [b"[]", b" [ ] "])
-async def test_nothing_is_kept_of_nothing(serve, double, body):
+async def test_nothing_is_kept_of_nothing(serve: Serve, double: LedgerDouble, body: bytes) -> None:
     async with serve(double) as server:
         response = await server.post(URL, content=body)
     assert response.json() == {"object": "event.batch", "accepted": 0, "duplicates": 0, "rejected": 0, "errors": []}
     assert double.commits == []
 
 
-async def test_lines_may_end_in_any_way_and_be_empty(serve, double):
+async def test_lines_may_end_in_any_way_and_be_empty(serve: Serve, double: LedgerDouble) -> None:
     body = b"\r\n".join([b"", json.dumps(event(1)).encode(), b"", json.dumps(event(2)).encode(), b"", b""])
     async with serve(double) as server:
         response = await server.post(URL, content=body, headers={"content-type": "application/x-ndjson"})
@@ -133,14 +140,14 @@ async def test_lines_may_end_in_any_way_and_be_empty(serve, double):
 
 
 @pytest.mark.parametrize("meter", METERS, ids=lambda meter: meter.kind)
-async def test_every_kind_is_kept(serve, ledger, meter):
+async def test_every_kind_is_kept(serve: Serve, ledger: Ledger, meter: Meter) -> None:
     async with serve(ledger) as server:
         assert (await server.post(URL, json=event_example(meter))).json()["accepted"] == 1
         assert (await server.post(URL, json=event_example(meter))).json()["duplicates"] == 1
     assert count(ledger) == 1
 
 
-async def test_the_answer_for_each_event(serve, ledger):
+async def test_the_answer_for_each_event(serve: Serve, ledger: Ledger) -> None:
     good, other, bad = event(1), event(2), {"kind": "embeddings", "id": "e3", "timestamp": "x", "inputs": 1}
     async with serve(ledger) as server:
         first = await server.post(URL, json=[good, bad, other, 7, good])
@@ -166,7 +173,9 @@ async def test_the_answer_for_each_event(serve, ledger):
     assert str(NOW - 60) in conflict["message"]
 
 
-async def test_events_that_fit_alone_but_not_together_or_not_now(serve, ledger, settings):
+async def test_events_that_fit_alone_but_not_together_or_not_now(
+    serve: Serve, ledger: Ledger, settings: Settings
+) -> None:
     latest = NOW + settings.max_future_seconds
     tokens = {"kind": "completions", "timestamp": NOW, "output_tokens": 1}
     events = [
@@ -188,7 +197,9 @@ async def test_events_that_fit_alone_but_not_together_or_not_now(serve, ledger, 
 
 
 @pytest.mark.parametrize(("wrong", "omitted"), [(100, None), (101, 1), (350, 250)])
-async def test_a_hundred_errors_are_listed_and_the_others_counted(serve, double, wrong, omitted):
+async def test_a_hundred_errors_are_listed_and_the_others_counted(
+    serve: Serve, double: LedgerDouble, wrong: int, omitted: int | None
+) -> None:
     events = [{"kind": "embeddings", "id": f"e{n}", "timestamp": NOW} for n in range(wrong)]
     async with serve(double) as server:
         answer = (await server.post(URL, json=[*events, event(9999)])).json()
@@ -197,7 +208,7 @@ async def test_a_hundred_errors_are_listed_and_the_others_counted(serve, double,
     assert answer.get("errors_omitted") == omitted
 
 
-async def test_errors_are_listed_in_the_order_of_the_events(serve, double):
+async def test_errors_are_listed_in_the_order_of_the_events(serve: Serve, double: LedgerDouble) -> None:
     future, unreadable = event(1, timestamp=2 * NOW), {"kind": "nothing"}
     async with serve(double) as server:
         answer = (await server.post(URL, json=[future, unreadable, future | {"id": "e2"}, unreadable])).json()
@@ -205,7 +216,7 @@ async def test_errors_are_listed_in_the_order_of_the_events(serve, double):
     assert double.ids == []
 
 
-async def test_names_seen_in_events_are_listed_by_themselves(serve, ledger):
+async def test_names_seen_in_events_are_listed_by_themselves(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         await server.post(URL, json=[event(1, project_id="proj/ü 1", user_id="user-1"), event(2, user_id="user-2")])
         projects = (await server.get("/v1/organization/projects")).json()["data"]
@@ -223,14 +234,14 @@ async def test_names_seen_in_events_are_listed_by_themselves(serve, ledger):
     assert renamed["name"] == "Search"
 
 
-async def test_names_of_refused_events_are_not_listed(serve, ledger):
+async def test_names_of_refused_events_are_not_listed(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         await server.post(URL, json=[event(1, timestamp=2 * NOW, project_id="p", user_id="u")])
         assert (await server.get("/v1/organization/projects")).json()["data"] == []
         assert (await server.get("/v1/organization/users")).json()["data"] == []
 
 
-async def test_readiness_follows_the_ledger(serve, double):
+async def test_readiness_follows_the_ledger(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         ready = await server.get("/readyz")
         double.is_ready = False
@@ -244,7 +255,9 @@ async def test_readiness_follows_the_ledger(serve, double):
     assert (alive.status_code, alive.json()) == (200, {"status": "ok"})
 
 
-async def test_readiness_follows_the_registry(serve, ledger, registry, monkeypatch):
+async def test_readiness_follows_the_registry(
+    serve: Serve, ledger: Ledger, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with serve(ledger) as server:
         with monkeypatch.context() as patch:
             patch.setattr(registry, "ready", lambda: False)

@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
-from tests.server.support import NOW, event
+from tests.server.support import NOW, MakeKey, Serve, event
 from tests.support.problems import problem
 
+from usageledger.ledger import Ledger
+from usageledger.meter import Meter
 from usageledger.meters import FACETS, METERS
+from usageledger.registry import Registry
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +24,7 @@ async def values(server: Any, **given: Any) -> list[str]:
     return [entry["value"] for entry in response.json()["data"]]
 
 
-async def test_values_are_there_when_their_event_was_acknowledged(serve, ledger):
+async def test_values_are_there_when_their_event_was_acknowledged(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         assert (await server.get(PATH, params={"dimension": "model"})).json() == {
             "object": "list",
@@ -37,7 +40,7 @@ async def test_values_are_there_when_their_event_was_acknowledged(serve, ledger)
 
 
 @pytest.mark.parametrize("meter", METERS, ids=lambda meter: meter.kind)
-async def test_every_text_dimension_of_every_kind(serve, ledger, meter):
+async def test_every_text_dimension_of_every_kind(serve: Serve, ledger: Ledger, meter: Meter) -> None:
     texts = [d for d in meter.groupings if not d.flag]
     given = {d.name: d.values[0] if d.values else f"a {d.name}" for d in texts}
     required = {m.name: 1 for m in meter.measures if m.required}
@@ -49,7 +52,7 @@ async def test_every_text_dimension_of_every_kind(serve, ledger, meter):
             assert await values(server, dimension=dimension.name) == [given[dimension.name]]
 
 
-async def test_a_window_is_the_days_that_it_touches(serve, ledger):
+async def test_a_window_is_the_days_that_it_touches(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         for day in range(4):
             await server.post("/v1/events", json=event(day, model=f"m{day}", timestamp=TODAY - day * DAY + 5))
@@ -60,7 +63,7 @@ async def test_a_window_is_the_days_that_it_touches(serve, ledger):
         assert await values(server, dimension="model", end_time=TODAY - 2 * DAY) == ["m3"]
 
 
-async def test_names_come_from_the_registry(serve, ledger, registry):
+async def test_names_come_from_the_registry(serve: Serve, ledger: Ledger, registry: Registry) -> None:
     key, _ = registry.create_key("Gateway", now=NOW)
     async with serve(ledger) as server:
         for number, project in enumerate(("p1", "p2")):
@@ -72,23 +75,21 @@ async def test_names_come_from_the_registry(serve, ledger, registry):
             for name in ("project_id", "user_id", "api_key_id")
         }
         assert await values(server, dimension="project_id", search="SEAR") == ["p2"]
+    keys: list[dict[str, Any]] = [
+        {"object": "facet", "value": key.id, "name": "Gateway"},
+        {"object": "facet", "value": "other", "name": None},
+    ]
     assert listed == {
         "project_id": [
             {"object": "facet", "value": "p1", "name": None},
             {"object": "facet", "value": "p2", "name": "Search"},
         ],
         "user_id": [{"object": "facet", "value": "u", "name": None}],
-        "api_key_id": sorted(
-            (
-                {"object": "facet", "value": key.id, "name": "Gateway"},
-                {"object": "facet", "value": "other", "name": None},
-            ),
-            key=lambda entry: str(entry["value"]),
-        ),
+        "api_key_id": sorted(keys, key=lambda entry: str(entry["value"])),
     }
 
 
-async def test_search_and_limit(serve, ledger):
+async def test_search_and_limit(serve: Serve, ledger: Ledger) -> None:
     models = ["gpt-5", "gpt-5-mini", "Straße", "o3"]
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[event(n, model=model) for n, model in enumerate(models)])
@@ -136,13 +137,15 @@ async def test_search_and_limit(serve, ledger):
         ({"dimension": ["model", "model"]}, "dimension", "invalid_value", "Parameter given twice: 'dimension'."),
     ],
 )
-async def test_what_is_refused(serve, ledger, given, param, code, said):
+async def test_what_is_refused(
+    serve: Serve, ledger: Ledger, given: dict[str, Any], param: str, code: str, said: str
+) -> None:
     async with serve(ledger) as server:
         response = await server.get(PATH, params=given)
     assert said in problem(response, 400, param=param, code=code)["message"]
 
 
-async def test_a_key_that_may_only_write_is_refused(serve, ledger, key):
+async def test_a_key_that_may_only_write_is_refused(serve: Serve, ledger: Ledger, key: MakeKey) -> None:
     async with serve(ledger) as server:
         headers = {"authorization": f"Bearer {key('api.usage.write')}"}
         assert (await server.get(PATH, params={"dimension": "model"}, headers=headers)).status_code == 403
@@ -150,7 +153,7 @@ async def test_a_key_that_may_only_write_is_refused(serve, ledger, key):
         assert (await server.get(PATH, params={"dimension": "model"}, headers=headers)).status_code == 200
 
 
-async def test_there_may_be_any_number_of_values(serve, ledger):
+async def test_there_may_be_any_number_of_values(serve: Serve, ledger: Ledger) -> None:
     """`--max-results` is for pages; of values no more are read than are shown."""
     async with serve(ledger, max_results=3) as server:
         await server.post("/v1/events", json=[event(n, project_id=f"p{n:02}") for n in range(50)])
@@ -162,7 +165,7 @@ async def test_there_may_be_any_number_of_values(serve, ledger):
     assert found["has_more"]
 
 
-async def test_what_is_found_by_its_name_is_among_the_others(serve, ledger):
+async def test_what_is_found_by_its_name_is_among_the_others(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[event(n, project_id=f"p{n}") for n in range(4)])
         for name in ("p1", "p2", "never-used"):
@@ -171,6 +174,6 @@ async def test_what_is_found_by_its_name_is_among_the_others(serve, ledger):
         assert await values(server, dimension="project_id", search="SEVEN", limit=1) == ["p1"]
 
 
-def test_facets_are_the_groupings_that_are_text():
+def test_facets_are_the_groupings_that_are_text() -> None:
     groupings = {d.name for meter in METERS for d in meter.groupings}
     assert set(FACETS) == groupings - {"batch"}

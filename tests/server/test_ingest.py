@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from tests.server.support import NO_SPACE, NOW, Clock, Server, event, lifespan, until
+from tests.server.support import NO_SPACE, NOW, Clock, MakeKey, Serve, Server, event, lifespan, until
 from tests.support.ledger_contents import count, drop_events
 from tests.support.ledger_double import LedgerDouble
 from tests.support.problems import problem
@@ -20,10 +20,13 @@ from tests.support.samples import decode
 
 from usageledger.errors import RegistryError
 from usageledger.events.typed_events import COUNT_MAX, FIELDS
+from usageledger.ledger import Ledger
+from usageledger.registry import Registry
 from usageledger.server.app import create_app
 from usageledger.server.ingest import commit_group
 from usageledger.server.ingest.commits import Ingest
 from usageledger.server.ingest.upkeep import Upkeep
+from usageledger.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +55,7 @@ async def queued(server: Server, count: int) -> None:
     await until(are)
 
 
-async def test_no_answer_before_the_events_are_on_disk(serve, double):
+async def test_no_answer_before_the_events_are_on_disk(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         first = await held(server, double, 1, 2)
         second = send(server, 3)
@@ -66,7 +69,7 @@ async def test_no_answer_before_the_events_are_on_disk(serve, double):
         assert (await server.get("/readyz")).json()["queued_events"] == 0
 
 
-async def test_other_requests_are_answered_meanwhile(serve, double):
+async def test_other_requests_are_answered_meanwhile(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         waiting = await held(server, double, 1)
         page = await server.get("/v1/organization/usage/completions", params={"start_time": 0})
@@ -77,7 +80,7 @@ async def test_other_requests_are_answered_meanwhile(serve, double):
         await waiting
 
 
-async def test_requests_that_arrive_during_a_commit_share_the_next_ones(serve, double):
+async def test_requests_that_arrive_during_a_commit_share_the_next_ones(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         first = await held(server, double, 0)
         others = [send(server, number) for number in range(1, 101)]
@@ -90,7 +93,7 @@ async def test_requests_that_arrive_during_a_commit_share_the_next_ones(serve, d
     assert len(double.commits) <= 4
 
 
-async def test_as_many_commits_at_once_as_the_ledger_takes(serve, double):
+async def test_as_many_commits_at_once_as_the_ledger_takes(serve: Serve, double: LedgerDouble) -> None:
     double.writers = 2
     async with serve(double) as server:
         first = await held(server, double, 1)
@@ -104,7 +107,7 @@ async def test_as_many_commits_at_once_as_the_ledger_takes(serve, double):
     assert sorted(double.ids) == ["e1", "e2", "e3"]
 
 
-async def test_a_commit_has_a_size(serve, double):
+async def test_a_commit_has_a_size(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double, commit_events=10) as server:
         first = await held(server, double, 0)
         others = [send(server, *range(number, number + 4)) for number in range(1, 81, 4)]
@@ -118,7 +121,7 @@ async def test_a_commit_has_a_size(serve, double):
     assert sum(sizes) == 106
 
 
-async def test_each_request_of_a_group_gets_its_own_answer(serve, ledger, double):
+async def test_each_request_of_a_group_gets_its_own_answer(serve: Serve, ledger: Ledger, double: LedgerDouble) -> None:
     async with serve(ledger) as server:
         await server.post(URL, json=[event(1), event(2)])
 
@@ -161,7 +164,7 @@ async def test_each_request_of_a_group_gets_its_own_answer(serve, ledger, double
     assert count(ledger) == 6
 
 
-async def test_503_when_the_queue_is_full(serve, double):
+async def test_503_when_the_queue_is_full(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double, queue_events=5) as server:
         first = await held(server, double, 1, 2, 3)
         second = send(server, 4, 5)
@@ -176,7 +179,7 @@ async def test_503_when_the_queue_is_full(serve, double):
     assert double.ids == ["e1", "e2", "e3", "e4", "e5", "e6"]
 
 
-async def test_503_when_the_queue_has_as_many_bytes_as_it_may(serve, double):
+async def test_503_when_the_queue_has_as_many_bytes_as_it_may(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double, queue_bytes=3000) as server:
         first = await held(server, double, 1, 2, 3, 4)
         error = problem(await send(server, 5, 6), 503, code="overloaded")
@@ -192,7 +195,9 @@ async def test_503_when_the_queue_has_as_many_bytes_as_it_may(serve, double):
     assert sorted(double.ids) == [f"e{number}" for number in range(1, 8)]
 
 
-async def test_a_commit_has_a_size_in_bytes(serve, double, monkeypatch):
+async def test_a_commit_has_a_size_in_bytes(
+    serve: Serve, double: LedgerDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("usageledger.server.app.Ingest", partial(Ingest, commit_bytes_max=4000))
     async with serve(double) as server:
         first = await held(server, double, 0)
@@ -223,7 +228,7 @@ def fullest(kind: str, number: int, text: str) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", list(FIELDS))
 @pytest.mark.parametrize("text", ["x", "x" * 250, "é" * 9, "x" * 250 + "😀", "\u4e00" * 250])
 @pytest.mark.parametrize("escaped", [False, True])
-def test_events_take_no_more_memory_than_they_count(kind, text, escaped):
+def test_events_take_no_more_memory_than_they_count(kind: str, text: str, escaped: bool) -> None:
     count = 300
     body = json.dumps([fullest(kind, n, text) for n in range(count)], ensure_ascii=escaped).encode()
     decode(body, lines=False, max_events=count)
@@ -235,7 +240,7 @@ def test_events_take_no_more_memory_than_they_count(kind, text, escaped):
     assert taken <= decoded.size < 12 * taken
 
 
-async def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(serve, double):
+async def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double, queue_events=5) as server:
         assert (await send(server, *range(8))).json()["accepted"] == 8
         first = await held(server, double, 10)
@@ -244,7 +249,7 @@ async def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(serve
         await first
 
 
-async def test_the_queue_empties_after_failures_too(serve, double):
+async def test_the_queue_empties_after_failures_too(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double, queue_events=2) as server:
         double.failure = NO_SPACE
         for _ in range(3):
@@ -253,7 +258,7 @@ async def test_the_queue_empties_after_failures_too(serve, double):
         assert (await send(server, 1, 2)).json()["accepted"] == 2
 
 
-async def test_every_request_of_a_group_hears_of_its_failure(serve, double):
+async def test_every_request_of_a_group_hears_of_its_failure(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         double.failure = NO_SPACE
         first = await held(server, double, 1)
@@ -265,7 +270,13 @@ async def test_every_request_of_a_group_hears_of_its_failure(serve, double):
     assert double.ids == []
 
 
-async def test_names_that_cannot_be_noted_keep_nothing(serve, double, registry, monkeypatch, caplog):
+async def test_names_that_cannot_be_noted_keep_nothing(
+    serve: Serve,
+    double: LedgerDouble,
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise RegistryError("The registry is locked.")
 
@@ -280,7 +291,9 @@ async def test_names_that_cannot_be_noted_keep_nothing(serve, double, registry, 
         assert (await server.get("/v1/organization/projects/p")).status_code == 200
 
 
-async def test_a_name_is_noted_once(serve, double, registry, monkeypatch):
+async def test_a_name_is_noted_once(
+    serve: Serve, double: LedgerDouble, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     noted: list[tuple[set[str], set[str]]] = []
     note = registry.note_seen
 
@@ -298,7 +311,9 @@ async def test_a_name_is_noted_once(serve, double, registry, monkeypatch):
     assert [each.id for each in registry.list_projects().data] == ["p"]
 
 
-async def test_stopping_drains_the_queue(double, settings, registry, key, monkeypatch):
+async def test_stopping_drains_the_queue(
+    double: LedgerDouble, settings: Settings, registry: Registry, key: MakeKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: list[Ingest] = []
 
     class Known(Ingest):
@@ -336,7 +351,7 @@ async def test_stopping_drains_the_queue(double, settings, registry, key, monkey
     assert sorted(double.ids) == sorted(f"e{number}" for number in range(1, 30))
 
 
-async def test_a_client_that_leaves_while_it_waits_loses_nothing(serve, double):
+async def test_a_client_that_leaves_while_it_waits_loses_nothing(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double, queue_events=2) as server:
         first = await held(server, double, 1)
         second = send(server, 2)
@@ -351,7 +366,9 @@ async def test_a_client_that_leaves_while_it_waits_loses_nothing(serve, double):
     assert double.ids == ["e1", "e2", "e3", "e4"]
 
 
-async def test_a_connection_that_breaks_during_the_wait_loses_nothing(double, settings, registry, key):
+async def test_a_connection_that_breaks_during_the_wait_loses_nothing(
+    double: LedgerDouble, settings: Settings, registry: Registry, key: MakeKey
+) -> None:
     value = key()
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(create_app(settings, double, registry, Clock()), lifespan="on", log_config=None)
@@ -375,7 +392,9 @@ async def test_a_connection_that_breaks_during_the_wait_loses_nothing(double, se
     assert double.ids == ["e1", "e2"]
 
 
-async def test_a_group_that_cannot_be_assembled_is_refused_and_the_server_goes_on(serve, double, monkeypatch, caplog):
+async def test_a_group_that_cannot_be_assembled_is_refused_and_the_server_goes_on(
+    serve: Serve, double: LedgerDouble, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(*_: Any) -> None:
         raise ZeroDivisionError("secret insides")
 
@@ -389,7 +408,13 @@ async def test_a_group_that_cannot_be_assembled_is_refused_and_the_server_goes_o
 
 
 @pytest.mark.parametrize("failure", [NO_SPACE, ZeroDivisionError("a defect")])
-async def test_upkeep_that_fails_stops_nothing(serve, double, monkeypatch, caplog, failure):
+async def test_upkeep_that_fails_stops_nothing(
+    serve: Serve,
+    double: LedgerDouble,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failure: Exception,
+) -> None:
     def fail() -> bool:
         raise failure
 
@@ -400,7 +425,7 @@ async def test_upkeep_that_fails_stops_nothing(serve, double, monkeypatch, caplo
     assert str(failure) in caplog.text
 
 
-async def test_events_are_dropped_after_their_time(serve, double, clock):
+async def test_events_are_dropped_after_their_time(serve: Serve, double: LedgerDouble, clock: Clock) -> None:
     async def dropped(times: int) -> bool:
         return len(double.dropped) >= times
 
@@ -413,7 +438,7 @@ async def test_events_are_dropped_after_their_time(serve, double, clock):
         assert double.dropped[3] == before + 86_400
 
 
-async def test_a_clock_that_is_ahead_alone_drops_nothing(serve, double, clock):
+async def test_a_clock_that_is_ahead_alone_drops_nothing(serve: Serve, double: LedgerDouble, clock: Clock) -> None:
     """What the events say of the time holds, until they say something later."""
 
     async def dropped(before: int) -> bool:
@@ -428,7 +453,7 @@ async def test_a_clock_that_is_ahead_alone_drops_nothing(serve, double, clock):
     assert max(double.dropped) == double.settled - 30 * 86_400
 
 
-async def test_an_event_of_a_dropped_day_is_refused_by_itself(serve, ledger):
+async def test_an_event_of_a_dropped_day_is_refused_by_itself(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         await server.post("/v1/events", json=event(3, timestamp=NOW - 3 * 86_400))
         drop_events(ledger, NOW - 86_400)
@@ -442,7 +467,9 @@ async def test_an_event_of_a_dropped_day_is_refused_by_itself(serve, ledger):
 # --- after the commit --------------------------------------------------------------------------------------------
 
 
-async def test_an_answer_that_cannot_be_made_is_the_failure_of_its_request_alone(serve, double, monkeypatch, caplog):
+async def test_an_answer_that_cannot_be_made_is_the_failure_of_its_request_alone(
+    serve: Serve, double: LedgerDouble, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """The events of the whole group are on disk: nobody is told that they could not be written."""
     made = commit_group.answer
 
@@ -466,7 +493,9 @@ async def test_an_answer_that_cannot_be_made_is_the_failure_of_its_request_alone
     assert sorted(double.ids) == ["e1", "e2", "e3", "e4", "e5"]
 
 
-async def test_outcomes_that_fit_nobody_are_told_to_nobody_as_events_that_were_not_kept(serve, double, monkeypatch):
+async def test_outcomes_that_fit_nobody_are_told_to_nobody_as_events_that_were_not_kept(
+    serve: Serve, double: LedgerDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
     append = double.append
     async with serve(double) as server:
         monkeypatch.setattr(double, "append", lambda rows: append(rows)[:-1])
@@ -476,11 +505,13 @@ async def test_outcomes_that_fit_nobody_are_told_to_nobody_as_events_that_were_n
     assert double.ids == ["e1", "e2"]
 
 
-def test_an_event_loop_that_closed_keeps_no_answer_from_others(double, settings, caplog):
+def test_an_event_loop_that_closed_keeps_no_answer_from_others(
+    double: LedgerDouble, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     ingest = Ingest(double, lambda *_: None, lambda rows: rows["ts"].to_numpy(), settings, Clock())
     decoded = [decode(json.dumps(event(number)).encode(), lines=False, max_events=1) for number in (1, 2, 3)]
     gone, here = asyncio.new_event_loop(), asyncio.new_event_loop()
-    left = gone.create_task(ingest.submit(decoded[0]))
+    left: Any = gone.create_task(ingest.submit(decoded[0]))
     gone.run_until_complete(asyncio.sleep(0))
     answers = [here.create_task(ingest.submit(each)) for each in decoded[1:]]
     here.run_until_complete(asyncio.sleep(0))
@@ -499,8 +530,16 @@ def test_an_event_loop_that_closed_keeps_no_answer_from_others(double, settings,
     ("part", "method", "thread"), [(Ingest, "_take", "writer 0"), (Upkeep, "_step", "upkeep")], ids=["writer", "upkeep"]
 )
 async def test_a_thread_that_ends_ends_the_server(
-    double, settings, registry, key, monkeypatch, caplog, part, method, thread
-):
+    double: LedgerDouble,
+    settings: Settings,
+    registry: Registry,
+    key: MakeKey,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    part: type,
+    method: str,
+    thread: str,
+) -> None:
     """Whoever waits is told at once, and `/readyz` says why."""
     failing = threading.Event()
     work = getattr(part, method)
@@ -537,7 +576,7 @@ async def test_a_thread_that_ends_ends_the_server(
 # --- several writers ---------------------------------------------------------------------------------------------
 
 
-def test_what_a_writer_leaves_another_one_takes_at_once(double, settings):
+def test_what_a_writer_leaves_another_one_takes_at_once(double: LedgerDouble, settings: Settings) -> None:
     """One waits for as much company as last time, another for anything at all: neither is left asleep."""
     changed = replace(settings, commit_events=1, commit_wait_ms=200)
     ingest = Ingest(double, lambda *_: None, lambda rows: rows["ts"].to_numpy(), changed, Clock())

@@ -8,12 +8,15 @@ from typing import Any
 import jsonschema
 import openapi_spec_validator
 import pytest
-from tests.server.support import NOW, event, is_of_the_dashboard
+from tests.server.support import NOW, MakeKey, Serve, event, is_of_the_dashboard
+from tests.support.ledger_double import LedgerDouble
 
 from usageledger.events.typed_events import FIELDS
+from usageledger.ledger import Ledger
+from usageledger.meter import Meter
 from usageledger.meters import METERS
 from usageledger.pricing import Override
-from usageledger.registry import SCOPES
+from usageledger.registry import SCOPES, Registry
 from usageledger.server.api.event_examples import event_example
 from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.openapi.document import document
@@ -37,18 +40,18 @@ def validator(name: str) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
 
 
-def test_it_is_valid():
+def test_it_is_valid() -> None:
     openapi_spec_validator.validate(DOCUMENT)
 
 
-async def test_it_is_served_to_everyone(serve, double, settings):
+async def test_it_is_served_to_everyone(serve: Serve, double: LedgerDouble, settings: Settings) -> None:
     async with serve(double, max_batch_events=77) as server:
         response = await server.get("/openapi.json", headers={"authorization": ""})
     assert response.headers["content-type"] == "application/json"
     assert response.json() == document(replace(settings, max_batch_events=77), ENDPOINTS)
 
 
-async def test_it_has_every_route_and_method_of_the_application(serve, double):
+async def test_it_has_every_route_and_method_of_the_application(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         routes = {
             (method.lower(), re.sub(r":\w+\}", "}", route.path))
@@ -59,7 +62,7 @@ async def test_it_has_every_route_and_method_of_the_application(serve, double):
     assert {(method, path) for method, path, _ in operations()} == routes
 
 
-async def test_what_it_says_of_keys_is_so(serve, double, key):
+async def test_what_it_says_of_keys_is_so(serve: Serve, double: LedgerDouble, key: MakeKey) -> None:
     keys = {scope: key(scope) for scope in SCOPES}
     async with serve(double) as server:
         for method, path, operation in operations():
@@ -71,7 +74,7 @@ async def test_what_it_says_of_keys_is_so(serve, double, key):
                 assert str(response.status_code) in operation["responses"], (path, response.status_code)
 
 
-def test_operations_have_names_of_their_own():
+def test_operations_have_names_of_their_own() -> None:
     names = [operation["operationId"] for _, _, operation in operations()]
     assert len(set(names)) == len(names)
     assert {tag for _, _, operation in operations() for tag in operation["tags"]} == {
@@ -79,12 +82,12 @@ def test_operations_have_names_of_their_own():
     }
 
 
-def test_its_address_is_wherever_it_is_served():
+def test_its_address_is_wherever_it_is_served() -> None:
     assert DOCUMENT["servers"] == [{"url": "/"}]
 
 
 @pytest.mark.parametrize("meter", METERS, ids=lambda meter: meter.kind)
-def test_a_meter_has_its_parameters_and_limits(meter):
+def test_a_meter_has_its_parameters_and_limits(meter: Meter) -> None:
     operation = DOCUMENT["paths"][f"/v1{meter.path}"]["get"]
     parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
     filters = {dimension.filter for dimension in meter.filters}
@@ -101,7 +104,7 @@ def test_a_meter_has_its_parameters_and_limits(meter):
 
 
 @pytest.mark.parametrize("meter", METERS, ids=lambda meter: meter.kind)
-def test_an_event_has_the_fields_that_are_read(meter):
+def test_an_event_has_the_fields_that_are_read(meter: Meter) -> None:
     (schema,) = [
         s for s in SCHEMAS.values() if s.get("properties", {}).get("kind") == {"type": "string", "const": meter.kind}
     ]
@@ -111,7 +114,7 @@ def test_an_event_has_the_fields_that_are_read(meter):
     assert all(schema["properties"][name].get("description") for name in fields)
 
 
-def test_the_kinds_of_events_are_told_apart():
+def test_the_kinds_of_events_are_told_apart() -> None:
     union = SCHEMAS["Event"]
     assert union["discriminator"]["propertyName"] == "kind"
     mapping = union["discriminator"]["mapping"]
@@ -159,7 +162,9 @@ TEXT_LIMITS = [("id", 128), ("provider", 256), ("project_id", 256), ("model", 25
     ],
     ids=str,
 )
-async def test_the_schema_of_an_event_and_the_server_agree(serve, double, fields, good):
+async def test_the_schema_of_an_event_and_the_server_agree(
+    serve: Serve, double: LedgerDouble, fields: dict[str, Any], good: bool
+) -> None:
     one = GOOD | fields
     assert validator("Event").is_valid(one) == good
     async with serve(double) as server:
@@ -171,7 +176,9 @@ async def test_the_schema_of_an_event_and_the_server_agree(serve, double, fields
 @pytest.mark.parametrize(
     ("size", "good"), [("256x256", True), ("1536x1024", True), ("auto", True), ("01x1", False), ("auto\n", False)]
 )
-async def test_a_pattern_says_the_same_to_every_reader(serve, double, size, good):
+async def test_a_pattern_says_the_same_to_every_reader(
+    serve: Serve, double: LedgerDouble, size: str, good: bool
+) -> None:
     one = {"kind": "images", "id": "i", "timestamp": NOW, "images": 1, "size": size}
     assert validator("Event").is_valid(one) == good
     async with serve(double) as server:
@@ -179,14 +186,14 @@ async def test_a_pattern_says_the_same_to_every_reader(serve, double, size, good
 
 
 @pytest.mark.parametrize("meter", METERS, ids=lambda meter: meter.kind)
-async def test_examples_are_valid_and_accepted(serve, double, meter):
+async def test_examples_are_valid_and_accepted(serve: Serve, double: LedgerDouble, meter: Meter) -> None:
     example = event_example(meter)
     validator("Event").validate(example)
     async with serve(double) as server:
         assert (await server.post("/v1/events", json=example)).json()["accepted"] == 1
 
 
-def test_examples_of_answers_and_bodies_are_valid():
+def test_examples_of_answers_and_bodies_are_valid() -> None:
     checked = 0
     for _, _, operation in operations():
         contents = [response.get("content", {}) for response in operation["responses"].values()]
@@ -199,7 +206,7 @@ def test_examples_of_answers_and_bodies_are_valid():
     assert checked >= len(METERS) + 4
 
 
-def test_errors_are_described_by_their_status():
+def test_errors_are_described_by_their_status() -> None:
     responses = DOCUMENT["components"]["responses"]
     assert responses["RateLimitError"]["description"] == "429: the key has used up its requests for now."
     assert "Retry-After" in responses["RateLimitError"]["headers"]
@@ -229,7 +236,9 @@ def test_errors_are_described_by_their_status():
         ("GET", "/v1/nowhere", "Error"),
     ],
 )
-async def test_answers_are_as_described_and_have_nothing_else(serve, ledger, registry, method, path, name):
+async def test_answers_are_as_described_and_have_nothing_else(
+    serve: Serve, ledger: Ledger, registry: Registry, method: str, path: str, name: str
+) -> None:
     body = {"name": "n"} if path.endswith("keys") else {"apply": True, "reason": "new prices"}
     price = Override("embeddings", "openai", "text-embedding-3-small", "input_text_tokens", "standard", 0, 10**12)
     async with serve(ledger) as server:

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from tests.server.support import NOW, Server
+from tests.server.support import NOW, Clock, Serve, Server
 from tests.server.test_auth import bearer
+from tests.support.ledger_double import LedgerDouble
 from tests.support.problems import problem
 
 from usageledger.registry import SCOPES, Registry
@@ -33,7 +34,7 @@ async def listed(server: Server, what: str, **parameters: Any) -> list[dict[str,
 # --- projects ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_project_is_made_read_and_renamed(serve, double, clock):
+async def test_a_project_is_made_read_and_renamed(serve: Serve, double: LedgerDouble, clock: Clock) -> None:
     clock.now = NOW + 0.9
     async with serve(double) as server:
         made = (await server.post(f"{ROOT}/projects", json={"name": "Suche"})).json()
@@ -55,7 +56,9 @@ async def test_a_project_is_made_read_and_renamed(serve, double, clock):
     assert renamed == same == read == made | {"name": "Search"}
 
 
-async def test_archived_projects_are_listed_when_asked_for(serve, double, registry: Registry):
+async def test_archived_projects_are_listed_when_asked_for(
+    serve: Serve, double: LedgerDouble, registry: Registry
+) -> None:
     first, second = (registry.create_project(name, now=NOW) for name in ("one", "two"))
     registry.archive_project(first.id, now=NOW + 5)
     async with serve(double) as server:
@@ -73,8 +76,8 @@ async def test_archived_projects_are_listed_when_asked_for(serve, double, regist
     ("field", "value"), [("external_key_id", "k"), ("geography", "EU"), ("residency", "EU_STORAGE_PROCESSING")]
 )
 async def test_what_is_not_had_is_accepted_when_null_and_otherwise_refused(
-    serve, double, registry: Registry, path, field, value
-):
+    serve: Serve, double: LedgerDouble, registry: Registry, path: str, field: str, value: str
+) -> None:
     registry.note_seen(["p"], [], now=NOW)
     async with serve(double) as server:
         null = await server.post(f"{ROOT}/{path}", json={"name": "n", field: None})
@@ -91,7 +94,9 @@ async def test_what_is_not_had_is_accepted_when_null_and_otherwise_refused(
 # --- users -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_user_has_every_field_of_the_official_api(serve, double, registry: Registry):
+async def test_a_user_has_every_field_of_the_official_api(
+    serve: Serve, double: LedgerDouble, registry: Registry
+) -> None:
     registry.note_seen([], ["user-1"], now=NOW)
     async with serve(double) as server:
         read = (await server.get(f"{ROOT}/users/user-1")).json()
@@ -129,7 +134,9 @@ async def test_a_user_has_every_field_of_the_official_api(serve, double, registr
 @pytest.mark.parametrize(
     "query", ["emails=a@x,b@x", "emails=a@x&emails=b@x", "emails[]=a@x&emails%5B%5D=b@x", "emails[]=a@x&emails=b@x,c@x"]
 )
-async def test_emails_come_in_every_encoding_of_lists(serve, double, registry: Registry, monkeypatch, query):
+async def test_emails_come_in_every_encoding_of_lists(
+    serve: Serve, double: LedgerDouble, registry: Registry, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
     asked: list[list[str]] = []
     list_users = registry.list_users
 
@@ -145,7 +152,9 @@ async def test_emails_come_in_every_encoding_of_lists(serve, double, registry: R
     assert asked == [["a@x", "b@x", "c@x"] if "c@x" in query else ["a@x", "b@x"]]
 
 
-async def test_an_email_in_brackets_may_hold_a_comma(serve, double, registry: Registry, monkeypatch):
+async def test_an_email_in_brackets_may_hold_a_comma(
+    serve: Serve, double: LedgerDouble, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[list[str]] = []
     list_users = registry.list_users
 
@@ -160,7 +169,7 @@ async def test_an_email_in_brackets_may_hold_a_comma(serve, double, registry: Re
 
 
 @pytest.mark.parametrize(("count", "status"), [(1000, 200), (1001, 400)])
-async def test_the_number_of_emails_has_a_limit(serve, double, count, status):
+async def test_the_number_of_emails_has_a_limit(serve: Serve, double: LedgerDouble, count: int, status: int) -> None:
     async with serve(double) as server:
         response = await server.get(f"{ROOT}/users", params={"emails": ",".join(["a@b"] * count)})
     assert response.status_code == status
@@ -171,7 +180,7 @@ async def test_the_number_of_emails_has_a_limit(serve, double, count, status):
 # --- keys --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_key_is_made_and_its_value_shown_once(serve, double, clock):
+async def test_a_key_is_made_and_its_value_shown_once(serve: Serve, double: LedgerDouble, clock: Clock) -> None:
     clock.now = NOW + 0.5
     async with serve(double) as server:
         made = (await server.post(f"{ROOT}/admin_api_keys", json={"name": "ci"})).json()
@@ -205,7 +214,7 @@ async def test_a_key_is_made_and_its_value_shown_once(serve, double, clock):
     assert after_use == made | {"last_used_at": NOW}
 
 
-async def test_a_key_may_expire_and_have_fewer_scopes(serve, double):
+async def test_a_key_may_expire_and_have_fewer_scopes(serve: Serve, double: LedgerDouble) -> None:
     body = {"name": "ci", "expires_in_seconds": 3600, "scopes": ["api.usage.write", "api.usage.write"]}
     async with serve(double) as server:
         made = (await server.post(f"{ROOT}/admin_api_keys", json=body)).json()
@@ -213,7 +222,9 @@ async def test_a_key_may_expire_and_have_fewer_scopes(serve, double):
     assert made["scopes"] == ["api.usage.write"]
 
 
-async def test_keys_are_listed_in_either_order_without_deleted_ones(serve, double, registry: Registry):
+async def test_keys_are_listed_in_either_order_without_deleted_ones(
+    serve: Serve, double: LedgerDouble, registry: Registry
+) -> None:
     made = [registry.create_key(f"key {n}", now=NOW + n)[0].id for n in range(5)]
     async with serve(double) as server:
         (own,) = {key["id"] for key in await listed(server, "admin_api_keys")} - set(made)
@@ -231,7 +242,7 @@ async def test_keys_are_listed_in_either_order_without_deleted_ones(serve, doubl
         problem(await server.request("DELETE", f"{ROOT}/admin_api_keys/{made[1]}"), 404)
 
 
-async def test_a_field_given_twice_is_refused(serve, double, registry: Registry):
+async def test_a_field_given_twice_is_refused(serve: Serve, double: LedgerDouble, registry: Registry) -> None:
     """Else a key could have other scopes than whoever looked over the request has read."""
     body = b'{"name": "n", "scopes": ["api.usage.read"], "sc\\u006fpes": ["api.management"]}'
     async with serve(double) as server:
@@ -266,7 +277,9 @@ async def test_a_field_given_twice_is_refused(serve, double, registry: Registry)
         ("name", None, "invalid_type", "not a JSON object"),
     ],
 )
-async def test_a_new_key_that_cannot_be_is_refused(serve, double, registry: Registry, body, param, code, words):
+async def test_a_new_key_that_cannot_be_is_refused(
+    serve: Serve, double: LedgerDouble, registry: Registry, body: Any, param: str | None, code: str, words: str
+) -> None:
     async with serve(double) as server:
         response = await server.post(f"{ROOT}/admin_api_keys", json=body)
     assert words in problem(response, 400, param=param, code=code)["message"]
@@ -276,7 +289,7 @@ async def test_a_new_key_that_cannot_be_is_refused(serve, double, registry: Regi
 @pytest.mark.parametrize(
     "body", [{"name": "x"}, {"name": "x" * 256}, {"name": "n", "expires_in_seconds": 1}, {"name": "🎈" * 256}]
 )
-async def test_a_new_key_at_the_limits_is_made(serve, double, body):
+async def test_a_new_key_at_the_limits_is_made(serve: Serve, double: LedgerDouble, body: dict[str, Any]) -> None:
     async with serve(double) as server:
         assert (await server.post(f"{ROOT}/admin_api_keys", json=body)).status_code == 200
         body |= {"expires_in_seconds": 31536000}
@@ -294,7 +307,7 @@ async def test_a_new_key_at_the_limits_is_made(serve, double, body):
         (b"[1]", "invalid_type"),
     ],
 )
-async def test_a_body_that_is_no_object_is_refused(serve, double, body, code):
+async def test_a_body_that_is_no_object_is_refused(serve: Serve, double: LedgerDouble, body: bytes, code: str) -> None:
     async with serve(double) as server:
         error = problem(await server.post(f"{ROOT}/projects", content=body), 400, code=code)
     assert ("empty" in error["message"]) == (body == b"")

@@ -5,8 +5,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from tests.server.support import NOW
+from tests.server.support import NOW, Serve
 from tests.server.test_organization import ROOT, listed
+from tests.support.ledger_double import LedgerDouble
 from tests.support.problems import problem
 
 from usageledger.registry import Registry
@@ -18,7 +19,9 @@ ODD_IDS = ["a/b", "/", "ü €", "100%", "a?b#c", "a b", "..", "a\nb\n", "'; --"
 
 
 @pytest.mark.parametrize("what", LISTS)
-async def test_lists_have_twenty_entries_by_default_and_a_hundred_at_most(serve, double, registry: Registry, what):
+async def test_lists_have_twenty_entries_by_default_and_a_hundred_at_most(
+    serve: Serve, double: LedgerDouble, registry: Registry, what: str
+) -> None:
     names = [f"n{number:03}" for number in range(130)]
     if what == "admin_api_keys":
         for name in names:
@@ -55,7 +58,9 @@ async def test_lists_have_twenty_entries_by_default_and_a_hundred_at_most(serve,
         ("after=a%00b", "after", "invalid_value", "NUL"),
     ],
 )
-async def test_a_list_that_cannot_be_asked_for_is_refused(serve, double, what, query, param, code, words):
+async def test_a_list_that_cannot_be_asked_for_is_refused(
+    serve: Serve, double: LedgerDouble, what: str, query: str, param: str, code: str, words: str
+) -> None:
     async with serve(double) as server:
         response = await server.get(f"{ROOT}/{what}?{query}")
     error = problem(response, 400, param=param, code=code)
@@ -75,13 +80,15 @@ async def test_a_list_that_cannot_be_asked_for_is_refused(serve, double, what, q
         ("admin_api_keys?order=DESC", "order"),
     ],
 )
-async def test_other_parameters_of_lists_name_what_is_allowed(serve, double, path, param):
+async def test_other_parameters_of_lists_name_what_is_allowed(
+    serve: Serve, double: LedgerDouble, path: str, param: str
+) -> None:
     async with serve(double) as server:
         problem(await server.get(f"{ROOT}/{path}"), 400, param=param, code="invalid_value")
 
 
 @pytest.mark.parametrize("what", LISTS)
-async def test_a_parameter_of_one_list_is_unknown_to_the_others(serve, double, what):
+async def test_a_parameter_of_one_list_is_unknown_to_the_others(serve: Serve, double: LedgerDouble, what: str) -> None:
     async with serve(double) as server:
         for other, parameters in LISTS.items():
             response = await server.get(f"{ROOT}/{what}", params=parameters)
@@ -100,7 +107,9 @@ async def test_a_parameter_of_one_list_is_unknown_to_the_others(serve, double, w
         ("DELETE", "admin_api_keys/k"),
     ],
 )
-async def test_what_takes_no_parameters_refuses_them(serve, double, registry: Registry, method, path):
+async def test_what_takes_no_parameters_refuses_them(
+    serve: Serve, double: LedgerDouble, registry: Registry, method: str, path: str
+) -> None:
     registry.note_seen(["p"], ["u"], now=NOW)
     async with serve(double) as server:
         response = await server.request(method, f"{ROOT}/{path}?force=true")
@@ -109,7 +118,7 @@ async def test_what_takes_no_parameters_refuses_them(serve, double, registry: Re
 
 
 @pytest.mark.parametrize("odd", ODD_IDS)
-async def test_ids_of_any_characters(serve, double, registry: Registry, odd):
+async def test_ids_of_any_characters(serve: Serve, double: LedgerDouble, registry: Registry, odd: str) -> None:
     registry.note_seen([odd], [odd], now=NOW)
     path = quote(odd, safe="")
     if odd in ("..", "a/../b"):
@@ -140,7 +149,9 @@ async def test_ids_of_any_characters(serve, double, registry: Registry, odd):
     ],
 )
 @pytest.mark.parametrize("body", [{}, {"name": "n"}])
-async def test_404_for_what_is_not_there(serve, double, registry: Registry, method, path, param, body):
+async def test_404_for_what_is_not_there(
+    serve: Serve, double: LedgerDouble, registry: Registry, method: str, path: str, param: str, body: dict[str, Any]
+) -> None:
     async with serve(double) as server:
         response = await server.request(method, f"{ROOT}/{path}", json=body if method == "POST" else None)
     error = problem(response, 404, type="invalid_request_error", param=param, code="not_found")
@@ -150,14 +161,18 @@ async def test_404_for_what_is_not_there(serve, double, registry: Registry, meth
 
 
 @pytest.mark.parametrize("path", ["projects/a%00b", "users/a%00b", "admin_api_keys/a%00b"])
-async def test_an_id_that_no_store_can_hold_is_not_looked_for(serve, double, registry: Registry, monkeypatch, path):
+async def test_an_id_that_no_store_can_hold_is_not_looked_for(
+    serve: Serve, double: LedgerDouble, registry: Registry, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
     async with serve(double) as server:
         for name in ("get_project", "get_user", "get_key"):
             monkeypatch.setattr(registry, name, None)
         problem(await server.get(f"{ROOT}/{path}"), 404)
 
 
-async def test_the_server_works_on_while_the_registry_is_busy(serve, double, registry: Registry):
+async def test_the_server_works_on_while_the_registry_is_busy(
+    serve: Serve, double: LedgerDouble, registry: Registry
+) -> None:
     """Calls of the registry block, so none may run on the event loop."""
     callers: set[str] = set()
     for name in ("list_projects", "get_project", "create_project", "rename_project", "list_users", "get_user"):

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from genai_prices.data_snapshot import DataSnapshot
 from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, Provider
-from tests.server.support import NOW, event
+from tests.server.support import NOW, Clock, Serve, event
 from tests.support.problems import problem
 
+from usageledger.ledger import Ledger
 from usageledger.pricing import Override
 from usageledger.pricing.book import PriceBook
+from usageledger.registry import Registry
 
 pytestmark = pytest.mark.anyio
 
@@ -61,7 +63,7 @@ async def reprice(server: Any, **given: Any) -> dict[str, Any]:
 # --- rate cards --------------------------------------------------------------------------------------------------
 
 
-async def test_a_price_and_what_it_made(serve, ledger):
+async def test_a_price_and_what_it_made(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[known(1), known(2), known(3, timestamp=NOW - DAY, project_id="p")])
         window = {"start_time": TODAY - DAY, "end_time": TODAY + DAY}
@@ -94,7 +96,7 @@ async def test_a_price_and_what_it_made(serve, ledger):
     assert (filtered["amount"], filtered["first_day"], filtered["last_day"]) == (usd(1), TODAY - DAY, TODAY - DAY)
 
 
-async def test_rate_cards_as_of_a_time(serve, ledger, registry, clock):
+async def test_rate_cards_as_of_a_time(serve: Serve, ledger: Ledger, registry: Registry, clock: Clock) -> None:
     async with serve(ledger) as server:
         await server.post("/v1/events", json=known())
         registry.rate_cards.set_prices([PRICE], now=NOW)
@@ -107,7 +109,7 @@ async def test_rate_cards_as_of_a_time(serve, ledger, registry, clock):
     assert card["revision"] == 1
 
 
-async def test_no_usage_has_no_rate_cards(serve, ledger):
+async def test_no_usage_has_no_rate_cards(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         assert (await server.get(CARDS, params=WINDOW)).json() == {"object": "list", "data": []}
 
@@ -120,7 +122,9 @@ async def test_no_usage_has_no_rate_cards(serve, ledger):
         ({"start_time": 0, "model": "m"}, "model", "Did you mean 'models'?"),
     ],
 )
-async def test_what_rate_cards_refuse(serve, ledger, given, param, words):
+async def test_what_rate_cards_refuse(
+    serve: Serve, ledger: Ledger, given: dict[str, Any], param: str | None, words: str
+) -> None:
     async with serve(ledger) as server:
         assert words in problem(await server.get(CARDS, params=given), 400, param=param)["message"]
 
@@ -134,7 +138,7 @@ async def explanation(server: Any, event_id: str, timestamp: int = NOW - 60) -> 
     return response.json()
 
 
-async def test_every_digit_of_an_event(serve, ledger):
+async def test_every_digit_of_an_event(serve: Serve, ledger: Ledger) -> None:
     tokens = {"input_tokens": 1000, "input_cached_tokens": 400, "output_tokens": 7}
     one = {"kind": "completions", "id": "a", "timestamp": NOW - 60, "model": "gpt-4o-2024-08-06", **tokens}
     async with serve(ledger) as server:
@@ -157,7 +161,7 @@ async def test_every_digit_of_an_event(serve, ledger):
     assert told["history"] == [{"revision": None, "created_at": None, "reason": None, "amount": usd(0.00207)}]
 
 
-async def test_every_revision_of_an_event(serve, ledger, registry, clock):
+async def test_every_revision_of_an_event(serve: Serve, ledger: Ledger, registry: Registry, clock: Clock) -> None:
     async with serve(ledger) as server:
         await server.post("/v1/events", json=known())
         registry.rate_cards.set_prices([PRICE], now=NOW)
@@ -171,7 +175,7 @@ async def test_every_revision_of_an_event(serve, ledger, registry, clock):
     ]
 
 
-async def test_an_event_without_a_price(serve, ledger):
+async def test_an_event_without_a_price(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         await server.post("/v1/events", json=event(model="mystery", input_tokens=5))
         told = await explanation(server, "e1")
@@ -181,7 +185,7 @@ async def test_an_event_without_a_price(serve, ledger):
     ]
 
 
-async def test_a_size_is_explained_by_the_largest_of_its_hour(serve, ledger):
+async def test_a_size_is_explained_by_the_largest_of_its_hour(serve: Serve, ledger: Ledger) -> None:
     hour, gib = TODAY, 2**30
     sizes = [(hour, "a", gib), (hour + 60, "a", 5 * gib), (hour + 90, "b", 9 * gib), (hour + 3600, "a", 7 * gib)]
     events = [
@@ -209,13 +213,15 @@ async def test_a_size_is_explained_by_the_largest_of_its_hour(serve, ledger):
         ({"id": "e1", "timestamp": NOW, "at": 1}, 400, "at", "Unknown parameter: 'at'"),
     ],
 )
-async def test_what_explain_refuses(serve, ledger, given, status, param, words):
+async def test_what_explain_refuses(
+    serve: Serve, ledger: Ledger, given: dict[str, Any], status: int, param: str, words: str
+) -> None:
     async with serve(ledger) as server:
         await server.post("/v1/events", json=known())
         assert words in problem(await server.get(EXPLAIN, params=given), status, param=param)["message"]
 
 
-async def test_an_identity_given_twice(serve, ledger):
+async def test_an_identity_given_twice(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         problem(await server.get(f"{EXPLAIN}?id=a&id=b&timestamp=1"), 400)
 
@@ -223,7 +229,9 @@ async def test_an_identity_given_twice(serve, ledger):
 # --- repricing ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_repricing_is_shown_before_it_holds(serve, ledger, registry, clock):
+async def test_a_repricing_is_shown_before_it_holds(
+    serve: Serve, ledger: Ledger, registry: Registry, clock: Clock
+) -> None:
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[known(1), known(2, timestamp=NOW - DAY), event(3, model="mystery")])
         nothing = await reprice(server)
@@ -264,7 +272,7 @@ async def test_a_repricing_is_shown_before_it_holds(serve, ledger, registry, clo
     assert [revision.reason for revision in registry.rate_cards.revisions()] == [" contract "]
 
 
-async def test_usage_gets_and_loses_its_price(serve, ledger, registry):
+async def test_usage_gets_and_loses_its_price(serve: Serve, ledger: Ledger, registry: Registry) -> None:
     own = replace(PRICE, model="in-house")
     async with serve(ledger) as server:
         await server.post("/v1/events", json=event(1, model="in-house", input_tokens=M))
@@ -278,7 +286,7 @@ async def test_usage_gets_and_loses_its_price(serve, ledger, registry):
         assert len((await server.get("/v1/unpriced")).json()["data"]) == 1
 
 
-async def test_one_model_and_some_days(serve, ledger, registry):
+async def test_one_model_and_some_days(serve: Serve, ledger: Ledger, registry: Registry) -> None:
     other = "text-embedding-3-large"
     prices = [replace(PRICE, start=0), replace(PRICE, start=0, model=other)]
     async with serve(ledger) as server:
@@ -293,7 +301,9 @@ async def test_one_model_and_some_days(serve, ledger, registry):
     assert (some["prices"][0]["first_day"], some["prices"][0]["last_day"]) == (TODAY - 2 * DAY, TODAY - DAY)
 
 
-async def test_a_card_that_cannot_say_two_prices_keeps_its_own(serve, ledger, registry, clock):
+async def test_a_card_that_cannot_say_two_prices_keeps_its_own(
+    serve: Serve, ledger: Ledger, registry: Registry, clock: Clock
+) -> None:
     """A band that was not told apart when the events came in cannot be told apart now."""
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[known(1, tokens=10), known(2, tokens=100)])
@@ -311,7 +321,9 @@ async def test_a_card_that_cannot_say_two_prices_keeps_its_own(serve, ledger, re
     assert bands == [usd(1e-6), usd(51e-6)]
 
 
-async def test_a_newer_price_book_changes_no_past_amount_by_itself(serve, ledger, monkeypatch):
+async def test_a_newer_price_book_changes_no_past_amount_by_itself(
+    serve: Serve, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only usage of days without cards gets its prices; for the past they are shown, and hold when that is wanted."""
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[known(1), known(2, timestamp=NOW - DAY)])
@@ -344,7 +356,9 @@ async def test_a_newer_price_book_changes_no_past_amount_by_itself(serve, ledger
         ({"apply": 1}, "apply", "expected true or false"),
     ],
 )
-async def test_what_reprice_refuses(serve, ledger, registry, given, param, words):
+async def test_what_reprice_refuses(
+    serve: Serve, ledger: Ledger, registry: Registry, given: dict[str, Any], param: str, words: str
+) -> None:
     async with serve(ledger) as server:
         await server.post("/v1/events", json=known())
         assert words in problem(await server.post(REPRICE, json=given), 400, param=param)["message"]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -37,7 +38,7 @@ def event(number: int) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_cleanly(tmp_path: Path, number):
+def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     with running(tmp_path) as server:
         with httpx.Client(base_url=server.url, headers=server.headers) as client:
             assert client.post("/v1/events", json=[event(n) for n in range(5)]).json()["accepted"] == 5
@@ -60,7 +61,7 @@ DuckDBLedger.append = broken
 """
 
 
-def test_it_ends_when_nothing_would_be_written_any_more(tmp_path: Path):
+def test_it_ends_when_nothing_would_be_written_any_more(tmp_path: Path) -> None:
     """With a code that says so, and with everything on disk that was acknowledged."""
     broken = tmp_path / "broken"
     with running(tmp_path / "data", prepare=BROKEN_WRITER.format(file=str(broken))) as server:
@@ -78,14 +79,14 @@ def test_it_ends_when_nothing_would_be_written_any_more(tmp_path: Path):
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
-def test_it_ends_cleanly_when_nobody_hears_where_it_is(tmp_path: Path, form: tuple[str, ...]):
+def test_it_ends_cleanly_when_nobody_hears_where_it_is(tmp_path: Path, form: tuple[str, ...]) -> None:
     """As when whoever started it, and was to read the address, is gone."""
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-W", "error", "-m", "usageledger", "serve", "--data", str(tmp_path), "--port", "0"]
     stream = "stdout" if form else "stderr"
     with os.fdopen(writing, "w") as pipe, (tmp_path / "said").open("w") as other:
-        streams = {"stdout": other, "stderr": other, stream: pipe}
+        streams: dict[str, Any] = {"stdout": other, "stderr": other, stream: pipe}
         done = subprocess.run([*command, *form], **streams, timeout=60, check=False)
     assert done.returncode == 1
     assert not (tmp_path / "said").read_text()
@@ -93,7 +94,7 @@ def test_it_ends_cleanly_when_nobody_hears_where_it_is(tmp_path: Path, form: tup
         assert count(ledger) == 0
 
 
-def test_page_tokens_keys_and_names_outlive_a_restart(tmp_path: Path):
+def test_page_tokens_keys_and_names_outlive_a_restart(tmp_path: Path) -> None:
     window = {"start_time": START, "end_time": START + 10 * DAY, "limit": 4}
     pages = []
     with running(tmp_path) as server:
@@ -116,7 +117,7 @@ def test_page_tokens_keys_and_names_outlive_a_restart(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_ledger_without_its_registry_is_refused(tmp_path: Path, kept: bool):
+def test_a_ledger_without_its_registry_is_refused(tmp_path: Path, kept: bool) -> None:
     """Or events would be charged what the new registry's cards say, which are about something else."""
     with running(tmp_path) as server:
         with httpx.Client(base_url=server.url, headers=server.headers) as client:
@@ -134,7 +135,7 @@ def test_a_ledger_without_its_registry_is_refused(tmp_path: Path, kept: bool):
         assert server.stop() == (0, "")
 
 
-def test_another_servers_page_tokens_are_refused(tmp_path: Path):
+def test_another_servers_page_tokens_are_refused(tmp_path: Path) -> None:
     window = {"start_time": START, "end_time": START + 10 * DAY}
     with running(tmp_path / "a") as a, running(tmp_path / "b") as b:
         token = httpx.get(a.url + USAGE, params=window, headers=a.headers).json()["next_page"]
@@ -144,7 +145,7 @@ def test_another_servers_page_tokens_are_refused(tmp_path: Path):
     assert same.status_code == 200
 
 
-def test_a_body_cut_short_by_its_client_keeps_nothing(tmp_path: Path):
+def test_a_body_cut_short_by_its_client_keeps_nothing(tmp_path: Path) -> None:
     line = b'{"kind":"embeddings","id":"half","timestamp":%d,"input_tokens":7}\n' % START
     with running(tmp_path) as server:
         with connect(server) as connection:
@@ -163,12 +164,12 @@ def test_a_body_cut_short_by_its_client_keeps_nothing(tmp_path: Path):
     ledger.close()
 
 
-def test_two_servers_cannot_share_a_folder(tmp_path: Path):
+def test_two_servers_cannot_share_a_folder(tmp_path: Path) -> None:
     with running(tmp_path), pytest.raises(LedgerLockedError):
         run(Settings(data=tmp_path, port=0), lambda _: None)
 
 
-def test_an_address_in_use_is_said_before_anything_is_opened(tmp_path: Path):
+def test_an_address_in_use_is_said_before_anything_is_opened(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -178,13 +179,13 @@ def test_an_address_in_use_is_said_before_anything_is_opened(tmp_path: Path):
     assert not (tmp_path / "data").exists()
 
 
-def test_it_listens_on_ipv6(tmp_path: Path):
+def test_it_listens_on_ipv6(tmp_path: Path) -> None:
     with running(tmp_path, host="::1") as server:
         assert server.url.startswith("http://[::1]:")
         assert httpx.get(f"{server.url}/healthz").json() == {"status": "ok"}
 
 
-def test_no_server_is_named_in_answers(tmp_path: Path):
+def test_no_server_is_named_in_answers(tmp_path: Path) -> None:
     with running(tmp_path) as server:
         assert "server" not in httpx.get(f"{server.url}/healthz").headers
 
@@ -192,7 +193,7 @@ def test_no_server_is_named_in_answers(tmp_path: Path):
 @pytest.mark.parametrize(
     "junk", [b"\x16\x03\x01 hello\r\n\r\n", b"GET /v1/meters?a=%s HTTP/1.1\r\n\r\n" % (b"x" * 65_535)]
 )
-def test_what_cannot_be_read_as_http_gets_the_same_shape_of_error(tmp_path: Path, junk: bytes):
+def test_what_cannot_be_read_as_http_gets_the_same_shape_of_error(tmp_path: Path, junk: bytes) -> None:
     with running(tmp_path) as server, connect(server) as connection:
         connection.sendall(junk)
         answer = b"".join(iter(lambda: connection.recv(65_536), b""))
@@ -206,7 +207,7 @@ def test_what_cannot_be_read_as_http_gets_the_same_shape_of_error(tmp_path: Path
     assert int(response.headers["content-length"]) == len(body)
 
 
-def test_the_longest_url_is_read(tmp_path: Path):
+def test_the_longest_url_is_read(tmp_path: Path) -> None:
     start = "/v1/meters?a="
     with running(tmp_path) as server, connect(server) as connection:
         connection.sendall(f"GET {start}{'x' * (65_535 - len(start))} HTTP/1.1\r\nhost: x\r\n\r\n".encode())

@@ -8,11 +8,12 @@ import urllib.parse
 from typing import Any
 
 import pytest
-from tests.server.support import NOW, event
+from tests.server.support import NOW, Serve, event
 from tests.support.ledger_double import LedgerDouble
 from tests.support.problems import problem
 
 from usageledger.events.typed_events import COUNT_MAX
+from usageledger.ledger import Ledger
 from usageledger.meters import COSTS, METERS
 from usageledger.questions.aggregate import Aggregate
 from usageledger.server.http.compressed_pages import PIECE_BYTES
@@ -41,7 +42,7 @@ class SlowLedger(LedgerDouble):
         return super().aggregate(query, max_seconds=max_seconds, max_results=max_results)
 
 
-async def test_no_more_questions_at_once_than_allowed(serve):
+async def test_no_more_questions_at_once_than_allowed(serve: Serve) -> None:
     ledger = SlowLedger()
     async with serve(ledger, max_queries=2) as server:
         tasks = [asyncio.create_task(server.get(URL, params=WINDOW)) for _ in range(6)]
@@ -56,12 +57,12 @@ async def test_no_more_questions_at_once_than_allowed(serve):
     assert ledger.most_at_work == 2
 
 
-async def test_a_long_question_leaves_nothing_as_long_behind(serve, ledger):
+async def test_a_long_question_leaves_nothing_as_long_behind(serve: Serve, ledger: Ledger) -> None:
     """All filters together are as long as a URL may be; neither what is answered nor what has no price keeps them."""
 
     async def ask(number: int) -> None:
-        window = {"start_time": NOW - 86_400, "end_time": NOW, "limit": 1}
-        filters = {"project_ids": [f"{number}-{place}-{'x' * 240}" for place in range(200)]}
+        window: dict[str, Any] = {"start_time": NOW - 86_400, "end_time": NOW, "limit": 1}
+        filters: dict[str, Any] = {"project_ids": [f"{number}-{place}-{'x' * 240}" for place in range(200)]}
         for url in (URL, "/v1/organization/costs"):
             assert (await server.get(url, params=window | filters)).status_code == 200
 
@@ -70,14 +71,14 @@ async def test_a_long_question_leaves_nothing_as_long_behind(serve, ledger):
         tracemalloc.start()
         for number in range(1, 40):
             await ask(number)
-        urllib.parse.clear_cache()  # of the test's client
+        urllib.parse.clear_cache()  # type: ignore[attr-defined]  # of the test's client; typeshed lacks it
         gc.collect()
         kept, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert kept < 10**6
 
 
-async def test_503_when_a_question_waits_too_long_for_its_turn(serve):
+async def test_503_when_a_question_waits_too_long_for_its_turn(serve: Serve) -> None:
     ledger = SlowLedger()
     async with serve(ledger, max_queries=1, max_query_seconds=1) as server:
         first = asyncio.create_task(server.get(URL, params=WINDOW))
@@ -91,7 +92,7 @@ async def test_503_when_a_question_waits_too_long_for_its_turn(serve):
 
 
 @pytest.mark.parametrize(("most", "status"), [(3, 200), (2, 400)])
-async def test_400_for_an_answer_that_is_too_large(serve, ledger, most, status):
+async def test_400_for_an_answer_that_is_too_large(serve: Serve, ledger: Ledger, most: int, status: int) -> None:
     async with serve(ledger, max_results=most) as server:
         await server.post("/v1/events", json=[event(n, model=f"m{n}") for n in range(3)])
         response = await server.get(URL, params=WINDOW | {"group_by": "model"})
@@ -103,7 +104,7 @@ async def test_400_for_an_answer_that_is_too_large(serve, ledger, most, status):
         assert str(most) in problem(response, 400, param="limit", code="too_many_results")["message"]
 
 
-async def test_an_answer_has_what_was_kept_just_before(serve, ledger):
+async def test_an_answer_has_what_was_kept_just_before(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         for number in range(5):
             await server.post("/v1/events", json=event(number))
@@ -111,7 +112,7 @@ async def test_an_answer_has_what_was_kept_just_before(serve, ledger):
             assert page["data"][0]["results"][0]["num_model_requests"] == number + 1
 
 
-async def test_sums_beyond_64_bits_come_with_all_their_digits(serve, ledger):
+async def test_sums_beyond_64_bits_come_with_all_their_digits(serve: Serve, ledger: Ledger) -> None:
     """A count may be a sum of parts, each of which is beyond 64 bits by itself."""
     counts = {"kind": "completions", "model": "gpt-5", "input_tokens": COUNT_MAX, "output_tokens": COUNT_MAX}
     tokens = counts | {"input_cached_tokens": COUNT_MAX // 2}
@@ -130,13 +131,13 @@ async def test_sums_beyond_64_bits_come_with_all_their_digits(serve, ledger):
     assert quantities["gpt-5, output"] == 3000 * COUNT_MAX
 
 
-async def test_a_window_that_has_not_begun_has_no_buckets(serve, ledger):
+async def test_a_window_that_has_not_begun_has_no_buckets(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         page = (await server.get(URL, params={"start_time": NOW + 100})).json()
     assert page == {"object": "page", "data": [], "has_more": False, "next_page": None}
 
 
-async def test_the_meters_are_the_table(serve, double):
+async def test_the_meters_are_the_table(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         answer = (await server.get("/v1/meters")).json()
     assert answer["object"] == "list"
@@ -156,7 +157,9 @@ async def test_the_meters_are_the_table(serve, double):
     assert [d["name"] for d in by_kind["vector_stores"]["dimensions"]] == ["project_id"]
 
 
-async def test_a_large_list_counts_with_other_answers(serve, double, monkeypatch):
+async def test_a_large_list_counts_with_other_answers(
+    serve: Serve, double: LedgerDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not pages alone: what a client does not take in counts until it does, or is gone."""
     values = [f"{number:0250}" for number in range(1000)]
     monkeypatch.setattr(double, "facets", lambda *_, **__: values)

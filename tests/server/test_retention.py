@@ -46,13 +46,13 @@ async def count(server: Server, outcome: str, day: int) -> bool:
 
 
 async def told(server: Server, first: int = DAYS[0]) -> int:
-    window = {"start_time": TODAY + first * DAY, "end_time": TODAY + DAY, "bucket_width": "all"}
+    window: dict[str, Any] = {"start_time": TODAY + first * DAY, "end_time": TODAY + DAY, "bucket_width": "all"}
     (bucket,) = (await server.get("/v1/organization/usage/images", params=window)).json()["data"]
     return sum(result["images"] for result in bucket["results"])
 
 
 async def dropped(server: Server, day: int) -> bool:
-    window = {"start_time": TODAY + day * DAY, "bucket_width": "1m", "limit": 1}
+    window: dict[str, Any] = {"start_time": TODAY + day * DAY, "bucket_width": "1m", "limit": 1}
     answer = await server.get("/v1/organization/usage/images", params=window)
     return answer.status_code == 400 and answer.json()["error"]["code"] == "events_dropped"
 

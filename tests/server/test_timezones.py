@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.server.support import NOW, event
+from tests.server.support import NOW, Serve, event
+from tests.support.ledger_double import LedgerDouble
 from tests.support.model import Model
 from tests.support.problems import problem
 from tests.support.samples import counted, keep, usage, wire
 
+from usageledger.ledger import Ledger
 from usageledger.meter import Meter
 from usageledger.meters import COSTS, METERS
 
@@ -60,7 +62,9 @@ async def buckets(server: Any, path: str, **given: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("times", [SPRING, AUTUMN], ids=["spring", "autumn"])
 @pytest.mark.parametrize("meter", METERS, ids=lambda meter: meter.kind)
-async def test_usage_of_each_kind_is_on_its_day(serve, ledger, meter: Meter, times):
+async def test_usage_of_each_kind_is_on_its_day(
+    serve: Serve, ledger: Ledger, meter: Meter, times: list[tuple[str, str]]
+) -> None:
     model, measure = Model(), meter.measures[0]
     count = next(name for name in counted(meter.kind) if name in (measure.name, *measure.columns))
     usages = [
@@ -91,7 +95,7 @@ async def test_usage_of_each_kind_is_on_its_day(serve, ledger, meter: Meter, tim
 
 
 @pytest.mark.parametrize("times", [SPRING, AUTUMN], ids=["spring", "autumn"])
-async def test_costs_are_on_the_day_of_their_usage(serve, ledger, times):
+async def test_costs_are_on_the_day_of_their_usage(serve: Serve, ledger: Ledger, times: list[tuple[str, str]]) -> None:
     events = [
         event(n, timestamp=at(time), model="text-embedding-3-small", input_tokens=50_000_000 * 10**n)  # 1 USD * 10^n
         for n, (time, _) in enumerate(times)
@@ -109,7 +113,7 @@ async def test_costs_are_on_the_day_of_their_usage(serve, ledger, times):
             assert [bucket["results"][0]["amount"]["value"] for bucket in found] == dollars
 
 
-async def test_a_size_is_charged_on_the_day_on_which_its_hour_begins(serve, ledger):
+async def test_a_size_is_charged_on_the_day_on_which_its_hour_begins(serve: Serve, ledger: Ledger) -> None:
     """Midnight in Kathmandu is at 18:15 UTC, inside of an hour."""
     midnight = at("2025-10-02T00:00:00+05:45")
     sizes = [
@@ -126,7 +130,7 @@ async def test_a_size_is_charged_on_the_day_on_which_its_hour_begins(serve, ledg
     assert [bucket["results"][0]["usage_bytes"] for bucket in seen] == [2**30, 2**30]
 
 
-async def test_an_empty_window_of_costs_is_a_page_without_buckets(serve, ledger):
+async def test_an_empty_window_of_costs_is_a_page_without_buckets(serve: Serve, ledger: Ledger) -> None:
     tomorrow = NOW - NOW % DAY + DAY
     async with serve(ledger) as server:
         assert (await get(server, COSTS.path, start_time=tomorrow))["data"] == []
@@ -136,7 +140,9 @@ async def test_an_empty_window_of_costs_is_a_page_without_buckets(serve, ledger)
 
 @pytest.mark.parametrize(("limit", "expected"), [(1, [None, None, "1", None, "1"]), (2, [None, "1", "1"]), (5, ["2"])])
 @pytest.mark.parametrize("zone", [{}, {"timezone": "Asia/Kathmandu"}])
-async def test_the_header_is_about_the_page_alone(serve, ledger, zone, limit, expected):
+async def test_the_header_is_about_the_page_alone(
+    serve: Serve, ledger: Ledger, zone: dict[str, Any], limit: int, expected: list[str]
+) -> None:
     """What later pages hold without a price does not count here, however many days a page has."""
     today = at("2025-10-09T00:00:00+05:45") if zone else NOW - NOW % DAY
     window = {"start_time": today - 5 * DAY, "end_time": today, "limit": limit, **zone}
@@ -152,7 +158,9 @@ async def test_the_header_is_about_the_page_alone(serve, ledger, zone, limit, ex
 
 
 @pytest.mark.parametrize("meter", [*METERS, COSTS], ids=lambda meter: meter.kind)
-async def test_400_for_a_time_zone_that_is_none_and_for_hours_of_one(serve, double, meter: Meter):
+async def test_400_for_a_time_zone_that_is_none_and_for_hours_of_one(
+    serve: Serve, double: LedgerDouble, meter: Meter
+) -> None:
     path, start = f"/v1{meter.path}", {"start_time": NOW - DAY}
     async with serve(double) as server:
         unknown = await server.get(path, params={**start, "timezone": "Europe/Berln"})
@@ -163,7 +171,7 @@ async def test_400_for_a_time_zone_that_is_none_and_for_hours_of_one(serve, doub
     assert problem(twice, 400, param="timezone")["message"] == "Parameter given twice: 'timezone'."
 
 
-async def test_the_first_day_that_there_is(serve, ledger):
+async def test_the_first_day_that_there_is(serve: Serve, ledger: Ledger) -> None:
     """In Berlin it began an hour before Unix seconds did."""
     async with serve(ledger) as server:
         await server.post(

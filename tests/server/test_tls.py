@@ -51,7 +51,9 @@ def test_it_speaks_https(tmp_path: Path) -> None:
         (Path(__file__), KEY, "are no certificate and its key"),
     ],
 )
-def test_what_cannot_be_used_is_said_before_anything_is_opened(tmp_path: Path, cert, key, says) -> None:
+def test_what_cannot_be_used_is_said_before_anything_is_opened(
+    tmp_path: Path, cert: Path | None, key: Path | None, says: str
+) -> None:
     with pytest.raises(SettingsError, match=says):
         run(Settings(data=tmp_path / "data", port=0, tls_cert=cert, tls_key=key), lambda _: None)
     assert not (tmp_path / "data").exists()

@@ -7,8 +7,9 @@ from itertools import product
 from typing import Any
 
 import pytest
-from tests.server.support import Server
+from tests.server.support import Serve, Server
 from tests.server.test_auth import every_address
+from tests.support.ledger_double import LedgerDouble
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from usageledger.server.http.auth import PAGE_HEADER, SESSION_COOKIE
@@ -82,7 +83,7 @@ def with_key(server: Server) -> Headers:
     return [(b"host", b"ledger.test"), (b"authorization", server.client.headers["authorization"].encode())]
 
 
-async def test_ugly_headers(serve, double, caplog):
+async def test_ugly_headers(serve: Serve, double: LedgerDouble, caplog: pytest.LogCaptureFixture) -> None:
     """Each header with each value on some of the routes, each route with all at once: with a key, and without."""
     async with serve(double, wrong_keys_per_minute=0) as server:
         app = ProxyHeadersMiddleware(server.app, "127.0.0.1")
@@ -100,7 +101,7 @@ async def test_ugly_headers(serve, double, caplog):
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-async def test_ugly_query_strings(serve, double, caplog):
+async def test_ugly_query_strings(serve: Serve, double: LedgerDouble, caplog: pytest.LogCaptureFixture) -> None:
     async with serve(double) as server:
         addresses = [*every_address(server)]
         for number, (query, value) in enumerate(product(QUERIES, VALUES)):
@@ -110,7 +111,7 @@ async def test_ugly_query_strings(serve, double, caplog):
 
 
 @pytest.mark.parametrize("origin", ["http://[", "http://ledger.test:99999999", "ledger.test", "//ledger.test", "null"])
-async def test_an_origin_that_cannot_be_read_is_not_ours(serve, double, origin):
+async def test_an_origin_that_cannot_be_read_is_not_ours(serve: Serve, double: LedgerDouble, origin: str) -> None:
     async with serve(double) as server:
         headers = {"origin": origin, PAGE_HEADER: "1", "cookie": f"{SESSION_COOKIE}=x", "authorization": ""}
         answer = await server.post("/dashboard/session", json={"key": "x"}, headers=headers)

@@ -171,7 +171,7 @@ def test_any_pieces(server: Watched, pieces: list[bytes], first: bytes, kind: st
 def test_every_endpoint(server: Watched, tmp_path: Path) -> None:
     """The other ones take small bodies, or none; a large one is refused soon, whatever its type."""
     with open_registry(Settings(data=tmp_path).registry_url) as registry:
-        app = create_app(Settings(data=tmp_path), LedgerDouble(), registry)  # type: ignore[arg-type]  # a double
+        app = create_app(Settings(data=tmp_path), LedgerDouble(), registry)
         routes = app._app.routes  # type: ignore[attr-defined]  # the application inside the envelope
     small = hostile_bodies.repeated(b'"name":"n",', b'{%s"name":"n"}', OBJECT_BYTES_MAX - 100)
     names = hostile_bodies.repeated(b'"nam\\u0065":[[],{}],', b'{%s"apply":1}', OBJECT_BYTES_MAX - 100)

@@ -32,7 +32,7 @@ def post(client: httpx.Client, events: list[dict[str, Any]]) -> httpx.Response:
 
 def events_told(client: httpx.Client, group_by: str = "user_id") -> int:
     """Asks the API how many events there are; -1 where it cannot be asked now."""
-    window = {"start_time": SINCE, "end_time": SINCE + 2 * 86_400, "group_by": group_by}
+    window: dict[str, Any] = {"start_time": SINCE, "end_time": SINCE + 2 * 86_400, "group_by": group_by}
     response = client.get("/v1/organization/usage/embeddings", params=window)
     if response.status_code != 200:
         assert response.status_code == 503, response.text

@@ -13,7 +13,15 @@ import zstandard
 KEY = "sk-admin-of-the-client-tests-0123456789"
 EMPTY_PAGE = {"object": "page", "data": [], "has_more": False, "next_page": None}
 
-Step = Callable[[BaseHTTPRequestHandler], object]
+
+class Handler(BaseHTTPRequestHandler):
+    """A request that is to be answered, and how many lines its body has."""
+
+    protocol_version = "HTTP/1.1"
+    lines = 0
+
+
+Step = Callable[[Handler], object]
 
 
 @dataclass
@@ -86,9 +94,7 @@ def faulty() -> Iterator[Faulty]:
     """A server on a free port of this machine."""
     state = Faulty()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Stepwise(Handler):
         def do(self) -> None:
             body = sent = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
@@ -104,7 +110,7 @@ def faulty() -> Iterator[Faulty]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stepwise) as server:
         state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -100,7 +100,13 @@ def json_bodies(now: int) -> dict[str, tuple[bytes, str]]:
 
 def patterns(timestamp: int) -> bytes:
     """Events that each give another choice of counts."""
-    names = ("input_tokens", "output_tokens", "input_cached_tokens", "input_text_tokens", "input_audio_tokens")
+    names: tuple[str, ...] = (
+        "input_tokens",
+        "output_tokens",
+        "input_cached_tokens",
+        "input_text_tokens",
+        "input_audio_tokens",
+    )
     names += ("input_image_tokens", "output_text_tokens", "output_audio_tokens", "output_image_tokens")
     names += ("input_cached_text_tokens", "input_cached_audio_tokens", "input_uncached_tokens")
     bare = [{k: v for k, v in event.items() if k not in names} for event in events(3_000, timestamp)]
@@ -113,7 +119,11 @@ def patterns(timestamp: int) -> bytes:
 
 def table(rows: int = ROWS, timestamp: int = 0, **columns: Any) -> pa.Table:
     """Right events in columns, but for some columns."""
-    plain = {"id": [f"req_{n}" for n in range(rows)], "kind": ["embeddings"] * rows, "timestamp": [timestamp] * rows}
+    plain: dict[str, Any] = {
+        "id": [f"req_{n}" for n in range(rows)],
+        "kind": ["embeddings"] * rows,
+        "timestamp": [timestamp] * rows,
+    }
     return pa.table(plain | {"input_tokens": [1] * rows} | columns)
 
 
@@ -132,12 +142,12 @@ def parquet(made: pa.Table, **options: Any) -> bytes:
     return sink.getvalue()
 
 
-def referring(text: str, rows: int = ROWS) -> pa.Array:
+def referring(text: str, rows: int = ROWS) -> "pa.Array[Any]":
     """A dictionary of one text, to which every row refers."""
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), pa.array([text]))
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8), pa.int8()), pa.array([text]))
 
 
-def viewing(text: bytes, rows: int = ROWS) -> pa.Array:
+def viewing(text: bytes, rows: int = ROWS) -> "pa.Array[Any]":
     """Views of one text, one for each row."""
     views = struct.pack("<i4sii", len(text), text[:4], 0, 0) * rows
     return pa.Array.from_buffers(pa.string_view(), rows, [None, pa.py_buffer(views), pa.py_buffer(text)])
@@ -146,7 +156,8 @@ def viewing(text: bytes, rows: int = ROWS) -> pa.Array:
 def sharing_buffers() -> bytes:
     """An Arrow stream in which the text of one column is that of many."""
     names = ["model", "user_id", "project_id", "api_key_id", "service_tier", "provider", "size", "quality"]
-    made = table(2, **{name: ["", ""] for name in names}, source=["x" * (MEGABYTE // 2), "y"])
+    empty: dict[str, Any] = {name: ["", ""] for name in names}
+    made = table(2, **empty, source=["x" * (MEGABYTE // 2), "y"])
     body = bytearray(arrow(made))
     size = struct.pack("<q", MEGABYTE // 2 + 1)
     last = body.index(size) - 8  # the buffer of the last column's text, after that of its offsets; 48 bytes a column
@@ -175,7 +186,7 @@ def old_compression() -> bytes:
     options = pa.ipc.IpcWriteOptions(metadata_version=pa.ipc.MetadataVersion.V4)
     with pa.ipc.new_stream(sink, made.schema, options=options) as writer:
         for batch in made.to_batches():
-            writer.write_batch(batch, custom_metadata={"ARROW:experimental_compression": "zstd"})
+            writer.write_batch(batch, custom_metadata={b"ARROW:experimental_compression": b"zstd"})
     return sink.getvalue()
 
 
@@ -209,7 +220,8 @@ def arrow_bodies() -> dict[str, bytes]:
         "twenty thousand children": arrow(pa.table({"model": pa.nulls(3, children)})),
         "lists in lists": arrow(pa.table({"model": pa.nulls(3, deep)})),
         "runs": arrow(
-            pa.table({"model": pa.RunEndEncodedArray.from_arrays(pa.array([2**30], pa.int32()), ["x"])}), 2**30
+            pa.table({"model": pa.RunEndEncodedArray.from_arrays(pa.array([2**30], pa.int32()), pa.array(["x"]))}),
+            2**30,
         ),
         "views of lists": arrow(pa.table({"model": pa.nulls(ROWS, pa.list_view(pa.string()))})),
         "a large schema": arrow(table(3).replace_schema_metadata({"pandas": "x" * MEGABYTE})),

@@ -7,7 +7,7 @@ from tests.support.server_process import RunningServer
 
 DAY = 86_400
 START = 1_760_000_000 - 1_760_000_000 % DAY - 6 * DAY
-WINDOW = {"start_time": START, "end_time": START + 6 * DAY, "group_by": ["project_id"]}
+WINDOW: dict[str, Any] = {"start_time": START, "end_time": START + 6 * DAY, "group_by": ["project_id"]}
 # Of each day; what is large is sent as it is kept, see `usageledger.server.http.compressed_pages`.
 PROJECTS = (700, 0, 1000, 3, 0, 300)
 ADDRESS = "/v1/organization/usage/embeddings?" + str(httpx.QueryParams(WINDOW))

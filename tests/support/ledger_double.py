@@ -1,24 +1,29 @@
-"""A ledger that does as a test says."""
+"""A ledger that does as a test says, and otherwise answers as an empty one."""
 
 import threading
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from usageledger.ledger import Ledger
+from usageledger.ledger.identity import Outcomes
 from usageledger.ledger.price_table import PricesOf, Unpriced
+from usageledger.ledger.protocol import CardsOf, Snapshot
 from usageledger.questions.aggregate import Aggregate
+from usageledger.questions.facet import Facet
+from usageledger.questions.query import Query
 
 
-class LedgerDouble:
-    """Keeps rows in memory. `hold` keeps the next `append` from ending, `let_go` ends it; `failure` makes it raise."""
+class LedgerDouble(Ledger):
+    """Keeps ids in memory. `hold` keeps the next `append` from ending, `let_go` ends it; `failure` makes it raise."""
 
     writers = 1
-    rollups = None
 
     def __init__(self) -> None:
-        self.commits: list[list[str]] = []
+        self.commits: list[list[Any]] = []
         self.failure: Exception | None = None
         self.read_failure: Exception | None = None
         self.entered = threading.Semaphore(0)
@@ -29,6 +34,10 @@ class LedgerDouble:
         self.settled = 2**32
 
     @property
+    def rollups(self) -> None:
+        return None
+
+    @property
     def retention(self) -> "LedgerDouble":
         return self
 
@@ -37,7 +46,7 @@ class LedgerDouble:
         return self
 
     @property
-    def ids(self) -> list[str]:
+    def ids(self) -> list[Any]:
         """Every id kept, in the order of commits."""
         return [event_id for commit in self.commits for event_id in commit]
 
@@ -47,7 +56,7 @@ class LedgerDouble:
     def let_go(self) -> None:
         self._open.set()
 
-    def append(self, rows: pa.Table) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    def append(self, rows: pa.Table) -> Outcomes:
         self.entered.release()
         self._open.wait()
         if self.failure:
@@ -62,31 +71,37 @@ class LedgerDouble:
         self.dropped.append(before)
         return len(self.dropped) < 3
 
+    def events_from(self) -> int:
+        return 0
+
     def settled_until(self) -> int:
         return self.settled
 
-    def aggregate(self, query: Any, *, max_seconds: float, max_results: int) -> Aggregate:
-        if self.read_failure:
-            raise self.read_failure
-        return Aggregate([], {})
-
-    def costs(self, query: Any, prices: PricesOf, *, max_seconds: float, max_results: int) -> Aggregate:
-        return self.aggregate(query, max_seconds=max_seconds, max_results=max_results)
-
-    def unpriced(self, query: Any, prices: PricesOf, *, max_seconds: float, max_results: int) -> list[Unpriced]:
-        return []
-
-    def unpriced_cards(self, query: Any, prices: PricesOf, *, max_seconds: float) -> int:
-        return 0
-
-    def facets(self, facet: Any, *, max_seconds: float, limit: int) -> list[str]:
-        return []
-
-    def give_cards(self, cards: Any) -> int:
+    def give_cards(self, cards: CardsOf) -> int:
         return 0
 
     def version(self, start: int, end: int) -> int | None:
         return None
+
+    def snapshot(self, max_seconds: float | None = None) -> AbstractContextManager[Snapshot]:
+        raise NotImplementedError
+
+    def aggregate(self, query: Query, *, max_seconds: float, max_results: int) -> Aggregate:
+        if self.read_failure:
+            raise self.read_failure
+        return Aggregate([], {})
+
+    def costs(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> Aggregate:
+        return self.aggregate(query, max_seconds=max_seconds, max_results=max_results)
+
+    def unpriced(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> list[Unpriced]:
+        return []
+
+    def unpriced_cards(self, query: Query, prices: PricesOf, *, max_seconds: float) -> int:
+        return 0
+
+    def facets(self, facet: Facet, *, max_seconds: float, limit: int) -> list[str]:
+        return []
 
     def backup(self, file: Path) -> None:
         file.write_text("a copy")

@@ -31,8 +31,8 @@ class Usage:
     kind: str
     id: str
     timestamp: int
-    dimensions: Mapping[str, Any]
-    counts: Mapping[str, int]
+    dimensions: dict[str, Any]
+    counts: dict[str, int]
     provider: str = "openai"
 
     @property

@@ -113,12 +113,16 @@ def windows(draw: st.DrawFn, width: str, buckets: int = 40, near: Sequence[Usage
     """A window that touches few buckets; its ends are aligned or not, and close to events or not."""
     seconds = min(WIDTHS[width], DAY)
     edges = [usage.timestamp + off for usage in near for off in (0, 1, -60, -1800, -3 * 3600)]
-    start = draw(st.sampled_from(edges)) if edges and draw(st.booleans()) else draw(st.integers(START - DAY, END + DAY))
+    start = (
+        draw(st.sampled_from(edges))
+        if len(edges) > 0 and draw(st.booleans())
+        else draw(st.integers(START - DAY, END + DAY))
+    )
     if draw(st.booleans()):
         start -= start % seconds
     end = start + draw(st.integers(1, buckets)) * seconds
     inside = [edge for edge in edges if start < edge < end]
-    if inside and draw(st.booleans()):
+    if len(inside) > 0 and draw(st.booleans()):
         return start, draw(st.sampled_from(inside))
     return start, end if draw(st.booleans()) else draw(st.integers(start + 1, end))
 

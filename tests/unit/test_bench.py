@@ -2,6 +2,9 @@
 
 import json
 from argparse import ArgumentTypeError
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -21,7 +24,7 @@ from usageledger.events.columns import to_table
 NOW = 1_781_526_896
 
 
-def test_events_by_json_and_by_arrow_are_those_that_were_generated():
+def test_events_by_json_and_by_arrow_are_those_that_were_generated() -> None:
     made = Generator(seed=1).table(np.arange(NOW - 3_000, NOW))
     by_arrow = decode_table(wire_table(made), latest=NOW, now=NOW)
     assert (by_arrow.count, by_arrow.refused.listed) == (3_000, [])
@@ -33,7 +36,7 @@ def test_events_by_json_and_by_arrow_are_those_that_were_generated():
 
 
 @pytest.mark.parametrize("millions", [[1], [1, 2, 100]])
-def test_the_plot_has_every_question_and_a_dot_for_each_figure(millions):
+def test_the_plot_has_every_question_and_a_dot_for_each_figure(millions: list[int]) -> None:
     figures = {"first_ms": 300.0, "p50_ms": 2.0, "p99_ms": 90.0}
     sizes = [
         {"events": n * 10**6, "bytes_per_event": 50 + n, "resident_mib": 300, "start_seconds": 1.0}
@@ -49,8 +52,8 @@ def test_the_plot_has_every_question_and_a_dot_for_each_figure(millions):
     assert len([p for p in root.iter(f"{tag}path") if p.get("class") == "target"]) == len(asked) + 1 + 3
 
 
-def test_figures_of_an_interrupted_run_are_kept(tmp_path, capsys):
-    def measured():
+def test_figures_of_an_interrupted_run_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def measured() -> Iterator[dict[str, Any]]:
         yield figure("first", 1.5, "ms")
         yield figure("second", 2_000.0, "events/s")
         raise KeyboardInterrupt
@@ -63,7 +66,7 @@ def test_figures_of_an_interrupted_run_are_kept(tmp_path, capsys):
     assert [line.partition("s  ")[2] for line in told] == ["first: 1.5 ms", "second: 2,000 events/s"]
 
 
-def test_a_fill_tells_how_far_it_is(capsys):
+def test_a_fill_tells_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     tables = list(Generator(seed=1).tables(1_000, NOW - 3_000, NOW, 30))
     assert list(progress(tables, 1_000)) == tables
     told = [line.split()[0] for line in capsys.readouterr().err.splitlines()]
@@ -71,11 +74,11 @@ def test_a_fill_tells_how_far_it_is(capsys):
 
 
 @pytest.mark.parametrize("text", ["0.3", "-1", "nan", "inf", "0.99"])
-def test_too_little_load_is_refused(text):
+def test_too_little_load_is_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match=rf"^expected 0 for none, or at least 1 second, got {text}$"):
         seconds_of_load(text)
 
 
 @pytest.mark.parametrize("text", ["0", "1", "10"])
-def test_enough_load_or_none(text):
+def test_enough_load_or_none(text: str) -> None:
     assert seconds_of_load(text) == float(text)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from itertools import permutations
+from typing import Any
 
 import pytest
 from genai_prices.data_snapshot import DataSnapshot
@@ -55,7 +56,7 @@ def test_modalities_and_what_stands_in_for_them() -> None:
 
 def test_cached_audio_is_not_guessed() -> None:
     """With a price for cached text and one for fresh audio, that of cached audio could be either."""
-    prices = {"input_mtok": usd("2"), "cache_read_mtok": usd("1"), "input_audio_mtok": usd("30")}
+    prices: dict[str, Any] = {"input_mtok": usd("2"), "cache_read_mtok": usd("1"), "input_audio_mtok": usd("30")}
     assert "input_cached_audio_tokens" not in book(**prices).prices(SUBJECT).rates
     both = book(**prices, cache_audio_read_mtok=usd("3")).prices(SUBJECT).rates
     assert (both["input_cached_audio_tokens"], both["input_audio_tokens"]) == (3 * M, 30 * M)

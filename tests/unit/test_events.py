@@ -165,8 +165,8 @@ def test_each_count_at_its_limit(meter: Meter, measure: Measure) -> None:
         ((code, param, message),) = refused(sent(meter, **{name: value}))
         assert (code, param) == ("invalid_value", name)
         assert message == f"Invalid '{name}': expected an integer from 0 to {COUNT_MAX}, got {value}"
-    for value, shown in ((1.0, "1.0"), (1.5, "1.5"), ("1", "'1'"), (True, "true"), (None, "null"), ([1], "[1]")):
-        ((code, param, message),) = refused(sent(meter, **{name: value}))
+    for wrong, shown in ((1.0, "1.0"), (1.5, "1.5"), ("1", "'1'"), (True, "true"), (None, "null"), ([1], "[1]")):
+        ((code, param, message),) = refused(sent(meter, **{name: wrong}))
         assert (code, param) == ("invalid_type", name)
         assert message == f"Invalid '{name}': expected an integer, got {shown}"
 
@@ -490,7 +490,7 @@ def test_the_slow_reading_finds_the_same_events_as_the_fast_one(events: list[dic
     assert (total(fast), total(slow)) == (len(events), len(events) + 1)
 
 
-odd_values = st.sampled_from(
+odd_values: st.SearchStrategy[Any] = st.sampled_from(
     [
         None,
         True,

@@ -43,8 +43,7 @@ def in_another_thread(work: Callable[[], object]) -> object:
 
 def test_locks_are_taken_in_the_order_of_their_ranks(store: Store) -> None:
     with store.first, store.second, store.readers:
-        assert store.first.held
-        assert store.readers.held
+        assert [store.first.held, store.readers.held] == [True, True]
     assert not store.first.held
     with store.second, pytest.raises(AssertionError, match=r"RankedLock\('first', 1\) is taken while .*'second', 2"):
         store.first.__enter__()

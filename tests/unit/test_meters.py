@@ -207,8 +207,8 @@ def test_names_are_told_apart(meter: Meter) -> None:
 
 @pytest.mark.parametrize("meter", ALL, ids=ids)
 def test_every_row_says_what_it_is(meter: Meter) -> None:
-    for described in (*meter.measures, *meter.dimensions):
-        assert described.doc.endswith(".")
+    for doc in (*(m.doc for m in meter.measures), *(d.doc for d in meter.dimensions)):
+        assert doc.endswith(".")
     assert meter.title
 
 

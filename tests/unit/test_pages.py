@@ -119,8 +119,8 @@ def test_a_page_after_the_first_starts_where_it_starts() -> None:
 def test_types_on_the_wire(meter: Meter) -> None:
     """Counts are integers, flags are booleans, and what was not grouped by or not carried is null."""
     names = [d.name for d in meter.groupings]
-    values = {d.name: [True if d.flag else "x", None] for d in meter.groupings}
-    counts = {m.name: [2**53 - 1, 0] for m in meter.measures}
+    values: dict[str, list[Any]] = {d.name: [True if d.flag else "x", None] for d in meter.groupings}
+    counts: dict[str, list[Any]] = {m.name: [2**53 - 1, 0] for m in meter.measures}
     query = ask(meter.kind, TODAY, TODAY + 60, "1m", group_by=names)
     text = text_of(query, Aggregate([TODAY, TODAY], values | counts))
     first, second = json.loads(text)["data"][0]["results"]

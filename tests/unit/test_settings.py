@@ -33,7 +33,7 @@ def test_the_environment_and_arguments_over_it(setting: Any) -> None:
     kind = setting.metadata["kind"] or type(setting.default)
     least = max(setting.metadata["least"], 4096)
     ours, theirs = (least, 2 * least) if kind is int else (False, True) if kind is bool else ("/ours", "/theirs")
-    expected = Path if issubclass(kind, Path) else (lambda value: value)
+    expected: Any = Path if issubclass(kind, Path) else (lambda value: value)
     read = load_settings({}, {variable: str(theirs)})
     assert getattr(read, setting.name) == expected(theirs)
     assert read == replace(Settings(), **{setting.name: expected(theirs)})

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -91,11 +92,11 @@ def test_hours_do_not_read_days_and_minutes_read_events() -> None:
     assert read("1m", 0, 1800) == [source("events", 0, 1800)]
 
 
-BY_KEY = [{"group_by": ["user_id"]}, {"group_by": ["api_key_id", "model"]}, {"user_ids": ["u"]}]
+BY_KEY: list[dict[str, Any]] = [{"group_by": ["user_id"]}, {"group_by": ["api_key_id", "model"]}, {"user_ids": ["u"]}]
 
 
 @pytest.mark.parametrize("chosen", BY_KEY)
-def test_users_and_keys_have_sums_of_days(chosen: dict[str, object]) -> None:
+def test_users_and_keys_have_sums_of_days(chosen: dict[str, Any]) -> None:
     assert read("1d", HOUR, 3 * DAY, **chosen) == [
         source("rollup_keys_1d", DAY, 3 * DAY),
         source("events", HOUR, DAY),
@@ -123,7 +124,8 @@ DROPPED = Coverage(ALL.held, events_from=START + 10 * DAY)
 
 
 def test_sums_of_dropped_events_are_read() -> None:
-    for width, start, chosen in (("1d", QUARTER, {}), ("1h", HOUR, {}), *(("1d", 0, chosen) for chosen in BY_KEY)):
+    asked: list[tuple[str, int, dict[str, Any]]] = [("1d", QUARTER, {}), ("1h", HOUR, {})]
+    for width, start, chosen in (*asked, *(("1d", 0, chosen) for chosen in BY_KEY)):
         assert read(width, start, DAY, DROPPED, **chosen) == read(width, start, DAY, **chosen)
 
 
@@ -139,7 +141,7 @@ def test_sums_of_dropped_events_are_read() -> None:
     ],
 )
 def test_what_only_dropped_events_could_tell_is_refused(
-    width: str, start: int, end: int, chosen: dict[str, object]
+    width: str, start: int, end: int, chosen: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidRequestError, match=r"^The events before \d+ \(2026-.*were dropped") as caught:
         read(width, start, end, DROPPED, **chosen)

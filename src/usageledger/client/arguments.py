@@ -33,7 +33,9 @@ Listing: TypeAlias = SequenceNotStr[T] | tuple[T, ...]
 """What takes several values. A tuple is a sequence as well, but mypy sees the literals in it only when it is named."""
 
 TIMES = frozenset({"start_time", "end_time", "as_of"})
-LISTS = frozenset({"group_by", *(d.filter for meter in (*METERS, COSTS) for d in meter.filters if not d.flag)})
+LISTS = frozenset(
+    {"group_by", *(d.filter for meter in (*METERS, COSTS) for d in meter.filters if d.filter and not d.flag)}
+)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -77,7 +77,15 @@ def _serving(folder: Path, ports: Sequence[int], port: int, options: str = "") -
     servers = " ".join(f"server 127.0.0.1:{each} max_fails=1 fail_timeout=1s;" for each in ports)
     text = CONFIG.format(user=user, folder=folder, servers=servers, port=port, options=options)
     (folder / "nginx.conf").write_text(text)
-    command = [program("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+    command = [
+        str(program("nginx")),
+        "-p",
+        str(folder),
+        "-c",
+        str(folder / "nginx.conf"),
+        "-e",
+        str(folder / "error.log"),
+    ]
     with subprocess.Popen(
         command,
         text=True,

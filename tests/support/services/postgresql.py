@@ -45,8 +45,8 @@ def start(_folder: Path) -> Generator[dict[str, Any]]:
         shutil.chown(data, "postgres")
     options = ["-A", "trust", "-U", USER, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
     try:
-        subprocess.run([*user, programs / "initdb", "-D", data, *options], check=True, cwd=data)
-        command = [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]
+        subprocess.run([*user, str(programs / "initdb"), "-D", data, *options], check=True, cwd=data)
+        command = [str(programs / "postgres"), "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]
         limits = ["-c", "max_connections=200", "-c", "shared_buffers=32MB"]
         with subprocess.Popen(
             [*user, *command, *limits],
