@@ -66,8 +66,8 @@ def as_wire_event(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def wire_events(count: int, seed: int = 0) -> Iterator[dict[str, Any]]:
-    for table in demo_tables(7, count, seed, NOW):
+def wire_events(count: int, seed: int = 0, days: int = 7) -> Iterator[dict[str, Any]]:
+    for table in demo_tables(days, count, seed, NOW):
         yield from map(as_wire_event, table.to_pylist())
 
 

@@ -38,7 +38,7 @@ def test_from_an_empty_folder_to_checked_numbers(run: Run, start: Start, data: P
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
     assert server.data == data
     file = tmp_path / "events.ndjson.gz"
-    events = lines(wire_events(3000))
+    events = lines(wire_events(3000, days=2))
     file.write_bytes(gzip.compress(b"".join(events)))
     here = {"USAGELEDGER_URL": server.address, "USAGELEDGER_API_KEY": server.key}
 
@@ -47,7 +47,9 @@ def test_from_an_empty_folder_to_checked_numbers(run: Run, start: Start, data: P
     done = run("ingest", "-", stdin=b"".join(events[:10]), **here)
     assert (done.returncode, done.stdout) == (0, "0 accepted, 10 duplicates, 0 refused\n")
 
-    requests = sum(event.get("num_model_requests", 0) for event in wire_events(3000) if event["kind"] == "completions")
+    requests = sum(
+        event.get("num_model_requests", 0) for event in wire_events(3000, days=2) if event["kind"] == "completions"
+    )
     page = completions(server, server.key).raise_for_status().json()
     assert sum(result["num_model_requests"] for bucket in page["data"] for result in bucket["results"]) == requests
 
@@ -193,7 +195,7 @@ def test_a_person_is_told_where_and_what_to_try(run: Run, environment: dict[str,
 def test_verify_finds_what_is_wrong(run: Run, start: Start, data: Path) -> None:
     server = start("serve", "--data", data, "--port", 0, USAGELEDGER_ADMIN_KEY=KEY)
     here = {"USAGELEDGER_URL": server.address, "USAGELEDGER_API_KEY": KEY}
-    assert run("ingest", "-", stdin=b"".join(lines(wire_events(100))), **here).returncode == 0
+    assert run("ingest", "-", stdin=b"".join(lines(wire_events(100, days=2))), **here).returncode == 0
     server.stop()
     with duckdb.connect(str(data / "ledger.duckdb")) as connection:
         connection.execute("INSERT INTO events SELECT * FROM events WHERE kind = 'completions' LIMIT 1")
@@ -247,7 +249,7 @@ def test_rollups_are_made_anew(run: Run, start: Start, data: Path) -> None:
     assert one_error(run("rebuild-rollups", "--data", data), 2) == f"Error: There is no ledger in {data}: check --data."
     server = start("serve", "--data", data, "--port", 0, USAGELEDGER_ADMIN_KEY=KEY)
     here = {"USAGELEDGER_URL": server.address, "USAGELEDGER_API_KEY": KEY}
-    assert run("ingest", "-", stdin=b"".join(lines(wire_events(300))), **here).returncode == 0
+    assert run("ingest", "-", stdin=b"".join(lines(wire_events(300, days=2))), **here).returncode == 0
     server.stop()
     with duckdb.connect(str(data / "ledger.duckdb")) as connection:
         (days,) = connection.execute("SELECT COUNT(DISTINCT ts // 86400) FROM events").fetchall()[0]
