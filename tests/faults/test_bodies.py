@@ -10,13 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 import zstandard
-from tests.faults.support import settle
 from tests.faults.test_load import STUCK_DISK
 from tests.support.batches import batch, events_told, post, verified
 from tests.support.connections import connected, head
 from tests.support.limits import memory_bounded
 from tests.support.problems import problem
 from tests.support.server_process import running
+from tests.support.services.processes import wait_until
 
 MIB = 2**20
 TEN_GB = 10 * 10**9
@@ -71,7 +71,7 @@ def test_many_clients_that_stall_in_the_middle_of_a_large_body(tmp_path: Path) -
             assert statuses.count(503) > statuses.count(408) > 0
             assert set(statuses) == {503, 408}
             large = b" " * 12 * MIB + json.dumps(batch(2)).encode()
-            settle(lambda: client.post("/v1/events", content=large).status_code == 200)
+            wait_until(lambda: client.post("/v1/events", content=large).status_code == 200)
             assert events_told(client) == 3000
         assert server.stop() == (0, "")
     assert verified(tmp_path) == 3000
@@ -92,7 +92,7 @@ def test_small_bodies_that_are_large_when_they_are_read(tmp_path: Path) -> None:
             # The queue, two bodies that are read, and what the allocator has free between them; all 24 are 1.5 GiB.
             with memory_bounded(server, 700 * MIB):
                 sent = [pool.submit(client.post, "/v1/events", content=body) for _ in range(24)]
-                settle(lambda: sum(answer.done() for answer in sent) > 16)
+                wait_until(lambda: sum(answer.done() for answer in sent) > 16)
                 stuck.unlink()
                 statuses = {answer.result().status_code for answer in sent}
             assert statuses == {200, 503}

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.faults.support import settle
 from tests.support.batches import batch, events_told, post, verified
 from tests.support.limits import memory_bounded
 from tests.support.problems import problem
 from tests.support.server_process import RunningServer, running
+from tests.support.services.processes import wait_until
 
 # Small, so that few events fill it, and often attempted, so that nobody waits; what it says is said once a minute.
 SMALL = """
@@ -66,21 +66,21 @@ def test_a_full_disk(tmp_path: Path, log_may_grow: bool) -> None:
         acknowledged += 60_000
 
         # What was acknowledged can be read while the disk is full.
-        settle(lambda: events_told(client) >= acknowledged)
+        wait_until(lambda: events_told(client) >= acknowledged)
         more, again = fill(client, numbers)
         acknowledged += more
-        settle(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
-        settle(lambda: acknowledged <= events_told(client) <= acknowledged + 2000)
+        wait_until(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
+        wait_until(lambda: acknowledged <= events_told(client) <= acknowledged + 2000)
 
         # Whoever sends on fills no memory with what cannot be kept.
         with memory_bounded(server, 50 * MiB):
             for number in range(INSISTENT):
                 problem(post(client, batch(10_000 + number)), 503, code="overloaded")
-        settle(lambda: acknowledged <= events_told(client) <= acknowledged + 2000)
+        wait_until(lambda: acknowledged <= events_told(client) <= acknowledged + 2000)
 
         # When there is space again, the server finds out by itself.
         limit_files(server, resource.RLIM_INFINITY)
-        settle(lambda: httpx.get(f"{server.url}/readyz").status_code == 200)
+        wait_until(lambda: httpx.get(f"{server.url}/readyz").status_code == 200)
         for number in refused + again:
             answer = post(client, batch(number)).json()
             assert answer["accepted"] + answer["duplicates"] == 1000
@@ -122,7 +122,7 @@ def test_a_start_on_a_full_disk(tmp_path: Path, ended: str) -> None:
         assert "retry-after" in refused.headers
         assert events_told(client) == 1000
         limit_files(server, resource.RLIM_INFINITY)
-        settle(lambda: client.get("/readyz").status_code == 200)
+        wait_until(lambda: client.get("/readyz").status_code == 200)
         assert post(client, batch(2)).json()["accepted"] == 1000
         assert events_told(client) == 2000
         code, said = server.stop()
@@ -144,7 +144,7 @@ def test_a_registry_that_cannot_be_written(tmp_path: Path) -> None:
             problem(post(client, [batch(2)[0] | {"user_id": "another"}]), 503, code="overloaded")
             assert client.get("/readyz").json()["reasons"] == ["The registry cannot be written."]
             assert events_told(client) == 1000
-        settle(lambda: client.get("/readyz").status_code == 200)
+        wait_until(lambda: client.get("/readyz").status_code == 200)
         assert post(client, [batch(2)[0] | {"user_id": "another"}]).json()["accepted"] == 1
         assert server.stop()[0] == 0
     assert verified(tmp_path) == 1001

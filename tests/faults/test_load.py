@@ -15,12 +15,12 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
-from tests.faults.support import settle
 from tests.support.batches import SINCE, batch, events_told, post, verified
 from tests.support.connections import connected, head
 from tests.support.limits import memory_bounded
 from tests.support.problems import problem
 from tests.support.server_process import RunningServer, running
+from tests.support.services.processes import wait_until
 
 READY = {"status": "ready", "reasons": [], "queued_events": 0}
 CLIENTS = 6
@@ -88,7 +88,7 @@ def test_a_disk_that_is_stuck_fills_the_queue_and_no_more(tmp_path: Path) -> Non
             ready = selectors.DefaultSelector()
             for connection in connections:
                 ready.register(connection, selectors.EVENT_READ)
-            settle(lambda: len(ready.select(0)) == CROWD - 5)
+            wait_until(lambda: len(ready.select(0)) == CROWD - 5)
             stuck.unlink()
             statuses = Counter(int(connection.recv(65_536).split()[1]) for connection in connections)
         assert statuses == {200: 5, 503: CROWD - 5}
@@ -138,7 +138,7 @@ def test_a_clock_that_jumps(tmp_path: Path) -> None:
             assert post(client, batch(9)).json()["rejected"] == 1000
             offset.write_text("0")
             assert post(client, batch(9)).json()["accepted"] == 1000
-            settle(lambda: httpx.get(f"{server.url}/readyz").json() == READY)
+            wait_until(lambda: httpx.get(f"{server.url}/readyz").json() == READY)
         assert server.stop() == (0, "")
     assert verified(tmp_path / "data") == sent + 1000
 
@@ -164,6 +164,6 @@ def test_clients_that_do_not_read_their_answers(tmp_path: Path) -> None:
             assert statuses == {200: 3, 503: 57}
             problem(client.get(url), 503, type="server_error", code="overloaded")
             stalled.close()
-            settle(lambda: client.get(url).status_code == 200)
+            wait_until(lambda: client.get(url).status_code == 200)
             assert client.get(url).content == page.content
         assert server.stop() == (0, "")

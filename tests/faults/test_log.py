@@ -12,8 +12,7 @@ from pathlib import Path
 import httpx
 import pyarrow as pa
 import zstandard
-from tests.faults.support import settle
-from tests.support.connections import PATIENCE_S
+from tests.support.services.processes import PATIENCE_S, wait_until
 
 from usageledger.events.decoders import ARROW_TYPES, PARQUET_TYPES
 from usageledger.server.http.auth import PAGE_HEADER, SESSION_COOKIE
@@ -32,7 +31,7 @@ def test_no_key_and_no_body_is_logged(tmp_path: Path) -> None:
     said = tmp_path / "said.txt"
     with said.open("w") as stderr, subprocess.Popen(command, env=environment, stderr=stderr) as process:
         try:
-            settle(lambda: "is ready at" in said.read_text())
+            wait_until(lambda: "is ready at" in said.read_text())
             address = said.read_text().partition("is ready at ")[2].split()[0]
             ask_in_every_way(address)
             process.send_signal(signal.SIGTERM)

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 
 import httpx
 from tests.support.server_process import RunningServer
-
-PATIENCE_S = 300
+from tests.support.services.processes import PATIENCE_S
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Server processes of the tests: on free ports of the loopback, and never left behind."""
+"""Server processes of the tests: on free ports of the loopback, waited for, and never left behind."""
 
 import ctypes
 import signal
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import subprocess
 
 PR_SET_PDEATHSIG = 1
+PATIENCE_S = 300  # of a test, on a busy machine
 
 
 def free_ports(count: int) -> list[int]:
@@ -49,12 +50,13 @@ def listens(port: int) -> bool:
     return True
 
 
-def wait_until(ready: Callable[[], bool], process: "subprocess.Popen[str] | None" = None, seconds: float = 60) -> None:
-    """Waits for a server to answer; fails where its process ends before, or it takes too long."""
+def wait_until(
+    condition: Callable[[], bool], process: "subprocess.Popen[str] | None" = None, seconds: float = PATIENCE_S
+) -> None:
+    """Waits until `condition` holds; fails where `process` ends before, or it takes too long."""
     deadline = time.monotonic() + seconds
-    while not ready():
+    while not condition():
         if process is not None and process.poll() is not None:
             raise AssertionError(f"{process.args!r} ended with {process.returncode}")
-        if time.monotonic() > deadline:
-            raise AssertionError("a server of the tests does not answer")
+        assert time.monotonic() < deadline, "it never came to pass"
         time.sleep(0.02)
