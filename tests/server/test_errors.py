@@ -83,6 +83,24 @@ async def test_400_for_a_body_that_is_not_of_its_encoding(
     assert encoding in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "instead"),
+    [
+        ("/v1/usage?date=2024-01-01", "/v1/organization/usage/completions"),
+        ("/v1/dashboard/billing/usage?start_date=2024-01-01&end_date=2024-02-01", "/v1/organization/costs"),
+        ("/dashboard/billing/usage", "/v1/organization/costs"),
+        ("/v1/dashboard/billing/credit_grants", "/v1/organization/costs"),
+        ("/v1/dashboard/billing/subscription", "/v1/organization/costs"),
+    ],
+)
+async def test_404_for_an_address_of_before_names_the_new_one(
+    serve: Serve, double: LedgerDouble, path: str, instead: str
+) -> None:
+    async with serve(double) as server:
+        error = problem(await server.get(path), 404, code="unknown_url")
+    assert error["message"] == f"Unknown request URL: GET {path.partition('?')[0]}. Ask GET {instead} instead."
+
+
 async def test_404_for_an_unknown_address(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
         for path in ("/v1/organization/usage/completion", "/v1/organization/projects/", "/nowhere", "/v1/events/"):

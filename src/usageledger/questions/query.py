@@ -1,6 +1,7 @@
 """Query parameters → a frozen `Query`, and the page tokens that continue one.
 
-Source: OpenAI's Organization Usage API. Lists arrive as `group_by=a&group_by=b`, `group_by[]=a` or `group_by=a,b`.
+Source: OpenAI's Organization Usage API. Lists arrive as `group_by=a&group_by=b`, `group_by[]=a`, `group_by[0]=a`,
+`group_by=a,b` or `group_by=a, b`.
 A parameter that is unknown, given twice or out of range is refused: a filter silently ignored is a wrong number.
 """
 
@@ -40,6 +41,8 @@ TOKEN_SECONDS = 24 * 3600
 FILTER_VALUES_MAX = 1000
 _HEADER = struct.Struct(">q4sqq")  # expiry, digest of the query, start of the next bucket, end of the window
 _MAC_BYTES = 16
+_BRACKETS = re.compile(r"\[[0-9]{0,4}\]$")
+GRANULARITY = "granularity"  # of costs, in no documentation: exporters send `day`, which is what they get
 
 Filter = tuple[str, tuple[str | bool, ...]]
 
@@ -124,7 +127,7 @@ def parse(meter: Meter, params: Iterable[tuple[str, str]], *, now: int, secret: 
         PageTokenError: the page token is forged, expired, or of another query.
     """
     given = _collect(meter, params)
-    page = _single(given, "page")
+    page = _single(given, "page") or None  # clients that keep the token in a variable send an empty one at first
     limit = _single(given, "limit")
     if page is None:
         return _query(meter, given, now, limit)
@@ -154,32 +157,38 @@ def page_token(query: Query, *, now: int, secret: bytes) -> str | None:
 
 
 def _collect(meter: Meter, params: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Parameter name → the values given for it; the three encodings of lists brought together."""
+    """Parameter name → the values given for it; the encodings of lists brought together."""
     own = ("as_of",) if meter.priced else ()
-    singles = ("start_time", "end_time", "bucket_width", "timezone", "limit", "page", *own)
+    told = ("start_time", "end_time", "bucket_width", "timezone", "limit", "page", *own)
+    singles = (*told, GRANULARITY) if meter.priced else told
     dimensions = {d.filter: d for d in meter.filters if d.filter}
     known = (*singles, "group_by", *dimensions)
     given: dict[str, list[str]] = {}
     for raw, value in params:
-        bracketed = raw.endswith("[]")
-        name = raw.removesuffix("[]")
+        name = bare_name(raw)
+        bracketed = name != raw
         is_list = name not in singles and not (name in dimensions and dimensions[name].flag)
         if name not in known or (bracketed and not is_list):
-            raise unknown_parameter(raw, known)
+            raise unknown_parameter(raw, (*told, "group_by", *dimensions))
         if not is_list and name in given:
             raise InvalidRequestError(f"Parameter given twice: '{name}'.", param=name, code="invalid_value")
         # In brackets a value stands for itself, so that an id with a comma can be asked for.
         has_commas = name in dimensions and dimensions[name].has_commas
         whole = not is_list or (bracketed and name != "group_by")
-        separator = ",(?! )" if has_commas else ","
+        separator = ",(?! )" if has_commas else ", *"
         given.setdefault(name, []).extend([value] if whole else re.split(separator, value))
     return given
+
+
+def bare_name(raw: str) -> str:
+    """Gives the name of a parameter without the brackets of a list: `models` of `models[]` and of `models[2]`."""
+    return _BRACKETS.sub("", raw)
 
 
 def unknown_parameter(raw: str, known: Sequence[str]) -> InvalidRequestError:
     """Makes the error of a parameter, as it is written in the query string, that is not among `known`."""
     allowed = ", ".join(f"'{name}'" for name in known) or "none"
-    hint = did_you_mean(raw.removesuffix("[]"), known) or f" Allowed are: {allowed}."
+    hint = did_you_mean(bare_name(raw), known) or f" Allowed are: {allowed}."
     shown = raw[:256]
     return InvalidRequestError(f"Unknown parameter: '{shown}'.{hint}", param=shown, code="unknown_parameter")
 
@@ -190,6 +199,7 @@ def _single(given: dict[str, list[str]], name: str) -> str | None:
 
 def _query(meter: Meter, given: dict[str, list[str]], now: int, limit: str | None) -> Query:
     width = _width(meter, _single(given, "bucket_width"))
+    _check_granularity(_single(given, GRANULARITY), width)
     timezone = _timezone(meter, _single(given, "timezone"), width)
     latest = LATEST_LOCAL_TIME if timezone else LATEST_TIME
     start = read_time("start_time", _single(given, "start_time"), latest)
@@ -251,6 +261,17 @@ def _width(meter: Meter, text: str | None) -> Width:
     if text not in names:
         raise _unsupported("bucket_width", text, names)
     return meter.width(text)
+
+
+def _check_granularity(text: str | None, width: Width) -> None:
+    if text is not None and text != "day":
+        raise _unsupported(GRANULARITY, text, ["day"])
+    if text is not None and width.name != "1d":
+        raise InvalidRequestError(
+            f"Invalid '{GRANULARITY}': 'day' with a 'bucket_width' of '{width.name}': leave one of the two out.",
+            param=GRANULARITY,
+            code="invalid_value",
+        )
 
 
 def _timezone(meter: Meter, text: str | None, width: Width) -> str | None:

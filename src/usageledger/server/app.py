@@ -47,6 +47,14 @@ from usageledger.settings import Settings
 
 logger = logging.getLogger("usageledger")
 
+# Addresses of OpenAI's earlier usage API, which exporters still ask, and what answers instead.
+LEGACY = {
+    "/usage": "/v1/organization/usage/completions",
+    "/dashboard/billing/usage": "/v1/organization/costs",
+    "/dashboard/billing/subscription": "/v1/organization/costs",
+    "/dashboard/billing/credit_grants": "/v1/organization/costs",
+}
+
 
 def create_app(
     settings: Settings,
@@ -135,5 +143,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         response.headers["allow"] = allowed
         return response
     if error.status_code == 404:  # noqa: PLR2004 - the status as it is written
-        return error_response(NotFoundError(f"Unknown request URL: {where}.", code="unknown_url"))
+        instead = LEGACY.get(path.removeprefix("/v1"))
+        hint = f" Ask GET {instead} instead." if instead else ""
+        return error_response(NotFoundError(f"Unknown request URL: {where}.{hint}", code="unknown_url"))
     return error_response(InvalidRequestError(error.detail))

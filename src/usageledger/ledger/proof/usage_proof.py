@@ -37,7 +37,7 @@ Compare = Callable[[int, int], Iterable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much a proof reads at once, and compares.
+    """Bounds of a proof: of what it reads at once, and of what it compares.
 
     Attributes:
         results_max: of one question.

@@ -7,12 +7,12 @@ from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from usageledger import __version__
-from usageledger.errors import NotFoundError
 
 STATIC = Path(__file__).parent / "static"
 PAGES = ("/", "/costs", "/usage/{kind}", "/unpriced", "/keys")
@@ -74,7 +74,7 @@ async def _page(request: Request) -> Response:
 async def _file(request: Request) -> Response:
     asset = files().get(request.path_params["name"])
     if asset is None or request.path_params["digest"] != digest():
-        raise NotFoundError(f"Unknown request URL: GET {request.scope['path'][:256]}.", code="unknown_url")
+        raise HTTPException(404)
     return asset.response(request, {"cache-control": f"public, max-age={YEAR_SECONDS}, immutable"})
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from usageledger.errors import InvalidRequestError
 from usageledger.hints import did_you_mean
-from usageledger.questions.query import unknown_parameter
+from usageledger.questions.query import bare_name, unknown_parameter
 from usageledger.server.json_schema import Schema
 
 
@@ -37,9 +37,9 @@ def check_names(given: Iterable[tuple[str, str]], parameters: Sequence[Parameter
     Raises:
         InvalidRequestError: names it, with a suggestion.
     """
-    allowed = {name for p in parameters for name in ((p.name, f"{p.name}[]") if p.listed else (p.name,))}
+    listed = {parameter.name: parameter.listed for parameter in parameters}
     for raw, _ in given:
-        if raw not in allowed:
+        if raw not in listed and not listed.get(bare_name(raw)):
             raise unknown_parameter(raw, [parameter.name for parameter in parameters])
 
 
@@ -52,13 +52,13 @@ def collect(given: Iterable[tuple[str, str]], parameters: Sequence[Parameter]) -
     listed = {parameter.name for parameter in parameters if parameter.listed}
     found: dict[str, list[str]] = {}
     for raw, value in given:
-        name = raw.removesuffix("[]")
+        name = bare_name(raw)
         if name not in listed and name in found:
             raise refused(name, f"Parameter given twice: '{name}'.")
         if "\0" in value:
             raise refused(name, f"Invalid '{name}': expected text without NUL, got {value[:100]!r}.")
         # In brackets a value stands for itself, so that one with a comma can be asked for.
-        found.setdefault(name, []).extend(value.split(",") if raw in listed else [value])
+        found.setdefault(name, []).extend(re.split(", *", value) if raw in listed else [value])
     return found
 
 
