@@ -168,12 +168,12 @@ def test_a_head_without_an_end_is_refused(quick: RunningServer, piece: bytes) ->
         connection.sendall(REQUEST[:-2] + piece[:1])
         sent = 0
         try:
-            while sent < 20 * HEAD_BYTES_MAX:
+            while sent < 100 * HEAD_BYTES_MAX:  # the kernel takes some megabytes that nobody reads
                 connection.sendall(piece)
                 sent += len(piece)
         except (BrokenPipeError, ConnectionResetError):
             pass
-        assert sent < 20 * HEAD_BYTES_MAX
+        assert sent < 100 * HEAD_BYTES_MAX
     assert answers(quick)
 
 

@@ -42,6 +42,8 @@ FILTER_VALUES_MAX = 1000
 _HEADER = struct.Struct(">q4sqq")  # expiry, digest of the query, start of the next bucket, end of the window
 _MAC_BYTES = 16
 _BRACKETS = re.compile(r"\[[0-9]{0,4}\]$")
+COMMA = re.compile(r", *(?=[^, ])|,")  # blanks behind it belong to it, but for a value that is nothing else
+SPACED_COMMA = re.compile(r",(?! )")  # between values that may have a comma and a blank in them
 GRANULARITY = "granularity"  # of costs, in no documentation: exporters send `day`, which is what they get
 
 Filter = tuple[str, tuple[str | bool, ...]]
@@ -127,7 +129,7 @@ def parse(meter: Meter, params: Iterable[tuple[str, str]], *, now: int, secret: 
         PageTokenError: the page token is forged, expired, or of another query.
     """
     given = _collect(meter, params)
-    page = _single(given, "page") or None  # clients that keep the token in a variable send an empty one at first
+    page = _single(given, "page")
     limit = _single(given, "limit")
     if page is None:
         return _query(meter, given, now, limit)
@@ -175,8 +177,8 @@ def _collect(meter: Meter, params: Iterable[tuple[str, str]]) -> dict[str, list[
         # In brackets a value stands for itself, so that an id with a comma can be asked for.
         has_commas = name in dimensions and dimensions[name].has_commas
         whole = not is_list or (bracketed and name != "group_by")
-        separator = ",(?! )" if has_commas else ", *"
-        given.setdefault(name, []).extend([value] if whole else re.split(separator, value))
+        separator = SPACED_COMMA if has_commas else COMMA
+        given.setdefault(name, []).extend([value] if whole else separator.split(value))
     return given
 
 

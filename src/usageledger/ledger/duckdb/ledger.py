@@ -34,12 +34,12 @@ from usageledger.ledger.duckdb import give_cards, journal, new_facets, stored_ev
 from usageledger.ledger.duckdb.backup import copy_database
 from usageledger.ledger.duckdb.connection import cannot_open, columns_of, deadline, first_line, refuse_another
 from usageledger.ledger.duckdb.engine import Engine
-from usageledger.ledger.duckdb.journal_views import JournalViews
 from usageledger.ledger.duckdb.rollup_schedule import Upkeep
 from usageledger.ledger.duckdb.rollups import coverage
+from usageledger.ledger.duckdb.snapshot import DuckDBSnapshot
 from usageledger.ledger.duckdb.tuning import MEASURED, Tuning
 from usageledger.ledger.identity import Outcome, Outcomes
-from usageledger.ledger.protocol import CardsOf, Columns, Ledger, too_large_sum, too_slow
+from usageledger.ledger.protocol import CardsOf, Ledger, too_large_sum, too_slow
 from usageledger.ledger.schema import (
     EVENT_LIST,
     FACET_LIST,
@@ -48,33 +48,11 @@ from usageledger.ledger.schema import (
     create_tables,
     migrate,
 )
-from usageledger.ledger.statements.dialect import DUCKDB
-from usageledger.ledger.statements.sql import Sql
-from usageledger.ledger.statements.usage_sums import Coverage
 from usageledger.locks import RankedLock, holding
 
 ROW_BYTES = 400  # that an event takes in the log, about
 logger = logging.getLogger("usageledger.ledger")
 NOT_ROLLED_UP = "The rollups could not be written"
-
-
-class DuckDBSnapshot:
-    """A `Snapshot`: one transaction of a cursor, and the journal's rows as it sees them."""
-
-    dialect = DUCKDB
-
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, held: Coverage, kept: journal.Journal) -> None:
-        self.coverage = held
-        self._cursor = cursor
-        self._recent = JournalViews(cursor, kept)
-
-    def read(self, sql: Sql) -> Columns:
-        """See `Snapshot.read`; fetched by column."""
-        for name, table in sql.tables.items():
-            self._cursor.register(name, table)
-        self._recent.show(sql.reads)
-        columns: dict[str, Any] = self._cursor.execute(sql.text, sql.arguments).fetchnumpy()
-        return columns
 
 
 class DuckDBLedger(Ledger):

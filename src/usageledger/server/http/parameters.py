@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from usageledger.errors import InvalidRequestError
 from usageledger.hints import did_you_mean
-from usageledger.questions.query import bare_name, unknown_parameter
+from usageledger.questions.query import COMMA, bare_name, unknown_parameter
 from usageledger.server.json_schema import Schema
 
 
@@ -58,7 +58,7 @@ def collect(given: Iterable[tuple[str, str]], parameters: Sequence[Parameter]) -
         if "\0" in value:
             raise refused(name, f"Invalid '{name}': expected text without NUL, got {value[:100]!r}.")
         # In brackets a value stands for itself, so that one with a comma can be asked for.
-        found.setdefault(name, []).extend(re.split(", *", value) if raw in listed else [value])
+        found.setdefault(name, []).extend(COMMA.split(value) if raw in listed else [value])
     return found
 
 
