@@ -36,14 +36,12 @@ from usageledger.errors import InvalidRequestError, PageTokenError
 from usageledger.hints import did_you_mean
 from usageledger.meter import Dimension, Meter, Width
 from usageledger.meters import WHOLE
+from usageledger.questions.query_string import COMMA, SPACED_COMMA, bare_name, unknown_parameter, unsupported
 
 TOKEN_SECONDS = 24 * 3600
 FILTER_VALUES_MAX = 1000
 _HEADER = struct.Struct(">q4sqq")  # expiry, digest of the query, start of the next bucket, end of the window
 _MAC_BYTES = 16
-_BRACKETS = re.compile(r"\[[0-9]{0,4}\]$")
-COMMA = re.compile(r", *(?=[^, ])|,")  # blanks behind it belong to it, but for a value that is nothing else
-SPACED_COMMA = re.compile(r",(?! )")  # between values that may have a comma and a blank in them
 GRANULARITY = "granularity"  # of costs, in no documentation: exporters send `day`, which is what they get
 
 Filter = tuple[str, tuple[str | bool, ...]]
@@ -182,19 +180,6 @@ def _collect(meter: Meter, params: Iterable[tuple[str, str]]) -> dict[str, list[
     return given
 
 
-def bare_name(raw: str) -> str:
-    """Gives the name of a parameter without the brackets of a list: `models` of `models[]` and of `models[2]`."""
-    return _BRACKETS.sub("", raw)
-
-
-def unknown_parameter(raw: str, known: Sequence[str]) -> InvalidRequestError:
-    """Makes the error of a parameter, as it is written in the query string, that is not among `known`."""
-    allowed = ", ".join(f"'{name}'" for name in known) or "none"
-    hint = did_you_mean(bare_name(raw), known) or f" Allowed are: {allowed}."
-    shown = raw[:256]
-    return InvalidRequestError(f"Unknown parameter: '{shown}'.{hint}", param=shown, code="unknown_parameter")
-
-
 def _single(given: dict[str, list[str]], name: str) -> str | None:
     return given[name][0] if name in given else None
 
@@ -261,13 +246,13 @@ def _width(meter: Meter, text: str | None) -> Width:
     if text is None:
         return meter.width("1d")
     if text not in names:
-        raise _unsupported("bucket_width", text, names)
+        raise unsupported("bucket_width", text, names)
     return meter.width(text)
 
 
 def _check_granularity(text: str | None, width: Width) -> None:
     if text is not None and text != "day":
-        raise _unsupported(GRANULARITY, text, ["day"])
+        raise unsupported(GRANULARITY, text, ["day"])
     if text is not None and width.name != "1d":
         raise InvalidRequestError(
             f"Invalid '{GRANULARITY}': 'day' with a 'bucket_width' of '{width.name}': leave one of the two out.",
@@ -316,7 +301,7 @@ def _group_by(meter: Meter, names: Sequence[str]) -> tuple[str, ...]:
     allowed = [dimension.name for dimension in meter.groupings]
     for name in names:
         if name not in allowed:
-            raise _unsupported("group_by", name, allowed)
+            raise unsupported("group_by", name, allowed)
     return tuple(name for name in allowed if name in names)
 
 
@@ -324,7 +309,7 @@ def _filter(dimension: Dimension, values: Sequence[str]) -> tuple[str | bool, ..
     name = dimension.filter or ""
     if dimension.flag:
         if values[0].lower() not in ("true", "false"):
-            raise _unsupported(name, values[0], ["true", "false"])
+            raise unsupported(name, values[0], ["true", "false"])
         return (values[0].lower() == "true",)
     if len(values) > FILTER_VALUES_MAX:
         raise InvalidRequestError(
@@ -337,7 +322,7 @@ def _filter(dimension: Dimension, values: Sequence[str]) -> tuple[str | bool, ..
         if dimension.values and not fits:
             others = " or ".join(f"'{other}'" for other in dimension.others)
             others = others and f" Other {name} are, for instance, {others}."
-            raise _unsupported(name, value, dimension.values, others)
+            raise unsupported(name, value, dimension.values, others)
         if not value or "\0" in value:
             raise InvalidRequestError(
                 f"Invalid '{name}': expected text of at least one character, got {value!r}.",
@@ -345,16 +330,6 @@ def _filter(dimension: Dimension, values: Sequence[str]) -> tuple[str | bool, ..
                 code="invalid_value",
             )
     return tuple(sorted(set(values)))
-
-
-def _unsupported(name: str, value: str, allowed: Sequence[str], others: str = "") -> InvalidRequestError:
-    supported = ", ".join(f"'{v}'" for v in allowed)
-    return InvalidRequestError(
-        f"Invalid value for '{name}': '{value[:256]}'. Supported values are: {supported}."
-        f"{others}{did_you_mean(value, allowed)}",
-        param=name,
-        code="invalid_value",
-    )
 
 
 # --- page tokens -------------------------------------------------------------------------------------------------

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from usageledger.errors import InvalidRequestError
-from usageledger.hints import did_you_mean
-from usageledger.questions.query import COMMA, bare_name, unknown_parameter
+from usageledger.questions.query_string import COMMA, bare_name, unknown_parameter, unsupported
 from usageledger.server.json_schema import Schema
 
 
@@ -75,9 +74,7 @@ def take_limit(given: Mapping[str, list[str]], default: int, most: int) -> int:
 def one_of(name: str, value: str, allowed: Sequence[str]) -> str:
     """Gives back `value`, which has to be one of these."""
     if value not in allowed:
-        supported = ", ".join(f"'{v}'" for v in allowed)
-        hint = did_you_mean(value, allowed)
-        raise refused(name, f"Invalid value for '{name}': '{value[:256]}'. Supported values are: {supported}.{hint}")
+        raise unsupported(name, value, allowed)
     return value
 
 
