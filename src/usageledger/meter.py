@@ -108,7 +108,7 @@ class Meter:
     Attributes:
         priced: it reports amounts: its windows snap outward to whole buckets, and they can be asked `as_of` a time.
         extension: a kind of ours, which OpenAI's API lacks, and its clients.
-        price_lists: provider → its price list for this kind, where that is not the one of its name.
+        priced_as: the kind whose public prices are this one's as well; None for its own.
     """
 
     kind: str
@@ -120,7 +120,7 @@ class Meter:
     widths: tuple[Width, ...]
     priced: bool = False
     extension: bool = False
-    price_lists: tuple[tuple[str, str], ...] = ()
+    priced_as: str | None = None
 
     @property
     def groupings(self) -> tuple[Dimension, ...]:

@@ -101,7 +101,7 @@ def _meter(
 
 METERS: tuple[Meter, ...] = (
     _meter("completions", "Completions", TOKENS, BY_TIER),
-    _meter("embeddings", "Embeddings", (INPUT_TOKENS, REQUESTS), BY_MODEL),
+    replace(_meter("embeddings", "Embeddings", (INPUT_TOKENS, REQUESTS), BY_MODEL), priced_as="completions"),
     _meter("moderations", "Moderations", (INPUT_TOKENS, REQUESTS), BY_MODEL),
     _meter(
         "images",
@@ -234,7 +234,7 @@ METERS: tuple[Meter, ...] = (
         ),
         result="web_searches",
     ),
-    replace(_meter("decisions", "Decisions", TOKENS, BY_TIER), price_lists=(("openai", "openai-decisions"),)),
+    _meter("decisions", "Decisions", TOKENS, BY_TIER),
 )
 
 COSTS = Meter(

@@ -14,7 +14,7 @@ class Price:
         line_item: what its line item is called after the model.
         unit: the unit of its quantity, as `quantity_unit` says it.
         per: how many units price lists give a price for.
-        listed: the keys of `genai-prices` that may price it, the most exact first.
+        listed: the keys of `genai-prices` that price exactly this, the most exact first.
         name: what it is called among the parts of its kind, where its line item says more than that.
         details: the dimensions whose values its line item names.
         unit_bits: its unit is 2 to the power of so many of what is stored.
@@ -49,31 +49,23 @@ def _tokens(name: str, line_item: str, *listed: str) -> Part:
 
 UNCACHED_PARTS = (
     _tokens("input_text_tokens", "input", "input_text_mtok", "input_mtok"),
-    _tokens("input_audio_tokens", "audio input", "input_audio_mtok", "input_mtok"),
-    _tokens("input_image_tokens", "image input", "input_image_mtok", "input_mtok"),
+    _tokens("input_audio_tokens", "audio input", "input_audio_mtok"),
+    _tokens("input_image_tokens", "image input", "input_image_mtok"),
 )
 CACHED_PARTS = (
-    _tokens("input_cached_text_tokens", "cached input", "cache_text_read_mtok", "cache_read_mtok", "input_mtok"),
-    _tokens(
-        "input_cached_audio_tokens",
-        "cached audio input",
-        *("cache_audio_read_mtok", "cache_read_mtok", "input_audio_mtok", "input_mtok"),
-    ),
-    _tokens(
-        "input_cached_image_tokens",
-        "cached image input",
-        *("cache_image_read_mtok", "cache_read_mtok", "input_image_mtok", "input_mtok"),
-    ),
+    _tokens("input_cached_text_tokens", "cached input", "cache_text_read_mtok", "cache_read_mtok"),
+    _tokens("input_cached_audio_tokens", "cached audio input", "cache_audio_read_mtok"),
+    _tokens("input_cached_image_tokens", "cached image input", "cache_image_read_mtok"),
 )
 CACHE_WRITE_PARTS = (
-    _tokens("input_cache_write_30m_tokens", "cache write 30m", "cache_write_mtok", "input_mtok"),
-    _tokens("input_cache_write_12h_tokens", "cache write 12h", "cache_write_1h_mtok", "cache_write_mtok", "input_mtok"),
-    _tokens("input_cache_write_other_tokens", "cache write", "cache_write_mtok", "input_mtok"),
+    _tokens("input_cache_write_30m_tokens", "cache write 30m", "cache_write_mtok"),
+    _tokens("input_cache_write_12h_tokens", "cache write 12h"),
+    _tokens("input_cache_write_other_tokens", "cache write", "cache_write_mtok"),
 )
 OUTPUT_PARTS = (
     _tokens("output_text_tokens", "output", "output_text_mtok", "output_mtok"),
-    _tokens("output_audio_tokens", "audio output", "output_audio_mtok", "output_mtok"),
-    _tokens("output_image_tokens", "image output", "output_image_mtok", "output_mtok"),
+    _tokens("output_audio_tokens", "audio output", "output_audio_mtok"),
+    _tokens("output_image_tokens", "image output", "output_image_mtok"),
 )
 UNCACHED, CACHED, CACHE_WRITE, OUTPUT = (
     tuple(part.name for part in parts) for parts in (UNCACHED_PARTS, CACHED_PARTS, CACHE_WRITE_PARTS, OUTPUT_PARTS)

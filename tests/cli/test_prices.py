@@ -73,10 +73,10 @@ def test_a_price_is_dated_and_ends(call: Run, data: Path) -> None:
         ]
         return line["usd_per_unit"], line["source"].partition(" ")[0]
 
-    assert on("2026-05-31") == ("0.0000025", "genai-prices")
+    assert on("2026-05-31") == ("0.0000025", "OpenAI")
     assert on("2026-06-01") == ("0.000002", "operator:")
     assert on("2026-06-30") == ("0.000002", "operator:")
-    assert on("2026-07-01") == ("0.0000025", "genai-prices")
+    assert on("2026-07-01") == ("0.0000025", "OpenAI")
 
 
 @pytest.mark.parametrize(("price", "refused"), [("25", False), ("25.1", True), ("0.25", False), ("0.24", True)])
@@ -189,11 +189,27 @@ def test_what_usage_has_already_is_marked(call: Run, data: Path) -> None:
 
 
 def test_parts_with_the_same_price_share_a_column(call: Run, data: Path) -> None:
-    done = call("prices", "show", "gpt-4o-2024-08-06", "--on", "2026-06-01", "--data", data)
-    assert done.stdout.split()[:7] == ["input", "cached-input", "output", "USD", "per", "1M", "tokens"]
+    price = ("--model", "m", "--from", "2026-06-01", "--note", "contract", "--data", data)
+    assert call("prices", "set", "input=2", "output=8", "audio-output=8", *price).returncode == 0
+    done = call("prices", "show", "m", "--on", "2026-06-01", "--data", data)
+    assert done.stdout.split()[:6] == ["input", "output", "USD", "per", "1M", "tokens"]
     row = next(line.split() for line in done.stdout.splitlines() if line.startswith("standard"))
-    assert row == ["standard", "2.5", "1.25", "10"]
-    assert "output: the same for audio-output, image-output" in done.stderr
+    assert row == ["standard", "2", "8"]
+    assert "output: the same for audio-output" in done.stderr
+    assert "Source: operator: contract; since 2026-06-01" in done.stderr
+
+
+def test_show_says_where_a_price_is_from_and_why_there_is_none(call: Run, data: Path) -> None:
+    done = call("prices", "show", "gpt-4o", "--on", "2026-06-01", "--data", data)
+    assert "since 2024-10-02 (announced)" in done.stderr
+    older = call(
+        "prices", "show", "gpt-4o-transcribe", "--on", "2025-06-01", "--kind", "audio_transcriptions", "--data", data
+    )
+    assert "Why: the price is known from 2026-09-29 on." in one_error(older, 1)
+    disputed = call("prices", "show", "gpt-6-luna", "--kind", "decisions", "--on", "2026-11-01", "--data", data)
+    assert "No price: standard, cached-input: sources disagree: 0.1 (" in disputed.stderr
+    (first, *_) = json.loads(call("prices", "show", "gpt-4o", "--on", "2026-06-01", "--json", "--data", data).stdout)
+    assert (first["layer"], first["from"], first["from_is"]) == ("curated", "2024-10-02", "announced")
 
 
 @pytest.mark.parametrize(

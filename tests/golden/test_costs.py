@@ -73,25 +73,21 @@ CASES: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         },
     ),
     (
-        # claude-sonnet-4-5: 3.00 input, 3.75 cache write, 6.00 cache write 1 h, 0.30 cache read, 15.00 output.
+        # gpt-5.6-luna until 2026-07-29: 1.00 input, 1.25 cache write 30 min, 0.10 cache read, 6.00 output.
         "cache writes",
         completion(
-            "claude-sonnet-4-5",
-            provider="anthropic",
+            "gpt-5.6-luna",
+            at(2026, 7, 29),
             input_tokens=10_000,
             input_cached_tokens=2_000,
-            input_cache_write_tokens=7_000,
-            input_cache_write_12h_tokens=1_000,
             input_cache_write_30m_tokens=4_000,
             output_tokens=1_000,
         ),
         {
-            "claude-sonnet-4-5, input": "0.003",
-            "claude-sonnet-4-5, cached input": "0.0006",
-            "claude-sonnet-4-5, cache write 12h": "0.006",
-            "claude-sonnet-4-5, cache write 30m": "0.015",
-            "claude-sonnet-4-5, cache write": "0.0075",
-            "claude-sonnet-4-5, output": "0.015",
+            "gpt-5.6-luna, input": "0.004",
+            "gpt-5.6-luna, cached input": "0.0002",
+            "gpt-5.6-luna, cache write 30m": "0.005",
+            "gpt-5.6-luna, output": "0.006",
         },
     ),
     (
@@ -151,8 +147,14 @@ CASES: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     (
         # 10.00 for 1,000 calls.
         "web searches",
-        {"kind": "web_search_calls", "model": "gpt-5.4", "timestamp": NOON, "num_requests": 7},
-        {"gpt-5.4, web search calls": "0.07"},
+        {
+            "kind": "web_search_calls",
+            "model": "claude-opus-4-8",
+            "provider": "anthropic",
+            "timestamp": NOON,
+            "num_requests": 7,
+        },
+        {"claude-opus-4-8, web search calls": "0.07"},
     ),
     (
         # 2.50 for 1,000 calls.
@@ -213,6 +215,113 @@ DATED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         "code interpreter",
         {"kind": "code_interpreter_sessions", "timestamp": at(2026, 3, 30, 23), "num_sessions": 3},
         {"code interpreter sessions": "0.09"},
+    ),
+    (
+        # gpt-4o-audio-preview: text 2.50 and 10.00, audio 40.00 and 80.00.
+        "audio is not charged as text",
+        completion(
+            "gpt-4o-audio-preview",
+            at(2026, 11, 18),
+            input_tokens=10_100,
+            input_audio_tokens=10_000,
+            output_tokens=5_050,
+            output_audio_tokens=5_000,
+        ),
+        {
+            "gpt-4o-audio-preview, input": "0.00025",
+            "gpt-4o-audio-preview, audio input": "0.4",
+            "gpt-4o-audio-preview, output": "0.0005",
+            "gpt-4o-audio-preview, audio output": "0.4",
+        },
+    ),
+    (
+        # ft:gpt-4o-mini-2024-07-18: 0.30, 0.15 cached and 1.20.
+        "a fine-tuned model by its own price",
+        completion(
+            "ft:gpt-4o-mini-2024-07-18:acme::x",
+            at(2026, 11, 18),
+            input_tokens=100_000,
+            input_cached_tokens=80_000,
+            output_tokens=1_000,
+        ),
+        {
+            "ft:gpt-4o-mini-2024-07-18:acme::x, input": "0.006",
+            "ft:gpt-4o-mini-2024-07-18:acme::x, cached input": "0.012",
+            "ft:gpt-4o-mini-2024-07-18:acme::x, output": "0.0012",
+        },
+    ),
+    (
+        # o3 until 2025-06-09: 10.00, 2.50 cached, 40.00.
+        "cached input before a price changed",
+        completion("o3", at(2025, 5, 15), input_tokens=100_000, input_cached_tokens=80_000, output_tokens=1_000),
+        {"o3, input": "0.2", "o3, cached input": "0.2", "o3, output": "0.04"},
+    ),
+    (
+        # deepseek-chat since 2025-09-29: 0.28, 0.028 cached, 0.42.
+        "a list that has stood still",
+        completion(
+            "deepseek-chat",
+            at(2025, 11, 15),
+            provider="deepseek",
+            input_tokens=100_000,
+            input_cached_tokens=50_000,
+            output_tokens=10_000,
+        ),
+        {"deepseek-chat, input": "0.014", "deepseek-chat, cached input": "0.0014", "deepseek-chat, output": "0.0042"},
+    ),
+    (
+        # mistral-large-latest is mistral-large-2512 since 2025-12-02: 0.50 and 1.50.
+        "a name that moved",
+        completion(
+            "mistral-large-latest", at(2026, 3, 1), provider="mistral", input_tokens=100_000, output_tokens=10_000
+        ),
+        {"mistral-large-latest, input": "0.05", "mistral-large-latest, output": "0.015"},
+    ),
+    (
+        # deepseek-flash since 2026-09-10: 0.30 at peak, Monday to Friday 01:00 to 04:00 and 06:00 to 10:00 UTC ...
+        "a peak hour",
+        completion("deepseek-flash", at(2026, 11, 20, 9), provider="deepseek", input_tokens=MILLION),
+        {"deepseek-flash, input": "0.3"},
+    ),
+    (
+        # ... and 0.15 at any other time.
+        "the same hour of a Saturday",
+        completion("deepseek-flash", at(2026, 11, 21, 9), provider="deepseek", input_tokens=MILLION),
+        {"deepseek-flash, input": "0.15"},
+    ),
+    (
+        # grok-3 is billed as grok-4.3 from 2026-05-15T19:00Z on: 1.25 instead of 3.00.
+        "the last hour before a price changes inside of a day",
+        completion("grok-3", at(2026, 5, 15, 18), provider="x-ai", input_tokens=100_000),
+        {"grok-3, input": "0.3"},
+    ),
+    (
+        "the first hour after it",
+        completion("grok-3", at(2026, 5, 15, 19), provider="x-ai", input_tokens=100_000),
+        {"grok-3, input": "0.125"},
+    ),
+    (
+        # gpt-4o-search-preview: 25.00 for 1,000 calls.
+        "a search preview",
+        {"kind": "web_search_calls", "model": "gpt-4o-search-preview", "timestamp": AUTUMN, "num_requests": 4},
+        {"gpt-4o-search-preview, web search calls": "0.1"},
+    ),
+    (
+        # tts-1-1106: 15.00 for a million characters.
+        "speech by a dated name",
+        {"kind": "audio_speeches", "model": "tts-1-1106", "timestamp": AUTUMN, "characters": 1_000},
+        {"tts-1-1106, speech": "0.015"},
+    ),
+    (
+        # gpt-6-luna by decisions: 0.10 and 0.
+        "output of decisions is free",
+        {"kind": "decisions", "model": "gpt-6-luna", "timestamp": AUTUMN, "input_tokens": 100_000, "output_tokens": 9},
+        {"gpt-6-luna, input": "0.01", "gpt-6-luna, output": "0"},
+    ),
+    (
+        "moderation without a model",
+        {"kind": "moderations", "timestamp": AUTUMN, "input_tokens": 9},
+        {"input": "0"},
     ),
     (
         # o3 until 2025-06-09: 10.00 ...
@@ -280,10 +389,24 @@ def test_a_session_has_no_price_since_it_depends_on_what_events_do_not_carry(pri
     "event",
     [
         pytest.param(completion("mystery-1", input_tokens=5, output_tokens=7), id="an unknown model"),
-        pytest.param(completion("gpt-4o", batch=True, input_tokens=5, output_tokens=7), id="batch without a price"),
+        *(
+            pytest.param(
+                completion(model, provider=provider, input_tokens=5, output_tokens=7), id=f"{provider} {model}"
+            )
+            for provider, model in (
+                ("google", "gemini-3.8-flash-cyber"),
+                ("azure", "us/o4-mini"),
+                ("openai", "gpt-oss-120b"),
+                ("anthropic", "claude-opus-4-10"),
+                ("deepseek", "deepseek-chat-foo"),
+            )
+        ),
         pytest.param(
-            completion("gpt-4o", service_tier="priority", input_tokens=5, output_tokens=7),
-            id="a service tier before its price is known",
+            completion("gpt-4o-audio-preview", batch=True, input_tokens=5, output_tokens=7), id="batch without a price"
+        ),
+        pytest.param(
+            completion("gpt-4.1", service_tier="flex", input_tokens=5, output_tokens=7),
+            id="a service tier that the model lacks",
         ),
         pytest.param(completion("gpt-4o", service_tier="scale", input_tokens=5, output_tokens=7), id="an unknown tier"),
     ],

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from genai_prices.data_snapshot import DataSnapshot
-from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, PriceVariant, Provider, Tier, TieredPrices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
+from tests.support import price_rows
 from tests.support.engines import Engine
 from tests.support.ledger_contents import event
 from tests.support.priced import Priced
@@ -38,12 +37,11 @@ def every_digit() -> Iterator[None]:
 
 def book() -> PriceBook:
     """One provider with one model, whose input has a band from 100 tokens on and whose batch jobs cost half."""
-    prices = ModelPrice(
-        input_mtok=TieredPrices(Decimal(2), [Tier(100, Decimal(4))]), output_mtok=Decimal(8), cache_read_mtok=Decimal(1)
-    )
-    half = PriceVariant({"processing": "batch"}, ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(4)))
-    model = ModelInfo("m", ClauseEquals("m"), prices=prices, price_variants=[half])
-    return PriceBook(DataSnapshot([Provider("acme", "Acme", "acme", models=[model])], from_auto_update=False), ())
+    band = price_rows.row("input_text_tokens", "4", above=100)
+    standard = {"input_text_tokens": "2", "output_text_tokens": "8", "input_cached_text_tokens": "1"}
+    half = {"input_text_tokens": "1", "output_text_tokens": "4"}
+    rows = [price_rows.row(part, price) for part, price in standard.items()]
+    return price_rows.book(band, *rows, *(price_rows.row(part, price, tier="batch") for part, price in half.items()))
 
 
 @st.composite

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from usageledger.errors import RegistryError
-from usageledger.pricing import Override, Prices, Subject
+from usageledger.pricing import Override, Prices, Source, Subject
 from usageledger.registry import Registry, open_registry, prices
 
 ONE, TWO = (Subject(0, "completions", "openai", model) for model in ("one", "two"))
-CHEAP, DEAR = Prices({"input_text_tokens": 1}, {"input_text_tokens": "a list"}), Prices({"input_text_tokens": 10**24})
+CHEAP = Prices({"input_text_tokens": 1}, {"input_text_tokens": Source("a list", "curated", start="2026-01-01")})
+DEAR = Prices({"input_text_tokens": 10**24})
 
 
 def said(registry: Registry) -> list[tuple[int, int, Subject, Prices]]:

@@ -95,6 +95,8 @@ async def test_what_has_no_price_is_listed_and_logged_once(
                 "line_item": "mystery, input",
                 "quantity": 10,
                 "quantity_unit": "tokens",
+                "reason": "no_alias",
+                "message": "no price list of openai has this name",
             }
         ],
         "first_time": NOW - 3 * DAY,

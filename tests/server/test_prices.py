@@ -6,14 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from genai_prices.data_snapshot import DataSnapshot
-from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, Provider
 from tests.server.support import NOW, Clock, Serve, event
+from tests.support import price_rows
 from tests.support.problems import problem
 
 from usageledger.ledger import Ledger
 from usageledger.pricing import Override
-from usageledger.pricing.book import PriceBook
 from usageledger.registry import Registry
 
 pytestmark = pytest.mark.anyio
@@ -69,10 +67,15 @@ async def test_a_price_and_what_it_made(serve: Serve, ledger: Ledger) -> None:
         window = {"start_time": TODAY - DAY, "end_time": TODAY + DAY}
         (card,) = (await server.get(CARDS, params=window)).json()["data"]
         (filtered,) = (await server.get(CARDS, params={**window, "project_ids": "p"})).json()["data"]
-    source = card.pop("source")
-    assert source.startswith("genai-prices ")
-    assert source.endswith(": text-embedding-3-small")
+    assert card.pop("source").startswith("https://openai.com/blog/")
     assert card == {
+        "layer": "curated",
+        "from": "2024-01-25",
+        "from_is": "launch",
+        "to": None,
+        "confidence": "high",
+        "provisional": False,
+        "resolved_from": None,
         "object": "rate_card",
         "kind": "embeddings",
         "provider": "openai",
@@ -181,7 +184,14 @@ async def test_an_event_without_a_price(serve: Serve, ledger: Ledger) -> None:
         told = await explanation(server, "e1")
     assert (told["lines"], told["amount"]) == ([], usd(0))
     assert told["unpriced"] == [
-        {"part": "input_text_tokens", "line_item": "mystery, input", "quantity": 5, "quantity_unit": "tokens"}
+        {
+            "part": "input_text_tokens",
+            "line_item": "mystery, input",
+            "quantity": 5,
+            "quantity_unit": "tokens",
+            "reason": "no_alias",
+            "message": "no price list of openai has this name",
+        }
     ]
 
 
@@ -264,10 +274,9 @@ async def test_a_repricing_is_shown_before_it_holds(
     ]
     (price,) = shown["prices"]
     assert (price["first_day"], price["last_day"]) == (TODAY, TODAY)
-    assert (price["before"]["unit_price"], price["after"]) == (
-        usd(2e-8),
-        {"unit_price": usd(1e-6), "source": "operator: contract"},
-    )
+    assert (price["before"]["unit_price"], price["after"]["unit_price"]) == (usd(2e-8), usd(1e-6))
+    assert (price["before"]["layer"], price["after"]["source"]) == ("curated", "operator: contract")
+    assert price["reason"] is None
     assert (again["applied"], again["rate_cards"]) == (False, 0)
     assert [revision.reason for revision in registry.rate_cards.revisions()] == [" contract "]
 
@@ -327,9 +336,7 @@ async def test_a_newer_price_book_changes_no_past_amount_by_itself(
     """Only usage of days without cards gets its prices; for the past they are shown, and hold when that is wanted."""
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[known(1), known(2, timestamp=NOW - DAY)])
-    newer = [ModelInfo(MODEL, ClauseEquals(MODEL), prices=ModelPrice(input_mtok=Decimal("0.01")))]
-    provider = Provider("openai", "OpenAI", "https://openai.com", models=newer)
-    book = PriceBook(DataSnapshot(providers=[provider], from_auto_update=False))
+    book = price_rows.book(price_rows.row("input_text_tokens", "0.01", provider="openai", model=MODEL))
     monkeypatch.setattr("usageledger.server.app.PriceBook", lambda: book)
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[known(3), known(4, timestamp=NOW - 2 * DAY)])

@@ -6,7 +6,7 @@ from typing import Any
 
 from usageledger.ledger.lookups import StoredEvent
 from usageledger.meters import MEASURE_COLUMNS
-from usageledger.pricing import Prices, Subject
+from usageledger.pricing import Prices, Source, Subject
 from usageledger.questions.query import Query
 from usageledger.rating.charges import charges_of_event, total
 from usageledger.rating.price_tables import PriceTables
@@ -18,7 +18,7 @@ DAY = 86_400
 
 
 def card(kind: str, rates: dict[str, int]) -> CardPrices:
-    sources = dict.fromkeys(rates, "a list")
+    sources = dict.fromkeys(rates, Source("a list"))
     return CardPrices(
         1, 1, 0, Subject(0, kind, "acme", "m"), Prices(MappingProxyType(rates), MappingProxyType(sources))
     )
@@ -39,7 +39,7 @@ def test_an_event_is_charged_by_part() -> None:
     }
     assert total(charges) == 5_000
     (first, *_) = charges
-    assert (first.line_item, first.unit, first.rate, first.source) == ("m, input", "tokens", 5, "a list")
+    assert (first.line_item, first.unit, first.rate, first.source) == ("m, input", "tokens", 5, Source("a list"))
 
 
 def test_a_size_is_charged_by_the_largest_of_its_hour() -> None:

@@ -3,7 +3,7 @@
 The book is not imported here: only who makes cards needs it, and it takes a tenth of a second to load.
 """
 
-from usageledger.pricing.cards import Override, Prices, Subject
+from usageledger.pricing.cards import Override, Prices, Reason, Source, Subject
 from usageledger.pricing.money import UNITS_PER_USD, decimal_text, to_rate
 
-__all__ = ["UNITS_PER_USD", "Override", "Prices", "Subject", "decimal_text", "to_rate"]
+__all__ = ["UNITS_PER_USD", "Override", "Prices", "Reason", "Source", "Subject", "decimal_text", "to_rate"]

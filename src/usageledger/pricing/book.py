@@ -1,62 +1,80 @@
-"""The price book: what public price lists say of a subject, and what the operator says instead.
+"""The price book: the price of a subject that is known, from the operator or a public list, or the reason why none is.
 
-Sources, each filling what the one before leaves open: the operator's own prices, then `genai-prices` (dated prices,
-context bands, prices by time of day, variants for batch and service tiers), then `builtin_prices`. What none
-of them says has no price: the standard price is never taken for a batch job or for another service tier.
+Layers, the first that says anything of a name and a part decides: the operator's own prices; the price file, dated and
+with sources; the installed `genai-prices`, for names that the file lacks. A price is known where exactly one row is for
+that very name, part and tier, and the day, and what the event says meets its conditions. Nothing else is taken for it:
+not the price of another part, tier, band, model or time.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import lru_cache
-from importlib.metadata import version
 from types import MappingProxyType
+from typing import Final
 
-from genai_prices.data_snapshot import DataSnapshot, get_snapshot
-from genai_prices.types import ModelInfo, ModelPrice, PriceVariant, TieredPrices, TimeOfDateConstraint
 from msgspec import structs
 
 from usageledger.meters import METER_BY_KIND
-from usageledger.pricing.builtin_prices import BUILTIN_PRICES, Entry
-from usageledger.pricing.cards import STANDARD_TIERS, Override, Prices, Subject
-from usageledger.pricing.money import to_rate
-from usageledger.pricing.price_lists import PriceLists
+from usageledger.parts import CACHE_WRITE
+from usageledger.pricing import names
+from usageledger.pricing.cards import STANDARD_TIERS, Override, Prices, Reason, Source, Subject
+from usageledger.pricing.genai_list import PACKAGE, GenaiList, package_name
+from usageledger.pricing.listed_prices import CONDITIONS, ListedModel, ListedPrice, seconds_of
+from usageledger.pricing.price_file import ANY, PriceFile, Row, shipped
 
-HOUR = 3_600
 NAMES_KEPT_MAX = 10_000  # of models, with what is known of them
-# The end of a key of the book → the stored units that its price is for.
-_PER = {"mtok": 10**6, "mchars": 10**6, "kcount": 1_000, "hours": HOUR}
-# Cached audio where the book has a price for cached text and one for fresh audio, but none for both together: which
-# of the two applies is not said.
-_UNCLEAR: dict[str, tuple[str, frozenset[str]]] = {
-    f"input_cached_{mode}_tokens": (
-        f"cache_{mode}_read_mtok",
-        frozenset({"cache_read_mtok", f"input_{mode}_mtok"}),
-    )
-    for mode in ("audio", "image")
-}
-# Output that is partly charged otherwise, by a count that events do not carry.
-_SPLIT_OUTPUT = frozenset({"output_reasoning_mtok", "output_citation_mtok"})
-# Providers that bill a request's first seconds in any case, which a sum of seconds cannot tell.
-_LEAST_SECONDS = frozenset({"groq"})
+# Tiers that are two names of one: OpenAI renamed `priority` on 2026-07-30.
+_SAME_TIERS: Final = {("openai", "priority"): "fast", ("openai", "fast"): "priority"}
+USABLE = ("high", "medium")
+OUT_OF_TIME = ("before_first_seen", "gap", "past_support")  # then another row may be for the time
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A name, and the rows that are for it.
+
+    Attributes:
+        path: the name and what it stands for that day, as prices name them.
+        model: the rows of the last one; None where no list has it.
+        any_model: the rows of the provider that are for any model.
+    """
+
+    provider: str
+    path: tuple[str, ...]
+    model: ListedModel | None
+    any_model: ListedModel | None
+
+    @property
+    def words(self) -> str | None:
+        """`gpt-4o → gpt-4o-2024-08-06`, where the name stands for another."""
+        return " → ".join(self.path) if len(self.path) > 1 else None
 
 
 class PriceBook:
     """Resolves subjects to prices; the same book and overrides always give the same answer.
 
+    Args:
+        listed: the price list that knows names which `prices` lacks; None for that of the installed package.
+
     Attributes:
-        name: the book's package and version.
+        name: its serial and the package of `listed`.
     """
 
-    def __init__(self, snapshot: DataSnapshot | None = None, builtin: Iterable[Entry] = BUILTIN_PRICES) -> None:
-        self._lists = PriceLists(snapshot or get_snapshot())
-        self._builtin: dict[tuple[str, str], list[Entry]] = {}
-        for entry in builtin:
-            self._builtin.setdefault((entry.kind, entry.provider), []).append(entry)
-        self._named = {model for entries in self._builtin.values() for entry in entries for model in entry.models}
+    def __init__(self, prices: PriceFile | None = None, listed: GenaiList | None = None) -> None:
+        file = prices or shipped()
+        published = file.lists.get(PACKAGE, {}).get(package_name().partition(" ")[2])
+        self._listed = listed or GenaiList(published)
+        self._aliases = names.Aliases(file.aliases)
+        self._confirmed = seconds_of(file.confirmed_through)
+        self._rows: dict[tuple[str, str | None], list[Row]] = {}
+        for row in file.rows:
+            self._rows.setdefault((row.provider, row.model), []).append(row)
+        self._vendors = sorted({provider for provider, _ in self._rows})
+        self._list_rows: dict[str, dict[str, list[Row]]] = {}
         self._model = lru_cache(NAMES_KEPT_MAX)(self._find_model)
         self._shared: dict[tuple[object, ...], list[tuple[int, int, Prices]]] = {}
-        self.name = f"genai-prices {version('genai-prices')}"
+        self.name = f"prices {file.serial} of {file.made}, {package_name()}"
 
     def offers(self, subject: Subject, overrides: Iterable[Override] = ()) -> list[tuple[Subject, Prices]]:
         """The prices of `subject` in each of its context bands and times of day, the lowest ones first.
@@ -66,178 +84,246 @@ class PriceBook:
             overrides: the operator's prices, oldest first.
         """
         known = [override for override in overrides if override.applies(structs.replace(subject, band=override.band))]
-        model = self._model(subject.kind, subject.provider, subject.model)
-        if known or subject.model in self._named:
-            found = self._offers(subject, model, known)
+        resolved = self.resolve(subject)
+        if known:
+            found = self._offers(subject, resolved, known)
         else:
             # Names of one model share what it costs, and those of none that they cost nothing known.
-            key = (
-                *(subject.day, subject.kind, subject.provider, subject.service_tier, subject.batch),
-                *(subject.size, subject.quality, subject.context_level, id(model)),
-            )
+            about = structs.replace(subject, model=None, provider=resolved.provider)
+            key = (about, resolved.path if resolved.model else subject.model is None)
             shared = self._shared.get(key)
             if shared is None:
                 if len(self._shared) >= NAMES_KEPT_MAX:
                     self._shared.clear()
-                shared = self._shared[key] = self._offers(structs.replace(subject, model=None), model, ())
+                shared = self._shared[key] = self._offers(subject, resolved, ())
             found = shared
         if len(found) == 1:
             return [(subject, found[0][2])]
         return [(_at(subject, second, band), prices) for second, band, prices in found]
 
     def _offers(
-        self, subject: Subject, model: ModelInfo | None, overrides: Sequence[Override]
+        self, subject: Subject, resolved: Resolved, overrides: Sequence[Override]
     ) -> list[tuple[int, int, Prices]]:
         """Second of the day, band and prices, the lowest ones first."""
-        seconds = sorted({0, *_cuts(model)})
-        bands = {0, *(band for second in seconds for band in self._bands(subject, model, second))}
+        kind, tiers = _kind(subject), _tiers(resolved.provider, subject)
+        models = [model for model in (resolved.model, resolved.any_model) if model]
+        seconds = {0}.union(*(model.cuts(kind, subject.day) for model in models))
+        bands = {0, *(override.band for override in overrides)}.union(
+            *(model.bands(subject, kind, tiers) for model in models)
+        )
         return [
-            (second, band, self._prices(structs.replace(subject, second=second, band=band), model, overrides))
-            for second in seconds
-            for band in sorted(bands | {override.band for override in overrides})
+            (second, band, self._prices(structs.replace(subject, second=second, band=band), resolved, overrides))
+            for second in sorted(seconds)
+            for band in sorted(bands)
         ]
 
     def subjects(self, subject: Subject, overrides: Iterable[Override] = ()) -> list[Subject]:
         """Subjects of the same day, kind, provider and model that prices may tell apart: tiers, sizes, qualities."""
         known = [structs.replace(override.subject, day=subject.day, band=0) for override in overrides]
-        known += [
-            structs.replace(subject, size=entry.size, quality=entry.quality)
-            for entry in self._builtin.get((subject.kind, subject.provider), ())
-            if subject.model in entry.models
-        ]
-        model = self._model(subject.kind, subject.provider, subject.model)
-        for variant in (model.price_variants or ()) if model else ():
-            tier = variant.when.get("service_tier") or variant.when.get("speed")
-            known.append(structs.replace(subject, service_tier=tier, batch=variant.when.get("processing") == "batch"))
         whose = (subject.kind, subject.provider, subject.model)
         same = [each for each in known if (each.kind, each.provider, each.model) == whose]
         # Whatever the standard tier is called, its price is one.
-        named = [structs.replace(s, service_tier=None) if s.service_tier in STANDARD_TIERS else s for s in same]
-        return list(dict.fromkeys([subject, *named]))
+        same = [structs.replace(s, service_tier=None) if s.service_tier in STANDARD_TIERS else s for s in same]
+        resolved = self.resolve(subject)
+        for price in resolved.model.prices if resolved.model else ():
+            if price.row.kind == _kind(subject):
+                batch = price.row.tier == "batch"
+                tier = None if batch or price.row.tier == "standard" else price.row.tier
+                said = {name: value for name, value in price.conditions if hasattr(subject, name)}
+                same.append(structs.replace(subject, service_tier=tier, batch=batch, **said))
+        return list(dict.fromkeys([subject, *same]))
 
-    def providers(self, kind: str, model: str) -> list[str]:
+    def knows(self, subject: Subject) -> bool:
+        """Tell whether a list has a row for the subject's kind and model, by this name."""
+        model = self.resolve(subject).model
+        return model is not None and any(price.row.kind == _kind(subject) for price in model.prices)
+
+    def providers(self, kind: str, model: str, day: int) -> list[str]:
         """The providers whose list has a model of this name."""
-        return [each.id for each in self._lists.providers if self._model(kind, each.id, model)]
+        others = [*self._vendors, *self._listed.providers()]
+        return [each for each in dict.fromkeys(others) if self.knows(Subject(day, kind, each, model))]
 
     def prices(self, subject: Subject, overrides: Iterable[Override] = ()) -> Prices:
-        """The prices of one band and time of day of a subject; a part that nobody prices is absent."""
-        return self._prices(subject, self._model(subject.kind, subject.provider, subject.model), overrides)
+        """The prices of one band and time of day of a subject, and for each part without one the reason."""
+        return self._prices(subject, self.resolve(subject), overrides)
 
-    def _prices(self, subject: Subject, model: ModelInfo | None, overrides: Iterable[Override]) -> Prices:
+    # --- names ---------------------------------------------------------------------------------------------------
+
+    def resolve(self, subject: Subject) -> Resolved:
+        """The rows that are for the subject's model on its day."""
+        provider = names.provider_name(subject.provider)
+        any_model = self._model(provider, ANY)
+        if subject.model is None:
+            model = self._model(provider, None)
+            return Resolved(provider, (), model, any_model)
+        provider, name = names.model_name(provider, subject.model)
+        if provider == names.ROUTER:
+            vendors = [vendor for vendor in self._vendors if (vendor, name) in self._rows]
+            provider = vendors[0] if len(vendors) == 1 else provider
+        any_model = self._model(provider, ANY)
+        base = names.fine_tuned_base(name)
+        path = self._aliases.path(provider, name, datetime.fromtimestamp(subject.day, UTC).strftime("%Y-%m-%d"))
+        exact = self._model(provider, name)
+        for place, each in enumerate(path):
+            model = self._model(provider, each)
+            if model and model.covers(subject.day):
+                return Resolved(provider, tuple(path[: place + 1]), model, any_model)
+        if exact is None and base is not None and (model := self._model(provider, base)):
+            return Resolved(provider, (name, base), model, any_model)
+        return Resolved(provider, (name,), exact, any_model)
+
+    def _find_model(self, provider: str, name: str | None) -> ListedModel | None:
+        rows = self._rows.get((provider, name))
+        if rows is None and name is not None:
+            if provider not in self._list_rows:
+                by_name: dict[str, list[Row]] = {}
+                for row in self._listed.rows(provider):
+                    by_name.setdefault(str(row.model), []).append(row)
+                self._list_rows[provider] = by_name
+            rows = self._list_rows[provider].get(name)
+        return ListedModel(rows) if rows else None
+
+    # --- prices --------------------------------------------------------------------------------------------------
+
+    def _prices(self, subject: Subject, resolved: Resolved, overrides: Iterable[Override]) -> Prices:
         rates: dict[str, int] = {}
-        sources: dict[str, str] = {}
-        latest: dict[tuple[str, Subject], Override] = {}
-        for override in sorted(overrides, key=lambda o: (o.exactness, o.start)):
-            if override.applies(subject):
-                about = override.part, structs.replace(override.subject, day=0)
-                latest.pop(about, None)  # so that the last one stands last
-                latest[about] = override
-        for override in latest.values():
-            if override.rate is not None:
-                rates[override.part], sources[override.part] = override.rate, f"operator: {override.note}".strip(": ")
-        for part, rate, source in (*self._listed(subject, model), *self._overlaid(subject)):
+        sources: dict[str, Source] = {}
+        reasons: dict[str, Reason] = {}
+        for override in _own(subject, overrides):
+            rates[override.part], sources[override.part] = override.rate or 0, _operators(override)
+        for part in subject.parts:
             if part not in rates:
-                rates[part], sources[part] = rate, source
-        return Prices(MappingProxyType(rates), MappingProxyType(sources))
+                found = self._known(subject, part, resolved)
+                if isinstance(found, Reason):
+                    reasons[part] = found
+                else:
+                    rates[part], sources[part] = found.rate, self._source(found, subject, resolved)
+        return Prices(MappingProxyType(rates), MappingProxyType(sources), MappingProxyType(reasons))
 
-    def _find_model(self, kind: str, provider: str, model: str | None) -> ModelInfo | None:
-        if model is None:
-            return None
-        return self._lists.find(dict(METER_BY_KIND[kind].price_lists).get(provider, provider), model)
+    def _known(self, subject: Subject, part: str, resolved: Resolved) -> ListedPrice | Reason:
+        kind, tiers = _kind(subject), _tiers(resolved.provider, subject)
+        models = [model.of(kind, part) for model in (resolved.model, resolved.any_model) if model]
+        if not any(models):
+            return _absent(subject, part, resolved)
+        found: list[Reason] = []
+        for of_tier in ([p for p in prices if p.row.tier == tier] for prices in models for tier in tiers):
+            if of_tier:
+                each = _fitting(subject, of_tier)
+                if not isinstance(each, Reason):
+                    return each
+                found.append(each)
+                if each.code not in OUT_OF_TIME:
+                    break
+        return next(iter(found), Reason("no_variant", f"no price for the tier {subject.tier!r}"))
 
-    def _bands(self, subject: Subject, model: ModelInfo | None, second: int) -> set[int]:
-        prices = _model_price(model, structs.replace(subject, second=second))
-        return {tier.start for price in prices.values() if isinstance(price, TieredPrices) for tier in price.tiers}
+    def _source(self, price: ListedPrice, subject: Subject, resolved: Resolved) -> Source:
+        row = price.row
+        return Source(
+            text=row.source,
+            layer=row.origin,
+            start=row.start,
+            start_is=row.start_is,
+            end=row.end,
+            confidence=row.confidence,
+            provisional=price.open and subject.day > self._confirmed,
+            resolved_from=resolved.words,
+        )
 
-    def _listed(self, subject: Subject, model: ModelInfo | None) -> list[tuple[str, int, str]]:
-        prices = _model_price(model, subject)
-        if not prices or model is None:
-            return []
-        source = f"{self.name}: {model.id}"
-        found: list[tuple[str, int, str]] = []
-        for part, price in METER_BY_KIND[subject.kind].prices.items():
-            key = next((key for key in price.listed if key in prices), None)
-            if key and _is_clear(part, subject, prices):
-                per = _PER[key.rpartition("_")[2]]
-                found.append((part, to_rate(_in_band(prices[key], subject.band), per), source))
-        return found
 
-    def _overlaid(self, subject: Subject) -> list[tuple[str, int, str]]:
-        if subject.tier != "standard":
-            return []
-        day = datetime.fromtimestamp(subject.day, UTC).date()
-        return [
-            (entry.part, to_rate(entry.usd, entry.per), f"{entry.source} (checked {entry.checked})")
-            for entry in self._builtin.get((subject.kind, subject.provider), ())
-            if (not entry.models or subject.model in entry.models)
-            and entry.start <= day
-            and (entry.end is None or day < entry.end)
-            and entry.size in (None, subject.size)
-            and entry.quality in (None, subject.quality)
-        ]
+def _fitting(subject: Subject, prices: Sequence[ListedPrice]) -> ListedPrice | Reason:
+    """The one price of a subject among those of its name, part and tier."""
+    second = subject.day + subject.second
+    holding = [price for price in prices if price.holds(second)]
+    if not holding:
+        return _out_of_time(prices, second)
+    here = _of_band(subject.band, holding)
+    if not here:
+        return Reason("no_row", f"no price above {subject.band:,} input tokens")
+    for price in prices:
+        later = here[0].row.above < price.row.above <= subject.band and second < price.start
+        if later and price.row.start_is == "first_seen":
+            words = f"the price above {price.row.above:,} input tokens is known from {price.row.start} on"
+            return Reason("before_first_seen", words)
+    return _of_case(subject, here)
+
+
+def _of_band(band: int, prices: Sequence[ListedPrice]) -> list[ListedPrice]:
+    """The prices of the highest band that requests with more than `band` input tokens are in."""
+    fit = [p for p in prices if p.row.above <= band and (p.row.up_to is None or band < p.row.up_to)]
+    highest = max((price.row.above for price in fit), default=0)
+    return [price for price in fit if price.row.above == highest]
+
+
+def _of_case(subject: Subject, prices: Sequence[ListedPrice]) -> ListedPrice | Reason:
+    """The price whose conditions an event meets, if what it says leaves no doubt."""
+    said = {name: getattr(subject, name, None) for name in CONDITIONS}
+    possible = [price for price in prices if all(said[name] in (value, None) for name, value in price.conditions)]
+    missing = next((n for price in possible for n, _ in price.conditions if said[n] is None), None)
+    if missing:
+        values = sorted({str(value) for price in prices for name, value in price.conditions if name == missing})
+        return Reason(f"ambiguous:{missing}", f"{missing} is not said: the price depends on it ({', '.join(values)})")
+    if not possible:
+        words = ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
+        return Reason("no_row", f"no price for {words}")
+    exact = max(len(price.conditions) for price in possible)
+    fit = [price for price in possible if len(price.conditions) == exact]
+    candidates = ", ".join(sorted({f"{price.row.price} ({price.row.source})" for price in fit}))
+    if any(price.row.confidence == "disputed" for price in fit) or len({price.rate for price in fit}) > 1:
+        return Reason("disputed", f"sources disagree: {candidates}")
+    usable = [price for price in fit if price.row.confidence in USABLE]
+    return usable[0] if usable else Reason("unconfirmed", f"not confirmed to be the vendor's: {candidates}")
+
+
+def _out_of_time(prices: Sequence[ListedPrice], second: int) -> Reason:
+    """The reason why none of a part's prices holds at a second."""
+    first = min(prices, key=lambda price: price.start)
+    if second < first.start:
+        return Reason("before_first_seen", f"the price is known from {first.row.start} on")
+    if any(second < price.start for price in prices):
+        return Reason("gap", "no source says what it was then")
+    last = max(prices, key=lambda price: price.end)
+    if last.row.last_seen:
+        return Reason("past_support", f"no list has had a price since {last.row.last_seen}")
+    return Reason("gap", f"the price ended on {last.row.end}, and no source says the next one")
+
+
+def _absent(subject: Subject, part: str, resolved: Resolved) -> Reason:
+    if subject.model is not None and resolved.model is None:
+        return Reason("no_alias", f"no price list of {resolved.provider} has this name")
+    if (
+        part == CACHE_WRITE[-1]
+        and resolved.model
+        and any(resolved.model.of(_kind(subject), each) for each in CACHE_WRITE)
+    ):
+        return Reason("ambiguous:lifetime", "the lifetime of the cache write is not said: the price depends on it")
+    return Reason("no_row", "no price list has a price for it")
+
+
+def _own(subject: Subject, overrides: Iterable[Override]) -> list[Override]:
+    """The operator's prices of a subject, the more exact ones last."""
+    latest: dict[tuple[str, Subject], Override] = {}
+    for override in sorted(overrides, key=lambda o: (o.exactness, o.start)):
+        if override.applies(subject):
+            about = override.part, structs.replace(override.subject, day=0)
+            latest.pop(about, None)  # so that the last one stands last
+            latest[about] = override
+    return [override for override in latest.values() if override.rate is not None]
+
+
+def _operators(override: Override) -> Source:
+    day = datetime.fromtimestamp(override.start, UTC).strftime("%Y-%m-%d")
+    return Source(f"operator: {override.note}".strip(": "), layer="operator", start=day)
+
+
+def _kind(subject: Subject) -> str:
+    """The kind whose rows are for usage of the subject's kind."""
+    return METER_BY_KIND[subject.kind].priced_as or subject.kind
+
+
+def _tiers(provider: str, subject: Subject) -> Sequence[str]:
+    same = _SAME_TIERS.get((provider, subject.tier))
+    return (subject.tier, same) if same else (subject.tier,)
 
 
 def _at(subject: Subject, second: int, band: int) -> Subject:
     return structs.replace(subject, second=second, band=band) if second or band else subject
-
-
-def _cuts(model: ModelInfo | None) -> set[int]:
-    """The seconds of the day at which a price of `model` begins or ends."""
-    if model is None or isinstance(model.prices, ModelPrice):
-        return set()
-    constraints = [c.constraint for c in model.prices] + [v.constraint for v in model.price_variants or ()]
-    return {
-        moment.hour * HOUR + moment.minute * 60 + moment.second
-        for constraint in constraints
-        if isinstance(constraint, TimeOfDateConstraint)
-        for moment in (constraint.start_time, constraint.end_time)
-    }
-
-
-def _model_price(model: ModelInfo | None, subject: Subject) -> Mapping[str, Decimal | TieredPrices]:
-    """The book's key → its price for a subject; empty where the book has none for its tier."""
-    if model is None:
-        return {}
-    at = datetime.fromtimestamp(subject.day + subject.second, UTC)
-    standard = subject.service_tier in STANDARD_TIERS
-    if standard and not subject.batch:
-        context = {}
-    elif not standard and subject.batch:
-        return {}  # no list says what a batch job in another service tier costs
-    else:
-        variant = next((v for v in model.price_variants or () if _selects(v, subject, at)), None)
-        if variant is None:
-            return {}
-        context = variant.when
-    return {key: price for key, price in vars(model.get_prices(at, context)).items() if price is not None}
-
-
-def _selects(variant: PriceVariant, subject: Subject, at: datetime) -> bool:
-    wanted = (
-        [{"processing": "batch"}]
-        if subject.batch
-        else [
-            {"service_tier": subject.service_tier},
-            {"speed": subject.service_tier},
-        ]
-    )
-    active = variant.constraint is None or variant.constraint.active(at)
-    return active and variant.when in wanted and bool(vars(variant.prices))
-
-
-def _is_clear(part: str, subject: Subject, prices: Mapping[str, object]) -> bool:
-    """Returns true if the book's prices leave no doubt about this part."""
-    if part in _UNCLEAR:
-        exact, either = _UNCLEAR[part]
-        return exact in prices or not either <= prices.keys()
-    if part.startswith("output_"):
-        return not _SPLIT_OUTPUT & prices.keys()
-    return not (part == "seconds" and subject.provider in _LEAST_SECONDS)
-
-
-def _in_band(price: Decimal | TieredPrices, band: int) -> Decimal:
-    """The price of an event with more than `band` input tokens, as far as the next band goes."""
-    if isinstance(price, Decimal):
-        return price
-    passed = [tier.price for tier in price.tiers if tier.start <= band and band > 0]
-    return passed[-1] if passed else price.base

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import Any
 
 from msgspec import Struct
 
@@ -115,17 +116,86 @@ def _dimensions(kind: str) -> tuple[str, ...]:
     return tuple(dimension.name for dimension in METER_BY_KIND[kind].dimensions)
 
 
+class Source(Struct, frozen=True, omit_defaults=True, rename={"start": "from", "start_is": "from_is", "end": "to"}):
+    """The origin of a price: who says so, and for when.
+
+    Attributes:
+        text: the public address that says so, or the operator's note.
+        layer: `operator`; `curated`, a row with a source that a person checked; `observed`, a row that public lists
+            showed; empty where the card was given before layers were kept.
+        start: the UTC day or instant from which it holds.
+        start_is: `launch`, `announced`, `vendor_rule`, or `first_seen`: before it the price is not known.
+        end: the day or instant at which it no longer holds; None where no end is known.
+        provisional: nobody has confirmed it for the day yet.
+        resolved_from: `gpt-4o → gpt-4o-2024-08-06`, where the name stands for another.
+    """
+
+    text: str
+    layer: str = ""
+    start: str | None = None
+    start_is: str | None = None
+    end: str | None = None
+    confidence: str | None = None
+    provisional: bool = False
+    resolved_from: str | None = None
+
+
+def origin(source: Source | None) -> dict[str, Any]:
+    """Show where a price is from, and for when it is."""
+    about = source or Source("")
+    return {
+        "source": about.text or None,
+        "layer": about.layer or None,
+        "from": about.start,
+        "from_is": about.start_is,
+        "to": about.end,
+        "confidence": about.confidence,
+        "provisional": about.provisional,
+        "resolved_from": about.resolved_from,
+    }
+
+
+def origin_words(source: Source) -> str:
+    """The source of a price for a person: `LiteLLM; since 2025-06-10 (first seen); for gpt-4o → gpt-4o-2024-08-06`."""
+    words = [source.text]
+    if source.start:
+        how = f" ({source.start_is.replace('_', ' ')})" if source.start_is else ""
+        words.append(f"since {source.start}{how}")
+    if source.end:
+        words.append(f"until {source.end}")
+    if source.resolved_from:
+        words.append(f"for {source.resolved_from}")
+    if source.provisional:
+        words.append("not confirmed for this day yet")
+    return "; ".join(words)
+
+
+class Reason(Struct, frozen=True):
+    """The reason why a part has no price.
+
+    Attributes:
+        code: `no_alias` (no list has the name), `no_row`, `no_variant` (none for the tier), `before_first_seen`, `gap`,
+            `past_support` (its lists dropped it), `disputed`, `unconfirmed`, or `ambiguous:` and the field of an event
+            that the price depends on.
+    """
+
+    code: str
+    words: str
+
+
 @dataclass(frozen=True, slots=True)
 class Prices:
     """The prices of a card: one for each part that has one, and its source.
 
     Attributes:
         rates: part → 10⁻¹⁸ USD a unit (for `usage_bytes` a GiB-hour). A part that is absent is unpriced.
-        sources: part → who says so, with its public address or the operator's note.
+        sources: part → where its price is from.
+        reasons: part → why it has no price. Of the price book only: cards do not keep it.
     """
 
     rates: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    sources: Mapping[str, Source] = field(default_factory=lambda: MappingProxyType({}))
+    reasons: Mapping[str, Reason] = field(default_factory=lambda: MappingProxyType({}), compare=False)
 
 
 def charge(part: str, quantity: int, rate: int) -> int:

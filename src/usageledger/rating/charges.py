@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from usageledger.ledger.lookups import StoredEvent
-from usageledger.pricing.cards import PARTS, charge
+from usageledger.pricing.cards import PARTS, Source, charge
 from usageledger.questions.aggregate import Aggregate
 from usageledger.registry import CardPrices
 
@@ -41,8 +41,8 @@ class Charge:
         return self.card.prices.rates[self.part]
 
     @property
-    def source(self) -> str | None:
-        """The source of the price, with its address or the operator's note."""
+    def source(self) -> Source | None:
+        """The source of the price, and for when it is."""
         return self.card.prices.sources.get(self.part)
 
     @property

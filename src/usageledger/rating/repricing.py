@@ -144,7 +144,8 @@ def price_changes(changes: Iterable[Change]) -> Iterator[dict[str, Any]]:
             entry = found.setdefault(
                 (structs.replace(subject, day=0), part, old, new),
                 {"subject": subject, "part": part, "before": old, "after": new, "days": []}
-                | {"source_before": before.sources.get(part), "source_after": after.sources.get(part)},
+                | {"source_before": before.sources.get(part), "source_after": after.sources.get(part)}
+                | {"reason_after": after.reasons.get(part)},
             )
             entry["days"].append(subject.day)
     yield from found.values()

@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,11 +12,13 @@ from usageledger.buckets import DAY_SECONDS
 from usageledger.ledger import Ledger
 from usageledger.ledger.lookups import times_of_cards
 from usageledger.ledger.price_table import Unpriced
-from usageledger.pricing import Subject
+from usageledger.pricing import Override, Reason, Subject
+from usageledger.pricing.book import PriceBook
 from usageledger.questions.query import Query
 from usageledger.rating.charges import Charge
 from usageledger.rating.price_tables import PriceTables
 
+PRICED_SINCE = Reason("priced_since", "a price is known now: a repricing lets it hold")
 CARDS_LISTED_MAX = 10_000  # cards and parts in a list
 COUNTS_KEPT_MAX = 1_000
 
@@ -114,3 +117,8 @@ def _quantities(members: list[Unpriced]) -> dict[str, int]:
     for each in members:
         quantities[each.part] = quantities.get(each.part, 0) + each.quantity
     return quantities
+
+
+def reasons(book: PriceBook, overrides: Sequence[Override], charges: Iterable[Charge]) -> list[tuple[Charge, Reason]]:
+    """Pair charges that have no price with the reason, by the price book of today."""
+    return [(each, book.prices(each.card.subject, overrides).reasons.get(each.part, PRICED_SINCE)) for each in charges]

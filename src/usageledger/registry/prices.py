@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, insert, select
 
 from usageledger.errors import RegistryError
-from usageledger.pricing import Override, Prices, Subject
+from usageledger.pricing import Override, Prices, Source, Subject
 from usageledger.registry.audit import note
 from usageledger.registry.database import Database, in_batches, insert_many, lock_prices, next_numbers
 from usageledger.registry.schema import card_prices, price_lists, price_overrides, price_revisions, rate_cards
@@ -53,6 +53,11 @@ class Revision:
     id: int
     created_at: int
     reason: str
+
+
+class _StoredPrices(msgspec.Struct, frozen=True):
+    rates: dict[str, str]
+    sources: dict[str, str | Source]
 
 
 class RateCards:
@@ -291,9 +296,11 @@ def _encode(value: Subject | Prices | Override) -> str:
 
 
 def _prices(text: str) -> Prices:
-    stored: dict[str, dict[str, str]] = msgspec.json.decode(text)
-    rates = {part: int(rate) for part, rate in stored["rates"].items()}
-    return Prices(MappingProxyType(rates), MappingProxyType(stored["sources"]))
+    stored = msgspec.json.decode(text, type=_StoredPrices)
+    rates = {part: int(rate) for part, rate in stored.rates.items()}
+    # Before layers were kept a source was its text alone.
+    sources = {part: Source(said) if isinstance(said, str) else said for part, said in stored.sources.items()}
+    return Prices(MappingProxyType(rates), MappingProxyType(sources))
 
 
 def _override(text: str) -> Override:

@@ -27,6 +27,9 @@ An event is known by its id and its timestamp.
 """
 
 
+ORIGIN = ("source", "layer", "from", "from_is", "to", "confidence", "provisional", "resolved_from")  # of a price
+
+
 def explain(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     event_id: Annotated[str, typer.Argument(metavar="ID", help="The event's id.")],
     at: Annotated[
@@ -55,10 +58,21 @@ def explain(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
         print_table(lambda _: sum_table(told))
     else:
         note("Nothing of it is charged for.")
-    for source in dict.fromkeys(line["source"] for line in told["lines"]):
-        items = [line["line_item"].rpartition(", ")[2] for line in told["lines"] if line["source"] == source]
-        note(f"{', '.join(items)}: {source}")
+    for words in dict.fromkeys(map(_origin, told["lines"])):
+        items = [line["line_item"].rpartition(", ")[2] for line in told["lines"] if _origin(line) == words]
+        note(f"{', '.join(items)}: {words}")
+    for words in dict.fromkeys(missing["message"] for missing in told["unpriced"]):
+        items = [part["line_item"].rpartition(", ")[2] for part in told["unpriced"] if part["message"] == words]
+        note(f"{', '.join(items)}: no price, since {words}")
     _say_history(told["history"])
+
+
+def _origin(line: Mapping[str, Any]) -> str:
+    """Say in words where the price of a line is from, and for when it is."""
+    from usageledger.pricing.cards import Source, origin_words
+
+    names = {"source": "text", "from": "start", "from_is": "start_is", "to": "end"}
+    return origin_words(Source(**{names.get(name, name): line[name] for name in ORIGIN}))
 
 
 def _say_event(told: Mapping[str, Any]) -> None:

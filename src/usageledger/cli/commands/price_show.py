@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from usageledger.pricing import Prices, Subject
+    from usageledger.pricing import Prices, Reason, Source, Subject
     from usageledger.pricing.book import PriceBook
     from usageledger.registry import CardPrices, RateCards
 
@@ -48,7 +48,7 @@ class Shown:
     part: str
     rate: int | None
     given: int | None
-    source: str
+    source: "Source | None"
 
 
 def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
@@ -78,9 +78,13 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     with _cards(load_settings({"data": data, "registry": registry_url})) as cards:
         own = cards.overrides() if cards else []
         for subject in _subjects(model, kind, provider, day):
+            own_kinds = {price.kind for price in own if (price.provider, price.model) == (provider, model)}
+            if kind is None and subject.kind not in own_kinds and not book.knows(subject):
+                continue
             offers = [offer for each in book.subjects(subject, own) for offer in book.offers(each, own)]
             given = cards.of([at for at, _ in offers]) if cards else {}
             shown = [line for at, prices in offers for line in _lines(at, prices, given.get(at))]
+            lacking = [missing for at, prices in offers for missing in _lacking(at, prices)]
             if shown:
                 break
         else:
@@ -90,7 +94,7 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
         return
     note(f"{provider} {model}, {shown[0].subject.kind}, {iso_time(day)[:10]}")
     print_table(lambda _: price_table(shown))
-    for words in _notes(shown):
+    for words in (*_notes(shown), *_reasons(lacking)):
         note(words)
 
 
@@ -129,15 +133,33 @@ def _lines(at: "Subject", prices: "Prices", card: "CardPrices | None") -> "Itera
     given = card.prices.rates if card else prices.rates
     for part in at.parts:
         if part in prices.rates or part in given:
-            yield Shown(at, part, prices.rates.get(part), given.get(part), prices.sources.get(part, ""))
+            yield Shown(at, part, prices.rates.get(part), given.get(part), prices.sources.get(part))
+
+
+def _lacking(at: "Subject", prices: "Prices") -> "Iterator[tuple[Subject, str, Reason]]":
+    """Yields the parts that have no price although a list knows one, of another time or case."""
+    for part, reason in prices.reasons.items():
+        if reason.code not in ("no_row", "no_variant"):
+            yield at, part, reason
+
+
+def _reasons(lacking: "Sequence[tuple[Subject, str, Reason]]") -> "Iterator[str]":
+    """Yields a line for each part that has no price, and why."""
+    from usageledger.pricing.operator_prices import part_name
+
+    for subject, part, reason in lacking:
+        yield f"No price: {_about(subject)}, {part_name(subject.kind, part)}: {reason.words}"
 
 
 def _nothing(book: "PriceBook", model: str, kind: str | None, provider: str, day: int) -> str:
     """Explains why no price is shown, and where else to look."""
     words = f"{provider} {model!r}{f' as {kind}' if kind else ''} has no price on {iso_time(day)[:10]}."
-    others = [each for each in book.providers(kind or "completions", model) if each != provider]
+    subjects = _subjects(model, kind, provider, day)
+    reasons = [reason for at in subjects for reason in book.prices(at).reasons.values() if reason.code != "no_row"]
+    why = f" Why: {reasons[0].words}." if reasons else ""
+    others = [each for each in book.providers(kind or "completions", model, day) if each != provider]
     known = f" Lists of other providers know it: {', '.join(others)}." if others else ""
-    return f"{words}{known} 'usageledger prices set' sets one."
+    return f"{words}{why}{known} 'usageledger prices set' sets one."
 
 
 def price_table(shown: "Sequence[Shown]") -> "Table":
@@ -162,8 +184,10 @@ def price_table(shown: "Sequence[Shown]") -> "Table":
 
 
 def _cell(line: Shown, listed: "Sequence[str]") -> str:
+    from usageledger.pricing.cards import origin_words
+
     star = "" if line.given == line.rate else "*"
-    mark = f" [{listed.index(line.source) + 1}]" if line.source and len(listed) > 1 else ""
+    mark = f" [{listed.index(origin_words(line.source)) + 1}]" if line.source and len(listed) > 1 else ""
     return _price(line.rate, line.part) + star + mark
 
 
@@ -175,7 +199,9 @@ def _price(rate: int | None, part: str) -> str:
 
 def sources(shown: "Sequence[Shown]") -> list[str]:
     """Lists the sources of the prices, in the order in which they are first named."""
-    return list(dict.fromkeys(line.source for line in shown if line.source))
+    from usageledger.pricing.cards import origin_words
+
+    return list(dict.fromkeys(origin_words(line.source) for line in shown if line.source))
 
 
 def _groups(shown: "Sequence[Shown]") -> list[list[str]]:
@@ -218,7 +244,7 @@ def _about(subject: "Subject") -> str:
 
 def _json(line: Shown) -> dict[str, Any]:
     from usageledger.pricing import decimal_text
-    from usageledger.pricing.cards import PARTS
+    from usageledger.pricing.cards import PARTS, origin
 
     subject = line.subject
     names = ("kind", "provider", "model", "tier", "size", "quality", "context_level")
@@ -230,6 +256,6 @@ def _json(line: Shown) -> dict[str, Any]:
         "line_item": subject.line_item(line.part),
         "unit": PARTS[line.part].unit,
         "usd_per_unit": None if line.rate is None else decimal_text(line.rate),
-        "source": line.source or None,
+        **origin(line.source),
         "usd_per_unit_of_usage": None if line.given is None else decimal_text(line.given),
     }

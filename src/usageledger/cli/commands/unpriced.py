@@ -52,11 +52,11 @@ def unpriced_table(entries: Sequence[Mapping[str, Any]]) -> "Table":
     """A row for each model, tier and part."""
     from usageledger.cli.terminal.text_table import plain_table
 
-    table = plain_table("Kind", "Provider", "Line item", ">Quantity", "Unit", "From", "To")
+    table = plain_table("Kind", "Provider", "Line item", ">Quantity", "Unit", "From", "To", "Why")
     for entry in entries:
         days = [iso_time(entry[name])[:10] for name in ("first_time", "last_time")]
         for line in entry["quantities"]:
             quantity = digits(Decimal(line["quantity"]))
-            cells = (entry["kind"], entry["provider"], line["line_item"], quantity, line["quantity_unit"], *days)
-            table.add_row(*cells)
+            about = (entry["kind"], entry["provider"], line["line_item"])
+            table.add_row(*about, quantity, line["quantity_unit"], *days, line["message"])
     return table

@@ -1,6 +1,6 @@
 """The endpoints of costs: what usage cost, and what of it has no price."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -8,12 +8,14 @@ from typing import Any
 from starlette.responses import Response
 
 from usageledger.meters import COSTS
+from usageledger.pricing import Reason
 from usageledger.questions.pages import cost_results_json, render
 from usageledger.questions.query import Query, page_token, parse
+from usageledger.rating.charges import Charge
 from usageledger.rating.price_tables import PriceTables
-from usageledger.rating.unpriced import UnpricedUsage, unpriced_usage
+from usageledger.rating.unpriced import UnpricedUsage, reasons, unpriced_usage
 from usageledger.registry import READ
-from usageledger.server.api.charges import part_used
+from usageledger.server.api.charges import unpriced_part
 from usageledger.server.api.shared_parameters import window_parameters
 from usageledger.server.api.usage import page_endpoint, paged
 from usageledger.server.endpoint import Answer, Call, Endpoint
@@ -58,10 +60,13 @@ async def unpriced(call: Call) -> Response:
     services = call.services
     query = _window(parameters(call.request), int(services.clock()))
     seconds = services.settings.max_query_seconds
-    found = await in_slot(
-        services, lambda: unpriced_usage(services.ledger, services.price_tables, query, max_seconds=seconds)
-    )
-    return json_response({"object": "list", "data": list(map(_entry, found))})
+
+    def work() -> list[dict[str, Any]]:
+        found = unpriced_usage(services.ledger, services.price_tables, query, max_seconds=seconds)
+        overrides = services.registry.rate_cards.overrides()
+        return [_entry(usage, reasons(services.price_book, overrides, usage.charges)) for usage in found]
+
+    return json_response({"object": "list", "data": await in_slot(services, work)})
 
 
 def _window(given: list[tuple[str, str]], now: int) -> Query:
@@ -72,12 +77,12 @@ def _window(given: list[tuple[str, str]], now: int) -> Query:
     return replace(query, limit=query.end_time - query.start_time)
 
 
-def _entry(usage: UnpricedUsage) -> dict[str, Any]:
+def _entry(usage: UnpricedUsage, parts: Sequence[tuple[Charge, Reason]]) -> dict[str, Any]:
     fields = ("kind", "provider", "model", "service_tier", "batch", "size", "quality", "context_level")
     return {
         "object": "unpriced",
         **{field: getattr(usage.subject, field) for field in fields},
-        "quantities": [part_used(each) for each in usage.charges],
+        "quantities": [unpriced_part(charge, reason) for charge, reason in parts],
         "first_time": usage.first_time,
         "last_time": usage.last_time,
     }

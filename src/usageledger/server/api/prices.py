@@ -15,14 +15,16 @@ from usageledger.fields import NAME_CHARACTERS_MAX, Field
 from usageledger.ledger import Ledger, lookups
 from usageledger.ledger.lookups import StoredEvent
 from usageledger.meters import COSTS, METER_BY_KIND
-from usageledger.pricing import Subject
-from usageledger.pricing.cards import PARTS
+from usageledger.pricing import Reason, Source, Subject
+from usageledger.pricing.book import PriceBook
+from usageledger.pricing.cards import PARTS, origin
 from usageledger.questions.pages import money, quantity_number
 from usageledger.questions.query import Query, parse, read_time
 from usageledger.rating.charges import Charge, charges_of_costs, charges_of_event, total
 from usageledger.rating.repricing import Lines, Repricing, costs_by_line, price_changes, reprice, window
+from usageledger.rating.unpriced import reasons
 from usageledger.registry import MANAGE, READ, CardPrices, RateCards, Revision
-from usageledger.server.api.charges import part_used
+from usageledger.server.api.charges import part_used, unpriced_part
 from usageledger.server.api.shared_parameters import TIME, filter_parameters, window_parameters
 from usageledger.server.endpoint import Answer, Call, Endpoint, object_body
 from usageledger.server.http.parameters import Parameter, refused
@@ -69,7 +71,7 @@ def _cards(services: Services, query: Query) -> list[dict[str, Any]]:
     asked = replace(query.whole, group_by=("line_item", "rate_id"))
     answer = services.ledger.costs(asked, table, max_seconds=limits.max_query_seconds, max_results=limits.max_results)
     cards = prices.rate_cards.at(set(answer.columns.get("rate_id", ())), revision)
-    entries: dict[tuple[Subject, str, int, str | None, int], list[Charge]] = {}
+    entries: dict[tuple[Subject, str, int, Source | None, int], list[Charge]] = {}
     for each in charges_of_costs(answer, cards):
         about = structs.replace(each.card.subject, day=0)
         entries.setdefault((about, each.part, each.rate, each.source, each.card.revision), []).append(each)
@@ -89,7 +91,7 @@ def _card_entry(charges: Sequence[Charge]) -> dict[str, Any]:
         "quantity": quantity_number(sum(each.quantity for each in charges), first.unit),
         "quantity_unit": first.unit,
         "amount": money(total(charges)),
-        "source": first.source,
+        **origin(first.source),
         "revision": first.card.revision or None,
         "first_day": min(days),
         "last_day": max(days),
@@ -116,7 +118,8 @@ async def explain(call: Call) -> Response:
     event = await in_slot(services, lambda: _event(services.ledger, event_id, timestamp))
     if event is None:
         raise NotFoundError(f"No event has the id {event_id[:256]!r} and the timestamp {timestamp}.", param="id")
-    return json_response(await in_slot(services, lambda: _explanation(event, services.registry.rate_cards)))
+    explained = partial(_explanation, event, services.registry.rate_cards, services.price_book)
+    return json_response(await in_slot(services, explained))
 
 
 def _event(ledger: Ledger, event_id: str, timestamp: int) -> StoredEvent | None:
@@ -134,12 +137,13 @@ def _identity(given: Mapping[str, list[str]]) -> tuple[str, int]:
     return event_id, read_time("timestamp", timestamp) or 0
 
 
-def _explanation(event: StoredEvent, rate_cards: RateCards) -> dict[str, Any]:
+def _explanation(event: StoredEvent, rate_cards: RateCards, book: PriceBook) -> dict[str, Any]:
     columns = event.columns
     said = rate_cards.history(columns["rate_id"])
     revisions = {revision.id: revision for revision in rate_cards.revisions()}
     made = [charges_of_event(event, card) for card in said]
     last, subject = made[-1], said[-1].subject
+    lacking = reasons(book, rate_cards.overrides(), (each for each in last if each.lacks_price))
     return {
         "object": "explanation",
         "event": {
@@ -152,7 +156,7 @@ def _explanation(event: StoredEvent, rate_cards: RateCards) -> dict[str, Any]:
         "counts": {c: columns[c] for c in METER_BY_KIND[columns["kind"]].columns if columns[c]},
         "rate_card": {"id": columns["rate_id"], "day": subject.day, **_about(subject)},
         "lines": [_line(each) for each in last if each.amount is not None],
-        "unpriced": [part_used(each) for each in last if each.lacks_price],
+        "unpriced": [unpriced_part(each, reason) for each, reason in lacking],
         "amount": money(total(last)),
         "history": [_said(card, revisions, total(charges)) for card, charges in zip(said, made, strict=True)],
     }
@@ -163,7 +167,7 @@ def _line(charge: Charge) -> dict[str, Any]:
         **part_used(charge),
         "unit_price": money(charge.rate),
         "amount": money(charge.amount or 0),
-        "source": charge.source,
+        **origin(charge.source),
     }
 
 
@@ -266,7 +270,9 @@ def _changed_price(entry: Mapping[str, Any]) -> dict[str, Any]:
 
     def side(name: str) -> dict[str, Any] | None:
         rate: int | None = entry[name]
-        return None if rate is None else {"unit_price": money(rate), "source": entry[f"source_{name}"]}
+        return None if rate is None else {"unit_price": money(rate), **origin(entry[f"source_{name}"])}
+
+    reason: Reason | None = entry["reason_after"]
 
     return {
         **_about(subject),
@@ -275,6 +281,8 @@ def _changed_price(entry: Mapping[str, Any]) -> dict[str, Any]:
         "quantity_unit": PARTS[part].unit,
         "before": side("before"),
         "after": side("after"),
+        "reason": reason and reason.code,
+        "message": reason and reason.words,
         "first_day": min(entry["days"]),
         "last_day": max(entry["days"]),
     }

@@ -36,6 +36,8 @@ def price_components() -> dict[str, Schema]:
                 "line_item": described(TEXT, "What its line item would be called."),
                 "quantity": described(NUMBER, "How much of it was used."),
                 "quantity_unit": TEXT,
+                "reason": described(TEXT, "Why, as a code: `no_alias`, `no_row`, `ambiguous:tool` and others."),
+                "message": described(TEXT, "Why, in words."),
             }
         ),
         "UnpricedList": _list_of(_unpriced(), "Usage with no known price."),
@@ -85,7 +87,20 @@ def _priced_line() -> dict[str, Schema]:
         "quantity": NUMBER,
         "quantity_unit": TEXT,
         "amount": ref("Money"),
+        **_origin(),
+    }
+
+
+def _origin() -> dict[str, Schema]:
+    return {
         "source": described(TEXT_OR_NULL, "Who says so."),
+        "layer": described(TEXT_OR_NULL, "`operator`, `curated` (checked by a person) or `observed` (seen in lists)."),
+        "from": described(TEXT_OR_NULL, "The UTC day or instant from which the price holds."),
+        "from_is": described(TEXT_OR_NULL, "`launch`, `announced`, `vendor_rule` or `first_seen`."),
+        "to": described(TEXT_OR_NULL, "The day or instant at which it ends, where an end is known."),
+        "confidence": described(TEXT_OR_NULL, "`high` or `medium`."),
+        "provisional": described(FLAG, "Nobody has confirmed the price for that day yet."),
+        "resolved_from": described(TEXT_OR_NULL, "`gpt-4o → gpt-4o-2024-08-06`, where the name stands for another."),
     }
 
 
@@ -136,9 +151,18 @@ def _repricing() -> Schema:
         "after": described(side, "Null where it has none."),
         "difference": ref("Money"),
     }
-    price = {"anyOf": [answer({"unit_price": ref("Money"), "source": TEXT_OR_NULL}), {"type": "null"}]}
+    price = {"anyOf": [answer({"unit_price": ref("Money"), **_origin()}), {"type": "null"}]}
     days = {"first_day": SECONDS, "last_day": SECONDS}
-    changed = {**_about(), "part": TEXT, "line_item": TEXT, "quantity_unit": TEXT, "before": price, "after": price}
+    changed = {
+        **_about(),
+        "part": TEXT,
+        "line_item": TEXT,
+        "quantity_unit": TEXT,
+        "before": price,
+        "after": price,
+        "reason": described(TEXT_OR_NULL, "Why it has no price any more, as a code."),
+        "message": described(TEXT_OR_NULL, "Why, in words."),
+    }
     revision = answer({"id": COUNT, "created_at": SECONDS, "reason": TEXT})
     return answer(
         {

@@ -1,0 +1,120 @@
+"""The prices of one model, ready to be looked up: a row of the price file or of a list with its times as seconds."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from usageledger.buckets import DAY_SECONDS
+from usageledger.pricing.cards import Subject
+from usageledger.pricing.money import to_rate
+from usageledger.pricing.price_file import Hours, Row
+
+# The fields of a row that an event must say the same of, as `Subject` names them.
+CONDITIONS = ("tool", "context_level", "size", "quality", "memory_gb")
+ENDLESS = 2**62
+THURSDAY = 4  # 1970-01-01
+DAYS_OF_WEEK = 7
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPrice:
+    """A row, and when it holds, in Unix seconds.
+
+    Attributes:
+        rate: 10⁻¹⁸ USD a unit.
+        end: the first second at which it does not hold.
+        open: nothing says an end, and its lists still have it.
+        conditions: (field, value) that an event must have.
+        spans: the days of the week (1 is Monday), the first second and the one after the last, of the day.
+    """
+
+    row: Row
+    rate: int
+    start: int
+    end: int
+    open: bool
+    conditions: tuple[tuple[str, str | int], ...]
+    spans: tuple[tuple[tuple[int, ...], int, int], ...]
+
+    def holds(self, second: int) -> bool:
+        """Tell whether it is the price of this second, of events that meet its conditions."""
+        if not self.start <= second < self.end:
+            return False
+        weekday, of_day = weekday_of(second), second % DAY_SECONDS
+        return not self.spans or any(weekday in days and first <= of_day < last for days, first, last in self.spans)
+
+    def cuts(self, day: int) -> Iterable[int]:
+        """Yields the seconds of a day at which it may begin or end to hold."""
+        yield from (at - day for at in (self.start, self.end) if day < at < day + DAY_SECONDS)
+        if self.start < day + DAY_SECONDS and day < self.end:
+            weekday = weekday_of(day)
+            for days, first, last in self.spans:
+                if weekday in days:
+                    yield from (at for at in (first, last) if 0 < at < DAY_SECONDS)
+
+
+def weekday_of(second: int) -> int:
+    """The day of the week of a UTC second; 1 is Monday."""
+    return (second // DAY_SECONDS + THURSDAY - 1) % DAYS_OF_WEEK + 1
+
+
+class ListedModel:
+    """The rows of one name of one provider, by kind, part and tier."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.prices = [_listed(row) for row in rows]
+        self._by_part: dict[tuple[str, str], list[ListedPrice]] = {}
+        for price in self.prices:
+            self._by_part.setdefault((price.row.kind, price.row.part), []).append(price)
+        self.starts = min(price.start for price in self.prices)
+        self._days: dict[int, bool] = {}
+
+    def covers(self, day: int) -> bool:
+        """Tell whether any price of it holds on a UTC day."""
+        return any(price.start < day + DAY_SECONDS and day < price.end for price in self.prices)
+
+    def of(self, kind: str, part: str) -> Sequence[ListedPrice]:
+        """The prices of a part, of all tiers and times."""
+        return self._by_part.get((kind, part), ())
+
+    def cuts(self, kind: str, day: int) -> set[int]:
+        """The seconds of a day at which a price begins or ends to hold."""
+        return {cut for price in self.prices if price.row.kind == kind for cut in price.cuts(day)}
+
+    def bands(self, subject: Subject, kind: str, tiers: Sequence[str]) -> set[int]:
+        """The numbers of input tokens above which other prices hold on the subject's day."""
+        return {
+            band
+            for price in self.prices
+            if price.row.kind == kind and price.row.tier in tiers
+            if price.start < subject.day + DAY_SECONDS and subject.day < price.end
+            for band in (price.row.above, price.row.up_to or 0)
+        }
+
+
+def _listed(row: Row) -> ListedPrice:
+    end = seconds_of(row.end) if row.end else None
+    if row.last_seen:
+        end = seconds_of(row.last_seen) + DAY_SECONDS
+    said = ((name, getattr(row, name)) for name in CONDITIONS)
+    return ListedPrice(
+        row,
+        to_rate(Decimal(row.price), row.per),
+        seconds_of(row.start),
+        ENDLESS if end is None else end,
+        end is None,
+        tuple((name, value) for name, value in said if value is not None),
+        tuple(span for hours in row.hours for span in _spans(hours)),
+    )
+
+
+def _spans(hours: Hours) -> Iterable[tuple[tuple[int, ...], int, int]]:
+    for span in hours.hours:
+        first, last = (60 * (60 * int(at[:2]) + int(at[3:])) for at in span.split("-"))
+        yield hours.days, first, last
+
+
+def seconds_of(text: str) -> int:
+    """Unix seconds of a UTC day (`2026-09-10`) or instant (`2026-09-10T04:00Z`)."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())

@@ -1,0 +1,86 @@
+"""Names of providers and models, and the model that a name stands for on a day.
+
+A name is compared exactly: case, blanks around it and one documented prefix of its provider do not count, and nothing
+else is left away. No pattern and no beginning of a name makes it another model's.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+from msgspec import Struct
+
+from usageledger.pricing.price_file import Alias
+
+ROUTER = "litellm"  # sends usage of other providers' models, which it names `provider/model`
+FINE_TUNED = "ft:"
+ALIASES_FOLLOWED_MAX = 2
+_PROFILE = ":inference-profile/"  # of an ARN; the id of the profile stands behind it
+
+
+class Spelling(Struct, frozen=True, forbid_unknown_fields=True):
+    """Other names of a provider, and what is put before names of its models."""
+
+    names: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+
+
+@cache
+def spellings() -> dict[str, Spelling]:
+    """Provider → how it is spelled as well."""
+    text = (files(__package__) / "data" / "providers.json").read_bytes()
+    return msgspec.json.decode(text, type=dict[str, Spelling])
+
+
+@cache
+def _providers() -> dict[str, str]:
+    return {name: provider for provider, each in spellings().items() for name in (provider, *each.names)}
+
+
+def provider_name(provider: str) -> str:
+    """The name by which prices know a provider: `bedrock` and `AWS` are `aws`."""
+    folded = provider.strip().lower().replace("_", "-")
+    return _providers().get(folded, folded)
+
+
+def model_name(provider: str, model: str) -> tuple[str, str]:
+    """The provider and the model as prices name them; `provider` as `provider_name` makes it."""
+    name = model.strip().lower()
+    if provider == ROUTER:
+        before, slash, after = name.partition("/")
+        return (provider_name(before), after) if slash and before else (provider, name)
+    if provider == "aws" and name.startswith("arn:") and _PROFILE in name:
+        name = name.partition(_PROFILE)[2]
+    prefix = next((each for each in spellings().get(provider, Spelling()).prefixes if name.startswith(each)), "")
+    return provider, name.removeprefix(prefix)
+
+
+def fine_tuned_base(name: str) -> str | None:
+    """`ft:BASE` of a fine-tuned model's name `ft:BASE:ORGANIZATION:…`; None for any other name."""
+    if not name.startswith(FINE_TUNED):
+        return None
+    base = name[len(FINE_TUNED) :].partition(":")[0]
+    return FINE_TUNED + base if base else None
+
+
+class Aliases:
+    """The models that names stand for, by day."""
+
+    def __init__(self, aliases: Iterable[Alias]) -> None:
+        self._by_name: dict[tuple[str, str], list[Alias]] = {}
+        for alias in aliases:
+            self._by_name.setdefault((alias.provider, alias.name), []).append(alias)
+
+    def path(self, provider: str, name: str, day: str) -> list[str]:
+        """The name, what it stands for on a day (ISO), and so on."""
+        found = [name]
+        while len(found) <= ALIASES_FOLLOWED_MAX and (target := self._target(provider, found[-1], day)):
+            found.append(target)
+        return found
+
+    def _target(self, provider: str, name: str, day: str) -> str | None:
+        for alias in self._by_name.get((provider, name), ()):
+            if alias.start <= day and (alias.end is None or day < alias.end):
+                return alias.resolves_to
+        return None
