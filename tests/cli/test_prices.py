@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.cli.support import Run, one_error
 
-from usageledger.pricing import Prices, Subject
+from usageledger.pricing import UNITS_PER_USD, Prices, Subject
 from usageledger.pricing.operator_prices import FIELD_NAMES
 from usageledger.registry import Registry, open_registry
 
@@ -173,7 +173,7 @@ def test_a_file_that_is_not_there(call: Run, data: Path) -> None:
 def test_what_usage_has_already_is_marked(call: Run, data: Path) -> None:
     """A card that was given keeps its prices: `show` says so, and what they are."""
     day = int(datetime.now(UTC).timestamp()) // DAY * DAY
-    old = Prices({"input_text_tokens": 3 * 10**12, "output_text_tokens": 10**13})
+    old = Prices({"input_text_tokens": 3 * UNITS_PER_USD // 10**6, "output_text_tokens": UNITS_PER_USD // 10**5})
     with opened(data) as registry:
         registry.rate_cards.give([(Subject(day, "completions", "openai", "in-house"), old)])
     call("prices", "set", "input=2", "--model", "in-house", "--data", data)

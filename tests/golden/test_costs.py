@@ -163,8 +163,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         {"file search calls": "0.0175"},
     ),
     (
-        # 0.10 a GB and day: 24 GiB for an hour are a GB for a day. The rate of a GiB-hour is 0.10 / 24, rounded to
-        # 0.004166666666666667 once.
+        # 0.10 a GB and day: 24 GiB for an hour are a GB for a day.
         "storage by the hour",
         {
             "kind": "vector_stores",
@@ -172,7 +171,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, str]]] = [
             "timestamp": NOON,
             "usage_bytes": 24 * 2**30,
         },
-        {"vector store storage": "0.100000000000000008"},
+        {"vector store storage": "0.1"},
     ),
 ]
 
@@ -313,6 +312,12 @@ DATED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         {"tts-1-1106, speech": "0.015"},
     ),
     (
+        # gpt-live-1: 3.00 an hour, of which a second has no end in decimals.
+        "a minute of a price by the hour",
+        {"kind": "audio_transcriptions", "model": "gpt-live-1", "timestamp": AUTUMN, "seconds": 60},
+        {"gpt-live-1, transcription": "0.05"},
+    ),
+    (
         # gpt-6-luna by decisions: 0.10 and 0.
         "output of decisions is free",
         {"kind": "decisions", "model": "gpt-6-luna", "timestamp": AUTUMN, "input_tokens": 100_000, "output_tokens": 9},
@@ -437,4 +442,4 @@ def test_a_size_is_charged_for_the_largest_of_each_hour(priced: Priced) -> None:
     )
     (result,) = priced.results(NOON, NOON + DAY, group_by="line_item")
     assert result["quantity"] == 4
-    assert result["amount"]["value"] == 4 * Decimal("0.004166666666666667")
+    assert result["amount"]["value"] == Decimal("0.016666666666666667")

@@ -29,7 +29,7 @@ from usageledger.ledger.proof.usage_proof import Finding, verify
 from usageledger.meters import METER_BY_KIND, METERS
 from usageledger.pricing import Prices, Subject
 from usageledger.pricing.cards import charge
-from usageledger.pricing.money import RATE_MAX
+from usageledger.pricing.money import RATE_MAX, RATE_STEP, UNITS
 from usageledger.questions.query import Query
 
 HOUR = 3600
@@ -61,8 +61,9 @@ def huge(count: int, start: int = START, **fields: Any) -> list[Usage]:
 
 
 def amounts(found: list[dict[str, Any]]) -> int:
-    """The sum of results, in 10⁻¹⁸ USD."""
-    return sum(int(Decimal(result["amount"]["value"]).scaleb(18, Context(prec=100))) for result in found)
+    """The sum of results, in 10⁻¹⁸/9 USD."""
+    values = (Decimal(result["amount"]["value"]) for result in found)
+    return sum(int(value.scaleb(18, Context(prec=100))) * UNITS for value in values)
 
 
 def checks_of_costs(priced: Priced) -> list[Finding]:
@@ -102,7 +103,7 @@ def test_what_has_no_price_is_counted_beyond_64_bits(engine: Engine, tmp_path: P
 
 
 @pytest.mark.embedded
-@pytest.mark.parametrize("rate", [1, 10**12 - 1, RATE_MAX - 1, RATE_MAX])
+@pytest.mark.parametrize("rate", [UNITS, RATE_STEP * UNITS - UNITS, RATE_MAX - UNITS, RATE_MAX])
 def test_one_event_at_any_price_is_answered(engine: Engine, tmp_path: Path, rate: int) -> None:
     fields = ("output_audio_tokens", "usage_bytes", "num_sessions")
     with closing(Priced(tmp_path, engine.open, OneRate(rate))) as priced:

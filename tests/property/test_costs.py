@@ -21,16 +21,18 @@ from tests.support.samples import keep
 from tests.support.strategies import DAY, END, START, Place, batches, histories, local_windows, places, usages, wires
 
 from usageledger.meters import COSTS
-from usageledger.pricing import Prices, Subject
+from usageledger.pricing import UNITS_PER_USD, Prices, Subject
 from usageledger.pricing.cards import PARTS
+from usageledger.pricing.money import UNITS
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]
 
 HOUR = 3600
 GIB = 2**30
+WHOLE = UNITS * GIB
 BANDS = {"a": (0, 10, 1000), "B": (0, 999_999)}
 SECONDS = {"b": (0, 36_000), "é": (0, 1, 80_000)}
-SMALLEST = Decimal(1).scaleb(-18)
+SMALLEST = 1 / Decimal(UNITS_PER_USD)
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +51,7 @@ class RandomBook:
         digest = sha256(repr((self._seed, subject, part)).encode()).digest()
         if digest[0] < 50:
             return None
-        return 0 if digest[0] < 70 else int.from_bytes(digest[1:7], "big")
+        return 0 if digest[0] < 70 else int.from_bytes(digest[1:7], "big") * UNITS
 
     def offers(self, subject: Subject, overrides: Iterable[Any]) -> list[tuple[Subject, Prices]]:
         every = [
@@ -99,7 +101,12 @@ def charges(model: Model, book: RandomBook) -> Iterator[tuple[Usage, str, int, D
     for usage in largest.values():
         size, rate = usage.counts["usage_bytes"], book.rate(subject_of(usage), "usage_bytes")
         if size:
-            yield usage, "usage_bytes", size, None if rate is None else (size * rate + GIB // 2) // GIB * SMALLEST
+            yield (
+                usage,
+                "usage_bytes",
+                size,
+                None if rate is None else (size * rate + WHOLE // 2) // WHOLE * UNITS * SMALLEST,
+            )
 
 
 def value(usage: Usage, part: str, name: str) -> Any:

@@ -17,8 +17,9 @@ from tests.support.ledger_contents import event
 from tests.support.priced import Priced
 from tests.support.samples import DAY, TODAY, usage, wire
 
-from usageledger.pricing import Override, Prices, Subject
+from usageledger.pricing import UNITS_PER_USD, Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
+from usageledger.pricing.money import UNITS
 from usageledger.rating.repricing import reprice
 from usageledger.registry import CardPrices
 
@@ -26,7 +27,7 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]
 
 START = TODAY - 3 * DAY
 PARTS = ("input_text_tokens", "input_cached_text_tokens", "output_text_tokens")
-USD = Decimal(10) ** 18
+USD = Decimal(UNITS_PER_USD)
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +54,7 @@ def overrides(draw: st.DrawFn) -> Override:
         part=draw(st.sampled_from(PARTS)),
         tier=draw(st.sampled_from(["standard", "batch"])),
         start=START + draw(st.integers(-1, 3)) * DAY,
-        rate=draw(st.none() | st.integers(0, 10**15)),
+        rate=draw(st.none() | st.integers(0, 10**15).map(lambda each: each * UNITS)),
         band=draw(st.sampled_from([0, 0, 0, 100, 50, 200])),
     )
 

@@ -15,7 +15,7 @@ from usageledger.events.typed_events import FIELDS
 from usageledger.ledger import Ledger
 from usageledger.meter import Meter
 from usageledger.meters import METERS
-from usageledger.pricing import Override
+from usageledger.pricing import UNITS_PER_USD, Override
 from usageledger.registry import SCOPES, Registry
 from usageledger.server.api.event_examples import event_example
 from usageledger.server.endpoints import ENDPOINTS
@@ -240,7 +240,9 @@ async def test_answers_are_as_described_and_have_nothing_else(
     serve: Serve, ledger: Ledger, registry: Registry, method: str, path: str, name: str
 ) -> None:
     body = {"name": "n"} if path.endswith("keys") else {"apply": True, "reason": "new prices"}
-    price = Override("embeddings", "openai", "text-embedding-3-small", "input_text_tokens", "standard", 0, 10**12)
+    price = Override(
+        "embeddings", "openai", "text-embedding-3-small", "input_text_tokens", "standard", 0, UNITS_PER_USD // 10**6
+    )
     async with serve(ledger) as server:
         known = event(model="text-embedding-3-small", project_id="p", user_id="u")
         await server.post("/v1/events", json=[known, event(2, model="m")])

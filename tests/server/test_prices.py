@@ -11,7 +11,7 @@ from tests.support import price_rows
 from tests.support.problems import problem
 
 from usageledger.ledger import Ledger
-from usageledger.pricing import Override
+from usageledger.pricing import UNITS_PER_USD, Override
 from usageledger.registry import Registry
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +22,9 @@ TODAY = NOW - NOW % DAY
 WINDOW = {"start_time": TODAY, "end_time": TODAY + DAY}
 MODEL = "text-embedding-3-small"  # 0.02 USD for a million tokens
 M = 10**6
-PRICE = Override("embeddings", "openai", MODEL, "input_text_tokens", "standard", TODAY, 10**12, note="contract")
+PRICE = Override(
+    "embeddings", "openai", MODEL, "input_text_tokens", "standard", TODAY, UNITS_PER_USD // 10**6, note="contract"
+)
 
 
 def usd(value: float) -> dict[str, Any]:

@@ -9,12 +9,12 @@ import pytest
 from msgspec import structs
 from tests.support.price_rows import book, row
 
-from usageledger.pricing import Override, Subject
+from usageledger.pricing import UNITS_PER_USD, Override, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.price_file import Alias, Hours
 
 DAY = 86_400
-M = 10**12  # one USD for a million tokens, by the token
+M = UNITS_PER_USD // 10**6  # one USD for a million tokens, by the token
 
 
 def day(text: str) -> int:
@@ -107,8 +107,9 @@ def test_a_price_is_provisional_after_the_last_day_that_was_confirmed() -> None:
 
 
 def test_bands() -> None:
-    made = book(INPUT, row("input_text_tokens", "4", above=100), row("output_text_tokens", "8", up_to=100))
+    made = book(INPUT, row("input_text_tokens", "4", above=100), row("output_text_tokens", "8"))
     found = [(at.band, dict(prices.rates)) for at, prices in made.offers(SUBJECT)]
+    assert reason(made, "output_text_tokens", band=100) == "no_row"
     assert found == [
         (0, {"input_text_tokens": 2 * M, "output_text_tokens": 8 * M}),
         (100, {"input_text_tokens": 4 * M}),
@@ -155,7 +156,7 @@ def test_what_an_event_does_not_say_is_not_assumed(given: dict[str, Any], expect
     about: dict[str, Any] = {"kind": "images", "size": "small", "per": 1}
     made = book(row("images", "4", quality="standard", **about), row("images", "5", quality="hd", **about))
     prices = made.prices(structs.replace(SUBJECT, kind="images", **given))
-    found = prices.rates["images"] // 10**18 if "images" in prices.rates else prices.reasons["images"].code
+    found = prices.rates["images"] // UNITS_PER_USD if "images" in prices.rates else prices.reasons["images"].code
     assert found == expected
 
 
@@ -182,7 +183,7 @@ def test_a_row_for_any_model_is_for_those_without_their_own() -> None:
     made = book(any_model, row("num_requests", "25", **about))
     for model, usd in (("m", 25), ("n", 10), (None, 10)):
         at = structs.replace(SUBJECT, kind="web_search_calls", model=model)
-        assert made.prices(at).rates["num_requests"] == usd * 10**15
+        assert made.prices(at).rates["num_requests"] == usd * UNITS_PER_USD // 1_000
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from usageledger.errors import PriceError
 from usageledger.events.typed_events import FIELDS
 from usageledger.meters import METER_BY_KIND, METERS
-from usageledger.pricing import Override
+from usageledger.pricing import UNITS_PER_USD, Override
 from usageledger.pricing.cards import PARTS, PARTS_OF_KIND
+from usageledger.pricing.money import UNITS
 from usageledger.pricing.operator_prices import (
     FIELD_NAMES,
     far_off,
@@ -25,7 +26,7 @@ from usageledger.pricing.operator_prices import (
 
 DAY = 86_400
 NOVEMBER = 1_793_491_200  # 2026-11-01
-USD = 10**18
+USD = UNITS_PER_USD
 
 
 def price(**given: str) -> Override:
@@ -40,21 +41,21 @@ def test_what_is_not_said_is_the_usual() -> None:
         part="input_text_tokens",
         tier="standard",
         start=NOVEMBER,
-        rate=1_250_000_000_000,
+        rate=5 * USD // 4 // 10**6,
     )
 
 
 @pytest.mark.parametrize(
     ("text", "rate"),
     [
-        ("1.25", 1_250_000_000_000),
-        ("1.25/1M", 1_250_000_000_000),
-        ("1.25/1000000", 1_250_000_000_000),
-        ("1.25/1k", 1_250_000_000_000_000),
+        ("1.25", 5 * USD // 4 // 10**6),
+        ("1.25/1M", 5 * USD // 4 // 10**6),
+        ("1.25/1000000", 5 * USD // 4 // 10**6),
+        ("1.25/1k", 5 * USD // 4 // 10**3),
         ("1.25/1", 5 * USD // 4),
         ("0", 0),
-        ("1/3", 333_333_333_333_333_333),
-        ("2/3", 666_666_666_666_666_667),
+        ("1/3", USD // 3),
+        ("1/7", USD // 7),
         ("list", None),
     ],
 )
@@ -84,7 +85,7 @@ def test_a_price_beyond_reason() -> None:
         ("audio_speeches", {"part": "speech", "price": "15"}, 15 * USD // 10**6),
         ("web_search_calls", {"part": "search-calls", "price": "10"}, USD // 100),
         ("file_search_calls", {"part": "search-calls", "price": "2.5", "model": ""}, USD // 400),
-        ("vector_stores", {"part": "vector-store-storage", "price": "0.1/24", "model": ""}, 4_166_666_666_666_667),
+        ("vector_stores", {"part": "vector-store-storage", "price": "0.1/24", "model": ""}, USD // 240),
         (
             "code_interpreter_sessions",
             {"part": "code-interpreter-sessions", "price": "0.03", "model": ""},
@@ -178,8 +179,8 @@ def test_units_in_words(part: str, per: int, words: str) -> None:
 
 
 def test_a_price_as_text_has_all_its_digits() -> None:
-    assert price_text(1_250_000_000_000, "input_text_tokens") == "1.25"
-    assert price_text(1, "input_text_tokens") == "0.000000000001"
+    assert price_text(5 * USD // 4 // 10**6, "input_text_tokens") == "1.25"
+    assert price_text(UNITS, "input_text_tokens") == "0.000000000001"
     assert price_text(USD // 10_000, "seconds") == "0.006"
 
 

@@ -43,8 +43,8 @@ def test_an_event_is_charged_by_part() -> None:
 
 
 def test_a_size_is_charged_by_the_largest_of_its_hour() -> None:
-    charges = charges_of_event(event(largest=2**30 + 2**29, usage_bytes=1), card("vector_stores", {"usage_bytes": 10}))
-    assert [(each.part, each.quantity, each.amount) for each in charges] == [("usage_bytes", 2**30 + 2**29, 15)]
+    charges = charges_of_event(event(largest=2**30 + 2**29, usage_bytes=1), card("vector_stores", {"usage_bytes": 90}))
+    assert [(each.part, each.quantity, each.amount) for each in charges] == [("usage_bytes", 2**30 + 2**29, 135)]
 
 
 class Asked:

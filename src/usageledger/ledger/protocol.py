@@ -191,7 +191,7 @@ class Ledger(Protocol):
             return None if sql is None else snapshot.read(sql)
 
     def costs(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> Aggregate:
-        """The answer to one page of costs; amounts are integers of 10⁻¹⁸ USD.
+        """The answer to one page of costs; amounts are integers of 10⁻¹⁸/9 USD.
 
         `prices` is called when it is settled which events the answer sees.
 

@@ -4,6 +4,6 @@ The book is not imported here: only who makes cards needs it, and it takes a ten
 """
 
 from usageledger.pricing.cards import Override, Prices, Reason, Source, Subject
-from usageledger.pricing.money import UNITS_PER_USD, decimal_text, to_rate
+from usageledger.pricing.money import UNITS_PER_USD, decimal_text, to_rate, usd_text
 
-__all__ = ["UNITS_PER_USD", "Override", "Prices", "Reason", "Source", "Subject", "decimal_text", "to_rate"]
+__all__ = ["UNITS_PER_USD", "Override", "Prices", "Reason", "Source", "Subject", "decimal_text", "to_rate", "usd_text"]

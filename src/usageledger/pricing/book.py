@@ -15,6 +15,7 @@ from typing import Final
 
 from msgspec import structs
 
+from usageledger.buckets import DAY_SECONDS
 from usageledger.meters import METER_BY_KIND
 from usageledger.parts import CACHE_WRITE
 from usageledger.pricing import names
@@ -105,11 +106,11 @@ class PriceBook:
         self, subject: Subject, resolved: Resolved, overrides: Sequence[Override]
     ) -> list[tuple[int, int, Prices]]:
         """Second of the day, band and prices, the lowest ones first."""
-        kind, tiers = _kind(subject), _tiers(resolved.provider, subject)
+        kind = _kind(subject)
         models = [model for model in (resolved.model, resolved.any_model) if model]
         seconds = {0}.union(*(model.cuts(kind, subject.day) for model in models))
         bands = {0, *(override.band for override in overrides)}.union(
-            *(model.bands(subject, kind, tiers) for model in models)
+            *(model.bands(kind, subject.day, subject.day + DAY_SECONDS) for model in models)
         )
         return [
             (second, band, self._prices(structs.replace(subject, second=second, band=band), resolved, overrides))
@@ -202,13 +203,16 @@ class PriceBook:
 
     def _known(self, subject: Subject, part: str, resolved: Resolved) -> ListedPrice | Reason:
         kind, tiers = _kind(subject), _tiers(resolved.provider, subject)
-        models = [model.of(kind, part) for model in (resolved.model, resolved.any_model) if model]
-        if not any(models):
+        models = [model for model in (resolved.model, resolved.any_model) if model and model.of(kind, part)]
+        if not models:
             return _absent(subject, part, resolved)
         found: list[Reason] = []
-        for of_tier in ([p for p in prices if p.row.tier == tier] for prices in models for tier in tiers):
+        second = subject.day + subject.second
+        for model, tier in ((model, tier) for model in models for tier in tiers):
+            of_tier = [price for price in model.of(kind, part) if price.row.tier == tier]
             if of_tier:
-                each = _fitting(subject, of_tier)
+                bands = model.bands(kind, second, second + 1)
+                each = _fitting(subject, of_tier, max((band for band in bands if band <= subject.band), default=0))
                 if not isinstance(each, Reason):
                     return each
                 found.append(each)
@@ -230,28 +234,14 @@ class PriceBook:
         )
 
 
-def _fitting(subject: Subject, prices: Sequence[ListedPrice]) -> ListedPrice | Reason:
-    """The one price of a subject among those of its name, part and tier."""
+def _fitting(subject: Subject, prices: Sequence[ListedPrice], band: int) -> ListedPrice | Reason:
+    """The one price of a subject among those of its name, part and tier; the others of the model begin at `band`."""
     second = subject.day + subject.second
-    holding = [price for price in prices if price.holds(second)]
-    if not holding:
-        return _out_of_time(prices, second)
-    here = _of_band(subject.band, holding)
-    if not here:
-        return Reason("no_row", f"no price above {subject.band:,} input tokens")
-    for price in prices:
-        later = here[0].row.above < price.row.above <= subject.band and second < price.start
-        if later and price.row.start_is == "first_seen":
-            words = f"the price above {price.row.above:,} input tokens is known from {price.row.start} on"
-            return Reason("before_first_seen", words)
-    return _of_case(subject, here)
-
-
-def _of_band(band: int, prices: Sequence[ListedPrice]) -> list[ListedPrice]:
-    """The prices of the highest band that requests with more than `band` input tokens are in."""
-    fit = [p for p in prices if p.row.above <= band and (p.row.up_to is None or band < p.row.up_to)]
-    highest = max((price.row.above for price in fit), default=0)
-    return [price for price in fit if price.row.above == highest]
+    of_band = [price for price in prices if price.row.above == band]
+    if not of_band:
+        return Reason("no_row", f"no price above {band:,} input tokens, where the model has others")
+    holding = [price for price in of_band if price.holds(second)]
+    return _of_case(subject, holding) if holding else _out_of_time(of_band, second)
 
 
 def _of_case(subject: Subject, prices: Sequence[ListedPrice]) -> ListedPrice | Reason:

@@ -1,7 +1,7 @@
 """Rate cards: their subjects, their prices, and the names of their line items.
 
 A card is about one `Subject` on one UTC day: whatever the vendor's price depends on. It says a price for each part of
-usage that has one, in 10⁻¹⁸ USD a unit. What it says never changes; a correction is a further revision.
+usage that has one, in 10⁻¹⁸/9 USD a unit. What it says never changes; a correction is a further revision.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from msgspec import Struct
 from usageledger.meter import Meter
 from usageledger.meters import GAUGES, METER_BY_KIND, METERS
 from usageledger.parts import Price
+from usageledger.pricing.money import UNITS
 
 # Tiers that vendors bill at the standard price; `auto` is what was asked for, not what was served.
 STANDARD_TIERS = (None, "default", "standard", "on_demand")
@@ -188,7 +189,7 @@ class Prices:
     """The prices of a card: one for each part that has one, and its source.
 
     Attributes:
-        rates: part → 10⁻¹⁸ USD a unit (for `usage_bytes` a GiB-hour). A part that is absent is unpriced.
+        rates: part → 10⁻¹⁸/9 USD a unit (for `usage_bytes` a GiB-hour). A part that is absent is unpriced.
         sources: part → where its price is from.
         reasons: part → why it has no price. Of the price book only: cards do not keep it.
     """
@@ -199,9 +200,11 @@ class Prices:
 
 
 def charge(part: str, quantity: int, rate: int) -> int:
-    """Charges `quantity` of a part: 10⁻¹⁸ USD, half a unit rounded up; of a size, one hour of one store."""
-    stored = 1 << PARTS[part].unit_bits
-    return (quantity * rate + stored // 2) // stored
+    """Charges `quantity` of a part in 10⁻¹⁸/9 USD; one hour of one store to 10⁻¹⁸ USD, half of it rounded up."""
+    if not PARTS[part].unit_bits:
+        return quantity * rate
+    whole = UNITS << PARTS[part].unit_bits
+    return (quantity * rate + whole // 2) // whole * UNITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +217,7 @@ class Override:
         tier: as `Subject.tier` says it.
         size: of images only, else None; likewise `quality`, and `context_level` of web searches.
         band: for events with more input tokens than this.
-        rate: 10⁻¹⁸ USD a unit of `part`; None for what price lists say, which ends an earlier price.
+        rate: 10⁻¹⁸/9 USD a unit of `part`; None for what price lists say, which ends an earlier price.
         note: why, or where the price is from.
     """
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from usageledger.buckets import DAY_SECONDS
-from usageledger.pricing.cards import Subject
 from usageledger.pricing.money import to_rate
 from usageledger.pricing.price_file import Hours, Row
 
@@ -22,7 +21,7 @@ class ListedPrice:
     """A row, and when it holds, in Unix seconds.
 
     Attributes:
-        rate: 10⁻¹⁸ USD a unit.
+        rate: 10⁻¹⁸/9 USD a unit.
         end: the first second at which it does not hold.
         open: nothing says an end, and its lists still have it.
         conditions: (field, value) that an event must have.
@@ -82,14 +81,17 @@ class ListedModel:
         """The seconds of a day at which a price begins or ends to hold."""
         return {cut for price in self.prices if price.row.kind == kind for cut in price.cuts(day)}
 
-    def bands(self, subject: Subject, kind: str, tiers: Sequence[str]) -> set[int]:
-        """The numbers of input tokens above which other prices hold on the subject's day."""
+    def bands(self, kind: str, start: int, end: int) -> set[int]:
+        """The numbers of input tokens above which other prices of any part and tier hold between two seconds.
+
+        A band that a list showed only later may have been there before.
+        """
         return {
-            band
+            price.row.above
             for price in self.prices
-            if price.row.kind == kind and price.row.tier in tiers
-            if price.start < subject.day + DAY_SECONDS and subject.day < price.end
-            for band in (price.row.above, price.row.up_to or 0)
+            if price.row.kind == kind
+            and start < price.end
+            and (price.start < end or price.row.start_is == "first_seen")
         }
 
 

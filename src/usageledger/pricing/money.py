@@ -1,9 +1,13 @@
-"""Money as integers of 10⁻¹⁸ USD: sums of them are exact, whatever their order."""
+"""Money as integers of 10⁻¹⁸/9 USD: sums of them are exact, whatever their order.
+
+The ninths are there for prices by the hour: a second has 3,600 ÷ 9 = 400 of what decimals can divide.
+"""
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
-UNITS_PER_USD = 10**18
-PLACES = 18
+PLACES = 18  # of what is shown
+UNITS = 9  # in 10⁻¹⁸ USD
+UNITS_PER_USD = UNITS * 10**PLACES
 RATE_MAX = 10**6 * UNITS_PER_USD  # of one unit of usage
 RATE_STEP = 10**12  # a rate in two halves of 64 bits: times any count, each of them fits into 128
 
@@ -12,10 +16,10 @@ _EXACT = Context(prec=100)
 
 
 def to_rate(usd: Decimal, per: int) -> int:
-    """The price of one unit in 10⁻¹⁸ USD, where `per` units cost `usd`.
+    """The price of one unit in 10⁻¹⁸/9 USD, where `per` units cost `usd`.
 
-    A price that has no end in decimals (0.111 USD an hour, by the second) is rounded here, once, half to even: all
-    costs are exact multiples of it.
+    A price that has more digits (1 USD for 7 units) is rounded here, once, half to even: all costs are exact multiples
+    of it.
 
     Raises:
         ValueError: negative, not a number, or more than a million USD a unit.
@@ -37,3 +41,9 @@ def decimal_text(value: int, places: int = PLACES) -> str:
     sign, digits = ("-" if value < 0 else ""), str(abs(value)).rjust(places + 1, "0")
     whole, fraction = digits[:-places], digits[-places:].rstrip("0")
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+
+
+def usd_text(units: int) -> str:
+    """An amount in USD: all its digits, to 10⁻¹⁸, where a ninth is rounded half to even."""
+    whole, ninths = divmod(units, UNITS)
+    return decimal_text(whole + (ninths > UNITS // 2))

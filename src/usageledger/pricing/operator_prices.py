@@ -15,7 +15,7 @@ from usageledger.events.typed_events import FIELDS
 from usageledger.hints import did_you_mean
 from usageledger.meters import METER_BY_KIND
 from usageledger.pricing.cards import PARTS, PARTS_OF_KIND, Override, Subject, of_tier
-from usageledger.pricing.money import decimal_text, to_rate
+from usageledger.pricing.money import UNITS, to_rate, usd_text
 
 LISTED = "list"
 FAR_OFF = 10  # a price so many times the one before is probably a slip
@@ -61,19 +61,21 @@ def unit_words(part: str, per: int) -> str:
 
 def price_text(rate: int, part: str, per: int | None = None) -> str:
     """A rate in USD for as many units as price lists give, with all its digits."""
-    return decimal_text(rate * (per or PARTS[part].per))
+    return usd_text(rate * (per or PARTS[part].per))
 
 
 def written(price: Override) -> dict[str, str]:
     """An override as `read_price` reads it; fields that say nothing are empty."""
     per = PARTS[price.part].per
+    if price.rate and price.rate * per % UNITS:
+        per *= UNITS  # of which the price has an end
     return {
         "kind": price.kind,
         "provider": price.provider,
         "model": price.model or "",
         "tier": price.tier,
         "part": part_name(price.kind, price.part),
-        "price": LISTED if price.rate is None else f"{price_text(price.rate, price.part)}/{per}",
+        "price": LISTED if price.rate is None else f"{price_text(price.rate, price.part, per)}/{per}",
         "from": datetime.fromtimestamp(price.start, UTC).strftime("%Y-%m-%d"),
         "above": str(price.band or ""),
         "size": price.size or "",

@@ -38,8 +38,7 @@ class Row(
         start_is: how the start is known. Before a `first_seen` start the price is not known.
         end: the first day or instant at which it no longer holds; None where no end is known.
         last_seen: of a row without an end that its lists dropped: the last day on which one had it.
-        above: only for requests with more input tokens than this.
-        up_to: only for requests with no more input tokens than this.
+        above: only for requests with more input tokens than this, up to the next number that a row of the model says.
         hours: only at these times of the week.
     """
 
@@ -58,7 +57,6 @@ class Row(
     last_seen: str | None = None
     origin: Origin = "curated"
     above: int = 0
-    up_to: int | None = None
     context_level: str | None = None
     tool: str | None = None
     size: str | None = None

@@ -15,7 +15,7 @@ import msgspec
 from usageledger.buckets import Bucket, iso
 from usageledger.meter import Meter
 from usageledger.meters import METERS
-from usageledger.pricing import decimal_text
+from usageledger.pricing import decimal_text, usd_text
 from usageledger.pricing.cards import PARTS
 from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.query import Query
@@ -75,8 +75,8 @@ def cost_results_json(query: Query, aggregate: Aggregate, bucket: Bucket) -> tup
 
 
 def money(amount: int) -> dict[str, Any]:
-    """An amount of 10⁻¹⁸ USD as the API shows it, with all its digits."""
-    return {"value": _number(decimal_text(amount)), "currency": "usd"}
+    """An amount of 10⁻¹⁸/9 USD as the API shows it, with all its digits to 10⁻¹⁸."""
+    return {"value": _number(usd_text(amount)), "currency": "usd"}
 
 
 def quantity_number(quantity: int, unit: str) -> msgspec.Raw:

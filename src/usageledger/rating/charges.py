@@ -17,7 +17,7 @@ class Charge:
         card: the rate card, and what it says since one of its revisions.
         part: the stored column that is charged.
         quantity: in units of `part`; for a size, bytes times hours.
-        amount: in 10⁻¹⁸ USD; None where the card has no price for the part.
+        amount: in 10⁻¹⁸/9 USD; None where the card has no price for the part.
     """
 
     card: CardPrices
@@ -37,7 +37,7 @@ class Charge:
 
     @property
     def rate(self) -> int:
-        """The price of a unit in 10⁻¹⁸ USD, of a part that has one."""
+        """The price of a unit in 10⁻¹⁸/9 USD, of a part that has one."""
         return self.card.prices.rates[self.part]
 
     @property
@@ -71,5 +71,5 @@ def charges_of_costs(costs: Aggregate, cards: Mapping[int, CardPrices]) -> Itera
 
 
 def total(charges: Iterable[Charge]) -> int:
-    """Add up amounts in 10⁻¹⁸ USD; what has no price adds nothing."""
+    """Add up amounts in 10⁻¹⁸/9 USD; what has no price adds nothing."""
     return sum(each.amount or 0 for each in charges)

@@ -17,7 +17,7 @@ from usageledger.registry import CardPrices
 
 LINES_MAX = 250_000
 
-# (model, line item) → (amount in 10⁻¹⁸ USD, quantity, its unit)
+# (model, line item) → (amount in 10⁻¹⁸/9 USD, quantity, its unit)
 Lines = dict[tuple[str | None, str], tuple[int, int, str]]
 
 
@@ -133,7 +133,7 @@ def window(start: int, end: int, model: str | None) -> Query:
 
 
 def price_changes(changes: Iterable[Change]) -> Iterator[dict[str, Any]]:
-    """The prices that change, those that are the same for several days together; rates in 10⁻¹⁸ USD a unit."""
+    """The prices that change, those that are the same for several days together; rates in 10⁻¹⁸/9 USD a unit."""
     found: dict[tuple[Subject, str, int | None, int | None], dict[str, Any]] = {}
     for change in changes:
         before, after, subject = change.card.prices, change.prices, change.card.subject

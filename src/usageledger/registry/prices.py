@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, ins
 
 from usageledger.errors import RegistryError
 from usageledger.pricing import Override, Prices, Source, Subject
+from usageledger.pricing.money import UNITS
 from usageledger.registry.audit import note
 from usageledger.registry.database import Database, in_batches, insert_many, lock_prices, next_numbers
 from usageledger.registry.schema import card_prices, price_lists, price_overrides, price_revisions, rate_cards
@@ -287,26 +288,35 @@ def _number(result: Any) -> int:
 
 def _encode(value: Subject | Prices | Override) -> str:
     if isinstance(value, Prices):
-        # Rates are text: JSON's readers may take a number of 20 digits for a double.
-        rates = {part: str(rate) for part, rate in value.rates.items()}
+        rates = {part: _rate_text(rate) for part, rate in value.rates.items()}
         return msgspec.json.encode({"rates": rates, "sources": dict(value.sources)}, order="sorted").decode()
     if isinstance(value, Override) and value.rate is not None:
-        return msgspec.json.encode(asdict(value) | {"rate": str(value.rate)}, order="sorted").decode()
+        return msgspec.json.encode(asdict(value) | {"rate": _rate_text(value.rate)}, order="sorted").decode()
     return _ENCODER.encode(value).decode()
 
 
 def _prices(text: str) -> Prices:
     stored = msgspec.json.decode(text, type=_StoredPrices)
-    rates = {part: int(rate) for part, rate in stored.rates.items()}
+    rates = {part: _rate(rate) for part, rate in stored.rates.items()}
     # Before layers were kept a source was its text alone.
     sources = {part: Source(said) if isinstance(said, str) else said for part, said in stored.sources.items()}
     return Prices(MappingProxyType(rates), MappingProxyType(sources))
 
 
+def _rate_text(rate: int) -> str:
+    """A rate in 10⁻¹⁸ USD, as text: JSON's readers may take a number of 20 digits for a double."""
+    return str(rate // UNITS) if rate % UNITS == 0 else f"{rate}/{UNITS}"
+
+
+def _rate(text: str) -> int:
+    whole, slash, _ = text.partition("/")
+    return int(whole) if slash else int(whole) * UNITS
+
+
 def _override(text: str) -> Override:
     stored: dict[str, Any] = msgspec.json.decode(text)
     if stored["rate"] is not None:
-        stored["rate"] = int(stored["rate"])
+        stored["rate"] = _rate(stored["rate"])
     return Override(**stored)
 
 

@@ -54,7 +54,7 @@ FROM flows
 WHERE sum_num_sessions > 0
 UNION ALL SELECT bucket, kind, project_id, model, rate_id, 'num_requests' AS part, sum_num_requests AS quantity
 FROM flows
-WHERE sum_num_requests > 0) SELECT bucket, project_id, model, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN (CAST(quantity AS HUGEINT) * rate_high) // 1073741824 ELSE CAST(quantity AS HUGEINT) * rate_high END) AS VARCHAR) AS high, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN (CAST((CAST(quantity AS HUGEINT) * rate_high) % 1073741824 AS HUGEINT) * 1000000000000 + CAST(quantity AS HUGEINT) * rate_low + 536870912) // 1073741824 ELSE CAST(quantity AS HUGEINT) * rate_low END) AS VARCHAR) AS low
+WHERE sum_num_requests > 0) SELECT bucket, project_id, model, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN 9 * ((CAST(quantity AS HUGEINT) * rate_high) // 9663676416) ELSE CAST(quantity AS HUGEINT) * rate_high END) AS VARCHAR) AS high, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN 9 * ((CAST((CAST(quantity AS HUGEINT) * rate_high) % 9663676416 AS HUGEINT) * 1000000000000 + CAST(quantity AS HUGEINT) * rate_low + 4831838208) // 9663676416) ELSE CAST(quantity AS HUGEINT) * rate_low END) AS VARCHAR) AS low
 FROM parts JOIN prices USING (rate_id, part)
 WHERE line_item IN (?)
 GROUP BY bucket, project_id, model

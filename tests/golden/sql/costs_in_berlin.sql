@@ -86,7 +86,7 @@ FROM flows
 WHERE sum_num_requests > 0
 UNION ALL SELECT bucket, kind, rate_id, 'usage_bytes' AS part, quantity
 FROM sizes
-WHERE quantity > 0) SELECT bucket, line_item, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN (CAST(quantity AS HUGEINT) * rate_high) // 1073741824 ELSE CAST(quantity AS HUGEINT) * rate_high END) AS VARCHAR) AS high, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN (CAST((CAST(quantity AS HUGEINT) * rate_high) % 1073741824 AS HUGEINT) * 1000000000000 + CAST(quantity AS HUGEINT) * rate_low + 536870912) // 1073741824 ELSE CAST(quantity AS HUGEINT) * rate_low END) AS VARCHAR) AS low, CAST(SUM(CAST(quantity AS HUGEINT)) AS VARCHAR) AS quantities, MIN(quantity_unit) AS unit
+WHERE quantity > 0) SELECT bucket, line_item, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN 9 * ((CAST(quantity AS HUGEINT) * rate_high) // 9663676416) ELSE CAST(quantity AS HUGEINT) * rate_high END) AS VARCHAR) AS high, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN 9 * ((CAST((CAST(quantity AS HUGEINT) * rate_high) % 9663676416 AS HUGEINT) * 1000000000000 + CAST(quantity AS HUGEINT) * rate_low + 4831838208) // 9663676416) ELSE CAST(quantity AS HUGEINT) * rate_low END) AS VARCHAR) AS low, CAST(SUM(CAST(quantity AS HUGEINT)) AS VARCHAR) AS quantities, MIN(quantity_unit) AS unit
 FROM parts JOIN prices USING (rate_id, part)
 GROUP BY bucket, line_item
 LIMIT 1001

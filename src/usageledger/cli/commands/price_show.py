@@ -38,7 +38,7 @@ given before.
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The price of a part, in 10⁻¹⁸ USD a unit; None where it has none.
+    """The price of a part, in 10⁻¹⁸/9 USD a unit; None where it has none.
 
     Attributes:
         given: what the rate card says that usage of this day has, where it has one, else the same as `rate`.
@@ -243,7 +243,7 @@ def _about(subject: "Subject") -> str:
 
 
 def _json(line: Shown) -> dict[str, Any]:
-    from usageledger.pricing import decimal_text
+    from usageledger.pricing import usd_text
     from usageledger.pricing.cards import PARTS, origin
 
     subject = line.subject
@@ -255,7 +255,7 @@ def _json(line: Shown) -> dict[str, Any]:
         "part": line.part,
         "line_item": subject.line_item(line.part),
         "unit": PARTS[line.part].unit,
-        "usd_per_unit": None if line.rate is None else decimal_text(line.rate),
+        "usd_per_unit": None if line.rate is None else usd_text(line.rate),
         **origin(line.source),
-        "usd_per_unit_of_usage": None if line.given is None else decimal_text(line.given),
+        "usd_per_unit_of_usage": None if line.given is None else usd_text(line.given),
     }

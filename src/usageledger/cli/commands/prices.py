@@ -159,7 +159,7 @@ def revisions(data: DataFolder = DEFAULT_FOLDER, registry_url: RegistryUrl = Non
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A price to be set, and the rate (10⁻¹⁸ USD a unit) that held before; None where there was none."""
+    """A price to be set, and the rate (10⁻¹⁸/9 USD a unit) that held before; None where there was none."""
 
     price: "Override"
     before: int | None

@@ -18,7 +18,7 @@ from usageledger.ledger.proof.inspection import CardUse
 from usageledger.ledger.proof.usage_proof import DIFFERENCES_MAX, QUERY_SECONDS, RESULTS_MAX, Finding, counted, finding
 from usageledger.ledger.protocol import Ledger
 from usageledger.meters import COSTS
-from usageledger.pricing import Subject, decimal_text
+from usageledger.pricing import Subject, usd_text
 from usageledger.pricing.cards import charge
 from usageledger.pricing.money import RATE_STEP
 from usageledger.questions.query import Query
@@ -32,7 +32,7 @@ class Priced:
 
     Attributes:
         prices: of all days.
-        said: (`rate_id`, part) → 10⁻¹⁸ USD a unit, and the line item.
+        said: (`rate_id`, part) → 10⁻¹⁸/9 USD a unit, and the line item.
     """
 
     ledger: Ledger
@@ -152,7 +152,6 @@ def _unequal(
     for name in sorted(left.keys() | right.keys(), key=str):
         if left.get(name, 0) != right.get(name, 0):
             amounts = [
-                f"{decimal_text(side.get(name, 0))} USD {word}"
-                for word, side in ((called, left), (called_other, right))
+                f"{usd_text(side.get(name, 0))} USD {word}" for word, side in ((called, left), (called_other, right))
             ]
             yield f"{name or 'costs'} of {iso(day)[:10]}: {', '.join(amounts)}"

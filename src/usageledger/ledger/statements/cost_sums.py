@@ -20,11 +20,11 @@ from usageledger.ledger.statements.dialect import Dialect
 from usageledger.ledger.statements.sql import Sql
 from usageledger.ledger.statements.usage_sums import Coverage, Source, bucket, conditions, cover, summed_up
 from usageledger.pricing.cards import PARTS, STORED_PART, STORES
-from usageledger.pricing.money import RATE_STEP
+from usageledger.pricing.money import RATE_STEP, UNITS
 from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.query import Query
 
-# One row for each part that a card prices; a rate is `rate_high` * `RATE_STEP` + `rate_low`, in 10⁻¹⁸ USD a unit.
+# One row for each part that a card prices; a rate is `rate_high` * `RATE_STEP` + `rate_low`, in 10⁻¹⁸/9 USD a unit.
 _FIELDS: "list[pa.Field[Any]]" = [
     pa.field("rate_id", pa.int64()),
     pa.field("part", pa.string()),
@@ -102,11 +102,11 @@ def _quantities(dialect: Dialect) -> str:
 
 
 def _halves(dialect: Dialect) -> tuple[str, str]:
-    """`high` and `low` of an amount. A price is for a GiB-hour and a size is in bytes; half a unit is rounded up."""
+    """`high` and `low` of an amount; that of a size as `charge` rounds it."""
     high, low = (f"{dialect.widened('quantity')} * rate_{half}" for half in ("high", "low"))
-    unit = 1 << PARTS[STORED_PART].unit_bits
-    rest = f"{dialect.widened(f'({high}) % {unit}')} * {RATE_STEP} + {low} + {unit // 2}"
-    stored = (dialect.quotient.format(half, unit) for half in (high, rest))
+    whole = UNITS << PARTS[STORED_PART].unit_bits
+    rest = f"{dialect.widened(f'({high}) % {whole}')} * {RATE_STEP} + {low} + {whole // 2}"
+    stored = (f"{UNITS} * ({dialect.quotient.format(half, whole)})" for half in (high, rest))
     first, second = (
         f"CASE WHEN part = '{STORED_PART}' THEN {of_size} ELSE {half} END"
         for of_size, half in zip(stored, (high, low), strict=True)
@@ -176,7 +176,7 @@ def largest_size(columns: Mapping[str, Any], dialect: Dialect) -> Sql:
 
 
 def to_aggregate(query: Query, columns: Mapping[str, Any]) -> Aggregate:
-    """The answer made of `columns`, sorted as usage is; amounts are integers of 10⁻¹⁸ USD."""
+    """The answer made of `columns`, sorted as usage is; amounts are integers of 10⁻¹⁸/9 USD."""
     values = {name: column.tolist() for name, column in columns.items()}
     order = aggregates.order(columns["bucket"], {name: values[name] for name in query.group_by})
     answer = {name: aggregates.picked(column, order) for name, column in values.items() if name != "bucket"}

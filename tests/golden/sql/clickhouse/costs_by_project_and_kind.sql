@@ -11,7 +11,7 @@ FROM flows ARRAY JOIN [('input_text_tokens', sum_input_text_tokens), ('input_aud
 WHERE pair.2 > 0
 UNION ALL SELECT bucket, kind, project_id, rate_id, 'usage_bytes' AS part, quantity
 FROM sizes
-WHERE quantity > 0) SELECT bucket, project_id, kind, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN intDiv(CAST(quantity AS Int256) * rate_high, 1073741824) ELSE CAST(quantity AS Int256) * rate_high END) AS Nullable(String)) AS high, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN intDiv(CAST((CAST(quantity AS Int256) * rate_high) % 1073741824 AS Int256) * 1000000000000 + CAST(quantity AS Int256) * rate_low + 536870912, 1073741824) ELSE CAST(quantity AS Int256) * rate_low END) AS Nullable(String)) AS low
+WHERE quantity > 0) SELECT bucket, project_id, kind, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN 9 * (intDiv(CAST(quantity AS Int256) * rate_high, 9663676416)) ELSE CAST(quantity AS Int256) * rate_high END) AS Nullable(String)) AS high, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN 9 * (intDiv(CAST((CAST(quantity AS Int256) * rate_high) % 9663676416 AS Int256) * 1000000000000 + CAST(quantity AS Int256) * rate_low + 4831838208, 9663676416)) ELSE CAST(quantity AS Int256) * rate_low END) AS Nullable(String)) AS low
 FROM parts JOIN prices USING (rate_id, part)
 GROUP BY bucket, project_id, kind
 LIMIT 1001
