@@ -1,6 +1,7 @@
 """Costs over HTTP: amounts, the header, the list of what has no price, and what is refused."""
 
 import logging
+import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
@@ -101,12 +102,16 @@ async def test_what_has_no_price_is_listed_and_logged_once(
         "last_time": NOW - 60,
     }
     said = [record.getMessage() for record in caplog.records]
-    assert said == ["no price for embeddings of 'openai': 'mystery', tier 'standard'"]
+    lists = "GET /v1/unpriced lists what has none"
+    assert said == [f"no price for embeddings of 'openai': 'mystery', tier 'standard'; {lists}"]
     caplog.clear()
     async with serve(ledger) as server:
-        await server.post("/v1/events", json=[event(n, model=f"made-up-{n}") for n in range(300)])
-    assert len(caplog.records) == 201
-    assert caplog.messages[-1] == "no price for many models: GET /v1/unpriced lists them"
+        for first in (0, 300):
+            await server.post("/v1/events", json=[event(n, model=f"made-up-{n}") for n in range(first, first + 300)])
+    (message,) = caplog.messages
+    assert re.fullmatch(
+        rf"no price for embeddings of 'openai': 'made-up-\d+', tier 'standard', and for 299 others; {lists}", message
+    )
 
 
 async def test_more_without_a_price_than_are_listed(

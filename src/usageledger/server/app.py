@@ -126,7 +126,8 @@ async def _own_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, UsageLedgerError):
         raise error
     if not isinstance(error, RequestError):
-        logger.error("%s %r: %s", request.method, request.scope["path"][:256], error)
+        cause = {"cause": str(error)}
+        logger.error("%s %r: %s", request.method, request.scope["path"][:256], error, extra=cause)
     return error_response(as_request_error(error))
 
 

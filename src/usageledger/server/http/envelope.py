@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from time import perf_counter
+from traceback import walk_tb
 from uuid import uuid4
 
 from starlette.requests import ClientDisconnect
@@ -22,6 +23,12 @@ def _missing(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple
     given = {name.lower() for name, _ in headers}
     wanted = (*SECURITY_HEADERS, STRICT_TRANSPORT) if scope["scheme"] == "https" else SECURITY_HEADERS
     return [header for header in wanted if header[0] not in given]
+
+
+def _defect(error: Exception) -> str:
+    """Names a defect by what was raised where, the same for every request."""
+    *_, (frame, line) = walk_tb(error.__traceback__)
+    return f"{type(error).__name__} at {frame.f_code.co_filename}:{line}"
 
 
 class Envelope:
@@ -51,12 +58,12 @@ class Envelope:
         try:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
-            logger.info("request %s ended before its body did", request_id)
-        except Exception:
-            logger.exception("request %s failed", request_id)
+            logger.info("request %s ended before its body did", request_id, extra={"cause": "a body did not end"})
+        except Exception as error:
+            logger.exception("request %s failed", request_id, extra={"cause": _defect(error)})
             if started:
                 raise
-            error: RequestError = InternalError(
+            answer: RequestError = InternalError(
                 f"The server had an error while processing your request. Its id is {request_id}."
             )
-            await error_response(error)(scope, receive, send_with_headers)
+            await error_response(answer)(scope, receive, send_with_headers)
