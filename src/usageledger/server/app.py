@@ -35,6 +35,7 @@ from usageledger.server.endpoint import routes_of
 from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.http.auth import Authenticator
 from usageledger.server.http.compression import Compression
+from usageledger.server.http.cross_origin import CrossOrigin
 from usageledger.server.http.envelope import Envelope
 from usageledger.server.http.request_bodies import Bodies
 from usageledger.server.http.requests import error_response
@@ -112,7 +113,8 @@ def create_app(
         f"The answers that clients are taking in are larger than {settings.max_answers_bytes} bytes together: "
         "send the same request again.",
     )
-    return Envelope(app)
+    exposed = (name for endpoint in ENDPOINTS for name in endpoint.answer.headers)
+    return Envelope(app, CrossOrigin(settings.cors_origins, exposed))
 
 
 class _Application(Starlette):

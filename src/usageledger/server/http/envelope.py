@@ -13,6 +13,7 @@ from usageledger.errors import (
     InternalError,
     RequestError,
 )
+from usageledger.server.http.cross_origin import PREFLIGHT, CrossOrigin
 from usageledger.server.http.requests import SECURITY_HEADERS, STRICT_TRANSPORT, error_response
 
 logger = logging.getLogger("usageledger")
@@ -32,10 +33,14 @@ def _defect(error: Exception) -> str:
 
 
 class Envelope:
-    """Adds security headers, `x-request-id` and timing to every response, and a JSON body to unexpected errors."""
+    """Adds security headers, `x-request-id` and timing to every response, and a JSON body to unexpected errors.
 
-    def __init__(self, app: ASGIApp) -> None:
+    It also adds what lets pages of other origins read the response, and answers their preflights.
+    """
+
+    def __init__(self, app: ASGIApp, cross_origin: CrossOrigin) -> None:
         self._app = app
+        self._cross_origin = cross_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -52,11 +57,13 @@ class Envelope:
                 started = True
                 took = str(int((perf_counter() - began) * 1000))
                 own = [(b"x-request-id", request_id.encode()), (b"openai-processing-ms", took.encode())]
+                own += self._cross_origin.headers(scope)
                 message = {**message, "headers": [*message["headers"], *_missing(message["headers"], scope), *own]}
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            app = PREFLIGHT if self._cross_origin.is_preflight(scope) else self._app
+            await app(scope, receive, send_with_headers)
         except ClientDisconnect:
             logger.info("request %s ended before its body did", request_id, extra={"cause": "a body did not end"})
         except Exception as error:
