@@ -70,6 +70,7 @@ async def test_lists_have_twenty_entries_by_default_and_a_hundred_at_most(
         ("zzz=1", "zzz", "unknown_parameter", "Allowed are: 'limit', 'after', "),
         ("limit[]=1", "limit[]", "unknown_parameter", "'limit[]'"),
         ("after=nobody", "after", "invalid_value", "'nobody'"),
+        ("before=some", "before", "unknown_parameter", "Unknown parameter: 'before', given as 'some'. Allowed are: "),
         ("after=", "after", "invalid_value", "''"),
         ("after=a%00b", "after", "invalid_value", "NUL"),
     ],
@@ -82,6 +83,18 @@ async def test_a_list_that_cannot_be_asked_for_is_refused(
     error = problem(response, 400, param=param, code=code)
     assert words in error["message"]
     assert len(error["message"]) < 500
+
+
+@pytest.mark.parametrize(("what", "others"), [("projects", "'include_archived'"), ("users", "'emails'")])
+async def test_a_list_without_an_order_says_so(serve: Serve, double: LedgerDouble, what: str, others: str) -> None:
+    """As the official ones are: they come in one order."""
+    async with serve(double) as server:
+        for value in ("desc", "asc", "x" * 300):
+            response = await server.get(f"{ROOT}/{what}", params={"order": value})
+            error = problem(response, 400, param="order", code="unknown_parameter")
+            assert error["message"] == (
+                f"Unknown parameter: 'order', given as '{value[:100]}'. Allowed are: 'limit', 'after', {others}."
+            )
 
 
 @pytest.mark.parametrize(
