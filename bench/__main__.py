@@ -1,6 +1,7 @@
 """`python -m bench`: one table of figures, each beside its target and the engine's floor in the same run."""
 
 import argparse
+import logging
 from itertools import chain
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, default=Path("bench/results.json"), help="where the figures go")
     given = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)  # that made-up usage has no price is nothing to be told of
     figures = chain(ingestion(given.ingest_seconds), queries(given.events))
     show(collect(figures, given.json, events=given.events))
 

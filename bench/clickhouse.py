@@ -1,6 +1,7 @@
 """`python -m bench.clickhouse`: the server on one ClickHouse node, each figure beside what ClickHouse alone does."""
 
 import argparse
+import logging
 import statistics
 import tempfile
 import time
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=60, help=f"batches of {BATCH:,} that are sent")
     parser.add_argument("--json", type=Path, default=Path("bench/results-clickhouse.json"), help="where the figures go")
     given = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)  # that made-up usage has no price is nothing to be told of
     with tempfile.TemporaryDirectory(prefix="usageledger-bench-") as name, cluster(Path(name) / "ch", 1) as nodes:
         server = f"clickhouse://{nodes[0].address}/"
         measured = chain(ingestion(Path(name), server, given.batches), queries(Path(name), server, given.events))

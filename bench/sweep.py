@@ -6,6 +6,7 @@ interrupted is of use. At `TABLE` million events the whole table of `make bench`
 
 import argparse
 import json
+import logging
 import shutil
 import sys
 import tempfile
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("bench/results-sweep.json"), help="where the figures go")
     parser.add_argument("--plot", type=Path, default=Path("docs/images/sweep.svg"), help="where the picture goes")
     given = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)  # that made-up usage has no price is nothing to be told of
     told: dict[str, Any] = {**machine(), "sizes": [], "table": []}
 
     def write() -> None:

@@ -115,7 +115,7 @@ def result_fields(meter: Meter) -> Iterator[tuple[str, str, str]]:
 def measure_type(measure: Measure) -> str:
     """The type of a measure; a default where older servers leave it out."""
     if measure.unit == "usd":
-        return "Amount"
+        return "Amount | None = None"
     if measure.unit_field:
         return "Decimal | None = None"
     return "int" if measure.required or measure.default is not None else "int | None = None"

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from usageledger import AsyncUsageAPI, UsageAPI
 from usageledger.client import (
+    Amount,
     AsyncEventSender,
     AsyncUsagePage,
     CompletionsGrouping,
@@ -52,7 +53,10 @@ def pages_are_of_their_kind(client: UsageAPI) -> None:
     assert_type(client.usage_vector_stores(start_time=0), UsagePage[VectorStoresResult])
     cost = client.usage_costs(start_time=0).data[0].results[0]
     assert_type(cost, CostsResult)
-    assert_type(cost.amount.value, Decimal)
+    assert_type(cost.amount, Amount | None)
+    if cost.amount:
+        assert_type(cost.amount.value, Decimal | None)
+        assert_type(cost.amount.currency, str | None)
     assert_type(cost.quantity, Decimal | None)
 
 

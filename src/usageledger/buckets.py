@@ -15,7 +15,7 @@ from importlib.resources import files
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
-DAY_SECONDS = 86_400
+HOUR_SECONDS, DAY_SECONDS = 3_600, 86_400
 LATEST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second that ISO 8601 can write
 LATEST_LOCAL_TIME = LATEST_TIME - 2 * DAY_SECONDS  # the day that it falls in ends within the year 9999 everywhere
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,14 +69,17 @@ def split(start: int, end: int, width: int, limit: int) -> tuple[Bucket, ...]:
 
 
 def widen(start: int, end: int, width: int, zone: str | None = None) -> tuple[int, int]:
-    """Widens the window from `start` to `end` to whole buckets of `width` seconds, or to whole days of `zone`.
+    """Widens the window from `start` to `end` to whole buckets of `width` seconds, a day's at most.
 
-    It stays between 0 and `LATEST_TIME`.
+    In a `zone` it is widened to days there, or to buckets counted from the start of their day, where the last one of a
+    day may be shorter. It stays between 0 and `LATEST_TIME`.
     """
     if zone is None:
         return floor(start, width), min(-floor(-end, width), LATEST_TIME)
-    last = local_day(end, zone)
-    return max(local_day(start, zone).start, 0), end if end == last.start else last.end
+    first, last = local_day(start, zone), local_day(end, zone)
+    from_left, from_right = (width if width < DAY_SECONDS else day.end - day.start for day in (first, last))
+    left = first.start + floor(start - first.start, from_left)
+    return max(left, 0), min(last.start - floor(last.start - end, from_right), last.end)
 
 
 def iso(seconds: int, zone: str | None = None) -> str:

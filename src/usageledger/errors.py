@@ -61,7 +61,11 @@ class RegistryError(UsageLedgerError):
 
 
 class UnknownCursorError(RegistryError):
-    """A list was to go on after an entry that it does not have."""
+    """A list was to go on after an entry, or to end before one, that it does not have; `cursor` says which of both."""
+
+    def __init__(self, message: str, cursor: str = "after") -> None:
+        super().__init__(message)
+        self.cursor = cursor
 
 
 class RequestError(UsageLedgerError):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from usageledger.buckets import DAY_SECONDS
+from usageledger.buckets import DAY_SECONDS, HOUR_SECONDS
 from usageledger.parts import NOT_CHARGED, Part, Price
 
 
@@ -18,8 +18,8 @@ class Width:
 
     @property
     def snap_seconds(self) -> int:
-        """Seconds whose multiples the windows of costs begin and end at: of a bucket, at most of a day."""
-        return min(self.seconds, DAY_SECONDS)
+        """Seconds whose multiples the windows of costs begin and end at: of a bucket; of an hour for the one of all."""
+        return self.seconds if self.seconds <= DAY_SECONDS else HOUR_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Meter:
     """A kind of usage: its endpoint, its measures and its dimensions.
 
     Attributes:
-        priced: it reports amounts: its windows snap outward to whole buckets, and they can be asked `as_of` a time.
+        priced: it reports amounts: its windows snap outward to whole buckets or hours, and can be asked `as_of` a time.
         extension: a kind of ours, which OpenAI's API lacks, and its clients.
         priced_as: the kind whose public prices are this one's as well; None for its own.
     """

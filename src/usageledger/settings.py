@@ -44,6 +44,12 @@ class Settings:
         default=None,
         metadata=_help("Addresses and networks of proxies, separated by commas, whose X-Forwarded-For is believed."),
     )
+    cors_origins: str | None = field(
+        default=None,
+        metadata=_help(
+            "Origins of web pages, separated by commas, that may ask with a key from a browser; * for every origin."
+        ),
+    )
     max_body_bytes: int = field(
         default=16 * 1024**2, metadata=_help("Largest request body, after decompression.", 1024)
     )

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -208,6 +209,27 @@ def test_days_of_a_time_zone(visit: Visit, site: RunningServer, zone: str) -> No
     assert parse_qs(urlsplit(caught.value.url).query)["timezone"] == [zone]
     days = caught.value.json()["data"]
     assert (days[0]["start_time"], len(days)) == (start, 7)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata"])
+@pytest.mark.parametrize("width", ["1h", "1d"])
+def test_costs_of_a_range_are_those_of_its_buckets(visit: Visit, site: RunningServer, width: str, zone: str) -> None:
+    """By the day both are of whole days, by the hour of the hours of the range; so are the prices behind an amount."""
+    visitor = visit()
+    noon = today() - 2 * DAY - DAY // 2
+    with visitor.page.expect_response(lambda response: "bucket_width=all" in response.url) as caught:
+        page = visitor.go(f"/costs?start={noon}&end={noon + DAY}&bucket_width={width}&timezone={zone}")
+    (whole,) = caught.value.json()["data"]
+    days = {"timezone": zone} if width == "1d" else {}
+    asked = {"start_time": noon, "end_time": noon + DAY, "bucket_width": width, "limit": 100, **days}
+    buckets = api(site, "/v1/organization/costs", **asked)["data"]
+    assert (whole["start_time"], whole["end_time"]) == (buckets[0]["start_time"], buckets[-1]["end_time"])
+    assert len(buckets) == {"1h": 24, "1d": 2}[width]
+    item = "gpt-4.1, input"
+    with page.expect_response(lambda response: "/v1/rate_cards" in response.url) as caught:
+        page.get_by_role("link", name=f"the prices of {item}").click()
+    (charged,) = [r["amount"]["value"] for r in whole["results"] if r["line_item"] == item]
+    assert sum(Decimal(str(card["amount"]["value"])) for card in caught.value.json()["data"]) == Decimal(str(charged))
 
 
 def test_the_csv_holds_no_formula(visit: Visit) -> None:

@@ -222,6 +222,35 @@ def test_currencies_are_not_added_up(call: Run, other: Faulty) -> None:
     assert len(json.loads(call("costs", "--url", other.url, "--key", KEY, "--json").stdout)) == 2
 
 
+def test_an_amount_that_is_not_there_is_nothing_and_said(call: Run, other: Faulty) -> None:
+    lacking = [{"line_item": "a"}, {"line_item": "b", "amount": {"value": None, "currency": "usd"}}]
+    asked = ["costs", "--url", other.url, "--key", KEY, "--group-by", "line_item"]
+    for form in ("--json", "--csv", None):
+        other.steps.append(answer(200, page(*lacking, cost(1.25, line_item="c"))))
+        done = call(*asked, *([form] if form else []))
+        assert "Warning: 2 results without an amount: they are in no sum." in done.stderr
+        if form == "--json":
+            assert [row["amount"] for row in json.loads(done.stdout)] == [None, None, 1.25]
+        elif form == "--csv":
+            assert [row["amount"] for row in csv.DictReader(io.StringIO(done.stdout))] == ["", "", "1.25"]
+        else:
+            rows = [line.split() for line in done.stdout.splitlines()]
+            assert ["a"] in rows
+            assert ["b"] in rows
+            assert any(row[:1] == ["Total"] and "1.25" in row for row in rows)
+    other.steps.append(answer(200, page(*lacking)))
+    assert call(*asked).returncode == 0
+
+
+def test_amounts_in_no_currency_are_not_added_to_others(call: Run, other: Faulty) -> None:
+    asked = ["costs", "--url", other.url, "--key", KEY]
+    other.steps.append(answer(200, page({"amount": {"value": 1}}, {"amount": {"value": 2}})))
+    assert "3.00" in call(*asked).stdout
+    other.steps.append(answer(200, page({"amount": {"value": 1}}, cost(2))))
+    said = "Error: The amounts are in no known currency and usd, which have no sum: use --json or --csv.\n"
+    assert call(*asked).stderr == said
+
+
 def test_what_is_not_known_is_told_or_kept(call: Run, other: Faulty) -> None:
     asked = ["costs", "--url", other.url, "--key", KEY, "--csv"]
     other.steps.append(answer(200, page(cost(1, colour="blue"), cost(2))))

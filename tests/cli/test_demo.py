@@ -168,5 +168,8 @@ def test_demo_serves_it_and_leaves_nothing(start: Start, environment: dict[str, 
         assert {project["name"] for project in projects} == {project.name for project in PROJECTS}
         parameters: dict[str, Any] = {"start_time": 0, "bucket_width": "1d", "limit": 31}
         assert client.get("/organization/usage/completions", params=parameters).status_code == 200
-    assert demo.stop()[0] == 0
+    demo.process.terminate()
+    said = demo.process.communicate(timeout=DEADLINE_S)[1]
+    assert demo.process.returncode == 0
+    assert "WARNING" not in said
     assert not demo.data.exists()

@@ -15,7 +15,7 @@ from tests.support.faulty_server import Faulty, answer
 
 from usageledger.client import APIStatusError, CompletionsResult, CostsResult, results
 from usageledger.client.answers import page_parts, retry_after
-from usageledger.client.pages import UsagePage
+from usageledger.client.pages import Amount, UsagePage
 from usageledger.meter import Meter
 from usageledger.meters import COSTS, METERS
 
@@ -36,6 +36,11 @@ def page(buckets: list[Any], **more: Any) -> bytes:
 
 def bucket(*found: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"object": "bucket", "start_time": 0, "end_time": 86_400, "results": list(found), **more}
+
+
+def amount(result: CostsResult) -> Amount:
+    assert result.amount is not None
+    return result.amount
 
 
 def cost(amount: str) -> CostsResult:
@@ -62,7 +67,7 @@ def test_the_cookbooks_costs(ask: Ask, server: Faulty) -> None:
     server.steps = [answer(200, read("cookbook_costs_2025-02-10"))]
     found = ask("usage_costs", start_time=1_736_553_600)
     assert_whole(found, recorded("cookbook_costs_2025-02-10")["data"])
-    assert found.data[0].results[0].amount.value == Decimal("0.13080438340307526")
+    assert amount(found.data[0].results[0]).value == Decimal("0.13080438340307526")
     assert found.data[0].results[0].extra == {"organization_id": "org-GLHrIv00VVN9dEQC2b4wsBkf"}
 
 
@@ -71,7 +76,7 @@ def test_costs_with_texts_for_amounts(name: str) -> None:
     raw = recorded("costs_live_2026-06")[name]
     content = json.dumps(raw, default=float).encode()
     parts = page_parts(content, CostsResult)
-    assert [[str(r.amount.value) for r in b.results] for b in parts.data] == [
+    assert [[str(amount(r).value) for r in b.results] for b in parts.data] == [
         [r["amount"]["value"] for r in b["results"]] for b in raw["data"]
     ]
     for ours, theirs in zip(parts.data, raw["data"], strict=True):
@@ -143,15 +148,15 @@ def assert_whole(found: Any, raw: list[dict[str, Any]]) -> None:
     ],
 )
 def test_amounts_are_what_was_written(written: str, value: str) -> None:
-    assert cost(written).amount.value == Decimal(value)
-    assert type(cost(written).amount.value) is Decimal
+    assert amount(cost(written)).value == Decimal(value)
+    assert type(amount(cost(written)).value) is Decimal
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False), st.booleans())
 def test_every_digit_of_an_amount_is_kept(value: Decimal, as_text: bool) -> None:
     written = str(value) if as_text else format(value, "f")
-    found = cost(f'"{written}"' if as_text else written).amount.value
-    assert found.as_tuple() == Decimal(written).as_tuple()
+    found = amount(cost(f'"{written}"' if as_text else written)).value
+    assert str(found) == str(Decimal(written))
 
 
 # --- beyond what is known ----------------------------------------------------------------------------------------
@@ -164,7 +169,7 @@ def test_unknown_fields_are_kept_at_every_level() -> None:
     assert parts.extra == {"total": 3, "extra": "its own"}
     assert parts.data[0].extra == {"colour": "blue"}
     assert parts.data[0].results[0].extra == {"team": "a"}
-    assert parts.data[0].results[0].amount.extra == {"vat": Decimal("0.19")}
+    assert amount(parts.data[0].results[0]).extra == {"vat": Decimal("0.19")}
 
 
 def test_unknown_results_are_kept_apart_and_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -225,6 +230,30 @@ def test_rows_are_flat() -> None:
     assert rows[1]["quantity"] == Decimal("1.5")
 
 
+@pytest.mark.parametrize(
+    ("given", "value", "currency"),
+    [
+        ({}, None, None),
+        ({"amount": None}, None, None),
+        ({"amount": {}}, None, None),
+        ({"amount": {"value": None, "currency": None}}, None, None),
+        ({"amount": {"currency": "usd"}}, None, "usd"),
+        ({"amount": {"value": 1.5}}, Decimal("1.5"), None),
+    ],
+)
+def test_what_an_amount_lacks_is_not_known(given: dict[str, Any], value: Decimal | None, currency: str | None) -> None:
+    """The official client's types make all of it optional; the other results of the page are read all the same."""
+    whole = {"object": CostsResult.OBJECT, "amount": {"value": 2, "currency": "usd"}}
+    found = UsagePage(
+        *page_parts(page([bucket({"object": CostsResult.OBJECT, **given}, whole)]), CostsResult), CostsResult
+    )
+    lacking = found.data[0].results[0]
+    assert (lacking.amount is None) == (given.get("amount") is None)
+    assert [(row["amount"], row["currency"]) for row in found.to_rows()] == [(value, currency), (2, "usd")]
+    table = found.to_arrow()
+    assert (table["amount"].to_pylist(), table["currency"].to_pylist()) == ([value, 2], [currency, "usd"])
+
+
 def test_a_field_of_the_servers_never_hides_one_of_ours_in_a_row() -> None:
     raw = {"object": CostsResult.OBJECT, "amount": {"value": 1, "currency": "usd"}, "currency": "eur", "start_time": 9}
     (row,) = UsagePage(*page_parts(page([bucket(raw)]), CostsResult), CostsResult).to_rows()
@@ -237,7 +266,7 @@ def test_values_are_frozen() -> None:
         found.has_more = True  # type: ignore[misc]  # what is tested
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.data[0].start_time = 1  # type: ignore[misc]  # what is tested
-    for value, name in ((found.data[0].results[0], "project_id"), (found.data[0].results[0].amount, "value")):
+    for value, name in ((found.data[0].results[0], "project_id"), (amount(found.data[0].results[0]), "value")):
         with pytest.raises(AttributeError):
             setattr(value, name, None)
 

@@ -182,7 +182,6 @@ def test_an_address_that_has_moved(ask: Ask, server: Faulty) -> None:
         b'{"data": [{"start_time": "1", "end_time": 2, "results": []}]}',
         b'{"data": [{"start_time": 1, "end_time": 2, "results": [{"amount": {"value": "much", "currency": "usd"}}]}]}',
         b'{"data": [{"start_time": 1, "end_time": 2, "results": [{"amount": {"value": "NaN", "currency": "usd"}}]}]}',
-        b'{"data": [{"start_time": 1, "end_time": 2, "results": [{"line_item": "a"}]}]}',
         b'{"data": [], "has_more": true, "next_page": null}',
         b'{"data": [], "has_more": true}',
     ],

@@ -104,8 +104,7 @@ def test_fields_are_those_of_the_official_client(meter: Meter) -> None:
     ours = {d.name for d in meter.groupings if d.extension}
     fields = set(cls.__struct_fields__) - {"extra"}
     assert fields == set(official) | ours
-    # An amount that is missing could only be shown as something that it is not.
-    required = {name for name, field in official.items() if field["required"]} | ({"amount"} if meter.priced else set())
+    required = {name for name, field in official.items() if field["required"]}
     assert {name for name in fields if is_required(cls, name)} == required - {"object"}
     hints = get_type_hints(cls)
     for name, field in official.items():

@@ -81,6 +81,7 @@ def test_costs_add_up_to_the_last_digit(api: UsageAPI, raw: httpx.Client) -> Non
     plain = raw.get(COSTS.path, params={"start_time": START, "end_time": END, "group_by": "line_item"})
     for bucket in pages["line_item",].data:
         for result in bucket.results:
+            assert result.amount
             assert f'"value":{result.amount.value},' in plain.text
             assert (result.quantity, result.quantity_unit) != (None, None)
             assert result.extra == {}

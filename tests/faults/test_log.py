@@ -3,10 +3,12 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -25,7 +27,8 @@ PAGE = {PAGE_HEADER: "1", "sec-fetch-site": "same-origin"}
 EVENT |= {"project_id": f"project {SECRET}", "user_id": f"user {SECRET}", "api_key_id": f"key {SECRET}"}
 
 
-def test_no_key_and_no_body_is_logged(tmp_path: Path) -> None:
+def said_while(tmp_path: Path, ask: Callable[[str], None]) -> str:
+    """All that a server says on stderr while `ask` is called with its address, up to its end."""
     command = [sys.executable, "-m", "usageledger", "serve", "--data", str(tmp_path), "--port", "0"]
     environment = {**os.environ, "USAGELEDGER_ADMIN_KEY": KEY, "PYTHONASYNCIODEBUG": "1"}
     said = tmp_path / "said.txt"
@@ -33,16 +36,37 @@ def test_no_key_and_no_body_is_logged(tmp_path: Path) -> None:
         try:
             wait_until(lambda: "is ready at" in said.read_text())
             address = said.read_text().partition("is ready at ")[2].split()[0]
-            ask_in_every_way(address)
+            ask(address)
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE_S) == 0
         finally:
             process.kill()
-    text = said.read_text()
+    return said.read_text()
+
+
+def test_no_key_and_no_body_is_logged(tmp_path: Path) -> None:
+    text = said_while(tmp_path, ask_in_every_way)
     assert MODEL in text
     assert "Stopped." in text
     assert SECRET not in text
     assert KEY not in text
+
+
+def test_what_a_sender_repeats_is_logged_once_a_minute(tmp_path: Path) -> None:
+    def ask(address: str) -> None:
+        url, right = httpx.URL(address), {"authorization": f"Bearer {KEY}"}
+        head = f"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: 100\r\n\r\n"
+        with httpx.Client(base_url=address, timeout=PATIENCE_S) as client:
+            for number in range(20):
+                event = EVENT | {"id": f"{number}", "model": f"{MODEL}-{number}"}
+                assert client.post("/v1/events", json=event, headers=right).json()["accepted"] == 1
+                with socket.create_connection((url.host, url.port or 0), timeout=PATIENCE_S) as connection:
+                    connection.sendall(f"{head}[".encode())
+
+    lines = re.findall(r"^\S+Z (?:INFO|WARNING|ERROR) (.*)$", said_while(tmp_path, ask), re.MULTILINE)
+    assert len([line for line in lines if "no price" in line]) == 1
+    assert len([line for line in lines if "ended before its body did" in line]) == 1
+    assert len(lines) <= 4
 
 
 def send_packed(client: httpx.Client, right: dict[str, str]) -> None:

@@ -55,6 +55,7 @@ COSTS_QUESTIONS = {
     "costs_by_day_and_line_item": costs_of(group_by=["line_item"]),
     "costs_by_hour_filtered": costs_of("1h", group_by=["project_id", "model"], user_ids=["u"], line_items=["a, input"]),
     "costs_in_berlin": costs_of(window=(BERLIN, BERLIN + 2 * DAY), zone="Europe/Berlin", group_by=["line_item"]),
+    "costs_of_a_whole_window": costs_of("all", (WEEK[0] + 21_600, WEEK[1] - 21_600), group_by=["line_item"]),
     "costs_by_project_and_kind": costs_of(group_by=["project_id", "kind"], project_ids=["a", "b"]),
 }
 

@@ -239,26 +239,33 @@ def test_costs_by_days_of_a_time_zone(
             assert shown(buckets, by) == {key: (cost, n if by_item else None) for key, (cost, n) in wanted.items()}
             whole = ledger.total(*window, **given)
             assert total([result for bucket in buckets for result in bucket["results"]]) == whole
+            (one,) = ledger.buckets(edges[0], edges[-1], timezone=place.zone, bucket_width="all")
+            assert (one["start_time"], one["end_time"], total(one["results"])) == (edges[0], edges[-1], whole)
 
 
 @settings(max_examples=25)
 @given(history=histories(), seed=st.integers(0, 10**6), data=st.data())
-def test_days_add_up_to_the_whole(engine: Engine, history: list[Usage], seed: int, data: st.DataObject) -> None:
+def test_days_and_hours_add_up_to_the_whole(
+    engine: Engine, history: list[Usage], seed: int, data: st.DataObject
+) -> None:
     model, book = Model(), RandomBook(seed)
     with priced(engine, book) as ledger:
         fill(data, ledger, model, history)
         question = data.draw(questions(model, book), label="question")
-        days = ask(ledger, question | {"width": "1d"}, limit=180)
+        parts = ask(ledger, question, limit=100)
         (whole,) = ask(ledger, question | {"width": "all"})
-        assert (whole["start_time"], whole["end_time"]) == (days[0]["start_time"], days[-1]["end_time"])
+        assert (whole["start_time"], whole["end_time"]) == (question["start"], question["end"])
         for result in whole["results"]:
             same = [
-                day for bucket in days for day in bucket["results"] if all(day[n] == result[n] for n in question["by"])
+                part
+                for bucket in parts
+                for part in bucket["results"]
+                if all(part[n] == result[n] for n in question["by"])
             ]
             assert total(same) == Decimal(result["amount"]["value"])
             if "line_item" in question["by"]:
-                assert sum(Decimal(day["quantity"]) for day in same) == Decimal(result["quantity"])
-        assert total(whole["results"]) == total([result for bucket in days for result in bucket["results"]])
+                assert sum(Decimal(part["quantity"]) for part in same) == Decimal(result["quantity"])
+        assert total(whole["results"]) == total([result for bucket in parts for result in bucket["results"]])
 
 
 @settings(max_examples=25)

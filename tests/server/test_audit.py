@@ -69,6 +69,26 @@ async def test_pages_and_types(serve: Serve, double: LedgerDouble, registry: Reg
     assert (nothing["data"], nothing["first_id"], nothing["has_more"]) == ([], None, False)
 
 
+@pytest.mark.parametrize("types", ["", "api_key.deleted"])
+async def test_the_page_before_an_entry(serve: Serve, double: LedgerDouble, registry: Registry, types: str) -> None:
+    """It is the one that `after` leads on from, in the same order, where the whole page is there."""
+    for number in range(6):
+        registry.revoke_key(registry.create_key(str(number), now=NOW)[0].id, now=NOW)
+    chosen: dict[str, Any] = {"event_types": types} if types else {}
+    async with serve(double) as server:
+
+        async def ids(**asked: Any) -> tuple[list[str], bool]:
+            page = (await server.get(URL, params={"limit": 100, **chosen, **asked})).json()
+            assert page["first_id"] == (page["data"][0]["id"] if page["data"] else None)
+            return [entry["id"] for entry in page["data"]], page["has_more"]
+
+        every, _ = await ids()
+        for place, entry in enumerate(every):
+            assert await ids(before=entry, limit=2) == (every[max(0, place - 2) : place], place > 2)
+            assert await ids(before=entry) == (every[:place], False)
+            assert await ids(after=every[0], before=entry, limit=2) == (every[1 : min(3, place)], place > 3)
+
+
 @pytest.mark.parametrize(
     ("params", "param"),
     [
@@ -76,7 +96,10 @@ async def test_pages_and_types(serve: Serve, double: LedgerDouble, registry: Reg
         ({"after": "audit_log-99999"}, "after"),
         ({"after": "key_1"}, "after"),
         ({"limit": "0"}, "limit"),
-        ({"before": "audit_log-1"}, "before"),
+        ({"before": "audit_log-99999"}, "before"),
+        ({"before": "audit_log-1,audit_log-2"}, "before"),
+        ({"before": ""}, "before"),
+        ({"order": "asc"}, "order"),
     ],
 )
 async def test_what_is_refused(serve: Serve, double: LedgerDouble, params: dict[str, Any], param: str) -> None:

@@ -1,6 +1,7 @@
 """Costs over HTTP: amounts, the header, the list of what has no price, and what is refused."""
 
 import logging
+import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count
@@ -103,12 +104,16 @@ async def test_what_has_no_price_is_listed_and_logged_once(
         "last_time": NOW - 60,
     }
     said = [record.getMessage() for record in caplog.records]
-    assert said == ["no price for embeddings of 'openai': 'mystery', tier 'standard'"]
+    lists = "GET /v1/unpriced lists what has none"
+    assert said == [f"no price for embeddings of 'openai': 'mystery', tier 'standard'; {lists}"]
     caplog.clear()
     async with serve(ledger) as server:
-        await server.post("/v1/events", json=[event(n, model=f"made-up-{n}") for n in range(300)])
-    assert len(caplog.records) == 201
-    assert caplog.messages[-1] == "no price for many models: GET /v1/unpriced lists them"
+        for first in (0, 300):
+            await server.post("/v1/events", json=[event(n, model=f"made-up-{n}") for n in range(first, first + 300)])
+    (message,) = caplog.messages
+    assert re.fullmatch(
+        rf"no price for embeddings of 'openai': 'made-up-\d+', tier 'standard', and for 299 others; {lists}", message
+    )
 
 
 async def test_more_without_a_price_than_are_listed(
@@ -133,6 +138,30 @@ async def test_the_window_of_a_page_decides_what_is_unpriced(serve: Serve, ledge
         second = await server.get(COSTS, params={"page": first.json()["next_page"]})
     assert (HEADER in first.headers, HEADER in second.headers) == (True, False)
     assert [len(page.json()["data"][0]["results"]) for page in (first, second)] == [0, 1]
+
+
+async def test_a_whole_window_is_the_hours_that_were_asked_for(serve: Serve, ledger: Ledger) -> None:
+    """Amounts, what has no price, and the prices behind them are of the same hours."""
+    noon = TODAY - DAY // 2
+    times = (noon - 1, noon, noon + 3599, noon + 3600)
+    events = [known(n, timestamp=at, input_tokens=50_000_000 << n) for n, at in enumerate(times)]
+    events += [event(n, model="mystery", timestamp=at, input_tokens=1 << n) for n, at in enumerate(times, len(times))]
+    async with serve(ledger) as server:
+        await server.post("/v1/events", json=events)
+        for start, end in ((noon, noon + 3600), (noon + 60, noon + 61)):
+            window = {"start_time": start, "end_time": end}
+            page = await server.get(COSTS, params={**window, "bucket_width": "all"})
+            (bucket,) = page.json()["data"]
+            assert (bucket["start_time"], bucket["end_time"]) == (noon, noon + 3600)
+            assert [result["amount"]["value"] for result in bucket["results"]] == [6]
+            assert page.headers[HEADER] == "1"
+            (unpriced,) = (await server.get(UNPRICED, params=window)).json()["data"]
+            assert unpriced["quantities"][0]["quantity"] == (1 << 5) + (1 << 6)
+            assert (unpriced["first_time"], unpriced["last_time"]) == times[1:3]
+            (card,) = (await server.get("/v1/rate_cards", params=window)).json()["data"]
+            assert card["amount"]["value"] == 6
+        empty: dict[str, Any] = {"start_time": noon + 7200, "end_time": noon + 9000, "bucket_width": "all"}
+        assert HEADER not in (await server.get(COSTS, params=empty)).headers
 
 
 @pytest.mark.parametrize(

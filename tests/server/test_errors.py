@@ -15,6 +15,7 @@ from tests.support.ledger_double import LedgerDouble
 from tests.support.problems import problem
 
 from usageledger import errors
+from usageledger.cli.commands.serve import OncePerMinute
 from usageledger.errors import InvalidRequestError
 from usageledger.meters import METER_BY_KIND
 from usageledger.questions.aggregate import Aggregate
@@ -281,6 +282,31 @@ async def test_500_for_a_defect_shows_no_insides(
     assert response.headers["x-request-id"] in record.getMessage()
     assert record.exc_info is not None
     assert record.exc_info[0] is ZeroDivisionError
+
+
+async def test_a_failure_is_logged_once_a_minute_whatever_was_asked_for(
+    serve: Serve, double: LedgerDouble, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever asks may choose the address, and each request has an id of its own."""
+    once = OncePerMinute()
+
+    def logged() -> list[bool]:
+        told = [once.filter(record) for record in caplog.records]
+        caplog.clear()
+        return told
+
+    async with serve(double) as server:
+        for number in range(3):
+            double.read_failure = ZeroDivisionError(f"{number} by 0")
+            problem(await server.get(USAGE, params={"start_time": NOW - 60 - number}), 500)
+        assert logged() == [True, False, False]
+        double.read_failure = TypeError("another one")
+        problem(await server.get(USAGE, params={"start_time": NOW - 60}), 500)
+        assert logged() == [True]
+        registry.close()
+        for number in range(3):
+            problem(await server.get(f"/v1/organization/projects/{number}"), 503)
+        assert logged() == [True, False, False]
 
 
 @pytest.fixture

@@ -53,6 +53,23 @@ def test_cards_of_new_models_take_little_work(registry: Registry) -> None:
     assert seconds_of(giver, of_new_models(3_000, "new")) < 0.75
 
 
+def test_models_without_a_price_are_a_line_of_the_log_a_minute(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What came meanwhile is told with the next one; what was told is not told again."""
+    now, told = [1000.0], []
+    giver = CardGiver(registry.rate_cards, PriceBook(), clock=lambda: now[0])
+    for prefix, count in (("a", 3), ("b", 2), ("a", 3)):
+        giver.cards(of_new_models(count, prefix))
+    now[0] += 60
+    giver.cards(of_new_models(1, "a"))
+    now[0] += 60
+    giver.cards(of_new_models(3, "a"))
+    told = [message.partition("; ")[0] for message in caplog.messages]
+    named = "no price for embeddings of 'openai': '{}', tier 'standard', and for {}"
+    assert told == [named.format("a-0", "2 others"), named.format("b-0", "1 other")]
+
+
 def test_prices_of_other_models_take_no_work(registry: Registry) -> None:
     """Each new model was compared with each price of the operator's."""
     own = Override("embeddings", "openai", "", "input_text_tokens", "standard", 0, 5)

@@ -15,7 +15,23 @@ from usageledger.registry import Registry
 pytestmark = pytest.mark.anyio
 
 LISTS = {"projects": {"include_archived": "true"}, "users": {"emails": "a@b.c"}, "admin_api_keys": {"order": "desc"}}
-ODD_IDS = ["a/b", "/", "ü €", "100%", "a?b#c", "a b", "..", "a\nb\n", "'; --", "a+b", "%2F", "x" * 256, "a/../b"]
+ODD_IDS = [
+    "a/b",
+    "/",
+    "ü €",
+    "100%",
+    "a?b#c",
+    "a b",
+    "..",
+    "a\nb\n",
+    "'; --",
+    "a+b",
+    "%2F",
+    "a%2Fb",
+    "x" * 256,
+    "/" * 256,
+    "a/../b",
+]
 
 
 @pytest.mark.parametrize("what", LISTS)
@@ -54,6 +70,7 @@ async def test_lists_have_twenty_entries_by_default_and_a_hundred_at_most(
         ("zzz=1", "zzz", "unknown_parameter", "Allowed are: 'limit', 'after', "),
         ("limit[]=1", "limit[]", "unknown_parameter", "'limit[]'"),
         ("after=nobody", "after", "invalid_value", "'nobody'"),
+        ("before=some", "before", "unknown_parameter", "Unknown parameter: 'before', given as 'some'. Allowed are: "),
         ("after=", "after", "invalid_value", "''"),
         ("after=a%00b", "after", "invalid_value", "NUL"),
     ],
@@ -66,6 +83,18 @@ async def test_a_list_that_cannot_be_asked_for_is_refused(
     error = problem(response, 400, param=param, code=code)
     assert words in error["message"]
     assert len(error["message"]) < 500
+
+
+@pytest.mark.parametrize(("what", "others"), [("projects", "'include_archived'"), ("users", "'emails'")])
+async def test_a_list_without_an_order_says_so(serve: Serve, double: LedgerDouble, what: str, others: str) -> None:
+    """As the official ones are: they come in one order."""
+    async with serve(double) as server:
+        for value in ("desc", "asc", "x" * 300):
+            response = await server.get(f"{ROOT}/{what}", params={"order": value})
+            error = problem(response, 400, param="order", code="unknown_parameter")
+            assert error["message"] == (
+                f"Unknown parameter: 'order', given as '{value[:100]}'. Allowed are: 'limit', 'after', {others}."
+            )
 
 
 @pytest.mark.parametrize(
@@ -132,6 +161,50 @@ async def test_ids_of_any_characters(serve: Serve, double: LedgerDouble, registr
     assert project["id"] == renamed["id"] == user["id"] == in_list["id"] == odd
     assert (project["name"], renamed["name"]) == (odd, "new")
     assert after["data"] == []
+
+
+BELOW = [
+    "api_keys",
+    "api_keys?limit=5",
+    "users",
+    "rate_limits/rl-1",
+    "archive",
+    "service_accounts",
+    "certificates/activate",
+    "",
+]
+
+
+@pytest.mark.parametrize("below", BELOW)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT"])
+@pytest.mark.parametrize("whose", ["projects/p", "projects/none", "users/u", "admin_api_keys/k"])
+async def test_an_address_below_another_ones_is_unknown(
+    serve: Serve, double: LedgerDouble, registry: Registry, whose: str, method: str, below: str
+) -> None:
+    """It was taken for an id that nothing has, and its parameters and its body were refused first."""
+    registry.note_seen(["p"], ["u"], now=NOW)
+    async with serve(double) as server:
+        for body in (None, {"role": "owner"}):
+            error = problem(
+                await server.request(method, f"{ROOT}/{whose}/{below}", json=body), 404, code="unknown_url", param=None
+            )
+            path = f"{ROOT}/{whose}/{below.partition('?')[0]}"
+            assert error["message"] == (f"Unknown request URL: {method} {path}. In an id, a slash is written as %2F.")
+
+
+async def test_an_id_with_a_slash_as_it_is_works_where_there_is_one(
+    serve: Serve, double: LedgerDouble, registry: Registry
+) -> None:
+    """Clients that put ids into addresses as they are."""
+    registry.note_seen(["p", "p/users", "a b/%"], ["a/b"], now=NOW)
+    async with serve(double) as server:
+        assert (await server.get(f"{ROOT}/projects/p/users")).json()["id"] == "p/users"
+        assert (await server.get(f"{ROOT}/users/a/b")).json()["id"] == "a/b"
+        assert (await server.get(f"{ROOT}/projects/a%20b/%25")).json()["id"] == "a b/%"
+        assert (await server.post(f"{ROOT}/projects/p/users", json={"name": "n"})).json()["id"] == "p/users"
+        problem(await server.get(f"{ROOT}/projects/p%2Fnone"), 404, code="not_found", param="project_id")
+        problem(await server.post(f"{ROOT}/projects/p%2Fnone", content=b"no"), 400, code="invalid_json")
+        problem(await server.request("DELETE", f"{ROOT}/projects/p%2Fusers"), 405)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import re
 import struct
 import zlib
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -240,7 +241,7 @@ def test_costs_do_not_come_by_the_minute() -> None:
     assert refused(COSTS, START, ("bucket_width", "1m"))[:2] == ("invalid_value", "bucket_width")
 
 
-@pytest.mark.parametrize(("width", "seconds"), [("1d", DAY), ("1h", 3600), ("all", DAY)])
+@pytest.mark.parametrize(("width", "seconds"), [("1d", DAY), ("1h", 3600), ("all", 3600)])
 def test_windows_of_costs_snap_outward(width: str, seconds: int) -> None:
     base = ("bucket_width", width)
     query = read(COSTS, ("start_time", str(TODAY + 1)), ("end_time", str(TODAY + seconds + 1)), base)
@@ -251,7 +252,7 @@ def test_windows_of_costs_snap_outward(width: str, seconds: int) -> None:
 
 @pytest.mark.parametrize("meter", ALL, ids=name_of)
 def test_a_whole_window_is_one_bucket(meter: Meter) -> None:
-    """Days of costs are whole ones; usage begins and ends where the window does."""
+    """Hours of costs are whole ones; usage begins and ends where the window does."""
     query = read(
         meter, ("start_time", str(TODAY - 400 * DAY + 1)), ("end_time", str(TODAY - 1)), ("bucket_width", "all")
     )
@@ -335,13 +336,31 @@ def test_only_days_are_cut_by_a_time_zone(meter: Meter, width: Width) -> None:
     assert message.startswith(f"Invalid 'timezone': 'Europe/Berlin' with a 'bucket_width' of '{width.name}'. Only ")
 
 
-def test_a_whole_window_of_costs_is_widened_to_days_of_a_time_zone() -> None:
+def test_a_whole_window_of_costs_from_hour_to_hour_is_what_was_asked_for() -> None:
+    window = (("start_time", "1794463200"), ("end_time", "1794549600"))
+    (whole,) = read(COSTS, *window, ("bucket_width", "all")).buckets
+    hours = read(COSTS, *window, ("bucket_width", "1h")).buckets
+    assert (whole.start, whole.end) == (hours[0].start, hours[-1].end) == (1_794_463_200, 1_794_549_600)
+
+
+def test_a_whole_window_of_costs_is_widened_to_hours_of_a_time_zone() -> None:
+    """Hours are those since midnight there, so that days of the zone are whole hours."""
     zone, whole = ("timezone", "Asia/Kolkata"), ("bucket_width", "all")
     midnight = TODAY - 5 * 3600 - 1800  # half past six in the evening, UTC
-    query = read(COSTS, ("start_time", str(midnight)), ("end_time", str(midnight + 2 * DAY)), whole, zone)
-    assert query.buckets == (Bucket(midnight, midnight + 2 * DAY),)
-    query = read(COSTS, ("start_time", str(midnight + 1)), ("end_time", str(midnight + DAY + 1)), whole, zone)
-    assert query.buckets == (Bucket(midnight, midnight + 2 * DAY),)
+    for start, end in ((midnight, midnight + 2 * DAY), (midnight + 3599, midnight + 2 * DAY - 3599)):
+        query = read(COSTS, ("start_time", str(start)), ("end_time", str(end)), whole, zone)
+        assert query.buckets == (Bucket(midnight, midnight + 2 * DAY),)
+    query = read(COSTS, ("start_time", str(TODAY)), ("end_time", str(TODAY + 1)), whole, zone)
+    assert query.buckets == (Bucket(TODAY - 1800, TODAY + 1800),)
+
+
+def test_hours_of_a_time_zone_end_with_their_day() -> None:
+    """On Lord Howe Island clocks go back by half an hour: that day has 24.5 hours."""
+    zone, whole = ("timezone", "Australia/Lord_Howe"), ("bucket_width", "all")
+    midnight = int(datetime(2026, 4, 5, 13, 30, tzinfo=UTC).timestamp())  # the end of that day
+    for start, end in ((midnight - 1, midnight), (midnight - 1800, midnight - 1)):
+        query = read(COSTS, ("start_time", str(start)), ("end_time", str(end)), whole, zone)
+        assert query.buckets == (Bucket(midnight - 1800, midnight),)
 
 
 def test_times_in_a_time_zone_at_their_limits() -> None:

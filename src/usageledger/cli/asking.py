@@ -157,6 +157,8 @@ def _remark(question: Question, answered: Answer) -> None:
     unknown = sum(len(bucket.unknown_results) for bucket in answered.page.data)
     if unknown:
         note(f"Warning: {counted(unknown, 'result')} of an unknown sort left out: a newer usageledger may know it.")
+    if lacking := sum(row.get("amount", 0) is None for bucket in answered.page.data for row in bucket.to_rows()):
+        note(f"Warning: {counted(lacking, 'result')} without an amount: they are in no sum.")
     if answered.unpriced:
         cards = counted(answered.unpriced, "rate card")
         note(f"Warning: {cards} without a known price: their usage is in no amount, see 'usageledger prices unpriced'.")

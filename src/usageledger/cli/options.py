@@ -12,7 +12,7 @@ import typer
 from usageledger.settings import Settings, load_settings
 
 MAIN_SETTINGS = ("host", "port", "data", "ledger", "registry", "admin_key")
-NETWORK_SETTINGS = ("tls_cert", "tls_key", "allow_plain_http", "trusted_proxies")
+NETWORK_SETTINGS = ("tls_cert", "tls_key", "allow_plain_http", "trusted_proxies", "cors_origins")
 
 
 def json_option(panel: str | None = None) -> Any:

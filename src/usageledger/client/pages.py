@@ -24,16 +24,16 @@ class Amount(msgspec.Struct, frozen=True, kw_only=True):
     """An amount of money, exact as the server wrote it, whether as a number or as text.
 
     Attributes:
-        value: how much.
-        currency: of what, in lower case: `usd`.
+        value: how much; None where the server does not say.
+        currency: of what, in lower case: `usd`; None where the server does not say.
     """
 
-    value: Decimal
-    currency: str
+    value: Decimal | None = None
+    currency: str | None = None
     extra: Mapping[str, Any] = {}
 
     def __post_init__(self) -> None:
-        if not self.value.is_finite():
+        if self.value is not None and not self.value.is_finite():
             raise ValueError(f"expected a number, got {self.value}")
 
 
@@ -54,8 +54,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True)
         row: dict[str, Any] = {}
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if isinstance(value, Amount):
-                row |= {name: value.value, "currency": value.currency}
+            if name == "amount":
+                amount: Amount = value or Amount()
+                row |= {name: amount.value, "currency": amount.currency}
             elif name not in ("object", "extra"):
                 row[name] = value
         return row | {name: value for name, value in self.extra.items() if name not in row}
@@ -112,7 +113,8 @@ class _Page(Generic[R]):
     def to_rows(self) -> list[dict[str, Any]]:
         """A flat dict for each result of this page: `start_time`, `end_time`, then the fields of the result.
 
-        Times are Unix seconds, counts ints, amounts and quantities Decimal. A bucket without results has no row.
+        Times are Unix seconds, counts ints, amounts and quantities Decimal, and None what is not known. A bucket
+        without results has no row.
         """
         return [row for bucket in self.data for row in bucket.to_rows()]
 

@@ -361,7 +361,7 @@ class CostsResult(Result, frozen=True, kw_only=True):
     OBJECT: ClassVar[str] = "organization.costs.result"
 
     object: Literal["organization.costs.result"] = "organization.costs.result"
-    amount: Amount
+    amount: Amount | None = None
     quantity: Decimal | None = None
     quantity_unit: str | None = None
     project_id: str | None = None

@@ -109,9 +109,8 @@ class Query:
 
     @property
     def whole(self) -> "Query":
-        """The same query with one bucket for the whole window (two, if the window does not start on a boundary)."""
-        width = replace(self.width, seconds=self.end_time - self.start_time)
-        return replace(self, width=width, limit=2, page_start=self.start_time, timezone=None)
+        """The same query with one bucket for the whole window."""
+        return replace(self, width=WHOLE, limit=1, page_start=self.start_time, timezone=None)
 
     @property
     def next_start(self) -> int | None:
@@ -272,7 +271,7 @@ def _timezone(meter: Meter, text: str | None, width: Width) -> str | None:
             param="timezone",
             code="invalid_value",
         )
-    # Costs of a whole window are those of whole days, so there a zone has a meaning too.
+    # Costs of a whole window are those of whole hours, and not every zone's are those of UTC.
     if width.name != "1d" and not (meter.priced and width is WHOLE):
         raise InvalidRequestError(
             f"Invalid 'timezone': '{name}' with a 'bucket_width' of '{width.name}'. Only buckets of '1d' are cut by a "

@@ -16,12 +16,16 @@ def bare_name(raw: str) -> str:
     return _BRACKETS.sub("", raw)
 
 
-def unknown_parameter(raw: str, known: Sequence[str]) -> InvalidRequestError:
-    """Makes the error of a parameter, as it is written in the query string, that is not among `known`."""
+def unknown_parameter(raw: str, known: Sequence[str], value: str | None = None) -> InvalidRequestError:
+    """Makes the error of a parameter, as it is written in the query string, that is not among `known`.
+
+    It shows the `value` where that is given: not of any parameter, since it may be a secret.
+    """
     allowed = ", ".join(f"'{name}'" for name in known) or "none"
     hint = did_you_mean(bare_name(raw), known) or f" Allowed are: {allowed}."
     shown = raw[:256]
-    return InvalidRequestError(f"Unknown parameter: '{shown}'.{hint}", param=shown, code="unknown_parameter")
+    given = "" if value is None else f", given as '{value[:100]}'"
+    return InvalidRequestError(f"Unknown parameter: '{shown}'{given}.{hint}", param=shown, code="unknown_parameter")
 
 
 def unsupported(name: str, value: str, allowed: Sequence[str], others: str = "") -> InvalidRequestError:

@@ -1,7 +1,8 @@
 """Rate cards for events as they come in."""
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -14,7 +15,7 @@ from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.registry import RateCards
 
-WARNINGS_MAX = 200  # names that are made up anew each time must not fill the log
+WARNING_SECONDS = 60  # between two: names that are made up anew each time must not fill the log
 OFFERS_KEPT_MAX = 100_000  # combinations remembered with their cards
 KEY_MAX = 2**40
 INPUT = (*UNCACHED, *CACHED, *CACHE_WRITE)
@@ -37,13 +38,16 @@ Offer = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
 class CardGiver:
-    """Gives events their rate cards. For one thread at a time."""
+    """Gives events their rate cards, and tells the log of models without a price. For one thread at a time."""
 
-    def __init__(self, rate_cards: RateCards, book: PriceBook) -> None:
+    def __init__(self, rate_cards: RateCards, book: PriceBook, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate_cards = rate_cards
         self._book = book
+        self._clock = clock
         self._offers: dict[Combination, Offer] = {}
-        self._unpriced: set[tuple[str, str, str | None]] = set()
+        self._unpriced: set[tuple[str, str, str | None]] = set()  # told, or to be told
+        self._untold: tuple[Subject, int] | None = None  # the first of them, and how many others
+        self._quiet_until = clock()
 
     def cards(self, rows: pa.Table) -> Ids:
         """The `rate_id` of each row (`columns.SCHEMA`), in the registry when this returns.
@@ -53,6 +57,7 @@ class CardGiver:
         """
         first, inverse = _distinct(rows)
         offers = self._known(_combinations(rows, first))
+        self._warn()
         rate_ids: Ids = np.array([ids[0] for _, _, ids in offers], np.int64)[inverse]
         several = np.array([len(ids) > 1 for _, _, ids in offers])
         if several.any():
@@ -70,6 +75,7 @@ class CardGiver:
         if missing:
             if len(self._offers) > OFFERS_KEPT_MAX:
                 self._offers.clear()
+                self._unpriced.clear()
                 missing = combinations
             shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
             rate_ids = iter(self._rate_cards.give(self._offered(missing, shapes)))
@@ -92,20 +98,31 @@ class CardGiver:
             else:
                 seconds = tuple(dict.fromkeys(at.second for at, _ in offers))
                 shapes.append((seconds, tuple(dict.fromkeys(at.band for at, _ in offers))))
-            if len(self._unpriced) < WARNINGS_MAX and not any(prices.rates for _, prices in offers):
-                self._warn(subject)
+            if not any(prices.rates for _, prices in offers):
+                self._note(subject)
             yield from offers
 
-    def _warn(self, subject: Subject) -> None:
-        """Logs once that there is no price for a model, or for the tier of it that came first."""
+    def _note(self, subject: Subject) -> None:
+        """Remembers, once, that a model has no price, or the tier of it that came first."""
         known_as = (subject.kind, subject.provider, subject.model)
-        if known_as in self._unpriced:
+        if known_as not in self._unpriced:
+            self._unpriced.add(known_as)
+            self._untold = (self._untold[0], self._untold[1] + 1) if self._untold else (subject, 0)
+
+    def _warn(self) -> None:
+        """Logs what has no price and was not told, in one line, a while after the last one."""
+        if self._untold is None or self._clock() < self._quiet_until:
             return
-        self._unpriced.add(known_as)
-        model = "no model" if subject.model is None else repr(subject.model)
-        logger.warning("no price for %s of %r: %s, tier %r", subject.kind, subject.provider, model, subject.tier)
-        if len(self._unpriced) == WARNINGS_MAX:
-            logger.warning("no price for many models: GET /v1/unpriced lists them")
+        (subject, others), self._untold = self._untold, None
+        self._quiet_until = self._clock() + WARNING_SECONDS
+        logger.warning(
+            "no price for %s of %r: %s, tier %r%s; GET /v1/unpriced lists what has none",
+            subject.kind,
+            subject.provider,
+            "no model" if subject.model is None else repr(subject.model),
+            subject.tier,
+            f", and for {others} other{'s' * (others != 1)}" if others else "",
+        )
 
 
 def _distinct(rows: pa.Table) -> tuple[Ids, Ids]:

@@ -59,30 +59,39 @@ class AuditLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def list(self, *, after: int | None = None, limit: int = 20, types: Sequence[str] = ()) -> Listing[AuditEntry]:
+    def list(
+        self, *, after: int | None = None, before: int | None = None, limit: int = 20, types: Sequence[str] = ()
+    ) -> Listing[AuditEntry]:
         """The entries, the newest first.
 
         Args:
             after: the number of the last entry of the page before, or None for the first page.
+            before: the number of the first entry of the page after. Without `after` it is those just before that are
+                listed, and there are more where some stand before them.
             limit: entries on the page, 1 or more.
             types: only entries of these `AUDIT_TYPES`; empty for all.
 
         Raises:
-            UnknownCursorError: there is no entry `after`.
+            UnknownCursorError: there is no entry `after` or `before`.
             RegistryError: `limit` is below 1.
         """
         if limit < 1:
             raise RegistryError(f"limit must be 1 or more, not {limit}.")
-        query = select(audit_log).order_by(audit_log.c.id.desc()).limit(limit + 1)
+        number = audit_log.c.id
+        backwards = before is not None and after is None
+        query = select(audit_log).order_by(number if backwards else number.desc()).limit(limit + 1)
         if types:
             query = query.where(audit_log.c.type.in_(types))
         with self._database.read() as connection:
-            if after is not None:
-                if connection.execute(select(audit_log.c.id).where(audit_log.c.id == after)).first() is None:
-                    raise UnknownCursorError("after must be the id of the last entry of the page before.")
-                query = query.where(audit_log.c.id < after)
+            for name, cursor in (("after", after), ("before", before)):
+                if cursor is None:
+                    continue
+                if connection.execute(select(number).where(number == cursor)).first() is None:
+                    raise UnknownCursorError(f"expected the id of an entry, and there is no entry {cursor}.", name)
+                query = query.where(number < cursor if name == "after" else number > cursor)
             rows = connection.execute(query).all()
-        return Listing(tuple(map(_entry, rows[:limit])), has_more=len(rows) > limit)
+        entries = tuple(map(_entry, rows[:limit]))
+        return Listing(entries[::-1] if backwards else entries, has_more=len(rows) > limit)
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

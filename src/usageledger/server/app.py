@@ -18,7 +18,6 @@ from starlette.types import ASGIApp
 from usageledger.errors import (
     InvalidRequestError,
     MethodNotAllowedError,
-    NotFoundError,
     RequestError,
     UsageLedgerError,
 )
@@ -35,9 +34,11 @@ from usageledger.server.endpoint import routes_of
 from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.http.auth import Authenticator
 from usageledger.server.http.compression import Compression
+from usageledger.server.http.cross_origin import CrossOrigin
 from usageledger.server.http.envelope import Envelope
 from usageledger.server.http.request_bodies import Bodies
 from usageledger.server.http.requests import error_response
+from usageledger.server.http.routes import is_below, unknown_url
 from usageledger.server.http.shared_memory import SharedMemory
 from usageledger.server.ingest.commits import Ingest, as_request_error
 from usageledger.server.ingest.seen_names import SeenNames
@@ -112,7 +113,8 @@ def create_app(
         f"The answers that clients are taking in are larger than {settings.max_answers_bytes} bytes together: "
         "send the same request again.",
     )
-    return Envelope(app)
+    exposed = (name for endpoint in ENDPOINTS for name in endpoint.answer.headers)
+    return Envelope(app, CrossOrigin(settings.cors_origins, exposed))
 
 
 class _Application(Starlette):
@@ -126,7 +128,8 @@ async def _own_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, UsageLedgerError):
         raise error
     if not isinstance(error, RequestError):
-        logger.error("%s %r: %s", request.method, request.scope["path"][:256], error)
+        cause = {"cause": str(error)}
+        logger.error("%s %r: %s", request.method, request.scope["path"][:256], error, extra=cause)
     return error_response(as_request_error(error))
 
 
@@ -134,16 +137,14 @@ async def _http_error(request: Request, error: Exception) -> Response:
     """Starlette's own refusals, in the API's shape."""
     if not isinstance(error, HTTPException):
         raise error
-    # Not `request.url`, which fails where the query string is not UTF-8.
     path: str = request.scope["path"]
-    where = f"{request.method} {path[:256]}"
+    if error.status_code == 404 or (error.status_code == 405 and is_below(request)):  # noqa: PLR2004 - as written
+        instead = LEGACY.get(path.removeprefix("/v1"))
+        return error_response(unknown_url(request, f" Ask GET {instead} instead." if instead else ""))
     if error.status_code == 405:  # noqa: PLR2004 - the status as it is written
+        where = f"{request.method} {path[:256]}"
         allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))  # it comes in any order
         response = error_response(MethodNotAllowedError(f"Method not allowed: {where}. Allowed are: {allowed}."))
         response.headers["allow"] = allowed
         return response
-    if error.status_code == 404:  # noqa: PLR2004 - the status as it is written
-        instead = LEGACY.get(path.removeprefix("/v1"))
-        hint = f" Ask GET {instead} instead." if instead else ""
-        return error_response(NotFoundError(f"Unknown request URL: {where}.{hint}", code="unknown_url"))
     return error_response(InvalidRequestError(error.detail))

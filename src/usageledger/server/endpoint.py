@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from usageledger.errors import RequestError
+from usageledger.errors import InvalidRequestError, NotFoundError, RequestError, UnsupportedMediaTypeError
 from usageledger.events.decoders import JSON_TYPES
 from usageledger.fields import Field
 from usageledger.registry import AdminKey, Scope
 from usageledger.server.http.parameters import Parameter, check_names, collect
 from usageledger.server.http.requests import parameters, read_object
-from usageledger.server.http.routes import RequestHandler, route_of
+from usageledger.server.http.routes import RequestHandler, is_below, route_of, unknown_url
 from usageledger.server.json_schema import Schema, ref
 from usageledger.server.services import Services
 from usageledger.settings import Settings
@@ -162,8 +162,13 @@ def _checked(endpoint: Endpoint, services: Services) -> RequestHandler:
 
     async def handle(request: Request) -> Response:
         key = await services.authenticator.require(request, *endpoint.scopes) if endpoint.scopes else None
-        if endpoint.checks_parameters:
-            check_names(parameters(request), endpoint.parameters)
-        return await endpoint.handler(Call(services, request, endpoint, key))
+        try:
+            if endpoint.checks_parameters:
+                check_names(parameters(request), endpoint.parameters)
+            return await endpoint.handler(Call(services, request, endpoint, key))
+        except (InvalidRequestError, NotFoundError, UnsupportedMediaTypeError):
+            if is_below(request):  # it was meant for something else than what has this id
+                raise unknown_url(request) from None
+            raise
 
     return handle

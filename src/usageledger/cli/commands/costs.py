@@ -12,8 +12,8 @@ EPILOG = """\
   usageledger costs --profile openai --group-by line_item
 
 Amounts are exact: every digit is shown, and totals are sums of them. The
-window is widened to whole buckets. What has no known price is in no amount;
-a line on stderr says so.
+window is widened to whole days or hours. What has no known price is in no
+amount; a line on stderr says so.
 """
 
 costs = question_command(COSTS, "Ask what usage cost, by time or by group.")

@@ -54,8 +54,11 @@ def demo(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     working days, nights and weekends, in all kinds of usage. The data is in a
     temporary folder, which is removed at the end.
     """
+    import logging
+
     # Ended by SIGTERM while it makes events, the command must still remove its folder.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    logging.getLogger("usageledger.pricing").setLevel(logging.ERROR)  # some of it has no price, which is meant
     with tempfile.TemporaryDirectory(prefix="usageledger-demo-") as folder:
         settings = load_settings({"host": host, "port": port, "data": Path(folder)})
         began = time.monotonic()

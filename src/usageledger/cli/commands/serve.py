@@ -122,7 +122,10 @@ def _is_loopback(host: str) -> bool:
 
 
 class OncePerMinute:
-    """Lets a message through that was not let through within the last minute: a full disk must not fill the log too."""
+    """Lets a message through that was not let through within the last minute: a full disk must not fill the log too.
+
+    Where a record has a `cause`, that is what is let through once: its message may name what a request chose.
+    """
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, *, messages_kept_max: int = MESSAGES_KEPT_MAX
@@ -133,13 +136,13 @@ class OncePerMinute:
 
     def filter(self, record: "LogRecord") -> bool:
         """Returns true if `record` is logged."""
-        now, message = self._clock(), record.getMessage()
-        if self._until.get(message, now) > now:
+        now, cause = self._clock(), getattr(record, "cause", None) or record.getMessage()
+        if self._until.get(cause, now) > now:
             return False
         if len(self._until) >= self._messages_kept_max:
             self._until = {known: until for known, until in self._until.items() if until > now}
         if len(self._until) < self._messages_kept_max:
-            self._until[message] = now + 60
+            self._until[cause] = now + 60
         return True
 
 

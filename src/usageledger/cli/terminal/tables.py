@@ -189,7 +189,8 @@ def _share_columns(drawing: Drawing, lines: Sequence[Line], rows: Rows) -> list[
     if not drawing.group_by or drawing.first.adds == "gauge":
         return []
     whole = total(drawing.first, rows) or 0
-    return [Column("Share", [share(total(drawing.first, line.rows) or 0, whole) for line in lines])]
+    parts = [total(drawing.first, line.rows) for line in lines]
+    return [Column("Share", ["" if part is None else share(part, whole) for part in parts])]
 
 
 def _number_column(measure: Measure, lines: Sequence[Line], rows: Rows) -> Column:
@@ -217,10 +218,12 @@ def _quantity_column(measure: Measure, field: str, lines: Sequence[Line]) -> Col
 
 
 def _currency(rows: Rows) -> str:
-    found = sorted({visible(str(row["currency"])) for bucket in rows for row in bucket if row.get("currency")})
+    """The one currency of all amounts; nothing where none is known."""
+    given = {row["currency"] or "" for bucket in rows for row in bucket if row["amount"] is not None}
+    found = sorted(visible(each) or "no known currency" for each in given)
     if len(found) > 1:
         raise CommandError(f"The amounts are in {' and '.join(found)}, which have no sum: use --json or --csv.")
-    return "".join(found).upper()
+    return visible("".join(given)).upper()
 
 
 def _title(name: str) -> str:

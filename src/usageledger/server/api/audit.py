@@ -14,7 +14,7 @@ from usageledger.registry.audit import LOCAL
 from usageledger.server.api.listing import PAGE_PARAMETERS, list_response, take_page
 from usageledger.server.endpoint import Answer, Call, Endpoint
 from usageledger.server.http.parameters import Parameter, one_of, refused
-from usageledger.server.json_schema import ref
+from usageledger.server.json_schema import NO_NUL, ref
 
 PREFIX = "audit_log-"
 _ID = re.compile(f"{PREFIX}([0-9]{{1,18}})")
@@ -25,16 +25,17 @@ async def audit_logs(call: Call) -> Response:
     given = call.given()
     types = [one_of("event_types", name, AUDIT_TYPES) for name in given.get("event_types", [])]
     cursor, limit = take_page(given)
-    find = partial(call.services.registry.audit_log.list, after=_number(cursor), limit=limit, types=types)
+    after, before = _number("after", cursor), _number("before", given.get("before", [None])[0])
+    find = partial(call.services.registry.audit_log.list, after=after, before=before, limit=limit, types=types)
     return await list_response(find, _entry)
 
 
-def _number(cursor: str | None) -> int | None:
+def _number(name: str, cursor: str | None) -> int | None:
     if cursor is None:
         return None
     if match := _ID.fullmatch(cursor):
         return int(match[1])
-    raise refused("after", f"Invalid 'after': expected the id of an entry, '{PREFIX}…', got '{cursor[:256]}'.")
+    raise refused(name, f"Invalid '{name}': expected the id of an entry, '{PREFIX}…', got '{cursor[:256]}'.")
 
 
 def _entry(entry: AuditEntry) -> dict[str, Any]:
@@ -53,6 +54,7 @@ def _entry(entry: AuditEntry) -> dict[str, Any]:
     }
 
 
+BEFORE = Parameter("before", {"type": "string", "pattern": NO_NUL}, "`first_id` of the page after.")
 TYPES = Parameter(
     "event_types",
     {"type": "string", "enum": list(AUDIT_TYPES)},
@@ -70,6 +72,6 @@ ENDPOINTS = (
         summary="List changes of keys and prices, the newest first.",
         scopes=(MANAGE,),
         answer=Answer(ref("AuditLogList")),
-        parameters=(*PAGE_PARAMETERS, TYPES),
+        parameters=(*PAGE_PARAMETERS, BEFORE, TYPES),
     ),
 )

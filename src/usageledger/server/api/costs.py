@@ -1,13 +1,12 @@
 """The endpoints of costs: what usage cost, and what of it has no price."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from starlette.responses import Response
 
-from usageledger.meters import COSTS
+from usageledger.meters import COSTS, WHOLE
 from usageledger.pricing import Reason
 from usageledger.questions.pages import cost_results_json, render
 from usageledger.questions.query import Query, page_token, parse
@@ -70,11 +69,10 @@ async def unpriced(call: Call) -> Response:
 
 
 def _window(given: list[tuple[str, str]], now: int) -> Query:
-    """A query for costs in one page, from the parameters `start_time` and `end_time` alone."""
+    """A query for costs in one bucket, from the parameters `start_time` and `end_time` alone."""
     if "start_time" not in dict(given):
         given = [("start_time", "0"), *given]
-    query = parse(COSTS, given, now=now + 1, secret=b"")
-    return replace(query, limit=query.end_time - query.start_time)
+    return parse(COSTS, [*given, ("bucket_width", WHOLE.name)], now=now + 1, secret=b"")
 
 
 def _entry(usage: UnpricedUsage, parts: Sequence[tuple[Charge, Reason]]) -> dict[str, Any]:

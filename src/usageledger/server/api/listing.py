@@ -36,7 +36,7 @@ async def list_response(find: Callable[[], Listing[T]], show: Callable[[T], dict
     try:
         listing = await run_sync(find)
     except UnknownCursorError as error:
-        raise refused("after", f"Invalid 'after': {error}") from None
+        raise refused(error.cursor, f"Invalid '{error.cursor}': {error}") from None
     data = [show(record) for record in listing.data]
     return json_response(
         {

@@ -14,7 +14,7 @@ from usageledger.events.typed_events import FIELDS, ID_CHARACTERS_MAX, Name
 from usageledger.fields import NAME_CHARACTERS_MAX, Field
 from usageledger.ledger import Ledger, lookups
 from usageledger.ledger.lookups import StoredEvent
-from usageledger.meters import COSTS, METER_BY_KIND
+from usageledger.meters import COSTS, METER_BY_KIND, WHOLE
 from usageledger.pricing import Reason, Source, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.cards import PARTS, origin
@@ -58,7 +58,8 @@ REPRICE = (
 
 async def rate_cards(call: Call) -> Response:
     """Lists the prices behind the costs of a window, with what each of them made."""
-    query = parse(COSTS, parameters(call.request), now=int(call.services.clock()), secret=b"")
+    given = [*parameters(call.request), ("bucket_width", WHOLE.name)]
+    query = parse(COSTS, given, now=int(call.services.clock()), secret=b"")
     return json_response(
         {"object": "list", "data": await in_slot(call.services, partial(_cards, call.services, query))}
     )
@@ -68,7 +69,7 @@ def _cards(services: Services, query: Query) -> list[dict[str, Any]]:
     prices, limits = services.price_tables, services.settings
     revision = prices.revision(query.as_of)
     table = partial(prices.window, query.start_time, query.end_time, revision)
-    asked = replace(query.whole, group_by=("line_item", "rate_id"))
+    asked = replace(query, group_by=("line_item", "rate_id"))
     answer = services.ledger.costs(asked, table, max_seconds=limits.max_query_seconds, max_results=limits.max_results)
     cards = prices.rate_cards.at(set(answer.columns.get("rate_id", ())), revision)
     entries: dict[tuple[Subject, str, int, Source | None, int], list[Charge]] = {}
@@ -303,6 +304,7 @@ ENDPOINTS = (
         answer=Answer(ref("RateCardList")),
         parameters=(
             *window_parameters(required=True),
+            Parameter("timezone", ref("TimeZone"), "The time zone whose hours the window is widened to."),
             Parameter("as_of", TIME, "By the prices of this time, Unix seconds."),
             *filter_parameters(COSTS),
         ),

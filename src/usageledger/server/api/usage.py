@@ -74,6 +74,9 @@ def _parameters(meter: Meter) -> tuple[Parameter, ...]:
     limit: Schema = {"type": "integer", "minimum": 1, "maximum": max(width.max_limit for width in meter.widths)}
     limits = "; ".join(f"`{w.name}`: {w.default_limit}, at most {w.max_limit}" for w in meter.widths)
     groups: Schema = {"type": "string", "enum": [dimension.name for dimension in meter.groupings]}
+    zone = "Of buckets of `1d`: the time zone whose days they are."
+    if meter.priced:
+        zone += " Of `all`: the one whose hours the window is widened to."
     as_of = Parameter("as_of", TIME, "Answer by the prices of this time, Unix seconds.")
     return (
         *window_parameters(required=True),
@@ -81,7 +84,7 @@ def _parameters(meter: Meter) -> tuple[Parameter, ...]:
         Parameter(
             "bucket_width", widths, "Width of a bucket; buckets are aligned to UTC, where no `timezone` is given."
         ),
-        Parameter("timezone", ref("TimeZone"), "Of buckets of `1d`: the time zone whose days they are."),
+        Parameter("timezone", ref("TimeZone"), zone),
         *filter_parameters(meter),
         Parameter("group_by", groups, "Tell results apart by these.", listed=True),
         Parameter("limit", limit, f"Most buckets on a page, by default and at most by width: {limits}."),

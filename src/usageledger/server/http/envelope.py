@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from time import perf_counter
+from traceback import walk_tb
 from uuid import uuid4
 
 from starlette.requests import ClientDisconnect
@@ -12,6 +13,7 @@ from usageledger.errors import (
     InternalError,
     RequestError,
 )
+from usageledger.server.http.cross_origin import PREFLIGHT, CrossOrigin
 from usageledger.server.http.requests import SECURITY_HEADERS, STRICT_TRANSPORT, error_response
 
 logger = logging.getLogger("usageledger")
@@ -24,11 +26,21 @@ def _missing(headers: Iterable[tuple[bytes, bytes]], scope: Scope) -> list[tuple
     return [header for header in wanted if header[0] not in given]
 
 
-class Envelope:
-    """Adds security headers, `x-request-id` and timing to every response, and a JSON body to unexpected errors."""
+def _defect(error: Exception) -> str:
+    """Names a defect by what was raised where, the same for every request."""
+    *_, (frame, line) = walk_tb(error.__traceback__)
+    return f"{type(error).__name__} at {frame.f_code.co_filename}:{line}"
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class Envelope:
+    """Adds security headers, `x-request-id` and timing to every response, and a JSON body to unexpected errors.
+
+    It also adds what lets pages of other origins read the response, and answers their preflights.
+    """
+
+    def __init__(self, app: ASGIApp, cross_origin: CrossOrigin) -> None:
         self._app = app
+        self._cross_origin = cross_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -45,18 +57,20 @@ class Envelope:
                 started = True
                 took = str(int((perf_counter() - began) * 1000))
                 own = [(b"x-request-id", request_id.encode()), (b"openai-processing-ms", took.encode())]
+                own += self._cross_origin.headers(scope)
                 message = {**message, "headers": [*message["headers"], *_missing(message["headers"], scope), *own]}
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            app = PREFLIGHT if self._cross_origin.is_preflight(scope) else self._app
+            await app(scope, receive, send_with_headers)
         except ClientDisconnect:
-            logger.info("request %s ended before its body did", request_id)
-        except Exception:
-            logger.exception("request %s failed", request_id)
+            logger.info("request %s ended before its body did", request_id, extra={"cause": "a body did not end"})
+        except Exception as error:
+            logger.exception("request %s failed", request_id, extra={"cause": _defect(error)})
             if started:
                 raise
-            error: RequestError = InternalError(
+            answer: RequestError = InternalError(
                 f"The server had an error while processing your request. Its id is {request_id}."
             )
-            await error_response(error)(scope, receive, send_with_headers)
+            await error_response(answer)(scope, receive, send_with_headers)

@@ -8,6 +8,8 @@ from usageledger.errors import InvalidRequestError
 from usageledger.questions.query_string import COMMA, bare_name, unknown_parameter, unsupported
 from usageledger.server.json_schema import Schema
 
+OF_SOME_LISTS = ("before", "order")  # which clients try on others as well
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -37,9 +39,10 @@ def check_names(given: Iterable[tuple[str, str]], parameters: Sequence[Parameter
         InvalidRequestError: names it, with a suggestion.
     """
     listed = {parameter.name: parameter.listed for parameter in parameters}
-    for raw, _ in given:
+    for raw, value in given:
         if raw not in listed and not listed.get(bare_name(raw)):
-            raise unknown_parameter(raw, [parameter.name for parameter in parameters])
+            names = [parameter.name for parameter in parameters]
+            raise unknown_parameter(raw, names, value if raw in OF_SOME_LISTS else None)
 
 
 def collect(given: Iterable[tuple[str, str]], parameters: Sequence[Parameter]) -> dict[str, list[str]]:

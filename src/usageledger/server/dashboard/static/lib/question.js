@@ -1,6 +1,6 @@
 // What a view asks: read from the address, written back to it, and turned into the parameters of the API.
 
-import { isZone, naturalWidth, rangeOf, widthsFor } from "./time.js";
+import { isZone, naturalWidth, rangeOf, startOfDay, widthsFor } from "./time.js";
 
 export const DEFAULT_RANGE = "30d";
 
@@ -58,11 +58,20 @@ export function usualMeasures(meter) {
 export function apiParameters(question, { width = question.width, groupBy = question.groupBy, filters = question.filters } = {}) {
   const { meter, start, end, zone } = question;
   const chosen = meter.bucket_widths.find((each) => each.name === width);
-  const pairs = [["start_time", start], ["end_time", end], ["bucket_width", width], ["limit", chosen.max_limit]];
+  const costs = meter.priced && width === "all";
+  const pairs = [...(costs ? windowOfCosts(question) : [["start_time", start], ["end_time", end]]), ["bucket_width", width], ["limit", chosen.max_limit]];
   for (const name of groupBy) pairs.push(["group_by", name]);
   pairs.push(...filterPairs(meter, filters));
-  if (zone !== "UTC" && (width === "1d" || (width === "all" && meter.priced))) pairs.push(["timezone", zone]);
+  if (zone !== "UTC" && width === "1d") pairs.push(["timezone", zone]);
   return pairs;
+}
+
+/** The window of the totals: costs by the day are of whole days, and those begin where they begin in the zone. */
+function windowOfCosts({ width, zone, start, end }) {
+  if (width !== "1d") return [["start_time", start], ["end_time", end]];
+  const last = startOfDay(end, zone);
+  const days = [["start_time", startOfDay(start, zone)], ["end_time", last === end ? end : startOfDay(end, zone, 1)]];
+  return zone === "UTC" ? days : [...days, ["timezone", zone]];
 }
 
 function filterPairs(meter, filters) {
@@ -73,8 +82,9 @@ function filterPairs(meter, filters) {
 }
 
 /** The parameters for the rate cards of a line item in a question. */
-export function rateParameters({ meter, start, end, filters }, item) {
-  return [["start_time", start], ["end_time", end], ...filterPairs(meter, new Map([...filters, ["line_item", [item]]]))];
+export function rateParameters(question, item) {
+  const { meter, filters } = question;
+  return [...windowOfCosts(question), ...filterPairs(meter, new Map([...filters, ["line_item", [item]]]))];
 }
 
 /** What of the address a filter on a dimension is. */
