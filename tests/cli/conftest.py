@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.support import COMMAND, DEADLINE_S, Run, Server, Start
+from tests.support.server_process import without_pandas
 
 import usageledger.cli
 
@@ -17,7 +18,7 @@ import usageledger.cli
 def environment(tmp_path: Path) -> dict[str, str]:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    return {
+    own = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "TMPDIR": str(temporary),
@@ -27,6 +28,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "TERM": "dumb",
         "COLUMNS": "100",
     }
+    return without_pandas(own)
 
 
 @pytest.fixture
