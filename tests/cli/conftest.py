@@ -59,7 +59,7 @@ def call(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: p
                 patch.delenv(name)
             for name, value in {**environment, **extra}.items():
                 patch.setenv(name, value)
-            patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            patch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin))))
             capsys.readouterr()
             code = usageledger.cli.run([*map(str, arguments)])
             return subprocess.CompletedProcess([*map(str, arguments)], code, *capsys.readouterr())
