@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.support import COMMAND, DEADLINE_S, Run, Server, Start
+from tests.support.server_process import without_pandas
 
 import usageledger.cli
 
@@ -17,7 +18,7 @@ import usageledger.cli
 def environment(tmp_path: Path) -> dict[str, str]:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    return {
+    own = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "TMPDIR": str(temporary),
@@ -27,6 +28,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "TERM": "dumb",
         "COLUMNS": "100",
     }
+    return without_pandas(own)
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def call(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: p
                 patch.delenv(name)
             for name, value in {**environment, **extra}.items():
                 patch.setenv(name, value)
-            patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            patch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin))))
             capsys.readouterr()
             code = usageledger.cli.run([*map(str, arguments)])
             return subprocess.CompletedProcess([*map(str, arguments)], code, *capsys.readouterr())

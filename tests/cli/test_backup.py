@@ -83,53 +83,53 @@ def test_a_backup_under_load_is_whole_and_can_be_served(run: Run, start: Start, 
     again.stop()
 
 
-def test_a_backup_of_a_stopped_server(run: Run, start: Start, data: Path, tmp_path: Path) -> None:
+def test_a_backup_of_a_stopped_server(call: Run, start: Start, data: Path, tmp_path: Path) -> None:
     server = start("serve", "--data", data, "--port", 0, USAGELEDGER_ADMIN_KEY=KEY)
     with client_of(server) as client:
         post(client, batch(0, 7)).raise_for_status()
-    assert "Another process holds the ledger" in one_error(run("backup", "--data", data, tmp_path / "copy"), 1)
+    assert "Another process holds the ledger" in one_error(call("backup", "--data", data, tmp_path / "copy"), 1)
     assert not (tmp_path / "copy").exists()
     server.stop()
     (tmp_path / "copy").mkdir()  # an empty one is as good as none
-    done = run("backup", "--data", data, tmp_path / "copy")
+    done = call("backup", "--data", data, tmp_path / "copy")
     assert done.returncode == 0
     assert "holds 7 events" in done.stderr
     assert verified(tmp_path / "copy") == 7
-    assert "There is no registry" in one_error(run("backup", "--data", tmp_path / "no", tmp_path / "other"), 2)
+    assert "There is no registry" in one_error(call("backup", "--data", tmp_path / "no", tmp_path / "other"), 2)
 
 
-def test_nothing_is_overwritten(run: Run, data: Path, tmp_path: Path) -> None:
-    run("keys", "create", "--data", data)
+def test_nothing_is_overwritten(call: Run, data: Path, tmp_path: Path) -> None:
+    call("keys", "create", "--data", data)
     before = {path.name: path.read_bytes() for path in data.iterdir()}
-    assert "is there already" in one_error(run("backup", "--data", data, data), 2)
-    assert "is no backup" in one_error(run("restore", tmp_path / "no", "--data", data), 2)
+    assert "is there already" in one_error(call("backup", "--data", data, data), 2)
+    assert "is no backup" in one_error(call("restore", tmp_path / "no", "--data", data), 2)
     assert {path.name: path.read_bytes() for path in data.iterdir()} == before
 
 
-def test_a_damaged_backup_is_not_restored(run: Run, start: Start, data: Path, tmp_path: Path) -> None:
+def test_a_damaged_backup_is_not_restored(call: Run, start: Start, data: Path, tmp_path: Path) -> None:
     start("serve", "--data", data, "--port", 0, USAGELEDGER_ADMIN_KEY=KEY).stop()
     copy, restored = tmp_path / "copy", tmp_path / "restored"
-    assert run("backup", "--data", data, copy).returncode == 0
-    assert "is there already" in one_error(run("restore", copy, "--data", data), 2)
+    assert call("backup", "--data", data, copy).returncode == 0
+    assert "is there already" in one_error(call("restore", copy, "--data", data), 2)
     for name in ("ledger.duckdb", "registry.sqlite"):
         whole = (copy / name).read_bytes()
         (copy / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
         assert f"{name} is missing, or is not what was backed up" in one_error(
-            run("restore", copy, "--data", restored), 1
+            call("restore", copy, "--data", restored), 1
         )
         (copy / name).write_bytes(whole)
     (copy / "backup.json").write_text("{}")
-    assert "is no backup" in one_error(run("restore", copy, "--data", restored), 2)
+    assert "is no backup" in one_error(call("restore", copy, "--data", restored), 2)
     assert not restored.exists()
 
 
-def test_who_may_not_and_what_is_no_server(run: Run, start: Start, data: Path, tmp_path: Path) -> None:
+def test_who_may_not_and_what_is_no_server(call: Run, start: Start, data: Path, tmp_path: Path) -> None:
     server = start("serve", "--data", data, "--port", 0, USAGELEDGER_ADMIN_KEY=KEY)
-    reader = run("keys", "create", "--scope", "api.usage.read", "--data", data).stdout.strip()
-    error = one_error(run("backup", tmp_path / "copy", **here(server, reader)), 1)
+    reader = call("keys", "create", "--scope", "api.usage.read", "--data", data).stdout.strip()
+    error = one_error(call("backup", tmp_path / "copy", **here(server, reader)), 1)
     assert "The server made no backup: You have insufficient permissions" in error
     server.stop()
-    assert "could not be fetched" in one_error(run("backup", tmp_path / "copy", **here(server)), 1)
+    assert "could not be fetched" in one_error(call("backup", tmp_path / "copy", **here(server)), 1)
     assert not (tmp_path / "copy").exists()
 
 

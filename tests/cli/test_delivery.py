@@ -101,12 +101,12 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def ingest(run: Run, faulty: Faulty, *arguments: object) -> "subprocess.CompletedProcess[str]":
-    return run("ingest", "--url", faulty.url, *arguments, USAGELEDGER_API_KEY=KEY)
+def ingest(call: Run, faulty: Faulty, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    return call("ingest", "--url", faulty.url, *arguments, USAGELEDGER_API_KEY=KEY)
 
 
-def test_batches_are_ndjson_in_zstd_with_the_key(run: Run, faulty: Faulty, file: Path) -> None:
-    done = ingest(run, faulty, file, "--batch", 4)
+def test_batches_are_ndjson_in_zstd_with_the_key(call: Run, faulty: Faulty, file: Path) -> None:
+    done = ingest(call, faulty, file, "--batch", 4)
     assert (done.returncode, done.stdout, done.stderr) == (0, "10 accepted, 0 duplicates, 0 refused\n", "")
     assert [len(plain(body).splitlines()) for body in faulty.bodies] == [4, 4, 2]
     assert b"\n".join(map(plain, faulty.bodies)) + b"\n" == file.read_bytes()
@@ -127,82 +127,82 @@ def test_batches_are_ndjson_in_zstd_with_the_key(run: Run, faulty: Faulty, file:
     ],
     ids=["503", "429_until_a_date", "502_and_504", "retry_after_that_says_nothing", "no_retry_after"],
 )
-def test_the_same_bytes_are_sent_again(run: Run, faulty: Faulty, file: Path, replies: list[Reply]) -> None:
+def test_the_same_bytes_are_sent_again(call: Run, faulty: Faulty, file: Path, replies: list[Reply]) -> None:
     faulty.replies += replies
-    done = ingest(run, faulty, file)
+    done = ingest(call, faulty, file)
     assert (done.returncode, done.stdout) == (0, "10 accepted, 0 duplicates, 0 refused\n")
     assert len(faulty.bodies) == len(replies) + len({*faulty.bodies})
     assert len(done.stderr.splitlines()) == len(replies)
     assert all("Trying again in" in line for line in done.stderr.splitlines())
 
 
-def test_after_a_lost_answer_duplicates_are_explained(run: Run, faulty: Faulty, file: Path) -> None:
+def test_after_a_lost_answer_duplicates_are_explained(call: Run, faulty: Faulty, file: Path) -> None:
     faulty.replies += [Reply(None), Reply(200, body=answer(0, duplicates=10))]
-    done = ingest(run, faulty, file)
+    done = ingest(call, faulty, file)
     assert (done.returncode, done.stdout) == (0, "0 accepted, 10 duplicates, 0 refused\n")
     assert faulty.bodies[0] == faulty.bodies[1]
     assert "1 batch had to be sent again after an answer was lost" in done.stderr
 
 
-def test_retries_are_bounded(run: Run, faulty: Faulty, file: Path) -> None:
+def test_retries_are_bounded(call: Run, faulty: Faulty, file: Path) -> None:
     faulty.replies += [Reply(503, {"retry-after": "0"})] * 10
-    done = ingest(run, faulty, file, "--retries", 2)
+    done = ingest(call, faulty, file, "--retries", 2)
     assert done.returncode == 1
     assert len(faulty.bodies) == 3
     assert done.stderr.splitlines()[-1] == f"Error: {faulty.url}/v1/events answered 503: No. (3 attempts)"
 
 
-def test_nobody_listens(run: Run, file: Path) -> None:
+def test_nobody_listens(call: Run, file: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        done = run("ingest", file, "--url", url, "--retries", 0, USAGELEDGER_API_KEY=KEY)
+        done = call("ingest", file, "--url", url, "--retries", 0, USAGELEDGER_API_KEY=KEY)
     assert "cannot be reached" in one_error(done, 1)
     assert done.stdout == ""
 
 
-def test_too_large_batches_are_halved(run: Run, faulty: Faulty, file: Path) -> None:
+def test_too_large_batches_are_halved(call: Run, faulty: Faulty, file: Path) -> None:
     faulty.most_events = 3
-    done = ingest(run, faulty, file)
+    done = ingest(call, faulty, file)
     assert (done.returncode, done.stdout) == (0, "10 accepted, 0 duplicates, 0 refused\n")
     assert [len(plain(body).splitlines()) for body in faulty.bodies] == [10, 5, 2, 3, 5, 2, 3]
 
 
-def test_an_event_that_is_too_large_by_itself_is_refused_alone(run: Run, faulty: Faulty, file: Path) -> None:
+def test_an_event_that_is_too_large_by_itself_is_refused_alone(call: Run, faulty: Faulty, file: Path) -> None:
     faulty.replies += [Reply(413), Reply(413), Reply(413)]
-    done = ingest(run, faulty, file, "--batch", 4)
+    done = ingest(call, faulty, file, "--batch", 4)
     assert (done.returncode, done.stdout) == (1, "9 accepted, 0 duplicates, 1 refused\n")
     assert done.stderr == f"{file}:1: evt_0: No.\n"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
-def test_other_errors_end_it(run: Run, faulty: Faulty, file: Path, status: int) -> None:
+def test_other_errors_end_it(call: Run, faulty: Faulty, file: Path, status: int) -> None:
     faulty.replies.append(Reply(status))
-    done = ingest(run, faulty, file)
+    done = ingest(call, faulty, file)
     assert one_error(done, 1) == f"Error: {faulty.url}/v1/events answered {status}: No."
     assert len(faulty.bodies) == 1
 
 
-def test_what_was_sent_before_an_error_is_said(run: Run, faulty: Faulty, file: Path) -> None:
+def test_what_was_sent_before_an_error_is_said(call: Run, faulty: Faulty, file: Path) -> None:
     faulty.replies += [Reply(), Reply(500)]
-    done = ingest(run, faulty, file, "--batch", 4)
+    done = ingest(call, faulty, file, "--batch", 4)
     assert (done.returncode, done.stdout) == (1, "4 accepted, 0 duplicates, 0 refused\n")
     assert "Run the same command again" in done.stderr
 
 
-def test_a_redirect_is_named(run: Run, faulty: Faulty, file: Path) -> None:
+def test_a_redirect_is_named(call: Run, faulty: Faulty, file: Path) -> None:
     faulty.replies.append(Reply(308, {"location": "https://ledger.example.com/"}, body="moved"))
-    assert one_error(ingest(run, faulty, file), 1).endswith(
+    assert one_error(ingest(call, faulty, file), 1).endswith(
         "answered 308: Permanent Redirect, moved to https://ledger.example.com/"
     )
 
 
-def test_another_server_is_noticed(run: Run, faulty: Faulty, file: Path) -> None:
+def test_another_server_is_noticed(call: Run, faulty: Faulty, file: Path) -> None:
     faulty.replies.append(Reply(200, body={"hello": "world"}))
-    assert "is not a UsageLedger" in one_error(ingest(run, faulty, file), 1)
+    assert "is not a UsageLedger" in one_error(ingest(call, faulty, file), 1)
 
 
-def test_a_refusal_that_the_server_did_not_name_is_asked_for_in_halves(run: Run, faulty: Faulty, file: Path) -> None:
+def test_a_refusal_that_the_server_did_not_name_is_asked_for_in_halves(call: Run, faulty: Faulty, file: Path) -> None:
     fault = {"index": 0, "id": "evt_0", "code": "unknown_field", "param": "x", "message": "Unknown field: 'x'"}
     faulty.replies += [
         Reply(200, body=answer(0, rejected=2, errors=[fault], errors_omitted=1)),
@@ -210,12 +210,12 @@ def test_a_refusal_that_the_server_did_not_name_is_asked_for_in_halves(run: Run,
         Reply(200, body=answer(0, rejected=1, errors=[fault | {"id": "evt_1"}])),
     ]
     file.write_text('{"id": "evt_0", "x": 1}\n{"id": "evt_1", "x": 1}\n')
-    done = ingest(run, faulty, file)
+    done = ingest(call, faulty, file)
     assert (done.returncode, done.stdout) == (1, "0 accepted, 0 duplicates, 2 refused\n")
     assert done.stderr == f"{file}:1: evt_0: Unknown field: 'x'\n{file}:2: evt_1: Unknown field: 'x'\n"
 
 
-def test_many_refusals_are_counted(run: Run, faulty: Faulty, tmp_path: Path) -> None:
+def test_many_refusals_are_counted(call: Run, faulty: Faulty, tmp_path: Path) -> None:
     first, second = tmp_path / "a.ndjson", tmp_path / "b.ndjson"
     first.write_text("{}\n" * 30)
     second.write_text("\n{}\n" * 40)
@@ -225,13 +225,13 @@ def test_many_refusals_are_counted(run: Run, faulty: Faulty, tmp_path: Path) -> 
     ]
     refused = answer(0, rejected=10, errors=listed)
     faulty.replies += [Reply(200, body=refused)] * 7
-    done = ingest(run, faulty, first, second, "--batch", 10)
+    done = ingest(call, faulty, first, second, "--batch", 10)
     assert (done.returncode, done.stdout) == (1, "0 accepted, 0 duplicates, 70 refused\n")
     shown = done.stderr.splitlines()
     assert shown[:20] == [f"{first}:{line}: No kind." for line in range(1, 21)]
     assert shown[20:] == ["… and 50 more refused events."]
     faulty.replies += [Reply(200, body=refused)] * 7
-    done = ingest(run, faulty, first, second, "--batch", 10, "--json")
+    done = ingest(call, faulty, first, second, "--batch", 10, "--json")
     told = json.loads(done.stdout)
     assert (done.returncode, done.stderr, told["rejected"], len(told["errors"])) == (1, "", 70, 70)
     assert told["errors"][30] == {
@@ -275,17 +275,17 @@ def test_ctrl_c_ends_it_with_what_was_sent(environment: dict[str, str], faulty: 
         (("--bach", "1"), "No such option: --bach"),
     ],
 )
-def test_misuse(run: Run, file: Path, arguments: tuple[str, ...], message: str) -> None:
-    error = one_error(run("ingest", file, *arguments, USAGELEDGER_API_KEY=KEY), 2)
+def test_misuse(call: Run, file: Path, arguments: tuple[str, ...], message: str) -> None:
+    error = one_error(call("ingest", file, *arguments, USAGELEDGER_API_KEY=KEY), 2)
     assert message in error
     assert "schl" not in error
     assert "two words" not in error
 
 
-def test_no_key(run: Run, file: Path) -> None:
-    assert "set USAGELEDGER_API_KEY" in one_error(run("ingest", file), 2)
+def test_no_key(call: Run, file: Path) -> None:
+    assert "set USAGELEDGER_API_KEY" in one_error(call("ingest", file), 2)
 
 
-def test_the_servers_address_may_end_in_v1(run: Run, faulty: Faulty, file: Path) -> None:
-    done = run("ingest", file, USAGELEDGER_URL=f"{faulty.url}/v1/", USAGELEDGER_ADMIN_KEY=KEY)
+def test_the_servers_address_may_end_in_v1(call: Run, faulty: Faulty, file: Path) -> None:
+    done = call("ingest", file, USAGELEDGER_URL=f"{faulty.url}/v1/", USAGELEDGER_ADMIN_KEY=KEY)
     assert (done.returncode, len(faulty.bodies)) == (0, 1)

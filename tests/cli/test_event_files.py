@@ -117,8 +117,8 @@ def test_a_line_without_end() -> None:
     assert len(read(b'{"id": 1}\n{"id": "' + b"x" * (LINE_BYTES_MAX - 11) + b'"}\n')) == 2
 
 
-def test_missing_files_are_named_before_anything_is_sent(run: Run, environment: dict[str, str]) -> None:
-    done = run("ingest", "no-such-file.ndjson", USAGELEDGER_API_KEY="k")
+def test_missing_files_are_named_before_anything_is_sent(call: Run, environment: dict[str, str]) -> None:
+    done = call("ingest", "no-such-file.ndjson", USAGELEDGER_API_KEY="k")
     assert one_error(done, 2) == "Error: There is no file no-such-file.ndjson."
-    done = run("ingest", environment["HOME"], USAGELEDGER_API_KEY="k")
+    done = call("ingest", environment["HOME"], USAGELEDGER_API_KEY="k")
     assert one_error(done, 2).endswith("is a folder: name the files in it.")

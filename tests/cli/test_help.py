@@ -24,8 +24,8 @@ def shown(*names: str) -> str:
 
 
 @pytest.mark.parametrize("names", [(), ("serve",), ("costs",), ("usage", "images"), ("keys", "create")], ids=" ".join)
-def test_the_documentation_shows_what_comes(run: Run, names: tuple[str, ...]) -> None:
-    done = run(*names, "--help", COLUMNS="80")
+def test_the_documentation_shows_what_comes(call: Run, names: tuple[str, ...]) -> None:
+    done = call(*names, "--help", COLUMNS="80")
     assert (done.returncode, done.stderr) == (0, "")
     assert "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip() == shown(*names)
 
@@ -102,13 +102,13 @@ def test_the_tab_key(
     assert set(done.stdout.split()) == {*expected, "heavy:"}
 
 
-def test_version(run: Run) -> None:
-    done = run("--version")
+def test_version(call: Run) -> None:
+    done = call("--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"usageledger {__version__}\n", "")
 
 
-def test_nothing_asked_shows_help(run: Run) -> None:
-    done = run()
+def test_nothing_asked_shows_help(call: Run) -> None:
+    done = call()
     assert done.returncode == 2
     assert "Usage: usageledger" in done.stdout
     assert done.stderr == ""

@@ -21,18 +21,18 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.mark.external
 @pytest.mark.parametrize("by", ["option", "environment"])
-def test_the_registry_may_be_elsewhere(run: Run, start: Start, data: Path, by: str) -> None:
+def test_the_registry_may_be_elsewhere(call: Run, start: Start, data: Path, by: str) -> None:
     url = new_database()
     here = ["--registry", url] if by == "option" else []
     environment = {} if by == "option" else {"USAGELEDGER_REGISTRY": url}
-    made = run("keys", "create", "--data", data, "--name", "elsewhere", *here, **environment)
+    made = call("keys", "create", "--data", data, "--name", "elsewhere", *here, **environment)
     assert made.returncode == 0
     server = start("serve", "--data", data, "--port", 0, "--registry", url)
     assert status(server, made.stdout.strip()) == 200
-    [listed] = json.loads(run("keys", "list", "--json", "--data", data, *here, **environment).stdout)
+    [listed] = json.loads(call("keys", "list", "--json", "--data", data, *here, **environment).stdout)
     assert listed["name"] == "elsewhere"
     assert not (data / "registry.sqlite").exists()
-    assert "There is no registry" in one_error(run("keys", "list", "--data", data), 2)
+    assert "There is no registry" in one_error(call("keys", "list", "--data", data), 2)
 
 
 def status(server: Server, key: str) -> int:
@@ -59,8 +59,8 @@ def test_keys_work_on_a_running_server(run: Run, start: Start, data: Path) -> No
     assert "revoked already" in one_error(run("keys", "revoke", made["id"], "--data", data, "--yes"), 1)
 
 
-def test_a_key_can_be_made_before_there_is_a_server(run: Run, start: Start, data: Path) -> None:
-    made = json.loads(run("keys", "create", "--data", data, "--expires-in", "30d", "--json").stdout)
+def test_a_key_can_be_made_before_there_is_a_server(call: Run, start: Start, data: Path) -> None:
+    made = json.loads(call("keys", "create", "--data", data, "--expires-in", "30d", "--json").stdout)
     assert made["scopes"] == list(SCOPES)
     assert made["expires_at"] - made["created_at"] == 30 * 86400
     assert data.stat().st_mode & 0o777 == 0o700
@@ -69,25 +69,25 @@ def test_a_key_can_be_made_before_there_is_a_server(run: Run, start: Start, data
     assert status(server, made["value"]) == 200
 
 
-def test_the_folder_may_come_from_the_environment(run: Run, data: Path) -> None:
-    assert run("keys", "create", USAGELEDGER_DATA=str(data)).returncode == 0
-    assert len(json.loads(run("keys", "list", "--json", USAGELEDGER_DATA=str(data)).stdout)) == 1
+def test_the_folder_may_come_from_the_environment(call: Run, data: Path) -> None:
+    assert call("keys", "create", USAGELEDGER_DATA=str(data)).returncode == 0
+    assert len(json.loads(call("keys", "list", "--json", USAGELEDGER_DATA=str(data)).stdout)) == 1
 
 
-def test_many_keys_are_all_listed(run: Run, data: Path) -> None:
+def test_many_keys_are_all_listed(call: Run, data: Path) -> None:
     from usageledger.registry import open_registry
     from usageledger.settings import Settings
 
     data.mkdir()
     with open_registry(Settings(data=data).registry_url) as registry:
         ids = [registry.create_key(f"key {number}", now=number)[0].id for number in range(205)]
-    assert [key["id"] for key in json.loads(run("keys", "list", "--data", data, "--json").stdout)] == ids
+    assert [key["id"] for key in json.loads(call("keys", "list", "--data", data, "--json").stdout)] == ids
 
 
-def test_nothing_is_cut_where_there_is_no_terminal(run: Run, data: Path) -> None:
+def test_nothing_is_cut_where_there_is_no_terminal(call: Run, data: Path) -> None:
     name = "the dashboards of the platform team"
-    assert run("keys", "create", "--data", data, "--name", name).returncode == 0
-    listed = run("keys", "list", "--data", data, COLUMNS="").stdout
+    assert call("keys", "create", "--data", data, "--name", name).returncode == 0
+    listed = call("keys", "list", "--data", data, COLUMNS="").stdout
     assert name in listed
     assert "…" not in listed
 
@@ -121,16 +121,16 @@ def test_the_table_fits(width: int) -> None:
         (("rewoke",), 2, "No such command 'rewoke'. Did you mean 'revoke'?"),
     ],
 )
-def test_misuse(run: Run, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
-    assert message in one_error(run("keys", *arguments, USAGELEDGER_DATA=str(tmp_path / "data")), code)
+def test_misuse(call: Run, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
+    assert message in one_error(call("keys", *arguments, USAGELEDGER_DATA=str(tmp_path / "data")), code)
 
 
-def test_revoking_asks_or_is_told(run: Run, data: Path) -> None:
-    made = json.loads(run("keys", "create", "--data", data, "--json").stdout)
-    assert "give --yes" in one_error(run("keys", "revoke", made["id"], "--data", data), 2)
-    assert len(json.loads(run("keys", "list", "--data", data, "--json").stdout)) == 1
-    done = run("keys", "revoke", made["id"], "--data", data, "--yes", "--json")
+def test_revoking_asks_or_is_told(call: Run, data: Path) -> None:
+    made = json.loads(call("keys", "create", "--data", data, "--json").stdout)
+    assert "give --yes" in one_error(call("keys", "revoke", made["id"], "--data", data), 2)
+    assert len(json.loads(call("keys", "list", "--data", data, "--json").stdout)) == 1
+    done = call("keys", "revoke", made["id"], "--data", data, "--yes", "--json")
     assert json.loads(done.stdout) == {"id": made["id"], "revoked": True}
-    done = run("keys", "list", "--data", data)
+    done = call("keys", "list", "--data", data)
     assert (done.returncode, done.stdout) == (0, "")
     assert "There are no keys" in done.stderr

@@ -103,17 +103,17 @@ def test_leaving_the_current_server_says_so(call: Run, server: RunningServer) ->
     assert "run 'usageledger login'" in one_error(call("costs"), 2)
 
 
-def test_a_key_that_is_refused_is_not_kept(run: Run, server: RunningServer, file: Path) -> None:
-    error = one_error(run("login", "--url", server.url, stdin=b"wrong-key"), 1)
+def test_a_key_that_is_refused_is_not_kept(call: Run, server: RunningServer, file: Path) -> None:
+    error = one_error(call("login", "--url", server.url, stdin=b"wrong-key"), 1)
     assert "answered 401: Incorrect API key" in error
     assert "wrong-key" not in error
     assert not file.exists()
 
 
-def test_a_key_that_may_only_send_is_kept(run: Run, start: Start, tmp_path: Path) -> None:
+def test_a_key_that_may_only_send_is_kept(call: Run, start: Start, tmp_path: Path) -> None:
     server = start("serve", "--data", tmp_path / "data", "--port", 0)
-    key = run("keys", "create", "--scope", "api.usage.write", "--data", server.data).stdout
-    done = run("login", "--url", server.address, stdin=key.encode())
+    key = call("keys", "create", "--scope", "api.usage.write", "--data", server.data).stdout
+    done = call("login", "--url", server.address, stdin=key.encode())
     assert done.returncode == 0
     assert "Warning: the key may not ask for usage" in done.stderr
 

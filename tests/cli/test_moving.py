@@ -25,18 +25,18 @@ EVENTS = [
 
 
 @pytest.mark.external
-def test_migrate_shows_then_makes_then_has_nothing_to_do(run: Run, tmp_path: Path) -> None:
+def test_migrate_shows_then_makes_then_has_nothing_to_do(call: Run, tmp_path: Path) -> None:
     url = ONE_NODE.url(tmp_path)
-    shown = run("migrate", "--dry-run", USAGELEDGER_LEDGER=url)
+    shown = call("migrate", "--dry-run", USAGELEDGER_LEDGER=url)
     assert (shown.returncode, shown.stdout.count("CREATE ")) == (0, 2)
     assert "Nothing was changed." in shown.stderr
-    made = run("migrate", "--ledger", url, "--json")
+    made = call("migrate", "--ledger", url, "--json")
     assert json.loads(made.stdout)["applied"]
-    again = run("migrate", "--ledger", url)
+    again = call("migrate", "--ledger", url)
     assert (again.returncode, again.stdout) == (0, "")
     assert "Nothing to do" in again.stderr
-    assert "Give the address" in one_error(run("migrate"), 2)
-    assert "Give the address" in one_error(run("migrate", "--ledger", "duckdb:///x"), 2)
+    assert "Give the address" in one_error(call("migrate"), 2)
+    assert "Give the address" in one_error(call("migrate", "--ledger", "duckdb:///x"), 2)
 
 
 @pytest.mark.external
@@ -47,7 +47,7 @@ def test_a_server_says_what_its_ledger_lacks(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.external
-def test_moving_up(run: Run, start: Start, tmp_path: Path) -> None:
+def test_moving_up(call: Run, start: Start, tmp_path: Path) -> None:
     """A ledger and its registry are copied, a second time only what came since; answers and verify are as before."""
     data, ledger, registry = tmp_path / "data", ONE_NODE.url(tmp_path), new_database()
     costs = f"/v1/organization/costs?start_time={EVENTS[0]['timestamp']}&limit=31&group_by=line_item"
@@ -57,15 +57,15 @@ def test_moving_up(run: Run, start: Start, tmp_path: Path) -> None:
             assert httpx.post(f"{server.url}/v1/events", json=part, headers=server.headers).json()["rejected"] == 0
             answers.append(httpx.get(f"{server.url}{costs}", headers=server.headers).json()["data"])
             server.stop()
-        assert run("migrate", "--ledger", ledger).returncode == 0
-        copied = run("copy", "--from", f"duckdb:///{data}/ledger.duckdb", "--to", ledger)
+        assert call("migrate", "--ledger", ledger).returncode == 0
+        copied = call("copy", "--from", f"duckdb:///{data}/ledger.duckdb", "--to", ledger)
         assert (copied.returncode, f"{len(part)} events of " in copied.stderr) == (0, True), copied.stderr
     assert "9 of them added now." in copied.stderr
     source = f"sqlite:///{data}/registry.sqlite"
     for _ in range(2):
-        assert run("copy", "--from", source, "--to", registry).returncode == 0
+        assert call("copy", "--from", source, "--to", registry).returncode == 0
     places = ["--ledger", ledger, "--registry", registry]
-    found = run("verify", *places)
+    found = call("verify", *places)
     assert (found.returncode, "FAILED" in found.stdout) == (0, False), found.stdout + found.stderr
     moved = start("serve", "--data", tmp_path / "none", "--port", 0, *places)
     headers = {"authorization": "Bearer sk-admin-that-moves-up-1"}
@@ -73,7 +73,7 @@ def test_moving_up(run: Run, start: Start, tmp_path: Path) -> None:
     new = {**EVENTS[0], "id": "new", "timestamp": int(time.time()), "model": "gpt-5-mini"}
     assert httpx.post(f"{moved.address}/v1/events", json=new, headers=headers).json()["accepted"] == 1
     assert not (tmp_path / "none").exists()
-    assert "is not empty" in one_error(run("copy", "--from", source, "--to", registry), 1)
+    assert "is not empty" in one_error(call("copy", "--from", source, "--to", registry), 1)
 
 
 @pytest.mark.parametrize(
@@ -83,5 +83,5 @@ def test_moving_up(run: Run, start: Start, tmp_path: Path) -> None:
         ("duckdb:////nowhere/x.duckdb", "clickhouse://h/d", "nothing at duckdb:////nowhere/x.duckdb"),
     ],
 )
-def test_what_cannot_be_copied(run: Run, source: str, target: str, said: str) -> None:
-    assert said in one_error(run("copy", "--from", source, "--to", target), 2)
+def test_what_cannot_be_copied(call: Run, source: str, target: str, said: str) -> None:
+    assert said in one_error(call("copy", "--from", source, "--to", target), 2)

@@ -67,7 +67,7 @@ def test_from_an_empty_folder_to_checked_numbers(run: Run, start: Start, data: P
     assert len(told["findings"]) == len(done.stdout.splitlines())
 
 
-def test_refused_events_are_named_by_file_and_line(run: Run, start: Start, data: Path, tmp_path: Path) -> None:
+def test_refused_events_are_named_by_file_and_line(call: Run, start: Start, data: Path, tmp_path: Path) -> None:
     server = start("serve", "--data", data, "--port", 0, USAGELEDGER_ADMIN_KEY=KEY)
     good = lines(wire_events(100))
     changed = json.loads(good[1]) | {"provider": "another"}
@@ -83,13 +83,13 @@ def test_refused_events_are_named_by_file_and_line(run: Run, start: Start, data:
     file = tmp_path / "bad.ndjson"
     file.write_bytes(b"".join(bad))
     here = {"USAGELEDGER_URL": server.address, "USAGELEDGER_API_KEY": KEY}
-    done = run("ingest", file, **here)
+    done = call("ingest", file, **here)
     assert (done.returncode, done.stdout) == (1, "2 accepted, 0 duplicates, 4 refused\n")
     named = [line.removeprefix(f"{file}:") for line in done.stderr.splitlines()]
     assert [int(line.partition(":")[0]) for line in named] == [3, 4, 6, 7]
     assert "no_kind: Missing required field: 'kind'" in named[0]
     # One broken line that is a batch by itself is refused like any other.
-    done = run("ingest", file, "--batch", 1, **here)
+    done = call("ingest", file, "--batch", 1, **here)
     assert (done.returncode, done.stdout) == (1, "0 accepted, 2 duplicates, 4 refused\n")
     assert [int(line.removeprefix(f"{file}:").partition(":")[0]) for line in done.stderr.splitlines()] == [3, 4, 6, 7]
 
@@ -126,11 +126,11 @@ def test_ctrl_c_is_how_a_server_is_ended(start: Start, data: Path) -> None:
     assert start("serve", "--data", data, "--port", 0).stop(signal.SIGINT) == (0, "")
 
 
-def test_the_first_key_is_shown_once(run: Run, start: Start, data: Path) -> None:
+def test_the_first_key_is_shown_once(call: Run, start: Start, data: Path) -> None:
     server = start("serve", "--data", data, "--port", 0)
     assert server.key
     assert completions(server, server.key).status_code == 200
-    listed = run("keys", "list", "--data", data).stdout + run("keys", "list", "--data", data, "--json").stdout
+    listed = call("keys", "list", "--data", data).stdout + call("keys", "list", "--data", data, "--json").stdout
     assert server.key not in listed
     assert server.key[-4:] in listed
     _, errors = server.stop()
@@ -148,7 +148,7 @@ def test_a_start_that_fails_uses_up_no_key(run: Run, start: Start, data: Path, t
     assert start("serve", "--data", data, "--port", 0).key
 
 
-def test_a_given_key_is_accepted_and_never_shown(run: Run, start: Start, data: Path) -> None:
+def test_a_given_key_is_accepted_and_never_shown(call: Run, start: Start, data: Path) -> None:
     for _ in range(2):
         server = start("serve", "--data", data, "--port", 0, USAGELEDGER_ADMIN_KEY=KEY)
         assert server.key is None
@@ -156,7 +156,7 @@ def test_a_given_key_is_accepted_and_never_shown(run: Run, start: Start, data: P
         assert completions(server, KEY + "x").status_code == 401
         _, errors = server.stop()
         assert KEY not in errors
-    assert len(json.loads(run("keys", "list", "--data", data, "--json").stdout)) == 1
+    assert len(json.loads(call("keys", "list", "--data", data, "--json").stdout)) == 1
 
 
 def test_another_address_needs_tls_or_a_flag(run: Run, data: Path) -> None:
@@ -167,7 +167,7 @@ def test_another_address_needs_tls_or_a_flag(run: Run, data: Path) -> None:
     assert not list(data.iterdir())
 
 
-def test_a_person_is_told_where_and_what_to_try(run: Run, environment: dict[str, str], data: Path) -> None:
+def test_a_person_is_told_where_and_what_to_try(call: Run, environment: dict[str, str], data: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "serve", "--data", str(data), "--port", "0", "--host", "0.0.0.0", "--allow-plain-http"],
         env=environment,
@@ -192,18 +192,18 @@ def test_a_person_is_told_where_and_what_to_try(run: Run, environment: dict[str,
     assert rest.strip() == "Stopped. Every acknowledged event is on disk."
 
 
-def test_verify_finds_what_is_wrong(run: Run, start: Start, data: Path) -> None:
+def test_verify_finds_what_is_wrong(call: Run, start: Start, data: Path) -> None:
     server = start("serve", "--data", data, "--port", 0, USAGELEDGER_ADMIN_KEY=KEY)
     here = {"USAGELEDGER_URL": server.address, "USAGELEDGER_API_KEY": KEY}
-    assert run("ingest", "-", stdin=b"".join(lines(wire_events(100, days=2))), **here).returncode == 0
+    assert call("ingest", "-", stdin=b"".join(lines(wire_events(100, days=2))), **here).returncode == 0
     server.stop()
     with duckdb.connect(str(data / "ledger.duckdb")) as connection:
         connection.execute("INSERT INTO events SELECT * FROM events WHERE kind = 'completions' LIMIT 1")
-    done = run("verify", "--data", data)
+    done = call("verify", "--data", data)
     assert done.returncode == 1
     assert any(line.startswith("FAILED") for line in done.stdout.splitlines())
     assert any(line.startswith("ok") for line in done.stdout.splitlines())
-    done = run("verify", "--data", data, "--json")
+    done = call("verify", "--data", data, "--json")
     assert done.returncode == 1
     told = json.loads(done.stdout)
     assert not told["ok"]
@@ -230,34 +230,36 @@ def test_a_database_of_something_else_is_left_as_it_is(run: Run, data: Path) -> 
     assert sorted(path.name for path in data.iterdir() if path.suffix != ".sqlite") == ["ledger.duckdb"]
 
 
-def test_verify_makes_no_registry(run: Run, start: Start, data: Path) -> None:
+def test_verify_makes_no_registry(call: Run, start: Start, data: Path) -> None:
     start("serve", "--data", data, "--port", 0).stop()
     (data / "registry.sqlite").unlink()
-    assert "There is no registry in" in one_error(run("verify", "--data", data), 2)
+    assert "There is no registry in" in one_error(call("verify", "--data", data), 2)
     assert not (data / "registry.sqlite").exists()
 
 
-def test_verify_of_an_empty_and_of_no_ledger(run: Run, start: Start, data: Path) -> None:
-    assert one_error(run("verify", "--data", data), 2) == f"Error: There is no ledger in {data}: check --data."
+def test_verify_of_an_empty_and_of_no_ledger(call: Run, start: Start, data: Path) -> None:
+    assert one_error(call("verify", "--data", data), 2) == f"Error: There is no ledger in {data}: check --data."
     assert not data.exists()
     start("serve", "--data", data, "--port", 0).stop()
-    done = run("verify", "--data", data)
+    done = call("verify", "--data", data)
     assert (done.returncode, done.stderr) == (0, "The ledger is empty.\n")
 
 
-def test_rollups_are_made_anew(run: Run, start: Start, data: Path) -> None:
-    assert one_error(run("rebuild-rollups", "--data", data), 2) == f"Error: There is no ledger in {data}: check --data."
+def test_rollups_are_made_anew(call: Run, start: Start, data: Path) -> None:
+    assert (
+        one_error(call("rebuild-rollups", "--data", data), 2) == f"Error: There is no ledger in {data}: check --data."
+    )
     server = start("serve", "--data", data, "--port", 0, USAGELEDGER_ADMIN_KEY=KEY)
     here = {"USAGELEDGER_URL": server.address, "USAGELEDGER_API_KEY": KEY}
-    assert run("ingest", "-", stdin=b"".join(lines(wire_events(300, days=2))), **here).returncode == 0
+    assert call("ingest", "-", stdin=b"".join(lines(wire_events(300, days=2))), **here).returncode == 0
     server.stop()
     with duckdb.connect(str(data / "ledger.duckdb")) as connection:
         (days,) = connection.execute("SELECT COUNT(DISTINCT ts // 86400) FROM events").fetchall()[0]
         connection.execute("UPDATE rollup_state SET covered = 1000")  # of rollups that hold nothing
-    assert run("verify", "--data", data).returncode == 1
-    done = run("rebuild-rollups", "--data", data)
+    assert call("verify", "--data", data).returncode == 1
+    done = call("rebuild-rollups", "--data", data)
     assert (done.returncode, done.stdout) == (0, f"{2 * days} days of sums made anew.\n")
     assert done.stderr.count(" is done\n") == 2 * days
-    assert run("verify", "--data", data).returncode == 0
-    told = json.loads(run("rebuild-rollups", "--data", data, "--json").stdout)
+    assert call("verify", "--data", data).returncode == 0
+    told = json.loads(call("rebuild-rollups", "--data", data, "--json").stdout)
     assert (told["days"], set(told)) == (2 * days, {"days", "seconds"})

@@ -20,6 +20,7 @@ from tests.crash.compare import Comparison, compare
 from tests.support import later_version
 from tests.support.numbered_events import DAYS, OLD_DAYS, SUMMED_KINDS, tally_of
 from tests.support.samples import DAY
+from tests.support.server_process import without_pandas
 
 PYTHON = (sys.executable, "-W", "error")
 # The server is the real one, but that a file says how wrong its clock is, and that what comes with every 64 MB of log
@@ -263,7 +264,9 @@ class Run:
         command = [*PYTHON, "-c", SERVER, "serve", "--data", str(self._data), "--port", "0", "--json"]
         retention = {"USAGELEDGER_RETENTION_DAYS": str(self._retention_days)}
         files = {"CRASH_RUN_MARKS": str(self._marks), "CRASH_RUN_CLOCK": str(self._clock)}
-        environment = {**os.environ, "USAGELEDGER_ADMIN_KEY": KEY, **retention, **files, **self._version()}
+        environment = without_pandas(
+            {**os.environ, "USAGELEDGER_ADMIN_KEY": KEY, **retention, **files, **self._version()}
+        )
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=said, text=True) as server:
             try:
                 yield server
@@ -306,7 +309,7 @@ class Run:
     def _verify(self) -> None:
         done = subprocess.run(
             [*PYTHON, "-m", "usageledger", "verify", "--data", str(self._data)],
-            env={**os.environ, **self._version()},
+            env=without_pandas({**os.environ, **self._version()}),
             capture_output=True,
             text=True,
             check=False,

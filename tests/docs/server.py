@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 from tests.support.documentation import Block
+from tests.support.server_process import without_pandas
 from tests.support.services.programs import program
 
 KEY = "sk-admin-of-the-examples-0000"
@@ -79,7 +80,9 @@ def running(folder: Path) -> Iterator[Running]:
     command = [sys.executable, "-m", "usageledger", "serve", "--port", "0", "--data", str(folder / "data"), "--json"]
     with (
         (folder / "log").open("w") as log,
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+        subprocess.Popen(
+            command, env=without_pandas(environment), stdout=subprocess.PIPE, stderr=log, text=True
+        ) as process,
     ):
         try:
             assert process.stdout is not None

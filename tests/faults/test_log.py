@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pyarrow as pa
 import zstandard
+from tests.support.server_process import without_pandas
 from tests.support.services.processes import PATIENCE_S, wait_until
 
 from usageledger.events.decoders import ARROW_TYPES, PARQUET_TYPES
@@ -30,7 +31,7 @@ EVENT |= {"project_id": f"project {SECRET}", "user_id": f"user {SECRET}", "api_k
 def said_while(tmp_path: Path, ask: Callable[[str], None]) -> str:
     """All that a server says on stderr while `ask` is called with its address, up to its end."""
     command = [sys.executable, "-m", "usageledger", "serve", "--data", str(tmp_path), "--port", "0"]
-    environment = {**os.environ, "USAGELEDGER_ADMIN_KEY": KEY, "PYTHONASYNCIODEBUG": "1"}
+    environment = without_pandas({**os.environ, "USAGELEDGER_ADMIN_KEY": KEY, "PYTHONASYNCIODEBUG": "1"})
     said = tmp_path / "said.txt"
     with said.open("w") as stderr, subprocess.Popen(command, env=environment, stderr=stderr) as process:
         try:

@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
+from tests.registry.earlier import first_tables
 
 import usageledger
 from usageledger.errors import RegistryError
@@ -31,17 +32,24 @@ def differences(registry: Registry) -> list[Any]:
         return list(compare_metadata(context, metadata))
 
 
-def test_the_migrations_leave_what_the_tables_say(registry: Registry) -> None:
+def test_the_migrations_leave_what_the_tables_say(url: str) -> None:
+    first_tables(url)
+    with open_registry(url) as registry:
+        assert differences(registry) == []
+        for change in (
+            "DROP INDEX ix_admin_keys_created_at_id",
+            "ALTER TABLE users DROP COLUMN email",
+            "CREATE TABLE surplus (x INTEGER)",
+        ):
+            with registry._database.write() as connection:
+                before = len(differences(registry))
+                connection.exec_driver_sql(change)
+            assert len(differences(registry)) == before + 1, f"the comparison sees: {change}"
+
+
+def test_a_new_registry_has_what_the_migrations_leave(registry: Registry, url: str) -> None:
     assert differences(registry) == []
-    for change in (
-        "DROP INDEX ix_admin_keys_created_at_id",
-        "ALTER TABLE users DROP COLUMN email",
-        "CREATE TABLE surplus (x INTEGER)",
-    ):
-        with registry._database.write() as connection:
-            before = len(differences(registry))
-            connection.exec_driver_sql(change)
-        assert len(differences(registry)) == before + 1, f"the comparison sees: {change}"
+    assert execute(url, f"SELECT version_num FROM {VERSION_TABLE}") == [(SCHEMA_VERSION,)]
 
 
 def test_the_known_version_is_the_newest_migration() -> None:
@@ -50,7 +58,13 @@ def test_the_known_version_is_the_newest_migration() -> None:
     assert len(scripts.get_bases()) == 1
 
 
-def test_an_up_to_date_registry_opens_without_alembic(url: str, start: Callable[..., Any]) -> None:
+def test_a_new_registry_and_one_that_is_up_to_date_open_without_alembic(url: str, start: Callable[..., Any]) -> None:
+    assert start(OPEN, url).communicate() == ("False\n", "")
+    assert start(OPEN, url).communicate() == ("False\n", "")
+
+
+def test_one_of_before_is_up_to_date_after_it_was_opened(url: str, start: Callable[..., Any]) -> None:
+    first_tables(url)
     assert start(OPEN, url).communicate() == ("True\n", "")
     assert start(OPEN, url).communicate() == ("False\n", "")
 
@@ -86,13 +100,26 @@ def test_a_version_that_is_not_ours_is_refused(url: str, version: str) -> None:
     assert tables(url) == before
 
 
-def test_a_migration_that_fails_leaves_nothing(url: str, tmp_path: Path) -> None:
+def test_a_registry_that_cannot_be_made_leaves_nothing(url: str, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    execute(url, "CREATE TABLE secrets (another TEXT)")  # the last table that the first step makes
+    execute(url, "CREATE TABLE secrets (another TEXT)")  # not the first table that is made
     with pytest.raises(RegistryError, match=r'failed: (table secrets|relation "secrets") already exists\.$'):
         open_registry(url)
     assert tables(url) == {"secrets"}
     execute(url, "DROP TABLE secrets")
+    with open_registry(url) as registry:
+        assert differences(registry) == []
+
+
+def test_a_migration_that_fails_leaves_the_tables_of_before(url: str) -> None:
+    first_tables(url)
+    before = tables(url)
+    execute(url, "CREATE TABLE sessions (another TEXT)")  # of the last step that makes a table
+    with pytest.raises(RegistryError, match=r'failed: (table sessions|relation "sessions") already exists\.$'):
+        open_registry(url)
+    assert tables(url) == before | {"sessions"}
+    assert execute(url, f"SELECT version_num FROM {VERSION_TABLE}") == [("0001",)]
+    execute(url, "DROP TABLE sessions")
     with open_registry(url) as registry:
         assert differences(registry) == []
 
@@ -106,6 +133,8 @@ def test_threads_may_open_different_registries_at_once(tmp_path: Path) -> None:
         with open_registry(f"sqlite:///{tmp_path}/{n}.sqlite") as registry:
             found.append(differences(registry))
 
+    for n in range(4):
+        first_tables(f"sqlite:///{tmp_path}/{n}.sqlite")
     threads = [threading.Thread(target=open_one, args=(n,)) for n in range(6)]
     for thread in threads:
         thread.start()
@@ -118,7 +147,9 @@ def test_the_package_may_be_installed_anywhere(tmp_path: Path, start: Callable[.
     root = tmp_path / "100% of %(here)s, it's odd"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(usageledger.__file__).parent, root / "usageledger", ignore=ignored)
-    process = start(OPEN, f"sqlite:///{tmp_path}/registry.sqlite", root=root)
+    url = f"sqlite:///{tmp_path}/registry.sqlite"
+    first_tables(url)
+    process = start(OPEN, url, root=root)
     assert process.communicate() == ("True\n", "")
 
 

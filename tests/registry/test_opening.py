@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.registry.earlier import first_tables
 from tests.registry.seen import seen_ids
 from tests.support.limits import files_limited
 
@@ -83,6 +84,7 @@ def test_only_the_digest_of_a_key_is_on_disk(path: Path, url: str) -> None:
 
 
 def test_nothing_secret_is_logged(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    first_tables(url)
     caplog.set_level(logging.DEBUG)
     with open_registry(url) as registry:
         key, value = registry.create_key("a", now=NOW)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.registry.earlier import first_tables
 from tests.registry.seen import seen_ids
 
 from usageledger.registry import Registry, open_registry
@@ -17,7 +18,7 @@ PROCESSES = 4
 # Says that it is ready, waits for a line, then does everything that a starting server does.
 START_UP = """
 import sys
-import alembic.command, alembic.config  # imported before the start, so that the migrations meet
+import alembic.command, alembic.config  # imported before the start, so that the steps of migrations meet
 from usageledger.registry import open_registry
 print("ready", flush=True)
 sys.stdin.readline()
@@ -62,8 +63,12 @@ def in_threads(count: int, work: Callable[[int], None]) -> None:
     assert failures == []
 
 
-@pytest.mark.parametrize("attempt", range(3))
-def test_processes_may_start_on_a_fresh_registry_at_once(url: str, start: Callable[..., Any], attempt: int) -> None:
+@pytest.mark.parametrize("prepare", [lambda _: None, first_tables], ids=["fresh", "of before"])
+@pytest.mark.parametrize("attempt", range(2))
+def test_processes_may_start_on_a_registry_at_once(
+    url: str, start: Callable[..., Any], prepare: Callable[[str], None], attempt: int
+) -> None:
+    prepare(url)
     processes = [start(START_UP, url, f"of-{n}") for n in range(PROCESSES)]
     for process in processes:
         assert process.stdout.readline() == "ready\n"

@@ -32,7 +32,7 @@ from usageledger.ledger import identity
 from usageledger.ledger.arrow_bytes import from_bytes, to_bytes
 from usageledger.ledger.duckdb import give_cards, journal, new_facets, stored_events
 from usageledger.ledger.duckdb.backup import copy_database
-from usageledger.ledger.duckdb.connection import cannot_open, columns_of, deadline, first_line, refuse_another
+from usageledger.ledger.duckdb.connection import cannot_open, columns_of, deadline, first_line, stored_version
 from usageledger.ledger.duckdb.engine import Engine
 from usageledger.ledger.duckdb.rollup_schedule import Upkeep
 from usageledger.ledger.duckdb.rollups import coverage
@@ -109,18 +109,20 @@ class DuckDBLedger(Ledger):
         return self._engine.writer
 
     def _prepare(self) -> None:
-        refuse_another(self._writer, self._path)
-        self._writer.execute("CREATE TABLE IF NOT EXISTS ledger_version (version BIGINT NOT NULL)")
-        stored = self._one("SELECT MAX(version) FROM ledger_version")
-        if stored is not None and stored > VERSION:
+        stored = stored_version(self._writer, self._path)
+        if stored is None:
+            of_version = "CREATE TABLE IF NOT EXISTS ledger_version (version BIGINT NOT NULL)"
+            self._change([of_version, *create_tables(), f"INSERT INTO ledger_version VALUES ({VERSION})"])
+            return
+        if stored > VERSION:
             raise LedgerVersionError(
                 f"The ledger {self._path} has schema version {stored}, and this UsageLedger reads up to {VERSION}: "
                 "use a newer UsageLedger."
             )
-        present = columns_of(self._writer)
-        for table in present.keys() & TABLES.keys():
-            refuse_unknown(f"The ledger {self._path}", present[table], TABLES[table])
-        changes = create_tables() if stored is None else migrate(stored, present)
+        present = columns_of(self._writer, TABLES)
+        for table, columns in present.items():
+            refuse_unknown(f"The ledger {self._path}", columns, TABLES[table])
+        changes = migrate(stored, present)
         if stored != VERSION:
             changes.append(f"INSERT INTO ledger_version VALUES ({VERSION})")
         self._change(changes)

@@ -1,4 +1,4 @@
-"""The steps that bring a registry's tables to the newest version, run when it is opened.
+"""The steps that bring a registry's tables to the newest version, run when it is opened; a new one needs none.
 
 To add one: change `schema.py`, add `versions/r<number>_<what>.py` after the newest, set `SCHEMA_VERSION` to its
 number. The tests compare what the steps leave with what `schema.py` says. A step that was released never changes.
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 
 from usageledger.errors import RegistryError
 from usageledger.registry.database import Database, lock_for_migration
-from usageledger.registry.schema import SCHEMA_VERSION, VERSION_TABLE
+from usageledger.registry.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
 
 # Alembic keeps the running migration in a global, so one thread at a time.
 _one_at_a_time = threading.Lock()
@@ -23,7 +23,7 @@ _one_at_a_time = threading.Lock()
 def migrate(database: Database) -> None:
     """Bring the tables to `SCHEMA_VERSION`; two processes may ask for it at once.
 
-    Alembic is imported only when there is something to do.
+    Alembic is imported only when there are tables to change.
 
     Raises:
         RegistryError: a newer version of UsageLedger wrote the registry, or the database failed.
@@ -36,7 +36,10 @@ def migrate(database: Database) -> None:
         stored = stored_version(connection)
         if stored == SCHEMA_VERSION:
             return  # another process was faster
-        if stored is not None and not (stored.isdecimal() and stored < SCHEMA_VERSION):
+        if stored is None:
+            _create(connection)
+            return
+        if not (stored.isdecimal() and stored < SCHEMA_VERSION):
             raise RegistryError(
                 f"The registry {database.place} has version {stored!r}, but this UsageLedger knows versions up to "
                 f"{SCHEMA_VERSION!r} only: update UsageLedger."
@@ -50,6 +53,13 @@ def stored_version(connection: Connection) -> str | None:
         return None
     version = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
     return None if version is None else str(version)
+
+
+def _create(connection: Connection) -> None:
+    """Make the newest tables, where there are none, without the steps."""
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(text(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text(f"INSERT INTO {VERSION_TABLE} VALUES ('{SCHEMA_VERSION}')"))
 
 
 def _upgrade(connection: Connection, place: str) -> None:
