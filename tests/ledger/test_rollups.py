@@ -2,14 +2,18 @@
 
 import random
 from itertools import cycle, islice
+from typing import Any, cast
 
 import pytest
 from tests.support.engines import EAGER, OpenLedger, tuned
 from tests.support.ledger_contents import rebuild_rollups, rollup_differences
 from tests.support.model import Model, Usage
-from tests.support.samples import DAY, TODAY, answer, append, ask, counted, keep
+from tests.support.samples import DAY, TODAY, answer, append, ask, counted, keep, usage
 
 from usageledger.ledger import Ledger
+from usageledger.ledger.duckdb import rollups
+from usageledger.ledger.duckdb.tuning import Tuning, Worth
+from usageledger.ledger.schema import FAMILIES
 from usageledger.meters import METER_BY_KIND, METERS
 
 pytestmark = pytest.mark.embedded
@@ -117,3 +121,32 @@ def test_a_wrong_rollup_is_mended(kept: tuple[OpenLedger, Model]) -> None:
     list(rebuild_rollups(ledger))
     agree(ledger, model)
     assert {meter.kind for meter in METERS} > set(KINDS)
+
+
+@tuned(Tuning(full_rows=1, worth={family.name: Worth(10, 10, 1) for family in FAMILIES}))
+@pytest.mark.parametrize("models", [10, 320], ids=["same", "different"])
+def test_a_span_that_grows_is_not_written_for_each_addition(
+    open_again: OpenLedger, models: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names that never come again would be merged with nothing, again and again; the same ones are few rows."""
+    written = 0
+    merge = rollups.merge
+
+    def counting(*arguments: Any) -> Any:
+        nonlocal written
+        left = merge(*arguments)
+        written += left.total()
+        return left
+
+    monkeypatch.setattr(rollups, "merge", counting)
+    ledger = open_again()
+    for first in range(0, 320, 10):
+        append(ledger, [usage("completions", f"{n}", TODAY, model=f"m{n % models}") for n in range(first, first + 10)])
+        while ledger.compact():
+            pass
+    writer = cast("Any", ledger)._writer
+    tables = [rollup.table for family in FAMILIES for rollup in family.rollups]
+    rows = [writer.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in tables]
+    assert written <= 2 * 320 * len(tables)
+    assert max(rows) <= max(models, 4 * 10)
+    assert rollup_differences(ledger) == []

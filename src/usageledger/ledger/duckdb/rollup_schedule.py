@@ -15,7 +15,8 @@ class Upkeep:
 
     def __init__(self, worth: Mapping[str, Worth]) -> None:
         self._worth = worth
-        # Rollup table → span → rows added to it since it was last merged.
+        # Rollup table → span → rows added to it since it was last merged, less what was there then, where it is much:
+        # a large span is merged when it has doubled, since one whose rows are all different stays as large as it is.
         self._added: rollups.Added = {rollup.table: Counter() for family in FAMILIES for rollup in family.rollups}
         self._later: dict[int, int] = {}  # commit → its events, of those that some family does not hold yet
 
@@ -51,18 +52,22 @@ class Upkeep:
             self._add(writer, family, later[-1])
             return True
         for rollup in family.rollups:
-            added = self._added[rollup.table]
+            added = +self._added[rollup.table]
             if added.total() >= worth.rows:
                 spans = [span for span, _ in added.most_common(worth.spans)]
-                rollups.merge(writer, family, rollup, spans)
+                left = rollups.merge(writer, family, rollup, spans)
                 for span in spans:
-                    del added[span]
+                    del self._added[rollup.table][span]
+                self._added[rollup.table].update({span: -rows for span, rows in left.items() if rows >= worth.rows})
                 return True
         return False
 
     def _add(self, writer: duckdb.DuckDBPyConnection, family: Family, last: int) -> None:
+        much = self._worth[family.name].rows
         for table, counts in rollups.add(writer, family, self._coverage.held[family.name], last).items():
-            self._added[table].update(counts)
+            added = self._added[table]
+            for span, rows in counts.items():
+                added[span] += rows if span in added or rows < much else -rows
         self._coverage = rollups.coverage(writer)
         least = self._least()
         for number in list(self._later):

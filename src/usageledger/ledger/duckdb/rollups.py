@@ -39,13 +39,16 @@ def add(writer: duckdb.DuckDBPyConnection, family: Family, held: Held, covered: 
     return added
 
 
-def merge(writer: duckdb.DuckDBPyConnection, family: Family, rollup: Rollup, spans: Sequence[int]) -> None:
-    """Makes one row of the rows that a rollup has for each key of these spans."""
+def merge(writer: duckdb.DuckDBPyConnection, family: Family, rollup: Rollup, spans: Sequence[int]) -> Counter[int]:
+    """Makes one row of the rows that a rollup has for each key of these spans; span → rows that are left."""
     chosen = f"ts IN ({', '.join(str(span) for span in spans)})"
     writer.execute(
         f"BEGIN; CREATE TEMP TABLE merged AS {_sums(family, rollup, rollup.table, chosen)}; DELETE FROM {rollup.table} "
-        f"WHERE {chosen}; INSERT INTO {rollup.table} BY NAME SELECT * FROM merged; DROP TABLE merged; COMMIT"
+        f"WHERE {chosen}; INSERT INTO {rollup.table} BY NAME SELECT * FROM merged"
     )
+    left = _rows(writer, "merged")
+    writer.execute("DROP TABLE merged; COMMIT")
+    return left
 
 
 def drop_day(writer: duckdb.DuckDBPyConnection, before: int) -> int | None:
@@ -112,10 +115,15 @@ def _insert(writer: duckdb.DuckDBPyConnection, family: Family, where: str) -> Ad
             f"CREATE TEMP TABLE {sums} AS {_sums(family, rollup, source, where)}; "
             f"INSERT INTO {rollup.table} BY NAME SELECT * FROM {sums}"
         )
-        added[rollup.table] = Counter(dict(writer.execute(f"SELECT ts, COUNT(*) FROM {sums} GROUP BY ts").fetchall()))
+        added[rollup.table] = _rows(writer, sums)
         source, where = sums, "TRUE"
     writer.execute("; ".join(f"DROP TABLE {rollup.table}_sums" for rollup in family.rollups))
     return added
+
+
+def _rows(writer: duckdb.DuckDBPyConnection, table: str) -> Counter[int]:
+    """Span → its rows in a table of sums."""
+    return Counter(dict(writer.execute(f"SELECT ts, COUNT(*) FROM {table} GROUP BY ts").fetchall()))
 
 
 def _sums(family: Family, rollup: Rollup, source: str, where: str) -> str:
