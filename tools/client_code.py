@@ -102,7 +102,7 @@ def result_summary(meter: Meter) -> str:
 
 def result_fields(meter: Meter) -> Iterator[tuple[str, str, str]]:
     """Name, type with its default, and what it is, for each field."""
-    for measure in meter.measures:
+    for measure in meter.reported:
         yield measure.name, measure_type(measure), measure.doc
         if measure.unit_field:
             yield measure.unit_field, "str | None = None", f"The unit of `{measure.name}`."

@@ -314,6 +314,8 @@ def measure_words(measure: Measure) -> str:
     text = measure.doc
     if measure.adds == "gauge":
         text += " In a bucket: the sum over stores of the largest size seen."
+    if not measure.on_wire:
+        text += " Kept and charged, and in no result."
     return text
 
 

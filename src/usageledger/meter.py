@@ -24,7 +24,7 @@ class Width:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A number that an event carries and a result reports.
+    """A number that an event carries, and that results report if the official API has it.
 
     Attributes:
         unit: what is counted: `tokens`, `requests`, `images`, `characters`, `seconds`, `bytes`, `sessions`, `usd`.
@@ -34,6 +34,7 @@ class Measure:
         parts: the disjoint stored columns that it is the sum of; a measure that is itself stored is its only part.
         default: what an event has that does not carry it; None where nothing can be assumed.
         unit_field: the result field that names the unit, where it differs from result to result.
+        on_wire: False for what is stored with the event and charged, but is no field of the official API's results.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Measure:
     parts: tuple[Part, ...] = ()
     default: int | None = None
     unit_field: str | None = None
+    on_wire: bool = True
 
     def __post_init__(self) -> None:
         if self.parts and self.price is not NOT_CHARGED:
@@ -121,6 +123,11 @@ class Meter:
     priced: bool = False
     extension: bool = False
     priced_as: str | None = None
+
+    @property
+    def reported(self) -> tuple[Measure, ...]:
+        """The measures of the API, in the order of its results."""
+        return tuple(m for m in self.measures if m.on_wire)
 
     @property
     def groupings(self) -> tuple[Dimension, ...]:

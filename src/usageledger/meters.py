@@ -47,9 +47,11 @@ REQUESTS = Measure(
 )
 
 
-def _tokens(name: str, doc: str, parts: tuple[Part, ...] = (), *, required: bool = False) -> Measure:
+def _tokens(
+    name: str, doc: str, parts: tuple[Part, ...] = (), *, required: bool = False, on_wire: bool = True
+) -> Measure:
     price = NOT_CHARGED if parts else TOKEN_PARTS[name].price
-    return Measure(name, "tokens", doc, price, required=required, parts=parts)
+    return Measure(name, "tokens", doc, price, required=required, parts=parts, on_wire=on_wire)
 
 
 INPUT_TOKENS = _tokens("input_tokens", "Input tokens, all of them.", UNCACHED_PARTS[:1], required=True)
@@ -77,6 +79,8 @@ TOKENS = (
     _tokens("output_image_tokens", "Image output tokens."),
     _tokens("input_cache_write_30m_tokens", "Input tokens written to the cache for 30 minutes."),
     _tokens("input_cache_write_12h_tokens", "Input tokens written to the cache for 12 hours."),
+    _tokens("input_cache_write_5m_tokens", "Input tokens written to the cache for 5 minutes.", on_wire=False),
+    _tokens("input_cache_write_1h_tokens", "Input tokens written to the cache for an hour.", on_wire=False),
     replace(REQUESTS, price=Price("requests", "requests", 1_000, ("requests_kcount",), optional=True)),
 )
 

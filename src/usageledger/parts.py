@@ -57,8 +57,11 @@ CACHED_PARTS = (
     _tokens("input_cached_audio_tokens", "cached audio input", "cache_audio_read_mtok"),
     _tokens("input_cached_image_tokens", "cached image input", "cache_image_read_mtok"),
 )
+# By lifetime, and last those whose lifetime nobody said.
 CACHE_WRITE_PARTS = (
+    _tokens("input_cache_write_5m_tokens", "cache write 5m", "cache_write_mtok"),
     _tokens("input_cache_write_30m_tokens", "cache write 30m", "cache_write_mtok"),
+    _tokens("input_cache_write_1h_tokens", "cache write 1h", "cache_write_1h_mtok"),
     _tokens("input_cache_write_12h_tokens", "cache write 12h"),
     _tokens("input_cache_write_other_tokens", "cache write", "cache_write_mtok"),
 )

@@ -78,8 +78,8 @@ def test_every_form_has_the_numbers_of_the_answer(
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout, parse_float=Decimal)
     assert found == expected
-    assert [type(row[measure.name]) for row in found for measure in meter.measures] == [
-        type(row[measure.name]) for row in expected for measure in meter.measures
+    assert [type(row[measure.name]) for row in found for measure in meter.reported] == [
+        type(row[measure.name]) for row in expected for measure in meter.reported
     ]
 
     done = call(*asked, "--csv", **at(server))

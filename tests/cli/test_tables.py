@@ -37,7 +37,7 @@ def bucket(number: int, results: Sequence[Any], width: int = DAY) -> UsageBucket
 
 
 def completions(number: int, model: str | None, size: int) -> CompletionsResult:
-    names: dict[str, Any] = {measure.name: 0 for measure in COMPLETIONS.measures}
+    names: dict[str, Any] = {measure.name: 0 for measure in COMPLETIONS.reported}
     names |= {"input_tokens": size * 1_000_003, "output_tokens": size * 70_001, "num_model_requests": size * 11}
     return CompletionsResult(
         **names | {"input_cached_tokens": size * 400_000}, model=model, project_id=f"proj_{number}"

@@ -186,7 +186,7 @@ def test_unknown_results_are_kept_apart_and_told(caplog: pytest.LogCaptureFixtur
 def test_every_field_of_every_kind(meter: Meter) -> None:
     (cls,) = [each for each in vars(results).values() if getattr(each, "OBJECT", None) == meter.object]
     raw: dict[str, Any] = {"object": meter.object}
-    raw |= {measure.name: number for number, measure in enumerate(meter.measures, 1)}
+    raw |= {measure.name: number for number, measure in enumerate(meter.reported, 1)}
     raw |= {d.name: True if d.flag else f"a {d.name}" for d in meter.groupings}
     if meter.priced:
         raw |= {"amount": {"value": 1, "currency": "usd"}, "quantity_unit": "tokens"}

@@ -64,7 +64,7 @@ def test_results_are_of_the_type_that_the_client_has_for_them(sdk: OpenAI, meter
         assert type(result).__name__.removeprefix("DataResult") in (words, "")
         assert type(result).model_validate(result.to_dict(), strict=True) == result
         assert result.object == meter.object
-        for measure in meter.measures:
+        for measure in meter.reported:
             assert type(getattr(result, measure.name)) is int
         assert all(getattr(result, d.name) is None for d in meter.groupings if d.name != "project_id")
 

@@ -68,7 +68,7 @@ def test_every_field_is_there_in_a_stable_order_and_of_its_type(
                     kind = official[name]["type"]
                     assert official[name]["required"] <= (value is not None)
                     assert {"int": int, "bool": bool, "str": str}.get(inner(kind), str) is type(value) or value is None
-                assert all(type(fields[measure.name]) is int for measure in meter.measures)
+                assert all(type(fields[measure.name]) is int for measure in meter.reported)
                 assert group_by or all(fields[d.name] is None for d in meter.groupings)
         assert len(orders) == 1
         assert next(iter(orders))[0] == "object"
@@ -81,7 +81,7 @@ def inner(kind: str) -> str:
 @pytest.mark.parametrize("meter", KINDS)
 def test_large_counts_keep_every_digit(raw: httpx.Client, meter: Meter) -> None:
     expected = model().buckets(meter.kind, (START, END), "1d")
-    largest = max(result[m.name] for bucket in expected for result in bucket["results"] for m in meter.measures)
+    largest = max(result[m.name] for bucket in expected for result in bucket["results"] for m in meter.reported)
     text = raw.get(path(meter, "")).text
     assert largest > 2**45
     assert f":{largest}" in text  # an integer as it is: no fraction, no exponent, no quotes

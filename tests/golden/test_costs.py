@@ -318,6 +318,20 @@ DATED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         {"gpt-live-1, transcription": "0.05"},
     ),
     (
+        # claude-opus-5: 5.00, 0.50 cached, 25.00; written for 5 minutes 6.25, for an hour 10.00.
+        "cache writes by lifetime",
+        completion(
+            "claude-opus-5",
+            at(2026, 11, 18),
+            provider="anthropic",
+            input_uncached_tokens=0,
+            input_cache_write_tokens=344_139 + 1_000,
+            input_cache_write_5m_tokens=1_000,
+            input_cache_write_1h_tokens=344_139,
+        ),
+        {"claude-opus-5, cache write 5m": "0.00625", "claude-opus-5, cache write 1h": "3.44139"},
+    ),
+    (
         # gpt-6-luna by decisions: 0.10 and 0.
         "output of decisions is free",
         {"kind": "decisions", "model": "gpt-6-luna", "timestamp": AUTUMN, "input_tokens": 100_000, "output_tokens": 9},

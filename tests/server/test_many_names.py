@@ -2,13 +2,12 @@
 
 import time
 import tracemalloc
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from genai_prices.data_snapshot import get_snapshot
-from msgspec import structs
+from msgspec.structs import replace
 from sqlalchemy.event import listen, remove
 from tests.server.support import NOW, event
 from tests.support.samples import table
@@ -137,7 +136,7 @@ def test_prices_are_read_for_the_days_asked_for_and_forgotten_beyond_a_bound(
     assert rates(3, 4) == {numbers[3]: 3, numbers[4]: 4}
     assert days == [2 * DAY, 3 * DAY, 4 * DAY]
     assert rates(0, 7) == dict(zip(numbers, range(8), strict=True))
-    cards.give([(structs.replace(given[7][0], model="new"), Prices({"input_text_tokens": 70}))])
+    cards.give([(replace(given[7][0], model="new"), Prices({"input_text_tokens": 70}))])
     days.clear()
     assert sorted(rates(6, 7).values()) == [6, 7, 70]
     assert days == [7 * DAY], "only what is new is read"

@@ -1,11 +1,11 @@
 """Rate cards, explanations and repricing over HTTP, and that a repricing is shown before it holds."""
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.server.support import NOW, Clock, Serve, event
 from tests.support import price_rows
 from tests.support.problems import problem

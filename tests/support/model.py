@@ -134,7 +134,7 @@ def results(meter: Meter, usages: Sequence[Usage], group_by: Sequence[str]) -> l
         found.append(
             {
                 "object": meter.object,
-                **{m.name: added(m.name, groups[key], gauge=m.adds == "gauge") for m in meter.measures},
+                **{m.name: added(m.name, groups[key], gauge=m.adds == "gauge") for m in meter.reported},
                 **{d.name: values.get(d.name) for d in meter.groupings},
             }
         )

@@ -51,10 +51,10 @@ def test_rows_are_sorted_by_bucket_and_groups(meter: Meter, data: st.DataObject)
     assert list(found.starts) == [keys[row][0] for row in in_order]
     for name, values in names.items():
         assert list(found.columns[name]) == [values[row] for row in in_order]
-    for measure in meter.measures:
+    for measure in meter.reported:
         expected = in_order if first in measure.columns else [0] * len(keys)
         assert list(found.columns[measure.name]) == expected
-    assert set(found.columns) == {*group_by, *(measure.name for measure in meter.measures)}
+    assert set(found.columns) == {*group_by, *(measure.name for measure in meter.reported)}
 
 
 def test_many_values_of_many_dimensions_are_sorted_too() -> None:

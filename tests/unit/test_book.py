@@ -1,12 +1,11 @@
 """What the price book says, and above all what it does not say."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
 
 import pytest
-from msgspec import structs
+from msgspec.structs import replace
 from tests.support.price_rows import book, row
 
 from usageledger.pricing import UNITS_PER_USD, Override, Subject
@@ -28,7 +27,7 @@ INPUT = row("input_text_tokens", "2")
 
 def reason(made: PriceBook, part: str = "input_text_tokens", **changed: Any) -> str | None:
     """The code for which a part has no price; None where it has one."""
-    prices = made.prices(structs.replace(SUBJECT, **changed))
+    prices = made.prices(replace(SUBJECT, **changed))
     assert (part in prices.rates) == (part not in prices.reasons)
     return prices.reasons[part].code if part in prices.reasons else None
 
@@ -63,7 +62,7 @@ def test_a_part_is_priced_by_its_own_row_only() -> None:
 def test_the_standard_price_is_for_the_standard_tier_only(changed: dict[str, Any], expected: int | str) -> None:
     batch = row("input_text_tokens", "1", tier="batch", start="2026-05-05")
     made = book(INPUT, batch, row("input_text_tokens", "1.5", tier="flex"))
-    found = made.prices(structs.replace(SUBJECT, **changed))
+    found = made.prices(replace(SUBJECT, **changed))
     assert found.rates.get("input_text_tokens", reason(made, **changed)) == expected
 
 
@@ -71,7 +70,7 @@ def test_the_standard_price_is_for_the_standard_tier_only(changed: dict[str, Any
 def test_priority_and_fast_are_two_names_of_one_tier_of_openai(provider: str, *, known: bool) -> None:
     made = book(row("input_text_tokens", "4", provider=provider, tier="priority"))
     for tier in ("priority", "fast"):
-        at = structs.replace(SUBJECT, provider=provider, service_tier=tier)
+        at = replace(SUBJECT, provider=provider, service_tier=tier)
         assert ("input_text_tokens" in made.prices(at).rates) == (known or tier == "priority")
 
 
@@ -93,7 +92,7 @@ def test_a_price_is_known_for_the_days_that_a_source_covers(at: str, expected: i
         row("input_text_tokens", "3", start="2025-04-01", start_is="first_seen", end="2025-06-01"),
         row("input_text_tokens", "4", start="2025-07-01", last_seen="2025-08-31"),
     )
-    rate = made.prices(structs.replace(SUBJECT, day=day(at))).rates.get("input_text_tokens")
+    rate = made.prices(replace(SUBJECT, day=day(at))).rates.get("input_text_tokens")
     assert (rate and rate // M) or reason(made, day=day(at)) == expected
     assert rate is None or rate == expected * M
 
@@ -102,7 +101,7 @@ def test_a_price_is_provisional_after_the_last_day_that_was_confirmed() -> None:
     made = book(INPUT, row("output_text_tokens", "8", end="2027-01-01"), confirmed_through="2026-05-04")
     sources = made.prices(SUBJECT).sources
     assert (sources["input_text_tokens"].provisional, sources["output_text_tokens"].provisional) == (True, False)
-    yesterday = structs.replace(SUBJECT, day=MAY_5 - DAY)
+    yesterday = replace(SUBJECT, day=MAY_5 - DAY)
     assert not made.prices(yesterday).sources["input_text_tokens"].provisional
 
 
@@ -133,7 +132,7 @@ def test_times_of_the_week_and_of_a_change() -> None:
     made = book(row("input_text_tokens", "3", end="2026-05-07T12:00Z"), peak, off)
 
     def found(text: str) -> list[tuple[int, int]]:
-        offers = made.offers(structs.replace(SUBJECT, day=day(text)))
+        offers = made.offers(replace(SUBJECT, day=day(text)))
         return [(at.second, prices.rates["input_text_tokens"] // M) for at, prices in offers]
 
     assert found("2026-05-06") == [(0, 3)]
@@ -155,7 +154,7 @@ def test_times_of_the_week_and_of_a_change() -> None:
 def test_what_an_event_does_not_say_is_not_assumed(given: dict[str, Any], expected: int | str) -> None:
     about: dict[str, Any] = {"kind": "images", "size": "small", "per": 1}
     made = book(row("images", "4", quality="standard", **about), row("images", "5", quality="hd", **about))
-    prices = made.prices(structs.replace(SUBJECT, kind="images", **given))
+    prices = made.prices(replace(SUBJECT, kind="images", **given))
     found = prices.rates["images"] // UNITS_PER_USD if "images" in prices.rates else prices.reasons["images"].code
     assert found == expected
 
@@ -182,7 +181,7 @@ def test_a_row_for_any_model_is_for_those_without_their_own() -> None:
     any_model = row("num_requests", "10", model="*", **about)
     made = book(any_model, row("num_requests", "25", **about))
     for model, usd in (("m", 25), ("n", 10), (None, 10)):
-        at = structs.replace(SUBJECT, kind="web_search_calls", model=model)
+        at = replace(SUBJECT, kind="web_search_calls", model=model)
         assert made.prices(at).rates["num_requests"] == usd * UNITS_PER_USD // 1_000
 
 
@@ -231,7 +230,7 @@ def test_a_name_stands_for_another_from_day_to_day() -> None:
     )
     made = book(*rows, aliases=aliases)
     for name, at, usd in (("m", MAY_5 - DAY, 2), ("m", MAY_5, 3), ("old", MAY_5, 3)):
-        prices = made.prices(structs.replace(SUBJECT, model=name, day=at))
+        prices = made.prices(replace(SUBJECT, model=name, day=at))
         assert prices.rates["input_text_tokens"] == usd * M
     assert prices.sources["input_text_tokens"].resolved_from == "old → m → m-3"
     assert reason(made, day=day("2026-04-30")) == "no_alias"
@@ -247,7 +246,7 @@ def test_the_operators_prices_come_first_and_the_latest_of_them() -> None:
         source = prices.sources["input_text_tokens"]
         assert (source.text, source.layer, source.start) == ("operator: contract", "operator", "2026-05-05")
         assert prices.rates["output_text_tokens"] == 8 * M
-    assert made.prices(structs.replace(SUBJECT, day=MAY_5 - DAY), [before, price]).rates["input_text_tokens"] == 6
+    assert made.prices(replace(SUBJECT, day=MAY_5 - DAY), [before, price]).rates["input_text_tokens"] == 6
     corrected = replace(price, rate=9)
     assert made.prices(SUBJECT, [price, corrected]).rates["input_text_tokens"] == 9
     for other in (
@@ -273,13 +272,13 @@ def test_a_price_of_the_operators_ends() -> None:
     price = Override("completions", "acme", "m", "input_text_tokens", "standard", MAY_5 - DAY, 7)
     ended = replace(price, start=MAY_5, rate=None)
     for overrides in ([price, ended], [ended, price]):
-        assert made.prices(structs.replace(SUBJECT, day=MAY_5 - DAY), overrides).rates["input_text_tokens"] == 7
+        assert made.prices(replace(SUBJECT, day=MAY_5 - DAY), overrides).rates["input_text_tokens"] == 7
         assert made.prices(SUBJECT, overrides).rates["input_text_tokens"] == 2 * M
     output = replace(price, part="output_text_tokens")
     assert "output_text_tokens" not in made.prices(SUBJECT, [output, replace(output, rate=None)]).rates
     # A band's end leaves the price for all bands.
     band = replace(price, band=50, rate=9)
-    above = structs.replace(SUBJECT, band=50)
+    above = replace(SUBJECT, band=50)
     assert made.prices(above, [price, band]).rates["input_text_tokens"] == 9
     assert made.prices(above, [price, band, replace(band, rate=None)]).rates["input_text_tokens"] == 7
 
@@ -292,8 +291,8 @@ def test_the_more_exact_price_comes_first() -> None:
     subject = Subject(MAY_5, "images", "openai", "dall-e-3", size="1792x1024", quality="hd")
     for overrides in permutations([every, large, hd]):
         assert made.prices(subject, overrides).rates["images"] == 7
-        assert made.prices(structs.replace(subject, quality="standard"), overrides).rates["images"] == 6
-        assert made.prices(structs.replace(subject, size="1024x1024"), overrides).rates["images"] == 5
+        assert made.prices(replace(subject, quality="standard"), overrides).rates["images"] == 6
+        assert made.prices(replace(subject, size="1024x1024"), overrides).rates["images"] == 5
 
 
 def test_images_that_are_charged_by_their_tokens_have_no_price_a_piece() -> None:

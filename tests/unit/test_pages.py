@@ -33,7 +33,7 @@ def page_of(query: Query, aggregate: Aggregate, next_page: str | None = None) ->
 
 
 def zeros(meter: Meter, rows: int) -> dict[str, Any]:
-    return {measure.name: [0] * rows for measure in meter.measures}
+    return {measure.name: [0] * rows for measure in meter.reported}
 
 
 @pytest.mark.parametrize("meter", METERS, ids=name_of)
@@ -44,7 +44,7 @@ def test_order_of_keys(meter: Meter) -> None:
     (bucket,) = page["data"]
     assert list(bucket) == ["object", "start_time", "end_time", "start_time_iso", "end_time_iso", "results"]
     (result,) = bucket["results"]
-    assert list(result) == ["object", *(m.name for m in meter.measures), *(d.name for d in meter.groupings)]
+    assert list(result) == ["object", *(m.name for m in meter.reported), *(d.name for d in meter.groupings)]
     assert (page["object"], bucket["object"], result["object"]) == ("page", "bucket", meter.object)
 
 
@@ -120,11 +120,11 @@ def test_types_on_the_wire(meter: Meter) -> None:
     """Counts are integers, flags are booleans, and what was not grouped by or not carried is null."""
     names = [d.name for d in meter.groupings]
     values: dict[str, list[Any]] = {d.name: [True if d.flag else "x", None] for d in meter.groupings}
-    counts: dict[str, list[Any]] = {m.name: [2**53 - 1, 0] for m in meter.measures}
+    counts: dict[str, list[Any]] = {m.name: [2**53 - 1, 0] for m in meter.reported}
     query = ask(meter.kind, TODAY, TODAY + 60, "1m", group_by=names)
     text = text_of(query, Aggregate([TODAY, TODAY], values | counts))
     first, second = json.loads(text)["data"][0]["results"]
-    for measure in meter.measures:
+    for measure in meter.reported:
         assert f'"{measure.name}":{2**53 - 1},' in text
         assert type(first[measure.name]) is type(second[measure.name]) is int
     for dimension in meter.groupings:

@@ -34,7 +34,7 @@ def flat_rows(buckets: Sequence[UsageBucket[Any]], timezone: str | None) -> list
 def columns(meter: Meter, rows: Sequence[Row]) -> list[str]:
     """Lists the columns of a file: those of the kind, even without rows, then others that a server sent."""
     names = [name for time in TIMES for name in (time, f"{time}_iso")]
-    for measure in meter.measures:
+    for measure in meter.reported:
         names += [measure.name, *(["currency"] if measure.unit == "usd" else [])]
         names += [measure.unit_field] if measure.unit_field else []
     names += [dimension.name for dimension in meter.groupings]

@@ -1,8 +1,8 @@
 """Token counts of whole columns → their disjoint parts, by the plans of `tokens`.
 
 Events give their numbers in few patterns, each in many rows, so a plan is applied to all rows of its pattern at once.
-Whoever makes up patterns has up to 2 to the power of 16 of them, and a few rows of each. To all but the most frequent
-ones their plans are applied as matrices, all at once; and the matrix of each pattern is made once.
+Whoever makes up patterns has up to 2 to the power of 18 of them, and a few rows of each. To all but the most frequent
+ones their plans are applied as matrices, all at once; and a matrix that was made is kept, as far as there is room.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ import numpy as np
 from usageledger import tokens
 
 COMMON_PATTERNS_MAX = 16  # whose plans are applied one after another, which is faster for few or long ones
+MATRICES_KEPT_MAX = 1 << 16  # of some hundred bytes each
 CHECKS_MAX = 11  # of a plan, where an exact one is two, and what is missing is one
 PLACES = {name: place for place, name in enumerate(tokens.FIELDS)}
 PART_PLACES = {part: place for place, part in enumerate(tokens.PARTS)}
@@ -68,7 +69,7 @@ def _by_plan(pattern: int, rows: Array, given: Array, parts: Array, wrong: Array
         parts[PART_PLACES[part]][rows] = tokens.evaluate(expression, named)
 
 
-@lru_cache(maxsize=1 << len(PLACES))  # all that there are, of some hundred bytes each
+@lru_cache(MATRICES_KEPT_MAX)
 def matrix(pattern: int) -> Array:
     """Makes the matrix of a pattern's plan, to be multiplied by the numbers given, 0 for the others, and a 1.
 

@@ -28,7 +28,7 @@ def to_aggregate(query: Query, columns: Mapping[str, Column]) -> Aggregate:
     answer: dict[str, Sequence[Any]] = {name: picked(values, places) for name, values in names.items()}
     sums = {c: _numbers(columns[f"sum_{c}"])[places] for c in query.meter.columns}
     shown: dict[tuple[str, ...], list[int]] = {}
-    for measure in query.meter.measures:
+    for measure in query.meter.reported:
         # Most parts of most pages are zero, so that many measures are one and the same column.
         parts = tuple(column for column in measure.columns if sums[column].any())
         if parts not in shown:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from usageledger.meter import Meter
 from usageledger.meters import GAUGES, METER_BY_KIND, METERS
@@ -52,7 +52,23 @@ def charged_size() -> tuple[Meter, str]:
 STORES, STORED_PART = charged_size()
 
 
-class Subject(Struct, frozen=True, gc=False):
+class Case(Struct, frozen=True, gc=False, kw_only=True):
+    """Fields of events that prices may depend on, beside model and tier. One more is a line here."""
+
+    size: str | None = None
+    quality: str | None = None
+    context_level: str | None = None
+
+    @property
+    def case(self) -> dict[str, str]:
+        """The fields that say something, and what."""
+        return {name: value for name in CASES if (value := getattr(self, name)) is not None}
+
+
+CASES: tuple[str, ...] = Case.__struct_fields__
+
+
+class Subject(Case, frozen=True, gc=False):
     """Everything that a price depends on. Texts are those of events; times are Unix seconds.
 
     Attributes:
@@ -67,9 +83,6 @@ class Subject(Struct, frozen=True, gc=False):
     model: str | None = None
     service_tier: str | None = None
     batch: bool = False
-    size: str | None = None
-    quality: str | None = None
-    context_level: str | None = None
     band: int = 0
     second: int = 0
 
@@ -97,8 +110,7 @@ class Subject(Struct, frozen=True, gc=False):
         """The subject for a person: `openai gpt-5, completions, batch, 2026-10-14, above 272,000 input tokens`."""
         day = datetime.fromtimestamp(self.day, UTC).strftime("%Y-%m-%d")
         named = [f"{self.provider} {self.model}" if self.model else self.provider, self.kind, self.tier]
-        named += [word for word in (self.size, self.quality, self.context_level) if word]
-        named.append(day)
+        named += [*self.case.values(), day]
         if self.band:
             named.append(f"above {self.band:,} input tokens")
         if self.second:
@@ -207,15 +219,13 @@ def charge(part: str, quantity: int, rate: int) -> int:
     return (quantity * rate + whole // 2) // whole * UNITS
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(Case, frozen=True):
     """A price of the operator's: from `start` (the first second of a UTC day) on, until a later one.
 
-    One for exactly this size, quality or context level comes before one for all of them.
+    One for exactly this case comes before one for all cases.
 
     Attributes:
         tier: as `Subject.tier` says it.
-        size: of images only, else None; likewise `quality`, and `context_level` of web searches.
         band: for events with more input tokens than this.
         rate: 10⁻¹⁸/9 USD a unit of `part`; None for what price lists say, which ends an earlier price.
         note: why, or where the price is from.
@@ -228,9 +238,6 @@ class Override:
     tier: str
     start: int
     rate: int | None
-    size: str | None = None
-    quality: str | None = None
-    context_level: str | None = None
     band: int = 0
     note: str = ""
 
@@ -238,23 +245,21 @@ class Override:
     def subject(self) -> Subject:
         """The subject of the price, on its first day."""
         service_tier, batch = of_tier(self.tier)
-        return Subject(
+        subject = Subject(
             day=self.start,
             kind=self.kind,
             provider=self.provider,
             model=self.model,
             service_tier=service_tier,
             batch=batch,
-            size=self.size,
-            quality=self.quality,
-            context_level=self.context_level,
             band=self.band,
         )
+        return structs.replace(subject, **self.case)
 
     @property
     def exactness(self) -> tuple[int, int]:
         """The rank among prices that apply: a higher band comes first, then fewer cases."""
-        return self.band, sum(each is not None for each in (self.size, self.quality, self.context_level))
+        return self.band, len(self.case)
 
     def applies(self, subject: Subject) -> bool:
         """Returns true if this is a price of `subject`, unless a later one replaces it."""
@@ -264,7 +269,5 @@ class Override:
             and self.part in subject.parts
             and self.start <= subject.day
             and self.band <= subject.band
-            and self.size in (None, subject.size)
-            and self.quality in (None, subject.quality)
-            and self.context_level in (None, subject.context_level)
+            and self.case.items() <= subject.case.items()
         )

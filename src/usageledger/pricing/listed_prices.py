@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from usageledger.buckets import DAY_SECONDS
+from usageledger.pricing.cards import CASES
 from usageledger.pricing.money import to_rate
 from usageledger.pricing.price_file import Hours, Row
 
 # The fields of a row that an event must say the same of, as `Subject` names them.
-CONDITIONS = ("tool", "context_level", "size", "quality", "memory_gb")
+CONDITIONS = ("tool", *CASES, "memory_gb")
 ENDLESS = 2**62
 THURSDAY = 4  # 1970-01-01
 DAYS_OF_WEEK = 7

@@ -14,27 +14,14 @@ from usageledger.errors import PriceError
 from usageledger.events.typed_events import FIELDS
 from usageledger.hints import did_you_mean
 from usageledger.meters import METER_BY_KIND
-from usageledger.pricing.cards import PARTS, PARTS_OF_KIND, Override, Subject, of_tier
+from usageledger.pricing.cards import CASES, PARTS, PARTS_OF_KIND, Override, Subject, of_tier
 from usageledger.pricing.money import UNITS, to_rate, usd_text
 
 LISTED = "list"
 FAR_OFF = 10  # a price so many times the one before is probably a slip
 
 # What a price is about, in the order of its columns.
-FIELD_NAMES = (
-    "kind",
-    "provider",
-    "model",
-    "tier",
-    "part",
-    "price",
-    "from",
-    "above",
-    "size",
-    "quality",
-    "context_level",
-    "note",
-)
+FIELD_NAMES = ("kind", "provider", "model", "tier", "part", "price", "from", "above", *CASES, "note")
 _PRICE = re.compile(r"(?P<usd>[0-9]{1,12}(\.[0-9]{1,24})?)(/(?P<units>[1-9][0-9]{0,11})(?P<times>[kM]?))?")
 _UNIT_WORDS = {"gibibyte_hours": "GiB-hours", "duration_seconds": "seconds"}
 _TIMES = {"": 1, "k": 1_000, "M": 1_000_000}
@@ -78,9 +65,7 @@ def written(price: Override) -> dict[str, str]:
         "price": LISTED if price.rate is None else f"{price_text(price.rate, price.part, per)}/{per}",
         "from": datetime.fromtimestamp(price.start, UTC).strftime("%Y-%m-%d"),
         "above": str(price.band or ""),
-        "size": price.size or "",
-        "quality": price.quality or "",
-        "context_level": price.context_level or "",
+        **{name: price.case.get(name, "") for name in CASES},
         "note": price.note,
     }
 
@@ -119,11 +104,9 @@ def read_price(given: Mapping[str, str]) -> Override:
         tier=_tier(text["tier"]),
         start=start,
         rate=rate,
-        size=text["size"] or None,
-        quality=text["quality"] or None,
-        context_level=text["context_level"] or None,
         band=band,
         note=text["note"],
+        **{name: text[name] or None for name in CASES},
     )
 
 
@@ -181,7 +164,7 @@ def _misplaced(kind: str, text: Mapping[str, str]) -> Iterator[str]:
     names = {dimension.name for dimension in METER_BY_KIND[kind].dimensions}
     if "model" in names and not text["model"]:
         yield f"model: prices of {kind} are by model, and none is given."
-    for name in ("model", "size", "quality", "context_level"):
+    for name in ("model", *CASES):
         if text[name] and name not in names:
             yield f"{name}: {kind} have none, got {text[name]!r}."
         elif text[name] and (problem := FIELDS[kind][name].problem(text[name])):

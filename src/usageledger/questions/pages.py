@@ -30,7 +30,7 @@ def _result_struct(meter: Meter) -> type[msgspec.Struct]:
         f"{meter.kind}_result",
         [
             ("object", str),
-            *((measure.name, int) for measure in meter.measures),
+            *((measure.name, int) for measure in meter.reported),
             *((d.name, bool | None if d.flag else str | None) for d in meter.groupings),
         ],
         frozen=True,

@@ -13,6 +13,7 @@ from usageledger.buckets import DAY_SECONDS
 from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
+from usageledger.pricing.cards import CASES
 from usageledger.registry import RateCards
 
 WARNING_SECONDS = 60  # between two: names that are made up anew each time must not fill the log
@@ -22,8 +23,8 @@ INPUT = (*UNCACHED, *CACHED, *CACHE_WRITE)
 
 logger = logging.getLogger("usageledger.pricing")
 
-# The stored columns that a price depends on, beside the time, in the order of `Subject`.
-KEYS = ("kind", "provider", "model", "service_tier", "batch", "size", "quality", "context_level")
+# The stored columns that a price depends on, beside the time, the cases last.
+KEYS = ("kind", "provider", "model", "service_tier", "batch", *CASES)
 
 ONE_PRICE: tuple[tuple[int, ...], tuple[int, ...]] = (0,), (0,)  # the seconds and bands of most offers
 
@@ -152,5 +153,5 @@ def _combinations(rows: pa.Table, places: Ids) -> list[Combination]:
 
 
 def _subject(combination: Combination) -> Subject:
-    day, kind, provider, model, service_tier, batch, *others = combination
-    return Subject(day, kind, provider, model, service_tier, bool(batch), *others)
+    day, kind, provider, model, service_tier, batch, *said = combination
+    return Subject(day, kind, provider, model, service_tier, bool(batch), **dict(zip(CASES, said, strict=True)))

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from msgspec import structs
 from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, insert, select
 
 from usageledger.errors import RegistryError
@@ -291,7 +292,7 @@ def _encode(value: Subject | Prices | Override) -> str:
         rates = {part: _rate_text(rate) for part, rate in value.rates.items()}
         return msgspec.json.encode({"rates": rates, "sources": dict(value.sources)}, order="sorted").decode()
     if isinstance(value, Override) and value.rate is not None:
-        return msgspec.json.encode(asdict(value) | {"rate": _rate_text(value.rate)}, order="sorted").decode()
+        return msgspec.json.encode(structs.asdict(value) | {"rate": _rate_text(value.rate)}, order="sorted").decode()
     return _ENCODER.encode(value).decode()
 
 

@@ -1,4 +1,4 @@
-WITH flows AS (SELECT ts - ts % 3600 AS bucket, kind, project_id, model, rate_id, SUM(input_text_tokens) AS sum_input_text_tokens, SUM(input_audio_tokens) AS sum_input_audio_tokens, SUM(input_image_tokens) AS sum_input_image_tokens, SUM(input_cached_text_tokens) AS sum_input_cached_text_tokens, SUM(input_cached_audio_tokens) AS sum_input_cached_audio_tokens, SUM(input_cached_image_tokens) AS sum_input_cached_image_tokens, SUM(input_cache_write_30m_tokens) AS sum_input_cache_write_30m_tokens, SUM(input_cache_write_12h_tokens) AS sum_input_cache_write_12h_tokens, SUM(input_cache_write_other_tokens) AS sum_input_cache_write_other_tokens, SUM(output_text_tokens) AS sum_output_text_tokens, SUM(output_audio_tokens) AS sum_output_audio_tokens, SUM(output_image_tokens) AS sum_output_image_tokens, SUM(num_model_requests) AS sum_num_model_requests, SUM(images) AS sum_images, SUM(characters) AS sum_characters, SUM(seconds) AS sum_seconds, SUM(num_sessions) AS sum_num_sessions, SUM(num_requests) AS sum_num_requests
+WITH flows AS (SELECT ts - ts % 3600 AS bucket, kind, project_id, model, rate_id, SUM(input_text_tokens) AS sum_input_text_tokens, SUM(input_audio_tokens) AS sum_input_audio_tokens, SUM(input_image_tokens) AS sum_input_image_tokens, SUM(input_cached_text_tokens) AS sum_input_cached_text_tokens, SUM(input_cached_audio_tokens) AS sum_input_cached_audio_tokens, SUM(input_cached_image_tokens) AS sum_input_cached_image_tokens, SUM(input_cache_write_5m_tokens) AS sum_input_cache_write_5m_tokens, SUM(input_cache_write_30m_tokens) AS sum_input_cache_write_30m_tokens, SUM(input_cache_write_1h_tokens) AS sum_input_cache_write_1h_tokens, SUM(input_cache_write_12h_tokens) AS sum_input_cache_write_12h_tokens, SUM(input_cache_write_other_tokens) AS sum_input_cache_write_other_tokens, SUM(output_text_tokens) AS sum_output_text_tokens, SUM(output_audio_tokens) AS sum_output_audio_tokens, SUM(output_image_tokens) AS sum_output_image_tokens, SUM(num_model_requests) AS sum_num_model_requests, SUM(images) AS sum_images, SUM(characters) AS sum_characters, SUM(seconds) AS sum_seconds, SUM(num_sessions) AS sum_num_sessions, SUM(num_requests) AS sum_num_requests
 FROM events
 WHERE ts >= ? AND ts < ? AND user_id = ?
 GROUP BY bucket, kind, project_id, model, rate_id), parts AS (SELECT bucket, kind, project_id, model, rate_id, 'input_text_tokens' AS part, sum_input_text_tokens AS quantity
@@ -19,9 +19,15 @@ WHERE sum_input_cached_audio_tokens > 0
 UNION ALL SELECT bucket, kind, project_id, model, rate_id, 'input_cached_image_tokens' AS part, sum_input_cached_image_tokens AS quantity
 FROM flows
 WHERE sum_input_cached_image_tokens > 0
+UNION ALL SELECT bucket, kind, project_id, model, rate_id, 'input_cache_write_5m_tokens' AS part, sum_input_cache_write_5m_tokens AS quantity
+FROM flows
+WHERE sum_input_cache_write_5m_tokens > 0
 UNION ALL SELECT bucket, kind, project_id, model, rate_id, 'input_cache_write_30m_tokens' AS part, sum_input_cache_write_30m_tokens AS quantity
 FROM flows
 WHERE sum_input_cache_write_30m_tokens > 0
+UNION ALL SELECT bucket, kind, project_id, model, rate_id, 'input_cache_write_1h_tokens' AS part, sum_input_cache_write_1h_tokens AS quantity
+FROM flows
+WHERE sum_input_cache_write_1h_tokens > 0
 UNION ALL SELECT bucket, kind, project_id, model, rate_id, 'input_cache_write_12h_tokens' AS part, sum_input_cache_write_12h_tokens AS quantity
 FROM flows
 WHERE sum_input_cache_write_12h_tokens > 0

@@ -1,14 +1,14 @@
-WITH flows AS (SELECT bucket, kind, rate_id, SUM(input_text_tokens) AS sum_input_text_tokens, SUM(input_audio_tokens) AS sum_input_audio_tokens, SUM(input_image_tokens) AS sum_input_image_tokens, SUM(input_cached_text_tokens) AS sum_input_cached_text_tokens, SUM(input_cached_audio_tokens) AS sum_input_cached_audio_tokens, SUM(input_cached_image_tokens) AS sum_input_cached_image_tokens, SUM(input_cache_write_30m_tokens) AS sum_input_cache_write_30m_tokens, SUM(input_cache_write_12h_tokens) AS sum_input_cache_write_12h_tokens, SUM(input_cache_write_other_tokens) AS sum_input_cache_write_other_tokens, SUM(output_text_tokens) AS sum_output_text_tokens, SUM(output_audio_tokens) AS sum_output_audio_tokens, SUM(output_image_tokens) AS sum_output_image_tokens, SUM(num_model_requests) AS sum_num_model_requests, SUM(images) AS sum_images, SUM(characters) AS sum_characters, SUM(seconds) AS sum_seconds, SUM(num_sessions) AS sum_num_sessions, SUM(num_requests) AS sum_num_requests
-FROM (SELECT ts - ts % 864000000000 AS bucket, kind, rate_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests, images, characters, seconds, num_sessions, num_requests
+WITH flows AS (SELECT bucket, kind, rate_id, SUM(input_text_tokens) AS sum_input_text_tokens, SUM(input_audio_tokens) AS sum_input_audio_tokens, SUM(input_image_tokens) AS sum_input_image_tokens, SUM(input_cached_text_tokens) AS sum_input_cached_text_tokens, SUM(input_cached_audio_tokens) AS sum_input_cached_audio_tokens, SUM(input_cached_image_tokens) AS sum_input_cached_image_tokens, SUM(input_cache_write_5m_tokens) AS sum_input_cache_write_5m_tokens, SUM(input_cache_write_30m_tokens) AS sum_input_cache_write_30m_tokens, SUM(input_cache_write_1h_tokens) AS sum_input_cache_write_1h_tokens, SUM(input_cache_write_12h_tokens) AS sum_input_cache_write_12h_tokens, SUM(input_cache_write_other_tokens) AS sum_input_cache_write_other_tokens, SUM(output_text_tokens) AS sum_output_text_tokens, SUM(output_audio_tokens) AS sum_output_audio_tokens, SUM(output_image_tokens) AS sum_output_image_tokens, SUM(num_model_requests) AS sum_num_model_requests, SUM(images) AS sum_images, SUM(characters) AS sum_characters, SUM(seconds) AS sum_seconds, SUM(num_sessions) AS sum_num_sessions, SUM(num_requests) AS sum_num_requests
+FROM (SELECT ts - ts % 864000000000 AS bucket, kind, rate_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_5m_tokens, input_cache_write_30m_tokens, input_cache_write_1h_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests, images, characters, seconds, num_sessions, num_requests
 FROM rollup_1d
 WHERE ts >= ? AND ts < ?
-UNION ALL SELECT ts - ts % 864000000000 AS bucket, kind, rate_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests, images, characters, seconds, num_sessions, num_requests
+UNION ALL SELECT ts - ts % 864000000000 AS bucket, kind, rate_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_5m_tokens, input_cache_write_30m_tokens, input_cache_write_1h_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests, images, characters, seconds, num_sessions, num_requests
 FROM rollup_1h
 WHERE ts >= ? AND ts < ?
-UNION ALL SELECT ts - ts % 864000000000 AS bucket, kind, rate_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests, images, characters, seconds, num_sessions, num_requests
+UNION ALL SELECT ts - ts % 864000000000 AS bucket, kind, rate_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_5m_tokens, input_cache_write_30m_tokens, input_cache_write_1h_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests, images, characters, seconds, num_sessions, num_requests
 FROM rollup_1h
 WHERE ts >= ? AND ts < ?
-UNION ALL SELECT ts - ts % 864000000000 AS bucket, kind, rate_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_30m_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests, images, characters, seconds, num_sessions, num_requests
+UNION ALL SELECT ts - ts % 864000000000 AS bucket, kind, rate_id, input_text_tokens, input_audio_tokens, input_image_tokens, input_cached_text_tokens, input_cached_audio_tokens, input_cached_image_tokens, input_cache_write_5m_tokens, input_cache_write_30m_tokens, input_cache_write_1h_tokens, input_cache_write_12h_tokens, input_cache_write_other_tokens, output_text_tokens, output_audio_tokens, output_image_tokens, num_model_requests, images, characters, seconds, num_sessions, num_requests
 FROM events
 WHERE ts >= ? AND ts < ? AND commit_number > 7) AS picked
 GROUP BY bucket, kind, rate_id), sizes AS (SELECT hour - hour % 864000000000 AS bucket, 'vector_stores' AS kind, rate_id, MAX(size) AS quantity
@@ -38,9 +38,15 @@ WHERE sum_input_cached_audio_tokens > 0
 UNION ALL SELECT bucket, kind, rate_id, 'input_cached_image_tokens' AS part, sum_input_cached_image_tokens AS quantity
 FROM flows
 WHERE sum_input_cached_image_tokens > 0
+UNION ALL SELECT bucket, kind, rate_id, 'input_cache_write_5m_tokens' AS part, sum_input_cache_write_5m_tokens AS quantity
+FROM flows
+WHERE sum_input_cache_write_5m_tokens > 0
 UNION ALL SELECT bucket, kind, rate_id, 'input_cache_write_30m_tokens' AS part, sum_input_cache_write_30m_tokens AS quantity
 FROM flows
 WHERE sum_input_cache_write_30m_tokens > 0
+UNION ALL SELECT bucket, kind, rate_id, 'input_cache_write_1h_tokens' AS part, sum_input_cache_write_1h_tokens AS quantity
+FROM flows
+WHERE sum_input_cache_write_1h_tokens > 0
 UNION ALL SELECT bucket, kind, rate_id, 'input_cache_write_12h_tokens' AS part, sum_input_cache_write_12h_tokens AS quantity
 FROM flows
 WHERE sum_input_cache_write_12h_tokens > 0
@@ -76,7 +82,7 @@ FROM flows
 WHERE sum_num_requests > 0
 UNION ALL SELECT bucket, kind, rate_id, 'usage_bytes' AS part, quantity
 FROM sizes
-WHERE quantity > 0) SELECT bucket, line_item, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN (CAST(quantity AS HUGEINT) * rate_high) // 1073741824 ELSE CAST(quantity AS HUGEINT) * rate_high END) AS VARCHAR) AS high, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN (CAST((CAST(quantity AS HUGEINT) * rate_high) % 1073741824 AS HUGEINT) * 1000000000000 + CAST(quantity AS HUGEINT) * rate_low + 536870912) // 1073741824 ELSE CAST(quantity AS HUGEINT) * rate_low END) AS VARCHAR) AS low, CAST(SUM(CAST(quantity AS HUGEINT)) AS VARCHAR) AS quantities, MIN(quantity_unit) AS unit
+WHERE quantity > 0) SELECT bucket, line_item, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN 9 * ((CAST(quantity AS HUGEINT) * rate_high) // 9663676416) ELSE CAST(quantity AS HUGEINT) * rate_high END) AS VARCHAR) AS high, CAST(SUM(CASE WHEN part = 'usage_bytes' THEN 9 * ((CAST((CAST(quantity AS HUGEINT) * rate_high) % 9663676416 AS HUGEINT) * 1000000000000 + CAST(quantity AS HUGEINT) * rate_low + 4831838208) // 9663676416) ELSE CAST(quantity AS HUGEINT) * rate_low END) AS VARCHAR) AS low, CAST(SUM(CAST(quantity AS HUGEINT)) AS VARCHAR) AS quantities, MIN(quantity_unit) AS unit
 FROM parts JOIN prices USING (rate_id, part)
 GROUP BY bucket, line_item
 LIMIT 1001

@@ -244,10 +244,10 @@ def _about(subject: "Subject") -> str:
 
 def _json(line: Shown) -> dict[str, Any]:
     from usageledger.pricing import usd_text
-    from usageledger.pricing.cards import PARTS, origin
+    from usageledger.pricing.cards import CASES, PARTS, origin
 
     subject = line.subject
-    names = ("kind", "provider", "model", "tier", "size", "quality", "context_level")
+    names = ("kind", "provider", "model", "tier", *CASES)
     return {
         **{name: getattr(subject, name) for name in names},
         "above_input_tokens": subject.band,

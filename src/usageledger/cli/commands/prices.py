@@ -306,5 +306,5 @@ def revision_table(found: "Sequence[Revision]") -> "Table":
 def about(price: "Override") -> str:
     """Names the difference to other prices of the kind: `gpt-5, batch, above 272,000 input tokens`."""
     words = [f"{price.provider} {price.model or price.kind}", *([] if price.tier == "standard" else [price.tier])]
-    words += [word for word in (price.size, price.quality, price.context_level) if word]
+    words += price.case.values()
     return ", ".join([*words, *([f"above {price.band:,} input tokens"] if price.band else [])])

@@ -20,7 +20,7 @@ class Model:
     """
 
     provider: str
-    cache_write: Literal["30m", "other"] | None = None
+    cache_write: Literal["5m", "30m"] | None = None
     tiers: Shares = field(default_factory=dict)
     talks: bool = False
     sees: bool = False
@@ -65,9 +65,9 @@ MODELS: dict[str, Model] = {
     "gpt-5.4-mini": Model("openai", None, _OPENAI_TIERS, sees=True),
     "gpt-realtime-2": Model("openai", talks=True),
     "gpt-audio": Model("openai", talks=True),
-    "claude-haiku-5-5": Model("anthropic", "other", _ANTHROPIC_TIERS, sees=True),
-    "claude-sonnet-5-5": Model("anthropic", "other", _ANTHROPIC_TIERS, sees=True),
-    "claude-opus-5-5": Model("anthropic", "other", _ANTHROPIC_TIERS, sees=True),
+    "claude-haiku-5-5": Model("anthropic", "5m", _ANTHROPIC_TIERS, sees=True),
+    "claude-sonnet-5-5": Model("anthropic", "5m", _ANTHROPIC_TIERS, sees=True),
+    "claude-opus-5-5": Model("anthropic", "5m", _ANTHROPIC_TIERS, sees=True),
     "gemini-3.8-flash": Model("google", sees=True),
     "gemini-4-argon": Model("google", sees=True),
     "gemini-3.1-flash-image-preview": Model("google", draws=True),

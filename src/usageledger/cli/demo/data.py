@@ -179,13 +179,13 @@ def _add_text(rows: Rows, model: Text, requests: Ints) -> None:
     hit = long & rows.chance(rows.of_project(lambda project: project.cached))
     steps = (each * rows.rng.uniform(0.5, 0.96, len(rows))).astype(np.int64) // CACHE_STEP * CACHE_STEP
     written = long & ~hit & rows.chance(0.55)
-    short = np.where(written & _has(model, lambda entry: entry.cache_write == "30m"), steps, 0)
-    other = np.where(written & _has(model, lambda entry: entry.cache_write == "other"), steps, 0)
+    short = np.where(written & _has(model, lambda entry: entry.cache_write == "5m"), steps, 0)
+    long_lived = np.where(written & _has(model, lambda entry: entry.cache_write == "30m"), steps, 0)
     cached = np.where(hit, steps, 0)
-    rows.columns["input_cache_write_30m_tokens"] = short * requests
-    rows.columns["input_cache_write_other_tokens"] = other * requests
+    rows.columns["input_cache_write_5m_tokens"] = short * requests
+    rows.columns["input_cache_write_30m_tokens"] = long_lived * requests
     rows.columns["input_cached_text_tokens"] = cached * requests
-    rows.columns["input_text_tokens"] = (each - cached - short - other) * requests
+    rows.columns["input_text_tokens"] = (each - cached - short - long_lived) * requests
     rows.columns["output_text_tokens"] = (
         rows.around(rows.of_project(lambda project: project.output_tokens), 0.7) * requests
     )

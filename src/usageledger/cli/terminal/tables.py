@@ -177,7 +177,7 @@ def _number_columns(drawing: Drawing, lines: Sequence[Line], rows: Rows) -> tupl
     """Makes the columns of the main measures and of the others, without those that are 0."""
     main: list[Column] = []
     others: list[Column] = []
-    for measure in sorted(drawing.meter.measures, key=lambda measure: measure.unit != "requests"):
+    for measure in sorted(drawing.meter.reported, key=lambda measure: measure.unit != "requests"):
         if measure is drawing.first or total(measure, rows):
             is_main = measure.required or measure is drawing.first
             (main if is_main else others).append(_number_column(measure, lines, rows))

@@ -18,7 +18,7 @@ from usageledger.ledger.statements.sql import Sql
 from usageledger.meters import FACETS, GAUGES, MEASURE_COLUMNS, METERS
 from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
 from usageledger.pricing import Subject
-from usageledger.pricing.cards import STORED_PART, STORES
+from usageledger.pricing.cards import CASES, STORED_PART, STORES
 
 STRETCH_ROWS = 1_000_000
 
@@ -183,7 +183,7 @@ def _differences(rollup: Rollup, keys: Sequence[str], finer: str, where: str, li
 def cards_used(snapshot: Snapshot) -> list[CardUse]:
     """Lists the rate cards that events have, by the subjects of the events."""
     tokens = " + ".join((*UNCACHED, *CACHED, *CACHE_WRITE))
-    texts = ("model", "service_tier", "size", "quality", "context_level")
+    texts = ("model", "service_tier", *CASES)
     second = f"ts % {DAY_SECONDS}"
     found = _read(
         snapshot,

@@ -118,7 +118,7 @@ class Kind:
     @property
     def sums(self) -> list[str]:
         """The measures whose values add up over time."""
-        return [measure.name for measure in self.meter.measures if measure.adds == "sum"]
+        return [measure.name for measure in self.meter.reported if measure.adds == "sum"]
 
     @property
     def sample(self) -> list[int]:
@@ -182,7 +182,7 @@ class Kind:
             return {}
         starts = np.array(aggregate.starts, np.int64)
         spans, first = np.unique(starts - starts % seconds, return_index=True)
-        columns = {m.name: _sums(aggregate.columns[m.name], first) for m in self.meter.measures}
+        columns = {m.name: _sums(aggregate.columns[m.name], first) for m in self.meter.reported}
         return {
             span: dict(zip(columns, values, strict=True))
             for span, *values in zip(spans.tolist(), *columns.values(), strict=True)
@@ -254,7 +254,7 @@ def _filters_with_groups(kind: Kind, name: str, start: int, end: int) -> Iterato
         places = [place for place, other in enumerate(groups.columns[name]) if other == value]
         group = Aggregate(
             [groups.starts[place] for place in places],
-            {m.name: [groups.columns[m.name][place] for place in places] for m in kind.meter.measures},
+            {m.name: [groups.columns[m.name][place] for place in places] for m in kind.meter.reported},
         )
         chosen = kind.ask(start, end, filters=((name, (value,)),))
         yield from _unequal(
@@ -274,7 +274,7 @@ def _fine_with_coarse(kind: Kind, fine: str, coarse: str, start: int, end: int) 
     added, whole = kind.totals(narrow, seconds), kind.totals(wide, seconds)
     yield from _unequal((f"in buckets of {fine}", added), (f"of {coarse}", whole), kind.sums)
     # A size is at least what it is at any time, and at most the sizes at all times together.
-    for name in {measure.name for measure in kind.meter.measures} - set(kind.sums):
+    for name in {measure.name for measure in kind.meter.reported} - set(kind.sums):
         largest: dict[int, int] = {}
         for at, value in zip(narrow.starts, narrow.columns.get(name, ()), strict=True):
             largest[floor(at, seconds)] = max(largest.get(floor(at, seconds), 0), value)

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from usageledger.meters import COSTS, WHOLE
 from usageledger.pricing import Reason
+from usageledger.pricing.cards import CASES
 from usageledger.questions.pages import cost_results_json, render
 from usageledger.questions.query import Query, page_token, parse
 from usageledger.rating.charges import Charge
@@ -76,7 +77,7 @@ def _window(given: list[tuple[str, str]], now: int) -> Query:
 
 
 def _entry(usage: UnpricedUsage, parts: Sequence[tuple[Charge, Reason]]) -> dict[str, Any]:
-    fields = ("kind", "provider", "model", "service_tier", "batch", "size", "quality", "context_level")
+    fields = ("kind", "provider", "model", "service_tier", "batch", *CASES)
     return {
         "object": "unpriced",
         **{field: getattr(usage.subject, field) for field in fields},

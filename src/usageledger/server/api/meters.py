@@ -27,7 +27,7 @@ def _meter(meter: Meter) -> dict[str, Any]:
         "result_object": meter.object,
         "measures": [
             {key: getattr(m, key) for key in ("name", "unit", "doc", "adds", "required", "unit_field")}
-            for m in meter.measures
+            for m in meter.reported
         ],
         "dimensions": [
             {"name": d.name, "doc": d.doc, "filter": d.filter, "values": d.values or None, "flag": d.flag}

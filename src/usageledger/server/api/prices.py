@@ -17,7 +17,7 @@ from usageledger.ledger.lookups import StoredEvent
 from usageledger.meters import COSTS, METER_BY_KIND, WHOLE
 from usageledger.pricing import Reason, Source, Subject
 from usageledger.pricing.book import PriceBook
-from usageledger.pricing.cards import PARTS, origin
+from usageledger.pricing.cards import CASES, PARTS, origin
 from usageledger.questions.pages import money, quantity_number
 from usageledger.questions.query import Query, parse, read_time
 from usageledger.rating.charges import Charge, charges_of_costs, charges_of_event, total
@@ -101,7 +101,7 @@ def _card_entry(charges: Sequence[Charge]) -> dict[str, Any]:
 
 def _about(subject: Subject) -> dict[str, Any]:
     """Returns the fields of a card's subject, without the day."""
-    names = ("kind", "provider", "model", "tier", "size", "quality", "context_level")
+    names = ("kind", "provider", "model", "tier", *CASES)
     return {
         **{name: getattr(subject, name) for name in names},
         "above_input_tokens": subject.band,

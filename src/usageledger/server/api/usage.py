@@ -97,7 +97,7 @@ def _example(meter: Meter) -> dict[str, Any]:
         amount = {"value": 0.06, "currency": "usd"}
         measures: dict[str, Any] = {"amount": amount, "quantity": None, "quantity_unit": None}
     else:
-        measures = {m.name: 1200 if m.required else 0 for m in meter.measures}
+        measures = {m.name: 1200 if m.required else 0 for m in meter.reported}
     names = (d.name for d in meter.groupings if not d.extension)
     result = {"object": meter.object, **measures, **dict.fromkeys(names)}
     bucket = {

@@ -1,5 +1,6 @@
 """The OpenAPI document's part about prices: what is unpriced, rate cards, explanations, repricing."""
 
+from usageledger.pricing.cards import CASES
 from usageledger.server.api.prices import REPRICE
 from usageledger.server.json_schema import (
     COUNT,
@@ -53,7 +54,7 @@ def _list_of(entry: Schema, description: str) -> Schema:
 
 
 def _unpriced() -> Schema:
-    names = ("provider", "model", "service_tier", "size", "quality", "context_level")
+    names = ("provider", "model", "service_tier", *CASES)
     return answer(
         {
             "object": const("unpriced"),
@@ -73,7 +74,7 @@ def _about() -> dict[str, Schema]:
         "provider": TEXT,
         "model": TEXT_OR_NULL,
         "tier": described(TEXT, "`standard`, `batch`, or a service tier."),
-        **dict.fromkeys(("size", "quality", "context_level"), TEXT_OR_NULL),
+        **dict.fromkeys(CASES, TEXT_OR_NULL),
         "above_input_tokens": described(COUNT, "For events with more input tokens than this."),
         "from_second": described(COUNT, "From this second of the UTC day on."),
     }

@@ -74,7 +74,7 @@ def _result(meter: Meter) -> Schema:
     return answer(
         {
             "object": const(meter.object),
-            **{m.name: described(COUNT, m.doc) for m in meter.measures},
+            **{m.name: described(COUNT, m.doc) for m in meter.reported},
             **{
                 d.name: described(
                     {"type": ["boolean" if d.flag else "string", "null"]}, f"{d.doc} Null unless grouped by it."
