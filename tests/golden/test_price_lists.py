@@ -1,8 +1,8 @@
 """The book against what public lists showed, day by day: where they differ, `list_differences.csv` says why.
 
-`list_observations.csv.gz` has each price that genai-prices (git and PyPI, since 2025-07-12) and LiteLLM (29 releases and
-7 of tokencost, which carry its file, since 2023-10-31) showed for the six vendors, with the first and the last day. What
-the book does not know (`unpriced`) is no difference: a list may be wrong about it.
+`list_observations.csv.gz` has each price that genai-prices (git and PyPI, since 2025-07-12) and LiteLLM (29 releases
+and 7 of tokencost, which carry its file, since 2023-10-31) showed for the six vendors, with its first and last day.
+What the book does not know (`unpriced`) is no difference: a list may be wrong about it.
 """
 
 import csv
