@@ -255,6 +255,18 @@ def test_a_widened_window_holds_whole_days(place: Place, data: st.DataObject) ->
     assert len(split_days(first, last, place.zone, 100)) == len(split_days(start, end, place.zone, 100))
 
 
+@given(places, st.data())
+def test_a_window_is_widened_to_hours_since_midnight(place: Place, data: st.DataObject) -> None:
+    start, end = data.draw(local_windows(place))
+    first, last = widen(start, end, 3600, place.zone)
+    assert start - 3600 < first <= start < end <= last < end + 3600
+    for at in (first, last):
+        day = local_day(at, place.zone)
+        assert (at - day.start) % 3600 == 0
+    days = widen(start, end, DAY, place.zone)
+    assert widen(*days, 3600, place.zone) == days
+
+
 def test_a_widened_window_stays_within_the_times_that_there_are() -> None:
     assert widen(0, 1, DAY, "Europe/Berlin") == (0, DAY - 3600)
     assert widen(LATEST_TIME - 1, LATEST_TIME, DAY) == (LATEST_TIME + 1 - DAY, LATEST_TIME)
