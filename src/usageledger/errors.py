@@ -3,6 +3,7 @@
 UsageLedgerError
 ├── SettingsError                    a setting that cannot be used
 ├── PriceError                       a price that cannot be set
+│   └── PriceFileError               a file of public prices that cannot be taken
 ├── LedgerError                      the event store
 │   ├── LedgerLockedError            another process holds the file
 │   ├── LedgerVersionError           the file was written by a newer version
@@ -38,6 +39,10 @@ class SettingsError(UsageLedgerError):
 
 class PriceError(UsageLedgerError):
     """A price that cannot be set; the message names every field that is wrong, its value and what is allowed."""
+
+
+class PriceFileError(PriceError):
+    """A price file that cannot be taken; the message names the rows that are wrong, and why."""
 
 
 class LedgerError(UsageLedgerError):

@@ -22,12 +22,11 @@ from usageledger.pricing import names
 from usageledger.pricing.cards import STANDARD_TIERS, Override, Prices, Reason, Source, Subject
 from usageledger.pricing.genai_list import PACKAGE, GenaiList, package_name
 from usageledger.pricing.listed_prices import CONDITIONS, ListedModel, ListedPrice, seconds_of
-from usageledger.pricing.price_file import ANY, PriceFile, Row, shipped
+from usageledger.pricing.price_file import ANY, USABLE, PriceFile, Row, shipped
 
 NAMES_KEPT_MAX = 10_000  # of models, with what is known of them
 # Tiers that are two names of one: OpenAI renamed `priority` on 2026-07-30.
 _SAME_TIERS: Final = {("openai", "priority"): "fast", ("openai", "fast"): "priority"}
-USABLE = ("high", "medium")
 OUT_OF_TIME = ("before_first_seen", "gap", "past_support")  # then another row may be for the time
 
 

@@ -63,7 +63,7 @@ class ListedModel:
     """The rows of one name of one provider, by kind, part and tier."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        self.prices = [_listed(row) for row in rows]
+        self.prices = [listed(row) for row in rows]
         self._by_part: dict[tuple[str, str], list[ListedPrice]] = {}
         for price in self.prices:
             self._by_part.setdefault((price.row.kind, price.row.part), []).append(price)
@@ -96,7 +96,8 @@ class ListedModel:
         }
 
 
-def _listed(row: Row) -> ListedPrice:
+def listed(row: Row) -> ListedPrice:
+    """Makes a row ready to be looked up."""
     end = seconds_of(row.end) if row.end else None
     if row.last_seen:
         end = seconds_of(row.last_seen) + DAY_SECONDS

@@ -2,24 +2,35 @@
 
 A file has rows, aliases and regional factors. A row is a price for exactly that model, kind, part and tier, where all
 of its conditions hold, between two days or instants. What no row says is not known: a row is never taken for another.
+
+`rows_sha256` is the SHA-256 of the canonical form of what the file says: its rows, aliases, factors and corrections, in
+this order and the file's, each as JSON in one line: keys sorted, no blanks, UTF-8, without fields that have their
+default. A line feed joins lines. The first 12 digits of the SHA-256 of such a line are the id of the row. The next
+file has this `rows_sha256` as its `previous_sha256`. A further field of a row is a further format, so that no version
+reads a price without its conditions.
 """
 
+import hashlib
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
+from usageledger.errors import PriceFileError
+
 FORMAT = 1
+ID_DIGITS = 12
 ANY = "*"  # as a model: any of the provider's that has no row of its own for the part
 
 Confidence = Literal["high", "medium", "low", "disputed"]
+USABLE: tuple[Confidence, ...] = ("high", "medium")
 StartIs = Literal["launch", "announced", "vendor_rule", "first_seen"]
 Origin = Literal["curated", "observed"]
 
 
-class Hours(Struct, frozen=True, forbid_unknown_fields=True):
+class Hours(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Times of day, UTC, as `01:00-04:00`, on some days of the week (1 is Monday) or on all of them."""
 
     hours: tuple[str, ...]
@@ -27,7 +38,11 @@ class Hours(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Row(
-    Struct, frozen=True, forbid_unknown_fields=True, rename={"start": "from", "start_is": "from_is", "end": "to"}
+    Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename={"start": "from", "start_is": "from_is", "end": "to"},
 ):
     """A public price: `per` units of `part` cost `price` USD.
 
@@ -66,7 +81,7 @@ class Row(
     note: str = ""
 
 
-class Alias(Struct, frozen=True, forbid_unknown_fields=True, rename={"start": "from", "end": "to"}):
+class Alias(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename={"start": "from", "end": "to"}):
     """A name that stands for a model between two UTC days."""
 
     provider: str
@@ -79,7 +94,11 @@ class Alias(Struct, frozen=True, forbid_unknown_fields=True, rename={"start": "f
 
 
 class Factor(
-    Struct, frozen=True, forbid_unknown_fields=True, rename={"start": "from", "start_is": "from_is", "end": "to"}
+    Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename={"start": "from", "start_is": "from_is", "end": "to"},
 ):
     """A factor on all token prices of a model where a region processes the request."""
 
@@ -96,6 +115,16 @@ class Factor(
     origin: Origin = "curated"
 
 
+class Correction(Struct, frozen=True, forbid_unknown_fields=True):
+    """The reason for which a row of an earlier file, named by its id, no longer says the same of days past."""
+
+    corrects: str
+    reason: str
+
+
+Said: TypeAlias = Row | Alias | Factor | Correction
+
+
 class PriceFile(Struct, frozen=True, forbid_unknown_fields=True):
     """A release of public prices.
 
@@ -104,6 +133,8 @@ class PriceFile(Struct, frozen=True, forbid_unknown_fields=True):
         made: its UTC day.
         confirmed_through: the last UTC day on which the lists were compared with its open rows.
         lists: package → version → the UTC day on which it was published.
+        rows_sha256: of the canonical form.
+        previous_sha256: `rows_sha256` of the release that this one was made from; None of the first one.
     """
 
     format: int
@@ -114,9 +145,75 @@ class PriceFile(Struct, frozen=True, forbid_unknown_fields=True):
     rows: tuple[Row, ...]
     aliases: tuple[Alias, ...] = ()
     factors: tuple[Factor, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    rows_sha256: str = ""
+    previous_sha256: str | None = None
+
+    @property
+    def said(self) -> tuple[Said, ...]:
+        """Everything that it says, in the order of the canonical form."""
+        return *self.rows, *self.aliases, *self.factors, *self.corrections
+
+
+class _Form(Struct):
+    format: int
+
+
+def read(text: bytes) -> PriceFile:
+    """Reads a price file of the one format that this version knows.
+
+    Raises:
+        PriceFileError: it is none; the message names the row.
+    """
+    try:
+        form = msgspec.json.decode(text, type=_Form).format
+        if form != FORMAT:
+            raise PriceFileError(f"format {form} is not known: this version reads format {FORMAT}")
+        return msgspec.json.decode(text, type=PriceFile)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PriceFileError(f"it is not a price file: {error}") from None
 
 
 @cache
 def shipped() -> PriceFile:
     """The prices that come with this version."""
-    return msgspec.json.decode((files(__package__) / "data" / "prices.json").read_bytes(), type=PriceFile)
+    return read((files(__package__) / "data" / "prices.json").read_bytes())
+
+
+def canonical(said: Said) -> bytes:
+    """The line of the canonical form that says this."""
+    return msgspec.json.encode(said, order="sorted")
+
+
+def id_of(said: Said) -> str:
+    """The id by which a correction names it."""
+    return hashlib.sha256(canonical(said)).hexdigest()[:ID_DIGITS]
+
+
+def digest(file: PriceFile) -> str:
+    """The SHA-256 of the canonical form of what a file says, as `rows_sha256` has it."""
+    return hashlib.sha256(b"\n".join(map(canonical, file.said))).hexdigest()
+
+
+# --- writing -----------------------------------------------------------------------------------------------------
+
+_LISTS = ("rows", "aliases", "factors", "corrections")
+_FIRST = ("provider", "model", "name", "kind", "part", "tier", "region")
+_LAST = ("price", "per", "factor", "resolves_to", "from", "from_is", "to", "last_seen", "confidence", "origin")
+_END = ("source", "note")
+
+
+def written(file: PriceFile) -> bytes:
+    """The text of a file: its header, then what it says, one to a line, each for a person to read from the left."""
+    header = {key: value for key, value in msgspec.to_builtins(file).items() if key not in _LISTS}
+    parts = [msgspec.json.encode(header)[:-1]]
+    for name in _LISTS:
+        lines = [msgspec.json.encode(_ordered(said)) for said in getattr(file, name)]
+        parts.append(b'"%s":[\n%s\n]' % (name.encode(), b",\n".join(lines)) if lines else b'"%s":[]' % name.encode())
+    return b",\n".join(parts) + b"}\n"
+
+
+def _ordered(said: Said) -> dict[str, Any]:
+    fields = msgspec.to_builtins(said)
+    conditions = [name for name in fields if name not in (*_FIRST, *_LAST, *_END)]
+    return {name: fields[name] for name in (*_FIRST, *conditions, *_LAST, *_END) if name in fields}
