@@ -17,11 +17,12 @@ from tests.support.price_rows import NO_LIST, book, row
 from usageledger.buckets import DAY_SECONDS
 from usageledger.meters import METER_BY_KIND
 from usageledger.pricing import UNITS_PER_USD, Subject, to_rate
-from usageledger.pricing.book import USABLE, PriceBook
+from usageledger.pricing.book import PriceBook
 from usageledger.pricing.cards import of_tier
-from usageledger.pricing.listed_prices import CONDITIONS, ListedPrice, _listed, seconds_of
+from usageledger.pricing.listed_prices import CONDITIONS, ListedPrice, seconds_of
+from usageledger.pricing.listed_prices import listed as compiled
 from usageledger.pricing.names import fine_tuned_base
-from usageledger.pricing.price_file import ANY, Row, shipped
+from usageledger.pricing.price_file import ANY, USABLE, Row, shipped
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -111,7 +112,7 @@ def slow(rows: Iterable[Row], at: Subject, part: str) -> int | None:
     """The price of a subject by reading every row of its name: the obvious way, for names that stand for themselves."""
     second = at.day + at.second
     kind = METER_BY_KIND[at.kind].priced_as or at.kind
-    listed = [_listed(each) for each in rows if each.kind == kind]
+    listed = [compiled(each) for each in rows if each.kind == kind]
     bands = [
         price.row.above
         for price in listed
@@ -153,7 +154,7 @@ def test_the_book_agrees_with_reading_every_row(listed: Row, ago: int, second: i
         return  # it stands for another name on that day
     if listed.provider == "openai" and at.tier in ("priority", "fast"):
         return  # two names of one tier: tests/unit/test_book.py
-    if any(name not in dir(at) for name, _ in _listed(listed).conditions):
+    if any(name not in dir(at) for name, _ in compiled(listed).conditions):
         return
     assert prices.rates.get(listed.part) == slow(rows, at, listed.part)
 
@@ -166,7 +167,7 @@ def test_a_row_that_is_taken_away_leaves_its_part_unpriced_and_no_other_part_cha
         rows = [each for each in BY_NAME[gone.provider, str(gone.model)] if each is not gone]
         kept = structs.replace(file, rows=tuple(rows), aliases=())
         whole = structs.replace(kept, rows=(*rows, gone))
-        at = subject_of(gone, day_of(_listed(gone)))
+        at = subject_of(gone, day_of(compiled(gone)))
         before, after = (PriceBook(each, NO_LIST).prices(at) for each in (whole, kept))
         others = {part: rate for part, rate in before.rates.items() if part != gone.part}
         assert {part: rate for part, rate in after.rates.items() if part != gone.part} == others or not any(
@@ -238,7 +239,7 @@ def test_the_price_is_constant_between_the_days_that_the_rows_say() -> None:
     for name in chance.sample(sorted(BY_NAME), 25):
         rows = BY_NAME[name]
         listed = chance.choice(rows)
-        times = {at for each in map(_listed, rows) for at in (each.start, each.end)}
+        times = {at for each in map(compiled, rows) for at in (each.start, each.end)}
         cuts = {at // DAY_SECONDS for at in times} | {
             seconds_of(day) // DAY_SECONDS
             for alias in shipped().aliases
@@ -267,7 +268,7 @@ def differing(rows: Sequence[Row]) -> Iterable[tuple[Row, str]]:
                 and one.price != other.price
                 and all(getattr(one, n) == getattr(other, n) for n in same)
             ):
-                a, b = _listed(one), _listed(other)
+                a, b = compiled(one), compiled(other)
                 if max(a.start, b.start) < min(a.end, b.end) and getattr(one, fields[0]) and getattr(other, fields[0]):
                     yield one, fields[0]
 
@@ -276,7 +277,7 @@ def test_what_an_event_leaves_out_is_not_assumed() -> None:
     found = [pair for rows in BY_NAME.values() for pair in differing([r for r in rows if r.kind != "completions"])]
     assert {field for _, field in found} >= {"size", "quality", "context_level"}
     for listed, field in found:
-        at = subject_of(listed, day_of(_listed(listed)))
+        at = subject_of(listed, day_of(compiled(listed)))
         if field in dir(at):
             reasons = without_list().prices(structs.replace(at, **{field: None})).reasons
             assert reasons[listed.part].code.startswith("ambiguous:"), (listed, reasons[listed.part])

@@ -235,7 +235,7 @@ def subject_of(said: Timed) -> Hashable:
     """All that must be the same for two of them to speak of one thing."""
     if isinstance(said, Row):
         conditions = tuple(getattr(said, name) for name in CONDITIONS)
-        about = said.provider, said.model, said.kind, said.part, said.tier, said.above, said.up_to
+        about = said.provider, said.model, said.kind, said.part, said.tier, said.above
         return *about, said.hours, conditions
     return (said.provider, said.name) if isinstance(said, Alias) else (said.provider, said.model, said.region)
 
