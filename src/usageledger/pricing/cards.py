@@ -211,6 +211,7 @@ class Override:
     One for exactly this size, quality or context level comes before one for all of them.
 
     Attributes:
+        model: a name, the beginning of names and `*`, or None for usage without a model.
         tier: as `Subject.tier` says it.
         size: of images only, else None; likewise `quality`, and `context_level` of web searches.
         band: for events with more input tokens than this.
@@ -253,14 +254,17 @@ class Override:
         """The rank among prices that apply: a higher band comes first, then fewer cases."""
         return self.band, sum(each is not None for each in (self.size, self.quality, self.context_level))
 
+    @property
+    def about(self) -> tuple[object, ...]:
+        """Everything that two prices share of which the later one replaces the other."""
+        cases = self.size, self.quality, self.context_level
+        return self.kind, self.provider, self.model, self.part, self.tier, self.band, *cases
+
     def applies(self, subject: Subject) -> bool:
-        """Returns true if this is a price of `subject`, unless a later one replaces it."""
+        """Returns true if it holds for the day and the case of a subject with its name and tier, whatever the band."""
         return (
-            (self.kind, self.provider, self.model, self.tier)
-            == (subject.kind, subject.provider, subject.model, subject.tier)
-            and self.part in subject.parts
+            self.part in subject.parts
             and self.start <= subject.day
-            and self.band <= subject.band
             and self.size in (None, subject.size)
             and self.quality in (None, subject.quality)
             and self.context_level in (None, subject.context_level)

@@ -179,6 +179,8 @@ def _misplaced(kind: str, text: Mapping[str, str]) -> Iterator[str]:
     names = {dimension.name for dimension in METER_BY_KIND[kind].dimensions}
     if "model" in names and not text["model"]:
         yield f"model: prices of {kind} are by model, and none is given."
+    if "*" in text["model"][:-1]:
+        yield f"model: a * may stand at the end only, got {text['model']!r}."
     for name in ("model", "size", "quality", "context_level"):
         if text[name] and name not in names:
             yield f"{name}: {kind} have none, got {text[name]!r}."
