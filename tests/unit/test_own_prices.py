@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
 from itertools import permutations
 
 import pytest
@@ -17,6 +19,7 @@ from usageledger.pricing.own_prices import OwnPrices
 from usageledger.pricing.price_file import Alias
 
 DAY = 86_400
+M = 10**12  # one USD for a million tokens, by the token
 REAL = PriceBook()
 
 
@@ -121,6 +124,90 @@ def test_names_in_lists() -> None:
     assert all(REAL.is_listed("OpenAI", name) for name in known)
     assert not any(REAL.is_listed("openai", name) for name in ("gpt-5-", "in-house-*", "claude-opus-4-1"))
     assert REAL.is_listed("litellm", "openai/gpt-5")
+
+
+# --- discounts ---------------------------------------------------------------------------------------------------
+
+LISTED = book(
+    row("input_text_tokens", "2"),
+    row("output_text_tokens", "8", above=100),
+    row("input_text_tokens", "1", tier="batch"),
+    row("input_text_tokens", "3", provider="other", model="n", start="2026-05-02T12:00Z"),
+    row("num_requests", "5", per=1000, kind="web_search_calls", provider="other", model="n"),
+)
+MAY_5 = day("2026-05-05")
+
+
+def off(percent: str | None, provider: str = "acme", model: str = "*", **given: object) -> Override:
+    made = Override("*", provider, model, "*", "*", 0, None, percent=percent)
+    return replace(made, **given)  # type: ignore[arg-type]  # fields of an override
+
+
+def discounted(subject: Subject, *prices: Override) -> int | None:
+    found = LISTED.prices(subject, OwnPrices(prices)).rates.get("input_text_tokens")
+    return None if found is None else found // 10**9  # USD for a million tokens, by thousandths
+
+
+def test_a_discount_is_on_the_price_of_its_part_tier_and_day() -> None:
+    subject = at("m", "acme", MAY_5)
+    assert discounted(subject, off("-12")) == 1760
+    assert discounted(structs.replace(subject, batch=True), off("-12")) == 880
+    assert discounted(structs.replace(subject, batch=True), off("-12", tier="standard")) == 1000
+    assert discounted(subject, off("10")) == 2200
+    assert discounted(subject, off("-12", start=MAY_5 + DAY)) == 2000
+    assert discounted(structs.replace(subject, service_tier="flex"), off("-12")) is None
+    assert discounted(at("unknown", "acme", MAY_5), off("-12")) is None
+    offers = LISTED.offers(subject, OwnPrices([off("-50")]))
+    assert [(each.band, prices.rates.get("output_text_tokens")) for each, prices in offers] == [(0, None), (100, 4 * M)]
+    (source,) = {LISTED.prices(subject, OwnPrices([off("-12", note="frame")])).sources["input_text_tokens"]}
+    assert source.text == "operator: 12 % off the list since 1970-01-01 (frame); https://acme.test/prices"
+    assert (source.layer, source.start, source.start_is) == ("operator", "2020-01-01", "launch")
+
+
+def test_prices_come_before_discounts_and_the_more_exact_discount_before_others() -> None:
+    subject = at("m", "acme", MAY_5)
+    fixed = own("m", 1_500_000_000_000, provider="acme")
+    for order in permutations([fixed, off("-10"), off("-20", model="m")]):
+        assert discounted(subject, *order) == 1500
+    discounts = off("-10"), off("-20", kind="completions"), off("-30", model="m*"), off("-40", model="m", tier="batch")
+    for order in permutations(discounts):
+        assert discounted(subject, *order) == 1400
+        assert discounted(structs.replace(subject, batch=True), *order) == 600
+    assert discounted(subject, off("-10"), off(None)) == 2000
+    assert discounted(subject, off("-10"), off("-20", start=DAY)) == 1600
+    assert discounted(subject, off("-10"), off("-20", model="m"), off(None, model="m", start=DAY)) == 1800
+
+
+def test_a_discount_on_the_list_of_another_provider() -> None:
+    like = off("-10", like="other")
+    subject = at("n", "acme", MAY_5)
+    assert discounted(subject) is None
+    assert discounted(subject, like) == 2700
+    source = LISTED.prices(subject, OwnPrices([like])).sources["input_text_tokens"]
+    assert source.text.startswith("operator: 10 % off the list of other since 1970-01-01; ")
+    assert discounted(at("m", "acme", MAY_5), like) == 2000, "names that the other list lacks keep their own price"
+    # The other list's changes inside of a day are those of the card.
+    offers = LISTED.offers(at("n", "acme", day("2026-05-02")), OwnPrices([like]))
+    assert [each.second for each, _ in offers] == [0, DAY // 2]
+    search = Subject(MAY_5, "web_search_calls", "acme", "n")
+    assert LISTED.prices(search, OwnPrices([like])).rates == {"num_requests": 45 * 10**14}
+    assert {each.batch for each in LISTED.subjects(at("m", "acme", MAY_5), OwnPrices([off("-1")]))} == {True, False}
+
+
+decimals = st.decimals("0", "9999", places=6, allow_nan=False, allow_infinity=False)
+
+
+@given(
+    usd=decimals,
+    percent=st.decimals("-100", "1000", places=4, allow_nan=False, allow_infinity=False),
+    per=st.sampled_from([1, 24, 60, 1000, 3600, 10**6]),
+)
+def test_a_discount_is_exact(usd: Decimal, percent: Decimal, per: int) -> None:
+    """A price without end is rounded once, after the discount, half to even."""
+    made = book(row("input_text_tokens", f"{usd:f}", per=per))
+    exact = Fraction(usd) * (100 + Fraction(percent)) / 100 * 10**18 / per
+    rate = made.prices(at("m", "acme"), OwnPrices([off(f"{percent:f}")])).rates["input_text_tokens"]
+    assert rate == round(exact)
 
 
 # --- adding an own price changes exactly the names that resolve to it ---------------------------------------------

@@ -7,8 +7,8 @@ not the price of another part, tier, band, model or time.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -20,7 +20,8 @@ from usageledger.pricing import names
 from usageledger.pricing.cards import STANDARD_TIERS, Override, Prices, Reason, Source, Subject
 from usageledger.pricing.genai_list import PACKAGE, GenaiList, package_name
 from usageledger.pricing.listed_prices import CONDITIONS, ListedModel, ListedPrice, seconds_of
-from usageledger.pricing.own_prices import NO_OWN_PRICES, OwnPrices
+from usageledger.pricing.money import changed_rate
+from usageledger.pricing.own_prices import NO_OWN_PRICES, NOTHING, Held, OwnPrices, iso, operator_source
 from usageledger.pricing.price_file import ANY, PriceFile, Row, shipped
 
 NAMES_KEPT_MAX = 10_000  # of models, with what is known of them
@@ -36,12 +37,19 @@ class Resolved:
         path: the name and what it stands for that day, as prices name them.
         model: the rows of the last one; None where no list has it.
         any_model: the rows of the provider that are for any model.
+        discount: the operator's, on the prices of these rows.
     """
 
     provider: str
     path: tuple[str, ...]
     model: ListedModel | None
     any_model: ListedModel | None
+    discount: Override | None = None
+
+    @property
+    def models(self) -> list[ListedModel]:
+        """The rows of the model, then those for any model."""
+        return [model for model in (self.model, self.any_model) if model]
 
     @property
     def words(self) -> str | None:
@@ -76,8 +84,7 @@ class PriceBook:
 
     def offers(self, subject: Subject, own: OwnPrices = NO_OWN_PRICES) -> list[tuple[Subject, Prices]]:
         """The prices of `subject`, which has `band` and `second` 0, in each of its bands and times of day, in order."""
-        held = own.of(subject, self.names_of(subject)) if own else []
-        resolved = self.resolve(subject)
+        held, resolved = self._held(subject, own)
         if held:
             found = self._offers(subject, resolved, held)
         else:
@@ -88,19 +95,18 @@ class PriceBook:
             if shared is None:
                 if len(self._shared) >= NAMES_KEPT_MAX:
                     self._shared.clear()
-                shared = self._shared[key] = self._offers(subject, resolved, ())
+                shared = self._shared[key] = self._offers(subject, resolved, NOTHING)
             found = shared
         if len(found) == 1:
             return [(subject, found[0][2])]
         return [(_at(subject, second, band), prices) for second, band, prices in found]
 
-    def _offers(self, subject: Subject, resolved: Resolved, held: Sequence[Override]) -> list[tuple[int, int, Prices]]:
+    def _offers(self, subject: Subject, resolved: Resolved, held: Held) -> list[tuple[int, int, Prices]]:
         """Second of the day, band and prices, the lowest ones first."""
         kind, tiers = _kind(subject), names.tier_names(resolved.provider, subject.tier)
-        models = [model for model in (resolved.model, resolved.any_model) if model]
-        seconds = {0}.union(*(model.cuts(kind, subject.day) for model in models))
-        bands = {0, *(override.band for override in held)}.union(
-            *(model.bands(subject, kind, tiers) for model in models)
+        seconds = {0}.union(*(model.cuts(kind, subject.day) for model in resolved.models))
+        bands = {0, *(override.band for override in held.prices)}.union(
+            *(model.bands(subject, kind, tiers) for model in resolved.models)
         )
         return [
             (second, band, self._prices(structs.replace(subject, second=second, band=band), resolved, held))
@@ -111,11 +117,11 @@ class PriceBook:
     def subjects(self, subject: Subject, own: OwnPrices = NO_OWN_PRICES) -> list[Subject]:
         """Subjects of the same day, kind, provider and model that prices may tell apart: tiers, sizes, qualities."""
         whose = {"day": subject.day, "provider": subject.provider, "model": subject.model, "band": 0}
-        held = own.about(subject.kind, self.names_of(subject))
-        same = [structs.replace(override.subject, **whose) for override in held]
+        known = (each for each in own.about(subject.kind, self.names_of(subject)) if each.part != ANY)
+        same = [structs.replace(override.subject, **whose) for override in known]
         # Whatever the standard tier is called, its price is one.
         same = [structs.replace(s, service_tier=None) if s.service_tier in STANDARD_TIERS else s for s in same]
-        resolved = self.resolve(subject)
+        _, resolved = self._held(subject, own)
         for price in resolved.model.prices if resolved.model else ():
             if price.row.kind == _kind(subject):
                 batch = price.row.tier == "batch"
@@ -136,8 +142,21 @@ class PriceBook:
 
     def prices(self, subject: Subject, own: OwnPrices = NO_OWN_PRICES) -> Prices:
         """The prices of one band and time of day of a subject, and for each part without one the reason."""
-        held = own.of(subject, self.names_of(subject)) if own else []
-        return self._prices(subject, self.resolve(subject), held)
+        held, resolved = self._held(subject, own)
+        return self._prices(subject, resolved, held)
+
+    def _held(self, subject: Subject, own: OwnPrices) -> tuple[Held, Resolved]:
+        """The operator's prices of a subject, and the rows that count for it beside them.
+
+        A discount on the list of another provider says nothing of names that this one does not have.
+        """
+        held = own.of(subject, self.names_of(subject)) if own else NOTHING
+        resolved = self.resolve(subject)
+        if held.discount and held.discount.like:
+            name = subject.model and self._name(subject.provider, subject.model)[1]
+            liked = self.resolve(structs.replace(subject, provider=held.discount.like, model=name))
+            return held, replace(liked, discount=held.discount) if liked.model else resolved
+        return held, replace(resolved, discount=held.discount) if held.discount else resolved
 
     # --- names ---------------------------------------------------------------------------------------------------
 
@@ -150,7 +169,7 @@ class PriceBook:
         if subject.model is None:
             return [first]
         provider, name = self._name(subject.provider, subject.model)
-        day, base = _iso(subject.day), names.fine_tuned_base(name)
+        day, base = iso(subject.day), names.fine_tuned_base(name)
         path = self._aliases.path(provider, name, day)
         others = [*path, *([base] if base else []), *self._aliases.standing_for(provider, path[-1], day)]
         return list(dict.fromkeys([first, *((provider, each) for each in others)]))
@@ -171,7 +190,7 @@ class PriceBook:
         provider, name = self._name(subject.provider, subject.model)
         any_model = self._model(provider, ANY)
         base = names.fine_tuned_base(name)
-        path = self._aliases.path(provider, name, _iso(subject.day))
+        path = self._aliases.path(provider, name, iso(subject.day))
         exact = self._model(provider, name)
         for place, each in enumerate(path):
             model = self._model(provider, each)
@@ -221,25 +240,26 @@ class PriceBook:
 
     # --- prices --------------------------------------------------------------------------------------------------
 
-    def _prices(self, subject: Subject, resolved: Resolved, held: Sequence[Override]) -> Prices:
+    def _prices(self, subject: Subject, resolved: Resolved, held: Held) -> Prices:
         rates: dict[str, int] = {}
         sources: dict[str, Source] = {}
         reasons: dict[str, Reason] = {}
-        for override in held:
+        for override in held.prices:
             if override.rate is not None and override.band <= subject.band:
-                rates[override.part], sources[override.part] = override.rate, _operators(override)
+                rates[override.part], sources[override.part] = override.rate, operator_source(override)
         for part in subject.parts:
             if part not in rates:
                 found = self._known(subject, part, resolved)
                 if isinstance(found, Reason):
                     reasons[part] = found
                 else:
-                    rates[part], sources[part] = found.rate, self._source(found, subject, resolved)
+                    rates[part] = _rate(found, resolved.discount)
+                    sources[part] = self._source(found, subject, resolved)
         return Prices(MappingProxyType(rates), MappingProxyType(sources), MappingProxyType(reasons))
 
     def _known(self, subject: Subject, part: str, resolved: Resolved) -> ListedPrice | Reason:
         kind, tiers = _kind(subject), names.tier_names(resolved.provider, subject.tier)
-        models = [model.of(kind, part) for model in (resolved.model, resolved.any_model) if model]
+        models = [model.of(kind, part) for model in resolved.models]
         if not any(models):
             return _absent(subject, part, resolved)
         found: list[Reason] = []
@@ -254,10 +274,10 @@ class PriceBook:
         return next(iter(found), Reason("no_variant", f"no price for the tier {subject.tier!r}"))
 
     def _source(self, price: ListedPrice, subject: Subject, resolved: Resolved) -> Source:
-        row = price.row
+        row, discount = price.row, resolved.discount
         return Source(
-            text=row.source,
-            layer=row.origin,
+            text=f"{operator_source(discount).text}; {row.source}" if discount else row.source,
+            layer="operator" if discount else row.origin,
             start=row.start,
             start_is=row.start_is,
             end=row.end,
@@ -336,17 +356,16 @@ def _absent(subject: Subject, part: str, resolved: Resolved) -> Reason:
     return Reason("no_row", "no price list has a price for it")
 
 
-def _operators(override: Override) -> Source:
-    return Source(f"operator: {override.note}".strip(": "), layer="operator", start=_iso(override.start))
+def _rate(price: ListedPrice, discount: Override | None) -> int:
+    """The price of a row, after the operator's discount."""
+    if discount is None:
+        return price.rate
+    return changed_rate(Decimal(price.row.price), price.row.per, Decimal(discount.percent or 0))
 
 
 def _kind(subject: Subject) -> str:
     """The kind whose rows are for usage of the subject's kind."""
     return METER_BY_KIND[subject.kind].priced_as or subject.kind
-
-
-def _iso(day: int) -> str:
-    return datetime.fromtimestamp(day, UTC).strftime("%Y-%m-%d")
 
 
 def _at(subject: Subject, second: int, band: int) -> Subject:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from usageledger.meter import Meter
 from usageledger.meters import GAUGES, METER_BY_KIND, METERS
 from usageledger.parts import Price
+from usageledger.pricing.price_file import ANY
 
 # Tiers that vendors bill at the standard price; `auto` is what was asked for, not what was served.
 STANDARD_TIERS = (None, "default", "standard", "on_demand")
@@ -208,7 +209,8 @@ def charge(part: str, quantity: int, rate: int) -> int:
 class Override:
     """A price of the operator's: from `start` (the first second of a UTC day) on, until a later one.
 
-    One for exactly this size, quality or context level comes before one for all of them.
+    One for exactly this size, quality or context level comes before one for all of them. A discount, whose part is
+    `ANY`, says instead by how much all prices of lists are changed; its kind and tier may be `ANY` as well.
 
     Attributes:
         model: a name, the beginning of names and `*`, or None for usage without a model.
@@ -217,6 +219,8 @@ class Override:
         band: for events with more input tokens than this.
         rate: 10⁻¹⁸ USD a unit of `part`; None for what price lists say, which ends an earlier price.
         note: why, or where the price is from.
+        percent: of a discount, a decimal as text: `-12` is 12 % off; None ends an earlier one.
+        like: of a discount, the provider whose list counts, where it is another's.
     """
 
     kind: str
@@ -231,6 +235,8 @@ class Override:
     context_level: str | None = None
     band: int = 0
     note: str = ""
+    percent: str | None = None
+    like: str | None = None
 
     @property
     def subject(self) -> Subject:
@@ -250,9 +256,14 @@ class Override:
         )
 
     @property
-    def exactness(self) -> tuple[int, int]:
-        """The rank among prices that apply: a higher band comes first, then fewer cases."""
-        return self.band, sum(each is not None for each in (self.size, self.quality, self.context_level))
+    def exactness(self) -> tuple[bool, bool, int, int]:
+        """The rank among prices of a name: one for a kind or tier comes first, then a higher band, then fewer cases."""
+        return (
+            self.kind != ANY,
+            self.tier != ANY,
+            self.band,
+            sum(each is not None for each in (self.size, self.quality, self.context_level)),
+        )
 
     @property
     def about(self) -> tuple[object, ...]:
@@ -263,7 +274,7 @@ class Override:
     def applies(self, subject: Subject) -> bool:
         """Returns true if it holds for the day and the case of a subject with its name and tier, whatever the band."""
         return (
-            self.part in subject.parts
+            self.part in (ANY, *subject.parts)
             and self.start <= subject.day
             and self.size in (None, subject.size)
             and self.quality in (None, subject.quality)

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from msgspec import json, structs
-
 from usageledger.buckets import DAY_SECONDS
 from usageledger.cli.local_registry import opened_registry
 from usageledger.cli.terminal.output import CommandError, counted, iso_time, note, print_json
 from usageledger.hints import did_you_mean
+from usageledger.meters import METER_BY_KIND, METERS, MODEL
 from usageledger.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,7 +51,8 @@ class Change:
         subject, after = self.subject, self.after
         tier = "" if subject.tier == "standard" else f" ({subject.tier})"
         about = f"{subject.model or subject.provider}, {part_name(subject.kind, self.part)}{tier}"
-        new = price_text(after[0], self.part) if after and after[1].layer == "operator" else _said(after, self.part)
+        is_own = after and after[1].layer == "operator"
+        new = price_text(after[0], self.part) if after and is_own else _said(after, self.part)
         per = unit_words(self.part, PARTS[self.part].per)
         return f"{about} from {iso_time(subject.day)[:10]}: {_said(self.before, self.part)} -> {new} USD per {per}"
 
@@ -84,14 +84,15 @@ def add(prices: "Sequence[Override]", settings: Settings, *, yes: bool, new_mode
         before = registry.rate_cards.overrides()
         if not new_model:
             _refuse_unknown(prices, before, book, registry.rate_cards)
+        if not yes and any(price.model == "*" and price.rate is not None for price in prices):
+            raise CommandError("A price for every model (*) is probably a slip. Nothing was set: give --yes if not.")
         own = OwnPrices(before)
         changes = [(price, list(_changes(price, book, own))) for price in prices]
-        far = [change for _, made in changes for change in made if change.is_far_off]
+        set_anew = (made for price, made in changes if price.rate is not None or price.percent is not None)
+        far = [change for made in set_anew for change in made if change.is_far_off]
         if far and not yes:
             words = "; ".join(change.words() for change in far[:LINES_MAX])
             raise CommandError(f"More than {FAR_OFF} times off: {words}. Nothing was set: give --yes if it is right.")
-        if not yes and any(price.model == "*" for price in prices):
-            raise CommandError("A price for every model (*) is probably a slip. Nothing was set: give --yes if not.")
         registry.rate_cards.set_prices(prices, now=now)
     if as_json:
         print_json([written(price) for price in prices])
@@ -109,7 +110,7 @@ def _tell(price: "Override", made: Sequence[Change]) -> None:
     for change in made[:LINES_MAX]:
         note(change.words())
     if len(made) > LINES_MAX:
-        note(f"… and {len(made) - LINES_MAX:,} more prices of lists.")
+        note(f"and {len(made) - LINES_MAX:,} more prices of lists.")
     if not made:
         note(f"{price.model or price.provider} from {iso_time(price.start)[:10]}: no price of a name in lists changes.")
 
@@ -121,9 +122,9 @@ def _refuse_unknown(
     prices: "Iterable[Override]", before: "Iterable[Override]", book: "PriceBook", cards: "RateCards"
 ) -> None:
     """Refuses names that no list, no earlier price and no event has: a slip would price nothing, in silence."""
-    known = {(price.provider, price.model) for price in before}
+    known = {(price.like or price.provider, price.model) for price in before}
     wrong: list[str] = []
-    for provider, model in dict.fromkeys((price.provider, price.model) for price in prices):
+    for provider, model in dict.fromkeys((price.like or price.provider, price.model) for price in prices):
         if model is None or (provider, model) in known or book.is_listed(provider, model):
             continue
         if not _has_usage(provider, model, cards):
@@ -136,6 +137,8 @@ def _refuse_unknown(
 
 
 def _has_usage(provider: str, model: str, cards: "RateCards") -> bool:
+    from msgspec import json
+
     from usageledger.pricing.names import matching, own_name
 
     provider, name = own_name(provider, model)
@@ -147,7 +150,7 @@ def _has_usage(provider: str, model: str, cards: "RateCards") -> bool:
 
 def _holds_for(price: "Override", book: "PriceBook", day: int) -> str | None:
     """`gpt-5 holds today for gpt-5-2025-08-07`, of names in lists; None where it holds for its own name alone."""
-    if price.model is None:
+    if price.model is None or price.part == "*":
         return None
     others = [name for name in book.names_held(price.provider, price.model, day) if name != price.model]
     more = f" and {len(others) - LINES_MAX:,} more" if len(others) > LINES_MAX else ""
@@ -159,16 +162,35 @@ def _holds_for(price: "Override", book: "PriceBook", day: int) -> str | None:
 
 def _changes(price: "Override", book: "PriceBook", own: "OwnPrices") -> Iterator[Change]:
     """Adds a price to `own`, and yields what it changes: of its name, or of the listed names that a wild card fits."""
-    named = [price.model]
-    if price.model is not None and price.model.endswith("*"):
-        named = list(book.names_held(price.provider, price.model, price.start))
-    subjects = [structs.replace(price.subject, model=name) for name in named]
+    subjects = list(_subjects(price, book))
     before = [book.prices(subject, own) for subject in subjects]
     own.add(price)
     for subject, old in zip(subjects, before, strict=True):
-        change = Change(subject, price.part, _price(old, price.part), _price(book.prices(subject, own), price.part))
-        if change.before != change.after or (subject.model == price.model and change.after):
-            yield change
+        new = book.prices(subject, own)
+        for part in subject.parts if price.part == "*" else (price.part,):
+            change = Change(subject, part, _price(old, part), _price(new, part))
+            if change.before != change.after or (subject == price.subject and change.after):
+                yield change
+
+
+def _subjects(price: "Override", book: "PriceBook") -> "Iterator[Subject]":
+    """Yields what a price is about: its model, or those of lists; for a discount on several kinds, of each of them."""
+    from msgspec import structs
+
+    from usageledger.pricing.cards import of_tier
+
+    tier, batch = (None, False) if price.tier == "*" else of_tier(price.tier)
+    for meter in METERS if price.kind == "*" else (METER_BY_KIND[price.kind],):
+        at = structs.replace(price.subject, kind=meter.kind, service_tier=tier, batch=batch)
+        if MODEL not in meter.dimensions:
+            yield structs.replace(at, model=None)
+        elif price.model is not None and price.model.endswith("*"):
+            of = price.like or price.provider
+            for name in book.names_held(of, price.model, price.start):
+                if book.knows(structs.replace(at, provider=of, model=name)):
+                    yield structs.replace(at, model=name)
+        else:
+            yield at
 
 
 def _price(prices: "Prices", part: str) -> Said | None:

@@ -33,7 +33,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-Kind = Annotated[str, typer.Option("--kind", metavar="<kind>", help=f"The kind of usage: {KINDS}.")]
+Kind = Annotated[
+    str, typer.Option("--kind", metavar="<kind>", help=f"The kind of usage: {KINDS}.", show_default="completions")
+]
 Provider = Annotated[str, typer.Option("--provider", metavar="<text>", help="Whose price it is.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Take prices 10 times off the ones before, and for all models.")]
 NewModel = Annotated[
@@ -48,21 +50,30 @@ NewModel = Annotated[
     "  usageledger prices set input=0.20 --model 'in-house-*' --new-model\n"
     "  usageledger prices set input=1/1M cached-input=0.1/1M --model gpt-5 \\\n"
     "      --tier batch --from 2026-12-01 --note 'contract 4711'\n"
-    "  usageledger prices set input=list --model gpt-5 --from 2027-01-01\n\n"
+    "  usageledger prices set input=list --model gpt-5 --from 2027-01-01\n"
+    "  usageledger prices set '*=-12%' --provider azure --like openai\n\n"
     "A price is USD for as many units as price lists give: 1M tokens or characters,\n"
     "1k requests or calls, 60 seconds, 1 image, session or GiB-hour. PART=USD/UNITS\n"
-    "says it: 0.25/1k. PART=list goes back to the price list from that day on.",
+    "says it: 0.25/1k. PART=list goes back to the price list from that day on.\n"
+    "*=-12% is a discount on all prices of the list, *=+10% a surcharge: of all kinds,\n"
+    "models and tiers that are not named.",
 )
 def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     prices: Annotated[list[str], typer.Argument(metavar="PART=USD...", help="Such as input=1.25 output=10/1M.")],
     model: Annotated[
         str, typer.Option("--model", metavar="<text>", help="The model; * at the end for all that begin so.")
     ] = "",
-    kind: Kind = "completions",
+    kind: Kind = "",
     provider: Provider = "openai",
     tier: Annotated[
-        str, typer.Option("--tier", metavar="<text>", help="standard, batch, flex, priority, … or 'flex batch'.")
-    ] = "standard",
+        str,
+        typer.Option(
+            "--tier",
+            metavar="<text>",
+            help="standard, batch, flex, priority, … or 'flex batch'.",
+            show_default="standard",
+        ),
+    ] = "",
     since: Annotated[
         str,
         typer.Option("--from", metavar="<day>", help="The first UTC day, such as 2026-11-01.", show_default="today"),
@@ -74,6 +85,9 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
     quality: Annotated[str, typer.Option("--quality", metavar="<text>", help="Only for images of this quality.")] = "",
     context_level: Annotated[
         str, typer.Option("--context-level", metavar="<level>", help="Only for web searches of this level.")
+    ] = "",
+    like: Annotated[
+        str, typer.Option("--like", metavar="<provider>", help="A discount on the list of this provider.")
     ] = "",
     reason: Annotated[str, typer.Option("--note", metavar="<text>", help="Why, or where the price is from.")] = "",
     yes: Yes = False,
@@ -89,7 +103,7 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
     takes its place from its day on, and one for the same day corrects it.
     """
     fields = {"kind": kind, "provider": provider, "model": model, "tier": tier, "above": above, "note": reason}
-    fields |= {"size": size, "quality": quality, "context_level": context_level}
+    fields |= {"size": size, "quality": quality, "context_level": context_level, "like": like}
     fields["from"] = since or datetime.now(UTC).strftime("%Y-%m-%d")
     given = []
     for price in prices:
@@ -107,8 +121,8 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
     "  usageledger prices import contract.csv\n"
     "  usageledger prices list --json | usageledger prices import --data other -\n\n"
     "A CSV file has a line of titles. The columns are kind, provider, model, tier,\n"
-    "part, price, from, above, size, quality, context_level and note; those that\n"
-    "say nothing may be empty or absent. JSON is an array of such objects.",
+    "part, price, from, above, size, quality, context_level, like and note; those\n"
+    "that say nothing may be empty or absent. JSON is an array of such objects.",
 )
 def import_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     file: Annotated[str, typer.Argument(metavar="FILE", help="A CSV or JSON file of prices; - for stdin.")],
@@ -227,18 +241,18 @@ def own_table(own: "Sequence[OwnPrice]") -> "Table":
     """The operator's prices, a row for each."""
     from usageledger.cli.terminal.text_table import plain_table
     from usageledger.pricing.cards import PARTS
-    from usageledger.pricing.operator_prices import LISTED, part_name, price_text, unit_words
+    from usageledger.pricing.operator_prices import unit_words, written
 
     table = plain_table("From", "About", "Part", ">USD", "Per", "Note", "Set")
     for each in own:
         price = each.price
-        listed = price.rate is None
+        text = written(price)
         table.add_row(
             iso_time(price.start)[:10],
             about(price),
-            part_name(price.kind, price.part),
-            LISTED if price.rate is None else price_text(price.rate, price.part),
-            "" if listed else unit_words(price.part, PARTS[price.part].per),
+            text["part"],
+            text["price"].partition("/")[0],
+            "" if price.rate is None else unit_words(price.part, PARTS[price.part].per),
             price.note,
             iso_time(each.created_at)[:10],
         )
@@ -257,6 +271,8 @@ def revision_table(found: "Sequence[Revision]") -> "Table":
 
 def about(price: "Override") -> str:
     """Names the difference to other prices of the kind: `gpt-5, batch, above 272,000 input tokens`."""
-    words = [f"{price.provider} {price.model or price.kind}", *([] if price.tier == "standard" else [price.tier])]
+    words = [f"{price.provider} {price.model or price.kind}"]
+    words += [f"like {price.like}"] if price.like else []
+    words += [price.tier] if price.tier not in ("standard", "*") else []
     words += [word for word in (price.size, price.quality, price.context_level) if word]
     return ", ".join([*words, *([f"above {price.band:,} input tokens"] if price.band else [])])
