@@ -75,6 +75,7 @@ def commands(data: Path, event: Path) -> dict[str, list[object]]:
             "embeddings",
             "--model",
             HOSTILE,
+            "--new-model",
             "--note",
             HOSTILE,
             "--from",

@@ -41,7 +41,7 @@ def shown(call: Run, *arguments: object) -> list[dict[str, Any]]:
 
 def test_a_price_that_is_set_is_listed_and_shown(call: Run, data: Path) -> None:
     assert "no prices of your own" in call("prices", "list", "--data", data).stderr
-    done = call("prices", "set", "input=0.20", "output=0.60/1M", "--model", "in-house", "--data", data)
+    done = call("prices", "set", "input=0.20", "output=0.60/1M", "--model", "in-house", "--new-model", "--data", data)
     assert (done.returncode, done.stdout) == (0, "")
     assert f"in-house, input from {TODAY}: no price -> 0.2 USD per 1M tokens\n" in done.stderr
     assert "Set 2 prices." in done.stderr
@@ -63,7 +63,8 @@ def test_a_price_is_dated_and_ends(call: Run, data: Path) -> None:
     given = ("--model", "gpt-4o", "--data", data, "--note", "contract")
     assert call("prices", "set", "input=2", "--from", "2026-06-01", *given).returncode == 0
     done = call("prices", "set", "input=list", "--from", "2026-07-01", *given)
-    assert "2 USD per 1M tokens -> what the price list says" in done.stderr
+    words = "gpt-4o, input from 2026-07-01: own 2 (since 2026-06-01) -> list 2.5 (curated, since 2024-10-02) USD per 1M"
+    assert words in done.stderr
 
     def on(day: str) -> tuple[str, str]:
         (line,) = [
@@ -85,7 +86,8 @@ def test_a_price_far_off_needs_a_yes(call: Run, data: Path, price: str, refused:
     done = call(*command)
     if refused:
         message = one_error(done, 1)
-        assert f"More than 10 times off: gpt-4o, input from {TODAY}: 2.5 -> {price} USD per 1M tokens." in message
+        before = f"gpt-4o, input from {TODAY}: list 2.5 (curated, since 2024-10-02)"
+        assert f"More than 10 times off: {before} -> {price} USD per 1M tokens." in message
         assert own(call, data) == []
         done = call(*command, "--yes")
     assert done.returncode == 0
@@ -93,13 +95,46 @@ def test_a_price_far_off_needs_a_yes(call: Run, data: Path, price: str, refused:
 
 
 def test_prices_of_one_command_are_compared_with_each_other(call: Run, data: Path) -> None:
-    done = call("prices", "set", "input=1", "input=20", "--model", "new", "--data", data)
-    assert "1 -> 20 USD per 1M tokens" in one_error(done, 1)
+    done = call("prices", "set", "input=1", "input=20", "--model", "new", "--new-model", "--data", data)
+    assert f"own 1 (since {TODAY}) -> 20 USD per 1M tokens" in one_error(done, 1)
+
+
+def test_a_name_that_nobody_has_is_refused(call: Run, data: Path) -> None:
+    """A slip would price nothing, in silence."""
+    given = ("prices", "set", "input=1.1", "--data", data)
+    message = one_error(call(*given, "--model", "gpt-5-2025-08-70"), 1)
+    assert (
+        "No list of openai and no usage has the model 'gpt-5-2025-08-70'. Did you mean 'gpt-5-2025-08-07'?" in message
+    )
+    assert "Nothing was set: give --new-model if it is right." in message
+    message = one_error(call(*given, "--model", "claude-opus-4-1"), 1)
+    assert "Lists of other providers know it: anthropic" in message
+    assert "no usage has the model 'in-house-*'" in one_error(call(*given, "--model", "in-house-*"), 1)
+    assert own(call, data) == []
+    with opened(data) as registry:
+        registry.rate_cards.give([(Subject(0, "completions", "OpenAI", "In-House-7b"), Prices({}))])
+    assert call(*given, "--model", "in-house-*").returncode == 0
+    assert call(*given, "--model", "in-house-7b").returncode == 0
+    assert len(own(call, data)) == 2
+
+
+def test_set_says_for_which_names_a_price_holds_and_what_it_overrides(call: Run, data: Path) -> None:
+    done = call("prices", "set", "input=1.1", "--model", "GPT-5", "--provider", "OpenAI", "--data", data)
+    before = f"GPT-5, input from {TODAY}: list 1.25 (observed, since 2025-08-07)"
+    assert f"{before} -> 1.1 USD per 1M tokens\n" in done.stderr
+    assert "GPT-5 holds today for gpt-5, gpt-5-2025-08-07.\n" in done.stderr
+    (line, *_) = shown(call, "openai/gpt-5-2025-08-07", "--data", data)
+    assert (line["usd_per_unit"], line["layer"]) == ("0.0000011", "operator")
+    done = call("prices", "set", "input=1.2", "--model", "gpt-5-2025-08*", "--data", data)
+    assert f"gpt-5-2025-08* from {TODAY}: no price of a name in lists changes.\n" in done.stderr
+    every = ("prices", "set", "input=1", "--model", "*", "--data", data)
+    assert "A price for every model (*)" in one_error(call(*every), 1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["input=1", "--model", "gpt-*-mini"], "model: a * may stand at the end only, got 'gpt-*-mini'."),
         (["input"], "Expected PART=USD such as input=1.25, got 'input'."),
         (["inptu=1", "--model", "m"], "inptu=1: part: completions are not charged for 'inptu'."),
         (["input=1"], "input=1: model: prices of completions are by model"),
@@ -129,7 +164,7 @@ PRICES = [
 def test_a_csv_file_is_imported(call: Run, data: Path, tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_bytes(b"\xef\xbb\xbf" + table_of(PRICES))  # as spreadsheets write it
-    assert "Set 2 prices." in call("prices", "import", file, "--data", data).stderr
+    assert "Set 2 prices." in call("prices", "import", file, "--new-model", "--data", data).stderr
     assert [(p["kind"], p["note"]) for p in own(call, data)] == [
         ("completions", 'a "note", with commas'),
         ("vector_stores", ""),
@@ -137,11 +172,11 @@ def test_a_csv_file_is_imported(call: Run, data: Path, tmp_path: Path) -> None:
 
 
 def test_what_list_prints_can_be_imported(call: Run, data: Path, tmp_path: Path) -> None:
-    call("prices", "import", "-", "--data", data, stdin=table_of(PRICES))
+    call("prices", "import", "-", "--new-model", "--data", data, stdin=table_of(PRICES))
     printed = call("prices", "list", "--data", data, "--json").stdout
     other = tmp_path / "other"
     opened(other).close()
-    assert call("prices", "import", "-", "--data", other, stdin=printed.encode()).returncode == 0
+    assert call("prices", "import", "-", "--new-model", "--data", other, stdin=printed.encode()).returncode == 0
     assert own(call, other) == own(call, data)
     assert list(own(call, data)[0]) == list(FIELD_NAMES)
 
@@ -162,7 +197,7 @@ def test_what_list_prints_can_be_imported(call: Run, data: Path, tmp_path: Path)
     ],
 )
 def test_a_file_with_an_error_sets_nothing(call: Run, data: Path, text: str, words: str) -> None:
-    assert words in one_error(call("prices", "import", "-", "--data", data, stdin=text.encode()), 2)
+    assert words in one_error(call("prices", "import", "-", "--new-model", "--data", data, stdin=text.encode()), 2)
     assert own(call, data) == []
 
 
@@ -189,7 +224,7 @@ def test_what_usage_has_already_is_marked(call: Run, data: Path) -> None:
 
 
 def test_parts_with_the_same_price_share_a_column(call: Run, data: Path) -> None:
-    price = ("--model", "m", "--from", "2026-06-01", "--note", "contract", "--data", data)
+    price = ("--model", "m", "--new-model", "--from", "2026-06-01", "--note", "contract", "--data", data)
     assert call("prices", "set", "input=2", "output=8", "audio-output=8", *price).returncode == 0
     done = call("prices", "show", "m", "--on", "2026-06-01", "--data", data)
     assert done.stdout.split()[:6] == ["input", "output", "USD", "per", "1M", "tokens"]

@@ -169,7 +169,17 @@ def data(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with serving(folder, os.environ) as client:
         send(client, OLDER)
         assert client.post("/v1/events", json=PRICED).json()["errors"][0]["param"] == "kind"
-    given = ("--kind", "rerank", "--provider", "cohere", "--model", "rerank-v3.5", "--from", "2020-01-01")
+    given = (
+        "--kind",
+        "rerank",
+        "--provider",
+        "cohere",
+        "--model",
+        "rerank-v3.5",
+        "--from",
+        "2020-01-01",
+        "--new-model",
+    )
     product.run("-m", "usageledger", "prices", "set", "documents=2/1000", *given, "--data", folder)
     return folder
 

@@ -20,6 +20,7 @@ from tests.support.samples import DAY, TODAY, usage, wire
 from usageledger.pricing import UNITS_PER_USD, Override, Prices, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.money import UNITS
+from usageledger.pricing.own_prices import OwnPrices
 from usageledger.rating.repricing import reprice
 from usageledger.registry import CardPrices
 
@@ -72,7 +73,7 @@ def price_of(event: tuple[Any, ...], prices: PriceBook, own: Sequence[Override])
     at = Subject(START + seconds - (START + seconds) % DAY, "completions", "acme", "m", batch=batch)
     bands = {0, 100, *(override.band for override in own)}
     return prices.prices(
-        structs.replace(at, band=max(band for band in bands if band == 0 or text + cached > band)), own
+        structs.replace(at, band=max(band for band in bands if band == 0 or text + cached > band)), OwnPrices(own)
     )
 
 
@@ -96,7 +97,7 @@ def test_every_event_has_the_price_that_holds_for_it(
         said = {card.card_id: card for card in ledger.cards()}
         if after:
             cards.set_prices(after, now=2)
-        made = reprice(prices, cards.overrides(), said.values())
+        made = reprice(prices, OwnPrices(cards.overrides()), said.values())
         if made.changes:
             cards.revise([(change.card.card_id, change.prices) for change in made.changes], "again", now=3)
         amount = Decimal(0)
@@ -111,7 +112,7 @@ def test_every_event_has_the_price_that_holds_for_it(
             assert dict(now.prices.rates) == dict(asked.rates)
             amount += sum((each.counts[part] * Decimal(asked.rates.get(part, 0)) for part in PARTS), Decimal(0)) / USD
         assert ledger.total(START, TODAY) == amount
-        again = reprice(prices, cards.overrides(), ledger.cards())
+        again = reprice(prices, OwnPrices(cards.overrides()), ledger.cards())
         assert again.changes == []
         assert again.kept == made.kept
 

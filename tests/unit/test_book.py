@@ -10,6 +10,7 @@ from tests.support.price_rows import book, row
 
 from usageledger.pricing import UNITS_PER_USD, Override, Subject
 from usageledger.pricing.book import PriceBook
+from usageledger.pricing.own_prices import OwnPrices
 from usageledger.pricing.price_file import Alias, Hours
 
 DAY = 86_400
@@ -241,14 +242,14 @@ def test_the_operators_prices_come_first_and_the_latest_of_them() -> None:
     price = Override("completions", "acme", "m", "input_text_tokens", "standard", MAY_5, 7, note="contract")
     before = replace(price, start=MAY_5 - DAY, rate=6, note="draft")
     for overrides in ([price, before], [before, price]):
-        prices = made.prices(SUBJECT, overrides)
+        prices = made.prices(SUBJECT, OwnPrices(overrides))
         assert prices.rates["input_text_tokens"] == 7
         source = prices.sources["input_text_tokens"]
         assert (source.text, source.layer, source.start) == ("operator: contract", "operator", "2026-05-05")
         assert prices.rates["output_text_tokens"] == 8 * M
-    assert made.prices(replace(SUBJECT, day=MAY_5 - DAY), [before, price]).rates["input_text_tokens"] == 6
+    assert made.prices(replace(SUBJECT, day=MAY_5 - DAY), OwnPrices([before, price])).rates["input_text_tokens"] == 6
     corrected = replace(price, rate=9)
-    assert made.prices(SUBJECT, [price, corrected]).rates["input_text_tokens"] == 9
+    assert made.prices(SUBJECT, OwnPrices([price, corrected])).rates["input_text_tokens"] == 9
     for other in (
         {"part": "num_requests"},
         {"tier": "batch"},
@@ -257,12 +258,12 @@ def test_the_operators_prices_come_first_and_the_latest_of_them() -> None:
         {"provider": "x"},
         {"band": 10},
     ):
-        assert made.prices(SUBJECT, [replace(price, **other)]).rates["input_text_tokens"] == 2 * M
+        assert made.prices(SUBJECT, OwnPrices([replace(price, **other)])).rates["input_text_tokens"] == 2 * M
 
 
 def test_a_band_of_the_operators_own() -> None:
     price = Override("completions", "acme", "m", "input_text_tokens", "standard", MAY_5, 7, band=50)
-    offers = book(INPUT).offers(SUBJECT, [price])
+    offers = book(INPUT).offers(SUBJECT, OwnPrices([price]))
     assert [(at.band, prices.rates["input_text_tokens"]) for at, prices in offers] == [(0, 2 * M), (50, 7)]
 
 
@@ -272,15 +273,15 @@ def test_a_price_of_the_operators_ends() -> None:
     price = Override("completions", "acme", "m", "input_text_tokens", "standard", MAY_5 - DAY, 7)
     ended = replace(price, start=MAY_5, rate=None)
     for overrides in ([price, ended], [ended, price]):
-        assert made.prices(replace(SUBJECT, day=MAY_5 - DAY), overrides).rates["input_text_tokens"] == 7
-        assert made.prices(SUBJECT, overrides).rates["input_text_tokens"] == 2 * M
+        assert made.prices(replace(SUBJECT, day=MAY_5 - DAY), OwnPrices(overrides)).rates["input_text_tokens"] == 7
+        assert made.prices(SUBJECT, OwnPrices(overrides)).rates["input_text_tokens"] == 2 * M
     output = replace(price, part="output_text_tokens")
-    assert "output_text_tokens" not in made.prices(SUBJECT, [output, replace(output, rate=None)]).rates
+    assert "output_text_tokens" not in made.prices(SUBJECT, OwnPrices([output, replace(output, rate=None)])).rates
     # A band's end leaves the price for all bands.
     band = replace(price, band=50, rate=9)
     above = replace(SUBJECT, band=50)
-    assert made.prices(above, [price, band]).rates["input_text_tokens"] == 9
-    assert made.prices(above, [price, band, replace(band, rate=None)]).rates["input_text_tokens"] == 7
+    assert made.prices(above, OwnPrices([price, band])).rates["input_text_tokens"] == 9
+    assert made.prices(above, OwnPrices([price, band, replace(band, rate=None)])).rates["input_text_tokens"] == 7
 
 
 def test_the_more_exact_price_comes_first() -> None:
@@ -290,9 +291,9 @@ def test_the_more_exact_price_comes_first() -> None:
     hd = replace(large, quality="hd", rate=7, start=MAY_5 - 2 * DAY)
     subject = Subject(MAY_5, "images", "openai", "dall-e-3", size="1792x1024", quality="hd")
     for overrides in permutations([every, large, hd]):
-        assert made.prices(subject, overrides).rates["images"] == 7
-        assert made.prices(replace(subject, quality="standard"), overrides).rates["images"] == 6
-        assert made.prices(replace(subject, size="1024x1024"), overrides).rates["images"] == 5
+        assert made.prices(subject, OwnPrices(overrides)).rates["images"] == 7
+        assert made.prices(replace(subject, quality="standard"), OwnPrices(overrides)).rates["images"] == 6
+        assert made.prices(replace(subject, size="1024x1024"), OwnPrices(overrides)).rates["images"] == 5
 
 
 def test_images_that_are_charged_by_their_tokens_have_no_price_a_piece() -> None:

@@ -1,5 +1,6 @@
 """The operator's prices as text: every form of a price, every refusal, and that what is written is read again."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -147,6 +148,38 @@ def test_what_is_refused(given: dict[str, str], words: str) -> None:
     assert words in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "percent"),
+    [("-12%", "-12"), ("+10%", "10"), ("-0%", "0"), ("-12.50%", "-12.5"), ("-100%", "-100"), ("list", None)],
+)
+def test_discounts(text: str, percent: str | None) -> None:
+    made = read_price({"part": "*", "price": text, "provider": "azure", "from": "2026-11-01", "like": "openai"})
+    expected = Override("*", "azure", "*", "*", "*", NOVEMBER, None, percent=percent, like="openai")
+    assert made == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"price": "12%"}, "price: expected a percentage such as -12% or +10%, or list, got '12%'."),
+        ({"price": "-100.1%"}, "price: expected a percentage"),
+        ({"price": "1.25"}, "price: expected a percentage"),
+        ({"above": "5"}, "above: a discount is for all of them, got '5'."),
+        ({"kind": "vector_stores", "model": "m"}, "model: vector_stores have none, got 'm'."),
+        ({"kind": "images", "tier": "batch"}, "tier: images have none, got 'batch'."),
+        ({"model": "x*y"}, "model: a * may stand at the end only, got 'x*y'."),
+        ({"part": "input", "price": "1", "model": "m", "like": "x"}, "like: only a discount"),
+        ({"part": "input", "price": "1", "model": "m", "kind": "*"}, "prices of 'input' are of one kind, got '*'"),
+        ({"part": "input", "price": "1", "model": "m", "tier": "*"}, "tier: completions have none, got '*'."),
+        ({"part": "input", "price": "-12%", "model": "m"}, "price: expected USD"),
+    ],
+)
+def test_what_is_refused_of_a_discount(given: dict[str, str], words: str) -> None:
+    with pytest.raises(PriceError) as refused:
+        read_price({"part": "*", "price": "-12%", "from": "2026-11-01"} | given)
+    assert words in str(refused.value)
+
+
 def test_everything_that_is_wrong_is_named() -> None:
     with pytest.raises(PriceError) as refused:
         price(price="free", **{"from": "soon"}, above="x", tpyo="")
@@ -229,7 +262,20 @@ def overrides(draw: st.DrawFn) -> Override:
     )
 
 
-@given(overrides())
+@st.composite
+def discounts(draw: st.DrawFn) -> Override:
+    """Any discount that can be set."""
+    made = draw(overrides())
+    percent = draw(st.none() | st.decimals("-100", "9999", places=9).map(lambda d: f"{d.normalize():f}"))
+    if percent == "-0":
+        percent = "0"
+    about = {"part": "*", "rate": None, "percent": percent, "size": None, "quality": None, "context_level": None}
+    like = draw(st.sampled_from([None, "openai"]))
+    made = replace(made, **about, like=like, band=0, kind=draw(st.sampled_from(["*", made.kind])))  # type: ignore[arg-type]
+    return replace(made, model=made.model or "*", tier="*" if made.tier == "standard" else made.tier)
+
+
+@given(overrides() | discounts())
 def test_what_is_written_is_read_again(made: Override) -> None:
     fields = written(made)
     assert tuple(fields) == FIELD_NAMES

@@ -6,12 +6,11 @@ that very name, part and tier, and the day, and what the event says meets its co
 not the price of another part, tier, band, model or time.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
 
 from msgspec import structs
 
@@ -22,11 +21,11 @@ from usageledger.pricing import names
 from usageledger.pricing.cards import STANDARD_TIERS, Override, Prices, Reason, Source, Subject
 from usageledger.pricing.genai_list import PACKAGE, GenaiList, package_name
 from usageledger.pricing.listed_prices import CONDITIONS, ListedModel, ListedPrice, seconds_of
+from usageledger.pricing.money import changed_rate
+from usageledger.pricing.own_prices import NO_OWN_PRICES, NOTHING, Held, OwnPrices, iso, operator_source
 from usageledger.pricing.price_file import ANY, USABLE, PriceFile, Row, shipped
 
 NAMES_KEPT_MAX = 10_000  # of models, with what is known of them
-# Tiers that are two names of one: OpenAI renamed `priority` on 2026-07-30.
-_SAME_TIERS: Final = {("openai", "priority"): "fast", ("openai", "fast"): "priority"}
 OUT_OF_TIME = ("before_first_seen", "gap", "past_support")  # then another row may be for the time
 
 
@@ -38,12 +37,19 @@ class Resolved:
         path: the name and what it stands for that day, as prices name them.
         model: the rows of the last one; None where no list has it.
         any_model: the rows of the provider that are for any model.
+        discount: the operator's, on the prices of these rows.
     """
 
     provider: str
     path: tuple[str, ...]
     model: ListedModel | None
     any_model: ListedModel | None
+    discount: Override | None = None
+
+    @property
+    def models(self) -> list[ListedModel]:
+        """The rows of the model, then those for any model."""
+        return [model for model in (self.model, self.any_model) if model]
 
     @property
     def words(self) -> str | None:
@@ -76,17 +82,11 @@ class PriceBook:
         self._shared: dict[tuple[object, ...], list[tuple[int, int, Prices]]] = {}
         self.name = f"prices {file.serial} of {file.made}, {package_name()}"
 
-    def offers(self, subject: Subject, overrides: Iterable[Override] = ()) -> list[tuple[Subject, Prices]]:
-        """The prices of `subject` in each of its context bands and times of day, the lowest ones first.
-
-        Args:
-            subject: with `band` and `second` 0.
-            overrides: the operator's prices, oldest first.
-        """
-        known = [override for override in overrides if override.applies(structs.replace(subject, band=override.band))]
-        resolved = self.resolve(subject)
-        if known:
-            found = self._offers(subject, resolved, known)
+    def offers(self, subject: Subject, own: OwnPrices = NO_OWN_PRICES) -> list[tuple[Subject, Prices]]:
+        """The prices of `subject`, which has `band` and `second` 0, in each of its bands and times of day, in order."""
+        held, resolved = self._held(subject, own)
+        if held:
+            found = self._offers(subject, resolved, held)
         else:
             # Names of one model share what it costs, and those of none that they cost nothing known.
             about = structs.replace(subject, model=None, provider=resolved.provider)
@@ -95,36 +95,33 @@ class PriceBook:
             if shared is None:
                 if len(self._shared) >= NAMES_KEPT_MAX:
                     self._shared.clear()
-                shared = self._shared[key] = self._offers(subject, resolved, ())
+                shared = self._shared[key] = self._offers(subject, resolved, NOTHING)
             found = shared
         if len(found) == 1:
             return [(subject, found[0][2])]
         return [(_at(subject, second, band), prices) for second, band, prices in found]
 
-    def _offers(
-        self, subject: Subject, resolved: Resolved, overrides: Sequence[Override]
-    ) -> list[tuple[int, int, Prices]]:
+    def _offers(self, subject: Subject, resolved: Resolved, held: Held) -> list[tuple[int, int, Prices]]:
         """Second of the day, band and prices, the lowest ones first."""
         kind = _kind(subject)
-        models = [model for model in (resolved.model, resolved.any_model) if model]
-        seconds = {0}.union(*(model.cuts(kind, subject.day) for model in models))
-        bands = {0, *(override.band for override in overrides)}.union(
-            *(model.bands(kind, subject.day, subject.day + DAY_SECONDS) for model in models)
+        seconds = {0}.union(*(model.cuts(kind, subject.day) for model in resolved.models))
+        bands = {0, *(override.band for override in held.prices)}.union(
+            *(model.bands(kind, subject.day, subject.day + DAY_SECONDS) for model in resolved.models)
         )
         return [
-            (second, band, self._prices(structs.replace(subject, second=second, band=band), resolved, overrides))
+            (second, band, self._prices(structs.replace(subject, second=second, band=band), resolved, held))
             for second in sorted(seconds)
             for band in sorted(bands)
         ]
 
-    def subjects(self, subject: Subject, overrides: Iterable[Override] = ()) -> list[Subject]:
+    def subjects(self, subject: Subject, own: OwnPrices = NO_OWN_PRICES) -> list[Subject]:
         """Subjects of the same day, kind, provider and model that prices may tell apart: tiers, sizes, qualities."""
-        known = [structs.replace(override.subject, day=subject.day, band=0) for override in overrides]
-        whose = (subject.kind, subject.provider, subject.model)
-        same = [each for each in known if (each.kind, each.provider, each.model) == whose]
+        whose = {"day": subject.day, "provider": subject.provider, "model": subject.model, "band": 0}
+        known = (each for each in own.about(subject.kind, self.names_of(subject)) if each.part != ANY)
+        same = [structs.replace(override.subject, **whose) for override in known]
         # Whatever the standard tier is called, its price is one.
         same = [structs.replace(s, service_tier=None) if s.service_tier in STANDARD_TIERS else s for s in same]
-        resolved = self.resolve(subject)
+        _, resolved = self._held(subject, own)
         for price in resolved.model.prices if resolved.model else ():
             if price.row.kind == _kind(subject):
                 batch = price.row.tier == "batch"
@@ -143,26 +140,57 @@ class PriceBook:
         others = [*self._vendors, *self._listed.providers()]
         return [each for each in dict.fromkeys(others) if self.knows(Subject(day, kind, each, model))]
 
-    def prices(self, subject: Subject, overrides: Iterable[Override] = ()) -> Prices:
+    def prices(self, subject: Subject, own: OwnPrices = NO_OWN_PRICES) -> Prices:
         """The prices of one band and time of day of a subject, and for each part without one the reason."""
-        return self._prices(subject, self.resolve(subject), overrides)
+        held, resolved = self._held(subject, own)
+        return self._prices(subject, resolved, held)
+
+    def _held(self, subject: Subject, own: OwnPrices) -> tuple[Held, Resolved]:
+        """The operator's prices of a subject, and the rows that count for it beside them.
+
+        A discount on the list of another provider says nothing of names that this one does not have.
+        """
+        held = own.of(subject, self.names_of(subject)) if own else NOTHING
+        resolved = self.resolve(subject)
+        if held.discount and held.discount.like:
+            name = subject.model and self._name(subject.provider, subject.model)[1]
+            liked = self.resolve(structs.replace(subject, provider=held.discount.like, model=name))
+            return held, replace(liked, discount=held.discount) if liked.model else resolved
+        return held, replace(resolved, discount=held.discount) if held.discount else resolved
 
     # --- names ---------------------------------------------------------------------------------------------------
 
-    def resolve(self, subject: Subject) -> Resolved:
-        """The rows that are for the subject's model on its day."""
-        provider = names.provider_name(subject.provider)
-        any_model = self._model(provider, ANY)
+    def names_of(self, subject: Subject) -> list[names.Name]:
+        """The names for which an own price holds for the subject: its own, then others of the model, nearer ones first.
+
+        They are what it stands for that day, the fine-tuned model's base, and the other names that stand for the same.
+        """
+        first = names.own_name(subject.provider, subject.model)
         if subject.model is None:
-            model = self._model(provider, None)
-            return Resolved(provider, (), model, any_model)
-        provider, name = names.model_name(provider, subject.model)
+            return [first]
+        provider, name = self._name(subject.provider, subject.model)
+        day, base = iso(subject.day), names.fine_tuned_base(name)
+        path = self._aliases.path(provider, name, day)
+        others = [*path, *([base] if base else []), *self._aliases.standing_for(provider, path[-1], day)]
+        return list(dict.fromkeys([first, *((provider, each) for each in others)]))
+
+    def _name(self, provider: str, model: str) -> tuple[str, str]:
+        """The provider and the model as prices name them."""
+        provider, name = names.model_name(names.provider_name(provider), model)
         if provider == names.ROUTER:
             vendors = [vendor for vendor in self._vendors if (vendor, name) in self._rows]
             provider = vendors[0] if len(vendors) == 1 else provider
+        return provider, name
+
+    def resolve(self, subject: Subject) -> Resolved:
+        """The rows that are for the subject's model on its day."""
+        if subject.model is None:
+            provider = names.provider_name(subject.provider)
+            return Resolved(provider, (), self._model(provider, None), self._model(provider, ANY))
+        provider, name = self._name(subject.provider, subject.model)
         any_model = self._model(provider, ANY)
         base = names.fine_tuned_base(name)
-        path = self._aliases.path(provider, name, datetime.fromtimestamp(subject.day, UTC).strftime("%Y-%m-%d"))
+        path = self._aliases.path(provider, name, iso(subject.day))
         exact = self._model(provider, name)
         for place, each in enumerate(path):
             model = self._model(provider, each)
@@ -172,37 +200,66 @@ class PriceBook:
             return Resolved(provider, (name, base), model, any_model)
         return Resolved(provider, (name,), exact, any_model)
 
+    def listed_names(self, provider: str) -> list[str]:
+        """The names of a provider's models that a list has, or that stand for one."""
+        provider = names.provider_name(provider)
+        of_file = {name for of, name in self._rows if of == provider and name not in (None, ANY)}
+        return sorted({*map(str, of_file), *self._listed_models(provider), *self._aliases.names(provider)})
+
+    def is_listed(self, provider: str, model: str) -> bool:
+        """Tell whether a list knows the model, or for a wild card such a model."""
+        provider, name = self._name(provider, model)
+        base = names.fine_tuned_base(name)
+        if base and self._model(provider, base):
+            return True
+        listed = self.listed_names(provider)
+        return any(map(names.matching(name), listed)) if name.endswith(ANY) else name in listed
+
+    def names_held(self, provider: str, model: str, day: int) -> list[str]:
+        """The listed names for which an own price for `model` holds on a day."""
+        provider, name = self._name(provider, model)
+        of = self.listed_names(provider)
+        fits = names.matching(name)
+        about = ((each, self.names_of(Subject(day, "", provider, each))) for each in of)
+        return [each for each, same in about if any(model is not None and fits(model) for _, model in same)]
+
     def _find_model(self, provider: str, name: str | None) -> ListedModel | None:
         rows = self._rows.get((provider, name))
         if rows is None and name is not None:
-            if provider not in self._list_rows:
-                by_name: dict[str, list[Row]] = {}
-                for row in self._listed.rows(provider):
-                    by_name.setdefault(str(row.model), []).append(row)
-                self._list_rows[provider] = by_name
-            rows = self._list_rows[provider].get(name)
+            rows = self._listed_models(provider).get(name)
         return ListedModel(rows) if rows else None
+
+    def _listed_models(self, provider: str) -> dict[str, list[Row]]:
+        """The rows of the installed list, by model."""
+        if provider not in self._list_rows:
+            by_name: dict[str, list[Row]] = {}
+            for row in self._listed.rows(provider):
+                by_name.setdefault(str(row.model), []).append(row)
+            self._list_rows[provider] = by_name
+        return self._list_rows[provider]
 
     # --- prices --------------------------------------------------------------------------------------------------
 
-    def _prices(self, subject: Subject, resolved: Resolved, overrides: Iterable[Override]) -> Prices:
+    def _prices(self, subject: Subject, resolved: Resolved, held: Held) -> Prices:
         rates: dict[str, int] = {}
         sources: dict[str, Source] = {}
         reasons: dict[str, Reason] = {}
-        for override in _own(subject, overrides):
-            rates[override.part], sources[override.part] = override.rate or 0, _operators(override)
+        for override in held.prices:
+            if override.rate is not None and override.band <= subject.band:
+                rates[override.part], sources[override.part] = override.rate, operator_source(override)
         for part in subject.parts:
             if part not in rates:
                 found = self._known(subject, part, resolved)
                 if isinstance(found, Reason):
                     reasons[part] = found
                 else:
-                    rates[part], sources[part] = found.rate, self._source(found, subject, resolved)
+                    rates[part] = _rate(found, resolved.discount)
+                    sources[part] = self._source(found, subject, resolved)
         return Prices(MappingProxyType(rates), MappingProxyType(sources), MappingProxyType(reasons))
 
     def _known(self, subject: Subject, part: str, resolved: Resolved) -> ListedPrice | Reason:
-        kind, tiers = _kind(subject), _tiers(resolved.provider, subject)
-        models = [model for model in (resolved.model, resolved.any_model) if model and model.of(kind, part)]
+        kind, tiers = _kind(subject), names.tier_names(resolved.provider, subject.tier)
+        models = [model for model in resolved.models if model.of(kind, part)]
         if not models:
             return _absent(subject, part, resolved)
         found: list[Reason] = []
@@ -220,10 +277,10 @@ class PriceBook:
         return next(iter(found), Reason("no_variant", f"no price for the tier {subject.tier!r}"))
 
     def _source(self, price: ListedPrice, subject: Subject, resolved: Resolved) -> Source:
-        row = price.row
+        row, discount = price.row, resolved.discount
         return Source(
-            text=row.source,
-            layer=row.origin,
+            text=f"{operator_source(discount).text}; {row.source}" if discount else row.source,
+            layer="operator" if discount else row.origin,
             start=row.start,
             start_is=row.start_is,
             end=row.end,
@@ -288,30 +345,16 @@ def _absent(subject: Subject, part: str, resolved: Resolved) -> Reason:
     return Reason("no_row", "no price list has a price for it")
 
 
-def _own(subject: Subject, overrides: Iterable[Override]) -> list[Override]:
-    """The operator's prices of a subject, the more exact ones last."""
-    latest: dict[tuple[str, Subject], Override] = {}
-    for override in sorted(overrides, key=lambda o: (o.exactness, o.start)):
-        if override.applies(subject):
-            about = override.part, structs.replace(override.subject, day=0)
-            latest.pop(about, None)  # so that the last one stands last
-            latest[about] = override
-    return [override for override in latest.values() if override.rate is not None]
-
-
-def _operators(override: Override) -> Source:
-    day = datetime.fromtimestamp(override.start, UTC).strftime("%Y-%m-%d")
-    return Source(f"operator: {override.note}".strip(": "), layer="operator", start=day)
+def _rate(price: ListedPrice, discount: Override | None) -> int:
+    """The price of a row, after the operator's discount."""
+    if discount is None:
+        return price.rate
+    return changed_rate(Decimal(price.row.price), price.row.per, Decimal(discount.percent or 0))
 
 
 def _kind(subject: Subject) -> str:
     """The kind whose rows are for usage of the subject's kind."""
     return METER_BY_KIND[subject.kind].priced_as or subject.kind
-
-
-def _tiers(provider: str, subject: Subject) -> Sequence[str]:
-    same = _SAME_TIERS.get((provider, subject.tier))
-    return (subject.tier, same) if same else (subject.tier,)
 
 
 def _at(subject: Subject, second: int, band: int) -> Subject:

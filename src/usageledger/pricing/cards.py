@@ -16,6 +16,7 @@ from usageledger.meter import Meter
 from usageledger.meters import GAUGES, METER_BY_KIND, METERS
 from usageledger.parts import Price
 from usageledger.pricing.money import UNITS
+from usageledger.pricing.price_file import ANY
 
 # Tiers that vendors bill at the standard price; `auto` is what was asked for, not what was served.
 STANDARD_TIERS = (None, "default", "standard", "on_demand")
@@ -222,13 +223,17 @@ def charge(part: str, quantity: int, rate: int) -> int:
 class Override(Case, frozen=True):
     """A price of the operator's: from `start` (the first second of a UTC day) on, until a later one.
 
-    One for exactly this case comes before one for all cases.
+    One for exactly this case comes before one for all cases. A discount, whose part is `ANY`, says instead by how much
+    all prices of lists are changed; its kind and tier may be `ANY` as well.
 
     Attributes:
+        model: a name, the beginning of names and `*`, or None for usage without a model.
         tier: as `Subject.tier` says it.
         band: for events with more input tokens than this.
         rate: 10⁻¹⁸/9 USD a unit of `part`; None for what price lists say, which ends an earlier price.
         note: why, or where the price is from.
+        percent: of a discount, a decimal as text: `-12` is 12 % off; None ends an earlier one.
+        like: of a discount, the provider whose list counts, where it is another's.
     """
 
     kind: str
@@ -240,6 +245,8 @@ class Override(Case, frozen=True):
     rate: int | None
     band: int = 0
     note: str = ""
+    percent: str | None = None
+    like: str | None = None
 
     @property
     def subject(self) -> Subject:
@@ -257,17 +264,20 @@ class Override(Case, frozen=True):
         return structs.replace(subject, **self.case)
 
     @property
-    def exactness(self) -> tuple[int, int]:
-        """The rank among prices that apply: a higher band comes first, then fewer cases."""
-        return self.band, len(self.case)
+    def exactness(self) -> tuple[bool, bool, int, int]:
+        """The rank among prices of a name: one for a kind or tier comes first, then a higher band, then fewer cases."""
+        return self.kind != ANY, self.tier != ANY, self.band, len(self.case)
+
+    @property
+    def about(self) -> tuple[object, ...]:
+        """Everything that two prices share of which the later one replaces the other."""
+        cases = tuple(getattr(self, name) for name in CASES)
+        return self.kind, self.provider, self.model, self.part, self.tier, self.band, *cases
 
     def applies(self, subject: Subject) -> bool:
-        """Returns true if this is a price of `subject`, unless a later one replaces it."""
+        """Returns true if it holds for the day and the case of a subject with its name and tier, whatever the band."""
         return (
-            (self.kind, self.provider, self.model, self.tier)
-            == (subject.kind, subject.provider, subject.model, subject.tier)
-            and self.part in subject.parts
+            self.part in (ANY, *subject.parts)
             and self.start <= subject.day
-            and self.band <= subject.band
             and self.case.items() <= subject.case.items()
         )

@@ -36,6 +36,11 @@ def to_rate(usd: Decimal, per: int) -> int:
     return rate
 
 
+def changed_rate(usd: Decimal, per: int, percent: Decimal) -> int:
+    """The price of one unit, as `to_rate`, after a change by so many percent; rounded once, at the end."""
+    return to_rate(_EXACT.multiply(usd, _EXACT.add(Decimal(100), percent)).scaleb(-2, _EXACT), per)
+
+
 def decimal_text(value: int, places: int = PLACES) -> str:
     """`value` times 10 to the power of minus `places`: all its digits, no exponent, no zeros at the end."""
     sign, digits = ("-" if value < 0 else ""), str(abs(value)).rjust(places + 1, "0")

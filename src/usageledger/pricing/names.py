@@ -4,19 +4,23 @@ A name is compared exactly: case, blanks around it and one documented prefix of 
 else is left away. No pattern and no beginning of a name makes it another model's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.resources import files
 
 import msgspec
 from msgspec import Struct
 
-from usageledger.pricing.price_file import Alias
+from usageledger.pricing.price_file import ANY, Alias
 
 ROUTER = "litellm"  # sends usage of other providers' models, which it names `provider/model`
 FINE_TUNED = "ft:"
 ALIASES_FOLLOWED_MAX = 2
+# OpenAI renamed `priority` on 2026-07-30.
+_TIERS_WITH_TWO_NAMES = {("openai", "priority"): ("priority", "fast"), ("openai", "fast"): ("fast", "priority")}
 _PROFILE = ":inference-profile/"  # of an ARN; the id of the profile stands behind it
+
+Name = tuple[str, str | None]  # a provider and a model, or None for usage without one
 
 
 class Spelling(Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +60,25 @@ def model_name(provider: str, model: str) -> tuple[str, str]:
     return provider, name.removeprefix(prefix)
 
 
+def own_name(provider: str, model: str | None) -> Name:
+    """The provider and the model of an own price; one for the router holds for what goes through it only."""
+    provider = provider_name(provider)
+    if model is None or provider == ROUTER:
+        return provider, model and model.strip().lower()
+    return model_name(provider, model)
+
+
+def tier_names(provider: str, tier: str) -> tuple[str, ...]:
+    """A tier, and the other name that its provider has for it."""
+    return _TIERS_WITH_TWO_NAMES.get((provider, tier), (tier,))
+
+
+def matching(name: str) -> Callable[[str], bool]:
+    """Tell of names whether a name, or a wild card, is for them."""
+    start = name.removesuffix(ANY)
+    return name.__eq__ if start == name else lambda other: other.startswith(start)
+
+
 def fine_tuned_base(name: str) -> str | None:
     """`ft:BASE` of a fine-tuned model's name `ft:BASE:ORGANIZATION:…`; None for any other name."""
     if not name.startswith(FINE_TUNED):
@@ -69,8 +92,10 @@ class Aliases:
 
     def __init__(self, aliases: Iterable[Alias]) -> None:
         self._by_name: dict[tuple[str, str], list[Alias]] = {}
+        self._by_target: dict[tuple[str, str], list[Alias]] = {}
         for alias in aliases:
             self._by_name.setdefault((alias.provider, alias.name), []).append(alias)
+            self._by_target.setdefault((alias.provider, alias.resolves_to), []).append(alias)
 
     def path(self, provider: str, name: str, day: str) -> list[str]:
         """The name, what it stands for on a day (ISO), and so on."""
@@ -79,8 +104,21 @@ class Aliases:
             found.append(target)
         return found
 
+    def standing_for(self, provider: str, name: str, day: str) -> list[str]:
+        """The names that stand for a name on a day (ISO), the nearest first."""
+        found = [name]
+        for each in found:
+            aliases = self._by_target.get((provider, each), ())
+            found += [alias.name for alias in aliases if _holds(alias, day) and alias.name not in found]
+        return found[1:]
+
+    def names(self, provider: str) -> list[str]:
+        """The names of a provider that stand for another on any day."""
+        return [name for of, name in self._by_name if of == provider]
+
     def _target(self, provider: str, name: str, day: str) -> str | None:
-        for alias in self._by_name.get((provider, name), ()):
-            if alias.start <= day and (alias.end is None or day < alias.end):
-                return alias.resolves_to
-        return None
+        return next((a.resolves_to for a in self._by_name.get((provider, name), ()) if _holds(a, day)), None)
+
+
+def _holds(alias: Alias, day: str) -> bool:
+    return alias.start <= day and (alias.end is None or day < alias.end)

@@ -1,7 +1,7 @@
 """The operator's own prices as people write them → `Override`, and back.
 
 A price is written as a price list does: `1.25` is for as many units as lists give (`Part.per`), `1.25/1k` and `0.04/1`
-say it themselves, and `list` goes back to what price lists say.
+say it themselves, and `list` goes back to what price lists say. For the part `*` it is a discount, such as `-12%`.
 """
 
 import re
@@ -15,14 +15,17 @@ from usageledger.events.typed_events import FIELDS
 from usageledger.hints import did_you_mean
 from usageledger.meters import METER_BY_KIND
 from usageledger.pricing.cards import CASES, PARTS, PARTS_OF_KIND, Override, Subject, of_tier
-from usageledger.pricing.money import UNITS, to_rate, usd_text
+from usageledger.pricing.money import PLACES, decimal_text, to_rate, usd_text
+from usageledger.pricing.price_file import ANY
 
 LISTED = "list"
+FREE = 100  # percent off
 FAR_OFF = 10  # a price so many times the one before is probably a slip
 
 # What a price is about, in the order of its columns.
-FIELD_NAMES = ("kind", "provider", "model", "tier", "part", "price", "from", "above", *CASES, "note")
+FIELD_NAMES = ("kind", "provider", "model", "tier", "part", "price", "from", "above", *CASES, "like", "note")
 _PRICE = re.compile(r"(?P<usd>[0-9]{1,12}(\.[0-9]{1,24})?)(/(?P<units>[1-9][0-9]{0,11})(?P<times>[kM]?))?")
+_PERCENT = re.compile(r"[+-][0-9]{1,4}(\.[0-9]{1,18})?%")
 _UNIT_WORDS = {"gibibyte_hours": "GiB-hours", "duration_seconds": "seconds"}
 _TIMES = {"": 1, "k": 1_000, "M": 1_000_000}
 
@@ -53,33 +56,50 @@ def price_text(rate: int, part: str, per: int | None = None) -> str:
 
 def written(price: Override) -> dict[str, str]:
     """An override as `read_price` reads it; fields that say nothing are empty."""
-    per = PARTS[price.part].per
-    if price.rate and price.rate * per % UNITS:
-        per *= UNITS  # of which the price has an end
     return {
         "kind": price.kind,
         "provider": price.provider,
         "model": price.model or "",
         "tier": price.tier,
-        "part": part_name(price.kind, price.part),
-        "price": LISTED if price.rate is None else f"{price_text(price.rate, price.part, per)}/{per}",
+        "part": ANY if price.part == ANY else part_name(price.kind, price.part),
+        "price": _amount(price),
         "from": datetime.fromtimestamp(price.start, UTC).strftime("%Y-%m-%d"),
         "above": str(price.band or ""),
         **{name: price.case.get(name, "") for name in CASES},
+        "like": price.like or "",
         "note": price.note,
     }
+
+
+def _amount(price: Override) -> str:
+    if price.percent is not None:
+        return percent_text(price.percent)
+    if price.rate is None:
+        return LISTED
+    per = PARTS[price.part].per
+    if price.rate * per % UNITS:
+        per *= UNITS  # of which the price has an end
+    return f"{price_text(price.rate, price.part, per)}/{per}"
+
+
+def percent_text(percent: str) -> str:
+    """A change as it is written: `-12%`, `+10%`."""
+    return f"{percent if percent.startswith('-') else f'+{percent}'}%"
 
 
 def read_price(given: Mapping[str, str]) -> Override:
     """The price that `given` (`FIELD_NAMES` → text, absent or empty for what is not said) writes down.
 
-    Without `kind` it is about completions, without `provider` about openai, without `tier` about the standard one.
+    Without `kind` it is about completions, without `provider` about openai, without `tier` about the standard one; a
+    discount, whose part is `*`, is about all kinds, models and tiers where it names none.
 
     Raises:
         PriceError: names every field that is wrong, the value given and what is allowed.
     """
     wrong = [f"Unknown field: {n!r}.{did_you_mean(n, FIELD_NAMES)}" for n in given if n not in FIELD_NAMES]
     text = {name: given.get(name, "").strip() for name in FIELD_NAMES}
+    if text["part"] == ANY:
+        text |= {name: text[name] or ANY for name in ("kind", "model", "tier")}
 
     def read(name: str, reader: Callable[[str], Any]) -> Any:
         try:
@@ -90,7 +110,8 @@ def read_price(given: Mapping[str, str]) -> Override:
 
     kind: str | None = read("kind", _kind)
     part: str | None = read("part", lambda word: _part(kind, word)) if kind else None
-    rate: int | None = read("price", lambda word: _rate(part, word)) if part else None
+    rate: int | None = read("price", lambda word: _rate(part, word)) if part and part != ANY else None
+    percent: str | None = read("price", _percent) if part == ANY else None
     start, band = read("from", read_day), read("above", _band)
     if kind and part:
         wrong += _misplaced(kind, text)
@@ -107,17 +128,23 @@ def read_price(given: Mapping[str, str]) -> Override:
         band=band,
         note=text["note"],
         **{name: text[name] or None for name in CASES},
+        percent=percent,
+        like=text["like"] or None,
     )
 
 
 def _kind(word: str) -> str:
     kind = word or "completions"
-    if kind not in METER_BY_KIND:
+    if kind not in METER_BY_KIND and kind != ANY:
         raise ValueError(f"there is no kind {kind!r}. Kinds are: {', '.join(METER_BY_KIND)}.")
     return kind
 
 
 def _part(kind: str, word: str) -> str:
+    if word == ANY:
+        return ANY
+    if kind == ANY:
+        raise ValueError(f"prices of {word!r} are of one kind, got {ANY!r}; only a discount is for all of them.")
     names = parts_by_name(kind)
     name = word.replace(" ", "-")
     if name not in names:
@@ -133,6 +160,14 @@ def _rate(part: str, word: str) -> int | None:
         raise ValueError(f"expected USD, USD/UNITS such as 1.25/1M, or {LISTED}, got {word!r}.")
     per = int(match["units"]) * _TIMES[match["times"]] if match["units"] else PARTS[part].per
     return to_rate(Decimal(match["usd"]), per)
+
+
+def _percent(word: str) -> str | None:
+    if word == LISTED:
+        return None
+    if not _PERCENT.fullmatch(word) or Decimal(word[:-1]) < -FREE:
+        raise ValueError(f"expected a percentage such as -12% or +10%, or {LISTED}, got {word!r}.")
+    return decimal_text(int(Decimal(word[:-1]).scaleb(PLACES)))
 
 
 def read_day(word: str) -> int:
@@ -161,6 +196,11 @@ def _tier(word: str) -> str:
 
 def _misplaced(kind: str, text: Mapping[str, str]) -> Iterator[str]:
     """Lists the fields that mean nothing for usage of this kind, and those that are missing."""
+    if "*" in text["model"][:-1]:
+        yield f"model: a * may stand at the end only, got {text['model']!r}."
+    if text["part"] == ANY:
+        yield from _misplaced_in_discount(kind, text)
+        return
     names = {dimension.name for dimension in METER_BY_KIND[kind].dimensions}
     if "model" in names and not text["model"]:
         yield f"model: prices of {kind} are by model, and none is given."
@@ -169,10 +209,24 @@ def _misplaced(kind: str, text: Mapping[str, str]) -> Iterator[str]:
             yield f"{name}: {kind} have none, got {text[name]!r}."
         elif text[name] and (problem := FIELDS[kind][name].problem(text[name])):
             yield f"{problem[1]}."
-    if _tier(text["tier"]) != "standard" and "service_tier" not in names:
+    if _tier(text["tier"]) != "standard" and ("service_tier" not in names or text["tier"] == ANY):
         yield f"tier: {kind} have none, got {text['tier']!r}."
     if text["above"] and "input_text_tokens" not in PARTS_OF_KIND[kind]:
         yield f"above: {kind} have no input tokens, got {text['above']!r}."
+    if text["like"]:
+        yield f"like: only a discount, whose part is {ANY}, is on a list, got {text['like']!r}."
+
+
+def _misplaced_in_discount(kind: str, text: Mapping[str, str]) -> Iterator[str]:
+    names = () if kind == ANY else [dimension.name for dimension in METER_BY_KIND[kind].dimensions]
+    for name in ("size", "quality", "context_level", "above"):
+        if text[name]:
+            yield f"{name}: a discount is for all of them, got {text[name]!r}."
+    for name, field in (("model", "model"), ("tier", "service_tier")):
+        if kind != ANY and text[name] != ANY and field not in names:
+            yield f"{name}: {kind} have none, got {text[name]!r}."
+    if text["model"] != ANY and (problem := FIELDS["completions"]["model"].problem(text["model"])):
+        yield f"{problem[1]}."
 
 
 def far_off(before: int, after: int) -> bool:

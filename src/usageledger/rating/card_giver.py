@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from usageledger.buckets import DAY_SECONDS
 from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
-from usageledger.pricing import Override, Prices, Subject
+from usageledger.pricing import Prices, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.cards import CASES
+from usageledger.pricing.own_prices import OwnPrices
 from usageledger.registry import RateCards
 
 WARNING_SECONDS = 60  # between two: names that are made up anew each time must not fill the log
@@ -88,12 +89,10 @@ class CardGiver:
         self, combinations: list[Combination], shapes: list[tuple[tuple[int, ...], tuple[int, ...]]]
     ) -> Iterator[tuple[Subject, Prices]]:
         """Yields the offers of the book to each in turn; adds the seconds and bands of each to `shapes`."""
-        own: dict[tuple[str, str, str | None], list[Override]] = {}
-        for override in self._rate_cards.overrides():
-            own.setdefault((override.kind, override.provider, override.model), []).append(override)
+        own = OwnPrices(self._rate_cards.overrides())
         for combination in combinations:
             subject = _subject(combination)
-            offers = self._book.offers(subject, own.get((subject.kind, subject.provider, subject.model), ()))
+            offers = self._book.offers(subject, own)
             if len(offers) == 1:
                 shapes.append(ONE_PRICE)
             else:

@@ -9,8 +9,9 @@ from msgspec import structs
 from usageledger.ledger import Ledger
 from usageledger.ledger.price_table import PriceTable
 from usageledger.meters import COSTS
-from usageledger.pricing import Override, Prices, Subject
+from usageledger.pricing import Prices, Subject
 from usageledger.pricing.book import PriceBook
+from usageledger.pricing.own_prices import OwnPrices
 from usageledger.questions.query import Query
 from usageledger.rating.price_tables import price_table
 from usageledger.registry import CardPrices
@@ -51,19 +52,19 @@ class Repricing:
         return PriceTable(price_table(self.cards), newest), PriceTable(price_table(after), newest)
 
 
-def reprice(book: PriceBook, overrides: Sequence[Override], cards: Iterable[CardPrices]) -> Repricing:
-    """Compares `cards`, with every band of their subjects, to `book` and the operator's prices, oldest first."""
+def reprice(book: PriceBook, own: OwnPrices, cards: Iterable[CardPrices]) -> Repricing:
+    """Compares `cards`, with every band of their subjects, to `book` and the operator's own prices."""
     looked_at = list(cards)
     families: dict[Subject, list[Subject]] = {}
     for card in looked_at:
         families.setdefault(_family(card.subject), []).append(card.subject)
-    offered = {family: [at for at, _ in book.offers(family, overrides)] for family in families}
+    offered = {family: [at for at, _ in book.offers(family, own)] for family in families}
     changes: list[Change] = []
     kept: list[str] = []
     for card in looked_at:
         family = _family(card.subject)
         spans = _spans(card.subject, families[family], offered[family])
-        prices = [book.prices(span, overrides) for span in spans]
+        prices = [book.prices(span, own) for span in spans]
         differing = [span for span, each in zip(spans, prices, strict=True) if each.rates != prices[0].rates]
         if differing:
             kept.append(

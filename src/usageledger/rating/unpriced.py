@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,8 +12,9 @@ from usageledger.buckets import DAY_SECONDS
 from usageledger.ledger import Ledger
 from usageledger.ledger.lookups import times_of_cards
 from usageledger.ledger.price_table import Unpriced
-from usageledger.pricing import Override, Reason, Subject
+from usageledger.pricing import Reason, Subject
 from usageledger.pricing.book import PriceBook
+from usageledger.pricing.own_prices import OwnPrices
 from usageledger.questions.query import Query
 from usageledger.rating.charges import Charge
 from usageledger.rating.price_tables import PriceTables
@@ -119,6 +120,6 @@ def _quantities(members: list[Unpriced]) -> dict[str, int]:
     return quantities
 
 
-def reasons(book: PriceBook, overrides: Sequence[Override], charges: Iterable[Charge]) -> list[tuple[Charge, Reason]]:
+def reasons(book: PriceBook, own: OwnPrices, charges: Iterable[Charge]) -> list[tuple[Charge, Reason]]:
     """Pair charges that have no price with the reason, by the price book of today."""
-    return [(each, book.prices(each.card.subject, overrides).reasons.get(each.part, PRICED_SINCE)) for each in charges]
+    return [(each, book.prices(each.card.subject, own).reasons.get(each.part, PRICED_SINCE)) for each in charges]

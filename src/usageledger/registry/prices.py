@@ -123,6 +123,13 @@ class RateCards:
             cards = _ids(connection, rate_cards, (_digest(_encode(subject)) for subject in subjects))
         return {said.subject: said for said in self.at(cards.values()).values()}
 
+    def subjects_with(self, text: str) -> Iterator[Subject]:
+        """Yields the subjects of cards in whose JSON a text is, in whatever case."""
+        query = select(rate_cards.c.subject).where(rate_cards.c.subject.icontains(text, autoescape=True))
+        with self._database.read() as connection:
+            for row in connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}):
+                yield msgspec.json.decode(row.subject, type=Subject)
+
     def newest_card(self) -> int:
         """The `rate_id` that was given last; 0 where none was."""
         with self._database.read() as connection:

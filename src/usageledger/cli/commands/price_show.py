@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from usageledger.buckets import DAY_SECONDS
-from usageledger.cli.commands.prices import KINDS, LATER
+from usageledger.cli.commands.price_changes import LATER
+from usageledger.cli.commands.prices import KINDS
 from usageledger.cli.local_registry import is_there, opened_registry
 from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, RegistryUrl
 from usageledger.cli.terminal.output import CommandError, iso_time, note, print_json, print_table
@@ -72,14 +73,14 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     has no price: such usage is listed as unpriced, and never charged as 0.
     """
     from usageledger.pricing.book import PriceBook
+    from usageledger.pricing.own_prices import OwnPrices
 
     day = int(time.time()) // DAY_SECONDS * DAY_SECONDS if on is None else _day(on)
     book = PriceBook()
     with _cards(load_settings({"data": data, "registry": registry_url})) as cards:
-        own = cards.overrides() if cards else []
+        own = OwnPrices(cards.overrides() if cards else ())
         for subject in _subjects(model, kind, provider, day):
-            own_kinds = {price.kind for price in own if (price.provider, price.model) == (provider, model)}
-            if kind is None and subject.kind not in own_kinds and not book.knows(subject):
+            if kind is None and not own.about(subject.kind, book.names_of(subject)) and not book.knows(subject):
                 continue
             offers = [offer for each in book.subjects(subject, own) for offer in book.offers(each, own)]
             given = cards.of([at for at, _ in offers]) if cards else {}

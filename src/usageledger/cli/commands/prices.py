@@ -3,9 +3,8 @@
 import csv
 import json
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -13,21 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from usageledger.cli.commands.price_changes import add
 from usageledger.cli.local_registry import existing_settings, opened_registry
 from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, RegistryUrl
-from usageledger.cli.terminal.output import CommandError, counted, iso_time, note, print_json, print_table
-from usageledger.settings import Settings
+from usageledger.cli.terminal.output import CommandError, iso_time, note, print_json, print_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from usageledger.pricing import Override
-    from usageledger.registry import OwnPrice, RateCards, Revision
+    from usageledger.registry import OwnPrice, Revision
 
-LATER = (
-    "Usage of days that have their rate cards already, today's included, keeps its price until 'usageledger prices "
-    "reprice'."
-)
 KINDS = "completions, embeddings, images, …"
 
 app = typer.Typer(
@@ -38,30 +33,47 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-Kind = Annotated[str, typer.Option("--kind", metavar="<kind>", help=f"The kind of usage: {KINDS}.")]
+Kind = Annotated[
+    str, typer.Option("--kind", metavar="<kind>", help=f"The kind of usage: {KINDS}.", show_default="completions")
+]
 Provider = Annotated[str, typer.Option("--provider", metavar="<text>", help="Whose price it is.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Take prices more than 10 times off the ones before.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Take prices 10 times off the ones before, and for all models.")]
+NewModel = Annotated[
+    bool, typer.Option("--new-model", help="Take names that neither a list nor an event has.", show_default=False)
+]
 
 
 @app.command(
     "set",
     epilog="[bold]Examples[/]\n\n"
-    "  usageledger prices set input=0.20 output=0.60 --model in-house-7b\n"
+    "  usageledger prices set input=1.10 output=8.80 --model gpt-5\n"
+    "  usageledger prices set input=0.20 --model 'in-house-*' --new-model\n"
     "  usageledger prices set input=1/1M cached-input=0.1/1M --model gpt-5 \\\n"
     "      --tier batch --from 2026-12-01 --note 'contract 4711'\n"
-    "  usageledger prices set input=list --model gpt-5 --from 2027-01-01\n\n"
+    "  usageledger prices set input=list --model gpt-5 --from 2027-01-01\n"
+    "  usageledger prices set '*=-12%' --provider azure --like openai\n\n"
     "A price is USD for as many units as price lists give: 1M tokens or characters,\n"
     "1k requests or calls, 60 seconds, 1 image, session or GiB-hour. PART=USD/UNITS\n"
-    "says it: 0.25/1k. PART=list goes back to the price list from that day on.",
+    "says it: 0.25/1k. PART=list goes back to the price list from that day on.\n"
+    "*=-12% is a discount on all prices of the list, *=+10% a surcharge: of all kinds,\n"
+    "models and tiers that are not named.",
 )
 def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     prices: Annotated[list[str], typer.Argument(metavar="PART=USD...", help="Such as input=1.25 output=10/1M.")],
-    model: Annotated[str, typer.Option("--model", metavar="<text>", help="The model, as events name it.")] = "",
-    kind: Kind = "completions",
+    model: Annotated[
+        str, typer.Option("--model", metavar="<text>", help="The model; * at the end for all that begin so.")
+    ] = "",
+    kind: Kind = "",
     provider: Provider = "openai",
     tier: Annotated[
-        str, typer.Option("--tier", metavar="<text>", help="standard, batch, flex, priority, … or 'flex batch'.")
-    ] = "standard",
+        str,
+        typer.Option(
+            "--tier",
+            metavar="<text>",
+            help="standard, batch, flex, priority, … or 'flex batch'.",
+            show_default="standard",
+        ),
+    ] = "",
     since: Annotated[
         str,
         typer.Option("--from", metavar="<day>", help="The first UTC day, such as 2026-11-01.", show_default="today"),
@@ -74,28 +86,33 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
     context_level: Annotated[
         str, typer.Option("--context-level", metavar="<level>", help="Only for web searches of this level.")
     ] = "",
+    like: Annotated[
+        str, typer.Option("--like", metavar="<provider>", help="A discount on the list of this provider.")
+    ] = "",
     reason: Annotated[str, typer.Option("--note", metavar="<text>", help="Why, or where the price is from.")] = "",
     yes: Yes = False,
+    new_model: NewModel = False,
     data: DataFolder = DEFAULT_FOLDER,
     registry_url: RegistryUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Set prices of your own, from a day on.
 
-    Earlier prices stay as they are. A later one for the same takes its place
-    from its day on, and one for the same day corrects it.
+    A price holds for all names of the model, and with a * at the end for every
+    name that begins so. Earlier prices stay as they are. A later one for the same
+    takes its place from its day on, and one for the same day corrects it.
     """
-    now = int(time.time())
     fields = {"kind": kind, "provider": provider, "model": model, "tier": tier, "above": above, "note": reason}
-    fields |= {"size": size, "quality": quality, "context_level": context_level}
-    fields["from"] = since or datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d")
+    fields |= {"size": size, "quality": quality, "context_level": context_level, "like": like}
+    fields["from"] = since or datetime.now(UTC).strftime("%Y-%m-%d")
     given = []
     for price in prices:
         part, separator, text = price.partition("=")
         if not separator:
             raise CommandError(f"Expected PART=USD such as input=1.25, got {price!r}.", exit_code=2)
         given.append((price, {**fields, "part": part, "price": text}))
-    _add(read_all(given), existing_settings(data, registry_url), now=now, yes=yes, as_json=as_json)
+    settings = existing_settings(data, registry_url)
+    add(read_all(given), settings, yes=yes, new_model=new_model, as_json=as_json)
 
 
 @app.command(
@@ -104,12 +121,13 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
     "  usageledger prices import contract.csv\n"
     "  usageledger prices list --json | usageledger prices import --data other -\n\n"
     "A CSV file has a line of titles. The columns are kind, provider, model, tier,\n"
-    "part, price, from, above, size, quality, context_level and note; those that\n"
-    "say nothing may be empty or absent. JSON is an array of such objects.",
+    "part, price, from, above, size, quality, context_level, like and note; those\n"
+    "that say nothing may be empty or absent. JSON is an array of such objects.",
 )
-def import_prices(
+def import_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     file: Annotated[str, typer.Argument(metavar="FILE", help="A CSV or JSON file of prices; - for stdin.")],
     yes: Yes = False,
+    new_model: NewModel = False,
     data: DataFolder = DEFAULT_FOLDER,
     registry_url: RegistryUrl = None,
     as_json: AsJson = False,
@@ -117,7 +135,7 @@ def import_prices(
     """Set many prices from a file: all of them, or none where one is wrong."""
     text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
     settings = existing_settings(data, registry_url)
-    _add(read_all(_records(text)), settings, now=int(time.time()), yes=yes, as_json=as_json)
+    add(read_all(_records(text)), settings, yes=yes, new_model=new_model, as_json=as_json)
 
 
 @app.command(
@@ -154,31 +172,7 @@ def revisions(data: DataFolder = DEFAULT_FOLDER, registry_url: RegistryUrl = Non
         print_table(lambda _: revision_table(found))
 
 
-# --- setting -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A price to be set, and the rate (10⁻¹⁸/9 USD a unit) that held before; None where there was none."""
-
-    price: "Override"
-    before: int | None
-
-    def words(self) -> str:
-        """`gpt-5 input from 2026-11-01: 1.25 -> 1 USD per 1M tokens`."""
-        from usageledger.pricing.cards import PARTS
-        from usageledger.pricing.operator_prices import part_name, price_text, unit_words
-
-        price = self.price
-        before, after = (
-            "no price" if rate is None else price_text(rate, price.part) for rate in (self.before, price.rate)
-        )
-        tier = "" if price.tier == "standard" else f" ({price.tier})"
-        about = f"{price.model or price.provider}, {part_name(price.kind, price.part)}{tier}"
-        day, per = iso_time(price.start)[:10], unit_words(price.part, PARTS[price.part].per)
-        if price.rate is None:
-            return f"{about} from {day}: {before} USD per {per} -> what the price list says"
-        return f"{about} from {day}: {before} -> {after} USD per {per}"
+# --- reading -----------------------------------------------------------------------------------------------------
 
 
 def read_all(given: Iterable[tuple[str, Mapping[str, str]]]) -> "list[Override]":
@@ -240,34 +234,6 @@ def _once_each(fields: list[tuple[str, Any]]) -> dict[str, Any]:
     return given
 
 
-def _add(prices: "list[Override]", settings: Settings, *, now: int, yes: bool, as_json: bool) -> None:
-    """Sets prices, after a comparison with those that hold today."""
-    from usageledger.pricing.operator_prices import FAR_OFF, far_off, written
-
-    with opened_registry(settings) as registry:
-        changes = list(_changes(prices, registry.rate_cards))
-        far = [c for c in changes if None not in (c.before, c.price.rate) and far_off(c.before or 0, c.price.rate or 0)]
-        if far and not yes:
-            words = "; ".join(change.words() for change in far)
-            raise CommandError(f"More than {FAR_OFF} times off: {words}. Nothing was set: give --yes if it is right.")
-        registry.rate_cards.set_prices(prices, now=now)
-    if as_json:
-        print_json([written(price) for price in prices])
-        return
-    for change in changes:
-        note(change.words())
-    note(f"Set {counted(len(changes), 'price')}. {LATER}")
-
-
-def _changes(prices: "Sequence[Override]", cards: "RateCards") -> "Iterator[Change]":
-    from usageledger.pricing.book import PriceBook
-
-    book, own = PriceBook(), cards.overrides()
-    for price in prices:
-        yield Change(price, book.prices(price.subject, own).rates.get(price.part))
-        own.append(price)
-
-
 # --- what is shown -----------------------------------------------------------------------------------------------
 
 
@@ -275,18 +241,18 @@ def own_table(own: "Sequence[OwnPrice]") -> "Table":
     """The operator's prices, a row for each."""
     from usageledger.cli.terminal.text_table import plain_table
     from usageledger.pricing.cards import PARTS
-    from usageledger.pricing.operator_prices import LISTED, part_name, price_text, unit_words
+    from usageledger.pricing.operator_prices import unit_words, written
 
     table = plain_table("From", "About", "Part", ">USD", "Per", "Note", "Set")
     for each in own:
         price = each.price
-        listed = price.rate is None
+        text = written(price)
         table.add_row(
             iso_time(price.start)[:10],
             about(price),
-            part_name(price.kind, price.part),
-            LISTED if price.rate is None else price_text(price.rate, price.part),
-            "" if listed else unit_words(price.part, PARTS[price.part].per),
+            text["part"],
+            text["price"].partition("/")[0],
+            "" if price.rate is None else unit_words(price.part, PARTS[price.part].per),
             price.note,
             iso_time(each.created_at)[:10],
         )
@@ -305,6 +271,8 @@ def revision_table(found: "Sequence[Revision]") -> "Table":
 
 def about(price: "Override") -> str:
     """Names the difference to other prices of the kind: `gpt-5, batch, above 272,000 input tokens`."""
-    words = [f"{price.provider} {price.model or price.kind}", *([] if price.tier == "standard" else [price.tier])]
+    words = [f"{price.provider} {price.model or price.kind}"]
+    words += [f"like {price.like}"] if price.like else []
+    words += [price.tier] if price.tier not in ("standard", "*") else []
     words += price.case.values()
     return ", ".join([*words, *([f"above {price.band:,} input tokens"] if price.band else [])])

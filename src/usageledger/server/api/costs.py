@@ -9,6 +9,7 @@ from starlette.responses import Response
 from usageledger.meters import COSTS, WHOLE
 from usageledger.pricing import Reason
 from usageledger.pricing.cards import CASES
+from usageledger.pricing.own_prices import OwnPrices
 from usageledger.questions.pages import cost_results_json, render
 from usageledger.questions.query import Query, page_token, parse
 from usageledger.rating.charges import Charge
@@ -63,8 +64,8 @@ async def unpriced(call: Call) -> Response:
 
     def work() -> list[dict[str, Any]]:
         found = unpriced_usage(services.ledger, services.price_tables, query, max_seconds=seconds)
-        overrides = services.registry.rate_cards.overrides()
-        return [_entry(usage, reasons(services.price_book, overrides, usage.charges)) for usage in found]
+        own = OwnPrices(services.registry.rate_cards.overrides())
+        return [_entry(usage, reasons(services.price_book, own, usage.charges)) for usage in found]
 
     return json_response({"object": "list", "data": await in_slot(services, work)})
 

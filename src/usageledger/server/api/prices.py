@@ -18,6 +18,7 @@ from usageledger.meters import COSTS, METER_BY_KIND, WHOLE
 from usageledger.pricing import Reason, Source, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.cards import CASES, PARTS, origin
+from usageledger.pricing.own_prices import OwnPrices
 from usageledger.questions.pages import money, quantity_number
 from usageledger.questions.query import Query, parse, read_time
 from usageledger.rating.charges import Charge, charges_of_costs, charges_of_event, total
@@ -144,7 +145,7 @@ def _explanation(event: StoredEvent, rate_cards: RateCards, book: PriceBook) -> 
     revisions = {revision.id: revision for revision in rate_cards.revisions()}
     made = [charges_of_event(event, card) for card in said]
     last, subject = made[-1], said[-1].subject
-    lacking = reasons(book, rate_cards.overrides(), (each for each in last if each.lacks_price))
+    lacking = reasons(book, OwnPrices(rate_cards.overrides()), (each for each in last if each.lacks_price))
     return {
         "object": "explanation",
         "event": {
@@ -219,7 +220,7 @@ def _days(given: Mapping[str, Any], latest: int) -> tuple[int, int]:
 def _reprice(services: Services, query: Query, given: Mapping[str, Any], now: int, actor: str) -> dict[str, Any]:
     rate_cards = services.registry.rate_cards
     cards = rate_cards.between(query.start_time, query.end_time, model=given["model"])
-    made = reprice(services.price_book, rate_cards.overrides(), cards)
+    made = reprice(services.price_book, OwnPrices(rate_cards.overrides()), cards)
     seconds = services.settings.max_query_seconds
     before, after = (costs_by_line(services.ledger, query, table, seconds) for table in made.tables())
     revision = None
