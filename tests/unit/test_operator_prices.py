@@ -1,12 +1,12 @@
 """The operator's prices as text: every form of a price, every refusal, and that what is written is read again."""
 
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from usageledger.errors import PriceError
 from usageledger.events.typed_events import FIELDS
@@ -271,8 +271,8 @@ def discounts(draw: st.DrawFn) -> Override:
         percent = "0"
     about = {"part": "*", "rate": None, "percent": percent, "size": None, "quality": None, "context_level": None}
     like = draw(st.sampled_from([None, "openai"]))
-    made = replace(made, **about, like=like, band=0, kind=draw(st.sampled_from(["*", made.kind])))  # type: ignore[arg-type]
-    return replace(made, model=made.model or "*", tier="*" if made.tier == "standard" else made.tier)
+    made = structs.replace(made, **about, like=like, band=0, kind=draw(st.sampled_from(["*", made.kind])))
+    return structs.replace(made, model=made.model or "*", tier="*" if made.tier == "standard" else made.tier)
 
 
 @given(overrides() | discounts())

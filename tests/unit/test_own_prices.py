@@ -1,6 +1,5 @@
 """The names for which a price of the operator's holds."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -12,14 +11,14 @@ from hypothesis import strategies as st
 from msgspec import structs
 from tests.support.price_rows import book, row
 
-from usageledger.pricing import Override, Subject
+from usageledger.pricing import UNITS_PER_USD, Override, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.names import own_name
 from usageledger.pricing.own_prices import OwnPrices
 from usageledger.pricing.price_file import Alias
 
 DAY = 86_400
-M = 10**12  # one USD for a million tokens, by the token
+M = UNITS_PER_USD // 10**6  # one USD for a million tokens, by the token
 REAL = PriceBook()
 
 
@@ -32,7 +31,7 @@ NOVEMBER = day("2026-11-18")
 
 def own(model: str | None, rate: int | None = 7, **given: object) -> Override:
     made = Override("completions", "openai", model, "input_text_tokens", "standard", 0, rate)
-    return replace(made, **given)  # type: ignore[arg-type]  # fields of an override
+    return structs.replace(made, **given)
 
 
 def rate(subject: Subject, *prices: Override, book: PriceBook = REAL) -> int | None:
@@ -140,12 +139,12 @@ MAY_5 = day("2026-05-05")
 
 def off(percent: str | None, provider: str = "acme", model: str = "*", **given: object) -> Override:
     made = Override("*", provider, model, "*", "*", 0, None, percent=percent)
-    return replace(made, **given)  # type: ignore[arg-type]  # fields of an override
+    return structs.replace(made, **given)
 
 
 def discounted(subject: Subject, *prices: Override) -> int | None:
     found = LISTED.prices(subject, OwnPrices(prices)).rates.get("input_text_tokens")
-    return None if found is None else found // 10**9  # USD for a million tokens, by thousandths
+    return None if found is None else found // (M // 1_000)  # USD for a million tokens, by thousandths
 
 
 def test_a_discount_is_on_the_price_of_its_part_tier_and_day() -> None:
@@ -190,7 +189,7 @@ def test_a_discount_on_the_list_of_another_provider() -> None:
     offers = LISTED.offers(at("n", "acme", day("2026-05-02")), OwnPrices([like]))
     assert [each.second for each, _ in offers] == [0, DAY // 2]
     search = Subject(MAY_5, "web_search_calls", "acme", "n")
-    assert LISTED.prices(search, OwnPrices([like])).rates == {"num_requests": 45 * 10**14}
+    assert LISTED.prices(search, OwnPrices([like])).rates == {"num_requests": 45 * UNITS_PER_USD // 10**4}
     assert {each.batch for each in LISTED.subjects(at("m", "acme", MAY_5), OwnPrices([off("-1")]))} == {True, False}
 
 
@@ -205,7 +204,7 @@ decimals = st.decimals("0", "9999", places=6, allow_nan=False, allow_infinity=Fa
 def test_a_discount_is_exact(usd: Decimal, percent: Decimal, per: int) -> None:
     """A price without end is rounded once, after the discount, half to even."""
     made = book(row("input_text_tokens", f"{usd:f}", per=per))
-    exact = Fraction(usd) * (100 + Fraction(percent)) / 100 * 10**18 / per
+    exact = Fraction(usd) * (100 + Fraction(percent)) / 100 * UNITS_PER_USD / per
     rate = made.prices(at("m", "acme"), OwnPrices([off(f"{percent:f}")])).rates["input_text_tokens"]
     assert rate == round(exact)
 

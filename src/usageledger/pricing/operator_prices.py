@@ -15,7 +15,7 @@ from usageledger.events.typed_events import FIELDS
 from usageledger.hints import did_you_mean
 from usageledger.meters import METER_BY_KIND
 from usageledger.pricing.cards import CASES, PARTS, PARTS_OF_KIND, Override, Subject, of_tier
-from usageledger.pricing.money import PLACES, decimal_text, to_rate, usd_text
+from usageledger.pricing.money import PLACES, UNITS, decimal_text, to_rate, usd_text
 from usageledger.pricing.price_file import ANY
 
 LISTED = "list"

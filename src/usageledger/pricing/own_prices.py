@@ -7,11 +7,13 @@ Prices come before discounts, which are percentages off what lists say.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import product
 from typing import Final
+
+from msgspec import structs
 
 from usageledger.pricing.cards import Override, Source, Subject
 from usageledger.pricing.names import Name, own_name, tier_names
@@ -52,7 +54,7 @@ class OwnPrices:
     def add(self, override: Override) -> None:
         """Adds a price that was set after all others."""
         provider, model = own_name(override.provider, override.model)
-        override = replace(override, provider=provider, model=model, tier=_tier(provider, override.tier))
+        override = structs.replace(override, provider=provider, model=model, tier=_tier(provider, override.tier))
         if model is None or not model.endswith(ANY):
             self._exact.setdefault((override.kind, (provider, model)), []).append(override)
         else:
@@ -78,7 +80,7 @@ class OwnPrices:
         return [override for _, override in ranked]
 
     def of(self, at: Subject, names: Sequence[Name]) -> Held:
-        """What holds for a subject on its day: of each case the latest."""
+        """Look up what holds for a subject on its day: of each case the latest."""
         if not self:
             return NOTHING
         latest: dict[tuple[object, ...], Override] = {}
