@@ -165,7 +165,7 @@ def test_a_discount_is_on_the_price_of_its_part_tier_and_day() -> None:
 
 def test_prices_come_before_discounts_and_the_more_exact_discount_before_others() -> None:
     subject = at("m", "acme", MAY_5)
-    fixed = own("m", 1_500_000_000_000, provider="acme")
+    fixed = own("m", 3 * M // 2, provider="acme")
     for order in permutations([fixed, off("-10"), off("-20", model="m")]):
         assert discounted(subject, *order) == 1500
     discounts = off("-10"), off("-20", kind="completions"), off("-30", model="m*"), off("-40", model="m", tier="batch")
