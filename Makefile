@@ -14,6 +14,8 @@ PROGRAMS := $(NODE) $(SERVERS) $(CLICKHOUSE) $(CHROMIUM_FOUND) $(JAVA)
 FUZZ_SECONDS ?= 60
 KILLS ?= 100
 UNIT := packaging/usageledger.service
+# Python keeps what it compiled, whatever the environment says: else each process of the tests compiles it anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run quick test generate goldens programs test-engines check docs crash crash-cluster fuzz bench bench-clickhouse bench-sweep wheel check-packaging check-image lock format clean
 

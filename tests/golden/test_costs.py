@@ -357,24 +357,38 @@ DATED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
 ]
 
 
-@pytest.fixture(params=[parameter(each) for each in ENGINES])
+ON_EACH_ENGINE = [parameter(each) for each in ENGINES]
+
+
+@pytest.fixture(params=ON_EACH_ENGINE)
 def priced(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Priced]:
     engine: Engine = request.param
     with closing(Priced(tmp_path, engine.open)) as made:
         yield made
 
 
-def line_items(priced: Priced, start: int, end: int) -> dict[str, Decimal]:
-    results = priced.results(start, end, group_by="line_item")
+@pytest.fixture(scope="module", params=ON_EACH_ENGINE)
+def of_all_cases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Priced]:
+    """A ledger in which each case is a project of its own."""
+    engine: Engine = request.param
+    with closing(Priced(tmp_path_factory.mktemp("priced"), engine.open)) as made:
+        yield made
+
+
+def line_items(priced: Priced, start: int, end: int, **filters: Any) -> dict[str, Decimal]:
+    results = priced.results(start, end, group_by="line_item", **filters)
     return {result["line_item"]: Decimal(result["amount"]["value"]) for result in results}
 
 
-@pytest.mark.parametrize(("event", "expected"), [pytest.param(e, x, id=name) for name, e, x in (*CASES, *DATED)])
-def test_what_public_prices_make_of_an_event(priced: Priced, event: dict[str, Any], expected: dict[str, str]) -> None:
-    priced.send([{"id": "1"} | event])
+@pytest.mark.parametrize(("name", "event", "expected"), [pytest.param(*case, id=case[0]) for case in (*CASES, *DATED)])
+def test_what_public_prices_make_of_an_event(
+    of_all_cases: Priced, name: str, event: dict[str, Any], expected: dict[str, str]
+) -> None:
+    of_all_cases.send([{"id": name, "project_id": name} | event])
     when = event["timestamp"]
-    assert line_items(priced, when, when + 1) == {name: Decimal(value) for name, value in expected.items()}
-    assert priced.unpriced(when, when + 1) == []
+    found = line_items(of_all_cases, when, when + 1, project_ids=[name])
+    assert found == {line_item: Decimal(value) for line_item, value in expected.items()}
+    assert of_all_cases.unpriced(when, when + 1) == []
 
 
 def test_quantities_and_their_units(priced: Priced) -> None:
