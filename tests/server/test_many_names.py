@@ -3,6 +3,7 @@
 import time
 import tracemalloc
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -48,7 +49,7 @@ def seconds_of(giver: CardGiver, rows: pa.Table) -> float:
 
 def test_cards_of_new_models_take_little_work(registry: Registry) -> None:
     """Ten thousand of them in a batch held the writer for five seconds."""
-    giver = CardGiver(registry.rate_cards, PriceBook())
+    giver = CardGiver(registry.rate_cards, cache(PriceBook))
     seconds_of(giver, of_new_models(1, "first"))
     assert seconds_of(giver, of_new_models(3_000, "new")) < 0.75
 
@@ -57,7 +58,7 @@ def test_prices_of_other_models_take_no_work(registry: Registry) -> None:
     """Each new model was compared with each price of the operator's."""
     own = Override("embeddings", "openai", "", "input_text_tokens", "standard", 0, 5)
     registry.rate_cards.set_prices([replace(own, model=f"own-{number}") for number in range(1_000)], now=NOW)
-    giver = CardGiver(registry.rate_cards, PriceBook())
+    giver = CardGiver(registry.rate_cards, cache(PriceBook))
     seconds_of(giver, of_new_models(1, "first"))
     assert seconds_of(giver, of_new_models(1_000, "new")) < 2
 
@@ -166,7 +167,7 @@ def test_many_new_names_are_few_statements(registry: Registry) -> None:
     listen(engine, "before_cursor_execute", noted)
     try:
         registry.note_seen([f"p-{n}" for n in range(3_000)], [f"u-{n}" for n in range(3_000)], now=NOW)
-        CardGiver(registry.rate_cards, PriceBook()).cards(of_new_models(3_000, "m"))
+        CardGiver(registry.rate_cards, cache(PriceBook)).cards(of_new_models(3_000, "m"))
     finally:
         remove(engine, "before_cursor_execute", noted)
     assert not any(rows), "rows are bound together, not one by one"

@@ -1,7 +1,7 @@
 """Rate cards for events as they come in."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -37,9 +37,13 @@ Offer = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
 class CardGiver:
-    """Gives events their rate cards. For one thread at a time."""
+    """Gives events their rate cards. For one thread at a time.
 
-    def __init__(self, rate_cards: RateCards, book: PriceBook) -> None:
+    Args:
+        book: gives the price book that new cards are made from.
+    """
+
+    def __init__(self, rate_cards: RateCards, book: Callable[[], PriceBook]) -> None:
         self._rate_cards = rate_cards
         self._book = book
         self._offers: dict[Combination, Offer] = {}
@@ -84,9 +88,10 @@ class CardGiver:
         own: dict[tuple[str, str, str | None], list[Override]] = {}
         for override in self._rate_cards.overrides():
             own.setdefault((override.kind, override.provider, override.model), []).append(override)
+        book = self._book()
         for combination in combinations:
             subject = _subject(combination)
-            offers = self._book.offers(subject, own.get((subject.kind, subject.provider, subject.model), ()))
+            offers = book.offers(subject, own.get((subject.kind, subject.provider, subject.model), ()))
             if len(offers) == 1:
                 shapes.append(ONE_PRICE)
             else:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from usageledger.pricing import Prices, Reason, Source, Subject
     from usageledger.pricing.book import PriceBook
-    from usageledger.registry import CardPrices, RateCards
+    from usageledger.registry import CardPrices, Registry
 
 EPILOG = """\
 [bold]Examples[/]
@@ -72,10 +72,12 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     has no price: such usage is listed as unpriced, and never charged as 0.
     """
     from usageledger.pricing.book import PriceBook
+    from usageledger.rating.current_book import newest_prices
 
     day = int(time.time()) // DAY_SECONDS * DAY_SECONDS if on is None else _day(on)
-    book = PriceBook()
-    with _cards(load_settings({"data": data, "registry": registry_url})) as cards:
+    with _registry(load_settings({"data": data, "registry": registry_url})) as registry:
+        book = PriceBook(newest_prices(registry.price_files) if registry else None)
+        cards = registry and registry.rate_cards
         own = cards.overrides() if cards else []
         for subject in _subjects(model, kind, provider, day):
             own_kinds = {price.kind for price in own if (price.provider, price.model) == (provider, model)}
@@ -99,14 +101,14 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 
 
 @contextmanager
-def _cards(settings: Settings) -> "Generator[RateCards | None]":
-    """The rate cards of the registry; None where there is no ledger yet."""
+def _registry(settings: Settings) -> "Generator[Registry | None]":
+    """The registry; None where there is no ledger yet."""
     if not is_there(settings.registry_url):
         note(f"There is no registry in {settings.data.absolute()}: prices of your own would be in it.")
         yield None
         return
     with opened_registry(settings) as registry:
-        yield registry.rate_cards
+        yield registry
 
 
 def _day(text: str) -> int:

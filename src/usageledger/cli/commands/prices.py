@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from usageledger.pricing import Override
-    from usageledger.registry import OwnPrice, RateCards, Revision
+    from usageledger.registry import OwnPrice, Registry, Revision
 
 LATER = (
     "Usage of days that have their rate cards already, today's included, keeps its price until 'usageledger prices "
@@ -245,7 +245,7 @@ def _add(prices: "list[Override]", settings: Settings, *, now: int, yes: bool, a
     from usageledger.pricing.operator_prices import FAR_OFF, far_off, written
 
     with opened_registry(settings) as registry:
-        changes = list(_changes(prices, registry.rate_cards))
+        changes = list(_changes(prices, registry))
         far = [c for c in changes if None not in (c.before, c.price.rate) and far_off(c.before or 0, c.price.rate or 0)]
         if far and not yes:
             words = "; ".join(change.words() for change in far)
@@ -259,10 +259,11 @@ def _add(prices: "list[Override]", settings: Settings, *, now: int, yes: bool, a
     note(f"Set {counted(len(changes), 'price')}. {LATER}")
 
 
-def _changes(prices: "Sequence[Override]", cards: "RateCards") -> "Iterator[Change]":
+def _changes(prices: "Sequence[Override]", registry: "Registry") -> "Iterator[Change]":
     from usageledger.pricing.book import PriceBook
+    from usageledger.rating.current_book import newest_prices
 
-    book, own = PriceBook(), cards.overrides()
+    book, own = PriceBook(newest_prices(registry.price_files)), registry.rate_cards.overrides()
     for price in prices:
         yield Change(price, book.prices(price.subject, own).rates.get(price.part))
         own.append(price)
