@@ -238,10 +238,12 @@ def _fitting(subject: Subject, prices: Sequence[ListedPrice]) -> ListedPrice | R
     if not here:
         return Reason("no_row", f"no price above {subject.band:,} input tokens")
     for price in prices:
-        later = here[0].row.above < price.row.above <= subject.band and second < price.start
-        if later and price.row.start_is == "first_seen":
-            words = f"the price above {price.row.above:,} input tokens is known from {price.row.start} on"
-            return Reason("before_first_seen", words)
+        if here[0].row.above < price.row.above <= subject.band:
+            above = f"the price above {price.row.above:,} input tokens"
+            if second < price.start and price.row.start_is == "first_seen":
+                return Reason("before_first_seen", f"{above} is known from {price.row.start} on")
+            if price.row.last_seen and second >= price.end:
+                return Reason("past_support", f"no list has had {above} since {price.row.last_seen}")
     return _of_case(subject, here)
 
 

@@ -83,12 +83,13 @@ class ListedModel:
         return {cut for price in self.prices if price.row.kind == kind for cut in price.cuts(day)}
 
     def bands(self, subject: Subject, kind: str, tiers: Sequence[str]) -> set[int]:
-        """The numbers of input tokens above which other prices hold on the subject's day."""
+        """The numbers of input tokens above which other prices hold on the subject's day, or may hold."""
         return {
             band
             for price in self.prices
             if price.row.kind == kind and price.row.tier in tiers
-            if price.start < subject.day + DAY_SECONDS and subject.day < price.end
+            if price.start < subject.day + DAY_SECONDS or price.row.start_is == "first_seen"
+            if subject.day < price.end or price.row.last_seen
             for band in (price.row.above, price.row.up_to or 0)
         }
 
