@@ -34,7 +34,7 @@ quick: $(VENV)/.dev  ## style, types (mypy), and the tests of units, server, cli
 test: check $(PROGRAMS)  ## the whole suite: style, types, tests
 	$(PYTEST)
 
-programs: $(PROGRAMS)  ## install what tests need beside Python: Node.js, PostgreSQL, nginx, ClickHouse, Chromium, Java (as root)
+programs: $(PROGRAMS)  ## install what tests need beside Python: Node.js, PostgreSQL, nginx, OpenSSH, ClickHouse, Chromium, Java (as root)
 
 test-engines: $(VENV)/.dev $(SERVERS) $(CLICKHOUSE)  ## every test of the ledger on every engine, those included that take long on ClickHouse
 	$(PYTEST) --whole tests/ledger tests/property/test_engines.py
@@ -164,9 +164,9 @@ $(NODE): $(NODE_TESTS)/package-lock.json
 	@touch $@
 
 $(SERVERS): Makefile
-	@{ ls -d /usr/lib/postgresql/*/bin && ls /usr/sbin/nginx; } >/dev/null 2>&1 || \
-	  { apt-get update -qq && apt-get install -y -qq postgresql nginx-light; } || \
-	  { echo "The tests need PostgreSQL and nginx: install Debian's packages postgresql and nginx-light"; exit 1; }
+	@{ ls -d /usr/lib/postgresql/*/bin && ls /usr/sbin/nginx && command -v ssh-keygen; } >/dev/null 2>&1 || \
+	  { apt-get update -qq && apt-get install -y -qq postgresql nginx-light openssh-client; } || \
+	  { echo "The tests need PostgreSQL, nginx and OpenSSH: install Debian's packages postgresql, nginx-light and openssh-client"; exit 1; }
 	@touch $@
 
 $(CLICKHOUSE): tests/support/services/clickhouse/package-lock.json $(NODE)

@@ -6,7 +6,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,7 @@ def queries(folder: Path, server: str, events: int) -> Iterator[dict[str, Any]]:
 
 def _fill(registry_file: Path, connection: ClickHouse, events: int) -> None:
     with open_registry(f"sqlite:///{registry_file}") as registry:
-        giver = CardGiver(registry.rate_cards, PriceBook())
+        giver = CardGiver(registry.rate_cards, cache(PriceBook))
         for table in progress(Generator(seed=2).tables(events, START, END, 100_000), events):
             connection.insert("events", _with_precedence(with_cards(table, giver.cards(table))))
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ def size_of(data: Path) -> int:
 def _fill(data: Path, events: int) -> None:
     ledger = open_ledger(f"duckdb:///{data}/ledger.duckdb")
     registry = open_registry(f"sqlite:///{data}/registry.sqlite")
-    giver = CardGiver(registry.rate_cards, PriceBook())
+    giver = CardGiver(registry.rate_cards, cache(PriceBook))
     for table in progress(Generator(seed=2).tables(events, START, END, 50_000), events):
         ledger.append(with_cards(table, giver.cards(table)))
         while ledger.compact():

@@ -22,7 +22,7 @@ SOURCES = ("*.py", "events/*.py", "questions/*.py", "server/**/*.py", "ledger/**
 CODE = re.compile(
     r'code="(\w+)"|default_code\b.*= "(\w+)"|"((?:missing|unknown|invalid|contradictory)_\w+|conflict|too_old)"'
 )
-OTHER_OPTIONS = {"--check", "--data-binary", "--compressed"}  # of tools/generate.py and of curl
+OTHER_OPTIONS = {"--check", "--next", "--data-binary", "--compressed"}  # of modules of tools/ and of curl
 NO_ERROR_CODES = {"invalid_request_error"}  # also the type of errors
 
 
@@ -94,7 +94,7 @@ def test_commands_exist(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_options_and_settings_exist(page: str) -> None:
     text = read(page)
-    options = set(re.findall(r"`(--[a-z-]+)", text))
+    options = set(re.findall(r"`(--[a-z][a-z0-9-]*)", text))
     assert options <= set().union(*OPTIONS.values()) | OTHER_OPTIONS
     assert set(re.findall(r"USAGELEDGER_[A-Z_]+", text)) <= VARIABLES | {"USAGELEDGER_TEST_EFFORT"}
 

@@ -5,9 +5,11 @@ import getpass
 import msgspec
 import pytest
 from sqlalchemy import select
+from tests.support.price_rows import price_file
 
 from usageledger.errors import RegistryError, UnknownCursorError
 from usageledger.pricing import Override, Prices, Subject
+from usageledger.pricing.price_file import written
 from usageledger.registry import AUDIT_TYPES, AuditEntry, Registry
 from usageledger.registry.schema import admin_keys, audit_log, price_overrides, price_revisions
 
@@ -30,6 +32,8 @@ def test_each_change_is_noted_with_who_and_what(registry: Registry) -> None:
     price = Override("embeddings", "openai", "m", "input_text_tokens", "standard", NOW - NOW % 86_400, 5)
     registry.rate_cards.set_prices([price, price], now=NOW + 2)
     revision = registry.rate_cards.revise([(card(registry), Prices({}, {}))], "why", actor="key_b", now=NOW + 3)
+    file = price_file()
+    registry.price_files.take(file, written(file), now=NOW + 4)
     here = f"local:{getpass.getuser()}"
     found = entries(registry)
     assert [(e.effective_at, e.type, e.actor) for e in found] == [
@@ -37,6 +41,7 @@ def test_each_change_is_noted_with_who_and_what(registry: Registry) -> None:
         (NOW + 1, "api_key.deleted", here),
         (NOW + 2, "price.set", here),
         (NOW + 3, "price.revised", "key_b"),
+        (NOW + 4, "price.updated", here),
     ]
     assert {e.type for e in found} == set(AUDIT_TYPES)
     shown = {"scopes": ["api.usage.read"], "name": "ci", "expires_at": NOW + 9}
@@ -44,6 +49,7 @@ def test_each_change_is_noted_with_who_and_what(registry: Registry) -> None:
     assert found[1].details == {"id": made.id}
     assert [each["rate"] for each in found[2].details["prices"]] == ["5", "5"]
     assert found[3].details == {"id": revision.id, "reason": "why", "rate_cards": 1}
+    assert [found[4].details[name] for name in ("serial", "made")] == [1, file.made]
     assert value not in str(found)
 
 

@@ -3,7 +3,7 @@
 import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from typing import Any
 
@@ -196,7 +196,7 @@ async def test_what_comes_while_prices_are_read_is_not_taken_for_unpriced(
     serve: Serve, ledger: Ledger, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However often: an event that is not in the answer has its price in the next one."""
-    giver, read, days = CardGiver(registry.rate_cards, PriceBook()), PriceTables.window, count(1)
+    giver, read, days = CardGiver(registry.rate_cards, cache(PriceBook)), PriceTables.window, count(1)
 
     def meanwhile(tables: PriceTables, *asked: Any) -> Any:
         found = read(tables, *asked)

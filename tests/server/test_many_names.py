@@ -2,6 +2,7 @@
 
 import time
 import tracemalloc
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -47,7 +48,7 @@ def seconds_of(giver: CardGiver, rows: pa.Table) -> float:
 
 def test_cards_of_new_models_take_little_work(registry: Registry) -> None:
     """Ten thousand of them in a batch held the writer for five seconds."""
-    giver = CardGiver(registry.rate_cards, PriceBook())
+    giver = CardGiver(registry.rate_cards, cache(PriceBook))
     seconds_of(giver, of_new_models(1, "first"))
     assert seconds_of(giver, of_new_models(3_000, "new")) < 0.75
 
@@ -57,7 +58,7 @@ def test_models_without_a_price_are_a_line_of_the_log_a_minute(
 ) -> None:
     """What came meanwhile is told with the next one; what was told is not told again."""
     now, told = [1000.0], []
-    giver = CardGiver(registry.rate_cards, PriceBook(), clock=lambda: now[0])
+    giver = CardGiver(registry.rate_cards, PriceBook, clock=lambda: now[0])
     for prefix, count in (("a", 3), ("b", 2), ("a", 3)):
         giver.cards(of_new_models(count, prefix))
     now[0] += 60
@@ -73,7 +74,7 @@ def test_prices_of_other_models_take_no_work(registry: Registry) -> None:
     """Each new model was compared with each price of the operator's."""
     own = Override("embeddings", "openai", "", "input_text_tokens", "standard", 0, 5)
     registry.rate_cards.set_prices([replace(own, model=f"own-{number}") for number in range(1_000)], now=NOW)
-    giver = CardGiver(registry.rate_cards, PriceBook())
+    giver = CardGiver(registry.rate_cards, cache(PriceBook))
     seconds_of(giver, of_new_models(1, "first"))
     assert seconds_of(giver, of_new_models(1_000, "new")) < 2
 
@@ -182,7 +183,7 @@ def test_many_new_names_are_few_statements(registry: Registry) -> None:
     listen(engine, "before_cursor_execute", noted)
     try:
         registry.note_seen([f"p-{n}" for n in range(3_000)], [f"u-{n}" for n in range(3_000)], now=NOW)
-        CardGiver(registry.rate_cards, PriceBook()).cards(of_new_models(3_000, "m"))
+        CardGiver(registry.rate_cards, cache(PriceBook)).cards(of_new_models(3_000, "m"))
     finally:
         remove(engine, "before_cursor_execute", noted)
     assert not any(rows), "rows are bound together, not one by one"

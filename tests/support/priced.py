@@ -30,7 +30,8 @@ class Priced:
     def __init__(self, folder: Path, open_ledger: Callable[[Path], Ledger], book: Any = None) -> None:
         self.registry = open_registry(f"sqlite:///{folder}/registry.sqlite")
         self.ledger = open_ledger(folder)
-        self.giver = CardGiver(self.registry.rate_cards, book or PriceBook())
+        made = book or PriceBook()
+        self.giver = CardGiver(self.registry.rate_cards, lambda: made)
         self.tables = PriceTables(self.registry.rate_cards)
 
     def cards(self) -> list[CardPrices]:

@@ -121,8 +121,22 @@ def test_a_band_that_was_seen_later_is_not_known_before() -> None:
     made = book(INPUT, row("input_text_tokens", "4", above=100, start="2026-05-05", start_is="first_seen"))
     assert reason(made, day=MAY_5 - DAY, band=100) == "before_first_seen"
     assert reason(made, day=MAY_5 - DAY) is None
+    assert [at.band for at, _ in made.offers(replace(SUBJECT, day=MAY_5 - DAY))] == [0, 100]
     introduced = book(INPUT, row("input_text_tokens", "4", above=100, start="2026-05-05", start_is="announced"))
     assert reason(introduced, day=MAY_5 - DAY, band=100) is None
+
+
+def test_a_band_that_the_lists_dropped_is_not_charged_as_a_lower_one() -> None:
+    dropped = book(INPUT, row("input_text_tokens", "4", above=100, last_seen="2026-05-03"))
+    assert [(at.band, dict(prices.rates)) for at, prices in dropped.offers(SUBJECT)] == [
+        (0, {"input_text_tokens": 2 * M}),
+        (100, {}),
+    ]
+    assert reason(dropped, band=100) == "past_support"
+    retired = book(INPUT, row("input_text_tokens", "4", above=100, end="2026-05-04"))
+    assert [(at.band, dict(prices.rates)) for at, prices in retired.offers(SUBJECT)] == [
+        (0, {"input_text_tokens": 2 * M})
+    ]
 
 
 def test_times_of_the_week_and_of_a_change() -> None:

@@ -25,6 +25,7 @@ from usageledger.cli.commands import (
     logout,
     migrate,
     price_show,
+    price_update,
     prices,
     profiles,
     rebuild,
@@ -60,6 +61,8 @@ app.command(epilog=audit.EPILOG, rich_help_panel=RUN)(audit.audit)
 app.command(epilog=backup.EPILOG, rich_help_panel=RUN)(backup.backup)
 app.command(epilog=restore.EPILOG, rich_help_panel=RUN)(restore.restore)
 prices.app.command(epilog=price_show.EPILOG)(price_show.show)
+prices.app.command(epilog=price_update.UPDATE_EPILOG)(price_update.update)
+prices.app.command(epilog=price_update.STATUS_EPILOG)(price_update.status)
 prices.app.command(epilog=unpriced.EPILOG, rich_help_panel=USE)(unpriced.unpriced)
 prices.app.command(epilog=reprice.DIFF_EPILOG, rich_help_panel=USE)(reprice.diff)
 prices.app.command(epilog=reprice.REPRICE_EPILOG, rich_help_panel=USE)(reprice.reprice)

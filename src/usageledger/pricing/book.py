@@ -19,7 +19,7 @@ from usageledger.meters import METER_BY_KIND
 from usageledger.parts import CACHE_WRITE
 from usageledger.pricing import names
 from usageledger.pricing.cards import STANDARD_TIERS, Override, Prices, Reason, Source, Subject
-from usageledger.pricing.genai_list import PACKAGE, GenaiList, package_name
+from usageledger.pricing.genai_list import GenaiList, package_name, published
 from usageledger.pricing.listed_prices import CONDITIONS, ListedModel, ListedPrice, seconds_of
 from usageledger.pricing.money import changed_rate
 from usageledger.pricing.own_prices import NO_OWN_PRICES, NOTHING, Held, OwnPrices, iso, operator_source
@@ -69,8 +69,7 @@ class PriceBook:
 
     def __init__(self, prices: PriceFile | None = None, listed: GenaiList | None = None) -> None:
         file = prices or shipped()
-        published = file.lists.get(PACKAGE, {}).get(package_name().partition(" ")[2])
-        self._listed = listed or GenaiList(published)
+        self._listed = listed or GenaiList(published(file))
         self._aliases = names.Aliases(file.aliases)
         self._confirmed = seconds_of(file.confirmed_through)
         self._rows: dict[tuple[str, str | None], list[Row]] = {}

@@ -7,6 +7,7 @@ exactly one part: its rule that a missing price is that of another part is its c
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import cache
 from importlib.metadata import version
 
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot
@@ -25,7 +26,7 @@ from genai_prices.types import (
 
 from usageledger.meters import METERS
 from usageledger.parts import Price
-from usageledger.pricing.price_file import Row
+from usageledger.pricing.price_file import PriceFile, Row
 
 PACKAGE = "genai-prices"
 HOUR = 3_600
@@ -44,9 +45,20 @@ _SPLIT_OUTPUT = frozenset({"output_reasoning_mtok", "output_citation_mtok"})
 _IMPORTED = "Imported from OpenRouter"  # then a price is not the vendor's
 
 
+@cache
+def package_version() -> str:
+    """The version that is installed."""
+    return version(PACKAGE)
+
+
 def package_name() -> str:
     """The package and its version."""
-    return f"{PACKAGE} {version(PACKAGE)}"
+    return f"{PACKAGE} {package_version()}"
+
+
+def published(file: PriceFile) -> str | None:
+    """The UTC day (ISO) on which the installed version was published, as far as a price file knows it."""
+    return file.lists.get(PACKAGE, {}).get(package_version())
 
 
 class GenaiList:

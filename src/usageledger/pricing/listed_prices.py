@@ -83,15 +83,15 @@ class ListedModel:
         return {cut for price in self.prices if price.row.kind == kind for cut in price.cuts(day)}
 
     def bands(self, kind: str, start: int, end: int) -> set[int]:
-        """The numbers of input tokens above which other prices of any part and tier hold between two seconds.
+        """The numbers of input tokens above which other prices of any part and tier hold between two seconds, or may.
 
-        A band that a list showed only later may have been there before.
+        A band that a list showed only later may have been there before, and one that lists dropped may be there still.
         """
         return {
             price.row.above
             for price in self.prices
             if price.row.kind == kind
-            and start < price.end
+            and (start < price.end or price.row.last_seen)
             and (price.start < end or price.row.start_is == "first_seen")
         }
 

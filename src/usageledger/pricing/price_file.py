@@ -174,10 +174,15 @@ def read(text: bytes) -> PriceFile:
         raise PriceFileError(f"it is not a price file: {error}") from None
 
 
+def shipped_text() -> bytes:
+    """The file that comes with this version."""
+    return (files(__package__) / "data" / "prices.json").read_bytes()
+
+
 @cache
 def shipped() -> PriceFile:
     """The prices that come with this version."""
-    return read((files(__package__) / "data" / "prices.json").read_bytes())
+    return read(shipped_text())
 
 
 def canonical(said: Said) -> bytes:

@@ -40,9 +40,15 @@ Offer = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
 class CardGiver:
-    """Gives events their rate cards, and tells the log of models without a price. For one thread at a time."""
+    """Gives events their rate cards, and tells the log of models without a price. For one thread at a time.
 
-    def __init__(self, rate_cards: RateCards, book: PriceBook, *, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        book: gives the price book that new cards are made from.
+    """
+
+    def __init__(
+        self, rate_cards: RateCards, book: Callable[[], PriceBook], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._rate_cards = rate_cards
         self._book = book
         self._clock = clock
@@ -89,10 +95,10 @@ class CardGiver:
         self, combinations: list[Combination], shapes: list[tuple[tuple[int, ...], tuple[int, ...]]]
     ) -> Iterator[tuple[Subject, Prices]]:
         """Yields the offers of the book to each in turn; adds the seconds and bands of each to `shapes`."""
-        own = OwnPrices(self._rate_cards.overrides())
+        own, book = OwnPrices(self._rate_cards.overrides()), self._book()
         for combination in combinations:
             subject = _subject(combination)
-            offers = self._book.offers(subject, own)
+            offers = book.offers(subject, own)
             if len(offers) == 1:
                 shapes.append(ONE_PRICE)
             else:

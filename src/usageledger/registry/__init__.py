@@ -5,6 +5,7 @@ that a server and the command line can use one file at once; PostgreSQL, for sev
 """
 
 from usageledger.registry.audit import AUDIT_TYPES, AuditEntry, AuditLog
+from usageledger.registry.price_files import PriceFiles, StoredPrices
 from usageledger.registry.prices import GIVEN, CardPrices, OwnPrice, RateCards, Revision
 from usageledger.registry.records import MANAGE, READ, SCOPES, WRITE, AdminKey, Listing, Order, Project, Scope, User
 from usageledger.registry.registry import Registry, open_registry
@@ -23,11 +24,13 @@ __all__ = [
     "Listing",
     "Order",
     "OwnPrice",
+    "PriceFiles",
     "Project",
     "RateCards",
     "Registry",
     "Revision",
     "Scope",
+    "StoredPrices",
     "User",
     "open_registry",
 ]

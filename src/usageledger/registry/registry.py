@@ -23,6 +23,7 @@ from usageledger.registry.database import (
 from usageledger.registry.key_values import check_value, digest_of, new_value, redact
 from usageledger.registry.migrations import migrate
 from usageledger.registry.paging import fetch_page
+from usageledger.registry.price_files import PriceFiles
 from usageledger.registry.prices import RateCards
 from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Project, User
 from usageledger.registry.schema import SECRET_BYTES, TEXT_CHARACTERS_MAX, admin_keys, projects, secrets, users
@@ -62,6 +63,7 @@ class Registry:
 
     Attributes:
         rate_cards: prices, in the same database.
+        price_files: public prices that were taken since the release, in the same database.
         audit_log: who changed keys and prices.
         sessions: sign-ins of the dashboard, in the same database.
     """
@@ -69,6 +71,7 @@ class Registry:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.rate_cards = RateCards(database)
+        self.price_files = PriceFiles(database)
         self.audit_log = audit.AuditLog(database)
         self.sessions = Sessions(database)
 

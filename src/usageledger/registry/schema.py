@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBina
 from sqlalchemy import UniqueConstraint as Unique
 
 # The newest revision in migrations/versions. A registry that says the same opens without Alembic.
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 
 # Our own name, so that a PostgreSQL database may hold another application's Alembic version too.
 VERSION_TABLE = "usageledger_registry_version"
@@ -112,6 +112,19 @@ price_overrides = Table(
     Column("id", NUMBER, primary_key=True),
     Column("created_at", BigInteger, nullable=False),
     Column("price", Text, nullable=False),
+)
+
+# The file of public prices that was taken last; `body` is its text, compressed by zstd.
+price_files = Table(
+    "price_files",
+    metadata,
+    Column("serial", NUMBER, primary_key=True, autoincrement=False),
+    Column("sha256", String(64), nullable=False),
+    Column("made", String(10), nullable=False),
+    Column("confirmed_through", String(10), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("set_at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
 )
 
 audit_log = Table(

@@ -22,8 +22,8 @@ from usageledger.errors import (
     UsageLedgerError,
 )
 from usageledger.ledger import Ledger
-from usageledger.pricing.book import PriceBook
 from usageledger.rating.card_giver import CardGiver
+from usageledger.rating.current_book import CurrentBook
 from usageledger.rating.price_tables import PriceTables
 from usageledger.rating.unpriced import UnpricedCounts
 from usageledger.registry import Registry
@@ -70,7 +70,7 @@ def create_app(
     of the stages ends by an error `on_failure` is told why, from another thread: the application writes nothing more.
     """
     names = SeenNames(registry, clock)
-    book, tables = PriceBook(), PriceTables(registry.rate_cards)
+    book, tables = CurrentBook(registry.price_files, clock), PriceTables(registry.rate_cards)
     giver = CardGiver(registry.rate_cards, book)
     services = Services(
         settings=settings,

@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from usageledger.errors import OverloadedError
 from usageledger.ledger import Ledger
-from usageledger.pricing.book import PriceBook
+from usageledger.rating.current_book import CurrentBook
 from usageledger.rating.price_tables import PriceTables
 from usageledger.rating.unpriced import UnpricedCounts
 from usageledger.registry import Registry
@@ -35,7 +35,7 @@ class Services:
     settings: Settings
     ledger: Ledger
     registry: Registry
-    price_book: PriceBook
+    price_book: CurrentBook
     price_tables: PriceTables
     ingest: Ingest
     authenticator: Authenticator

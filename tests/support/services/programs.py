@@ -58,6 +58,7 @@ PROGRAMS = {
     "nginx": Program("Debian's package nginx-light", _command("nginx", "/usr/sbin/nginx")),
     "java": Program("Debian's package default-jdk-headless", _command("java")),
     "node": Program("Debian's package nodejs", _command("node")),
+    "ssh-keygen": Program("Debian's package openssh-client", _command("ssh-keygen")),
     "postgresql": Program("Debian's package postgresql", _postgresql),
     "clickhouse": Program(
         "the npm package @chdb/lib-linux-x64-gnu, on x86-64 Linux with glibc",

@@ -78,10 +78,11 @@ def add(prices: "Sequence[Override]", settings: Settings, *, yes: bool, new_mode
     from usageledger.pricing.book import PriceBook
     from usageledger.pricing.operator_prices import FAR_OFF, written
     from usageledger.pricing.own_prices import OwnPrices
+    from usageledger.rating.current_book import newest_prices
 
-    book, now = PriceBook(), int(time.time())
+    now = int(time.time())
     with opened_registry(settings) as registry:
-        before = registry.rate_cards.overrides()
+        book, before = PriceBook(newest_prices(registry.price_files)), registry.rate_cards.overrides()
         if not new_model:
             _refuse_unknown(prices, before, book, registry.rate_cards)
         if not yes and any(price.model == "*" and price.rate is not None for price in prices):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from usageledger.pricing import Prices, Reason, Source, Subject
     from usageledger.pricing.book import PriceBook
-    from usageledger.registry import CardPrices, RateCards
+    from usageledger.registry import CardPrices, Registry
 
 EPILOG = """\
 [bold]Examples[/]
@@ -74,10 +74,12 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     """
     from usageledger.pricing.book import PriceBook
     from usageledger.pricing.own_prices import OwnPrices
+    from usageledger.rating.current_book import newest_prices
 
     day = int(time.time()) // DAY_SECONDS * DAY_SECONDS if on is None else _day(on)
-    book = PriceBook()
-    with _cards(load_settings({"data": data, "registry": registry_url})) as cards:
+    with _registry(load_settings({"data": data, "registry": registry_url})) as registry:
+        book = PriceBook(newest_prices(registry.price_files) if registry else None)
+        cards = registry and registry.rate_cards
         own = OwnPrices(cards.overrides() if cards else ())
         for subject in _subjects(model, kind, provider, day):
             if kind is None and not own.about(subject.kind, book.names_of(subject)) and not book.knows(subject):
@@ -100,14 +102,14 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 
 
 @contextmanager
-def _cards(settings: Settings) -> "Generator[RateCards | None]":
-    """The rate cards of the registry; None where there is no ledger yet."""
+def _registry(settings: Settings) -> "Generator[Registry | None]":
+    """The registry; None where there is no ledger yet."""
     if not is_there(settings.registry_url):
         note(f"There is no registry in {settings.data.absolute()}: prices of your own would be in it.")
         yield None
         return
     with opened_registry(settings) as registry:
-        yield registry.rate_cards
+        yield registry
 
 
 def _day(text: str) -> int:

@@ -65,7 +65,7 @@ async def unpriced(call: Call) -> Response:
     def work() -> list[dict[str, Any]]:
         found = unpriced_usage(services.ledger, services.price_tables, query, max_seconds=seconds)
         own = OwnPrices(services.registry.rate_cards.overrides())
-        return [_entry(usage, reasons(services.price_book, own, usage.charges)) for usage in found]
+        return [_entry(usage, reasons(services.price_book(), own, usage.charges)) for usage in found]
 
     return json_response({"object": "list", "data": await in_slot(services, work)})
 

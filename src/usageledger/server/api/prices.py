@@ -120,7 +120,7 @@ async def explain(call: Call) -> Response:
     event = await in_slot(services, lambda: _event(services.ledger, event_id, timestamp))
     if event is None:
         raise NotFoundError(f"No event has the id {event_id[:256]!r} and the timestamp {timestamp}.", param="id")
-    explained = partial(_explanation, event, services.registry.rate_cards, services.price_book)
+    explained = partial(_explanation, event, services.registry.rate_cards, services.price_book())
     return json_response(await in_slot(services, explained))
 
 
@@ -220,7 +220,7 @@ def _days(given: Mapping[str, Any], latest: int) -> tuple[int, int]:
 def _reprice(services: Services, query: Query, given: Mapping[str, Any], now: int, actor: str) -> dict[str, Any]:
     rate_cards = services.registry.rate_cards
     cards = rate_cards.between(query.start_time, query.end_time, model=given["model"])
-    made = reprice(services.price_book, OwnPrices(rate_cards.overrides()), cards)
+    made = reprice(services.price_book(), OwnPrices(rate_cards.overrides()), cards)
     seconds = services.settings.max_query_seconds
     before, after = (costs_by_line(services.ledger, query, table, seconds) for table in made.tables())
     revision = None

@@ -1,0 +1,66 @@
+"""The price book of the newest public prices: those of this version, or those that were taken since."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from usageledger.errors import PriceFileError
+from usageledger.pricing.book import PriceBook
+from usageledger.pricing.price_file import PriceFile, read, shipped
+from usageledger.registry import PriceFiles
+
+LOOKED_UP_SECONDS = 60
+
+logger = logging.getLogger("usageledger.pricing")
+
+
+def newest_prices(files: PriceFiles) -> PriceFile:
+    """The newer one of the shipped file and of the one that was taken.
+
+    Raises:
+        PriceFileError: a later version took one that this version cannot read.
+    """
+    if files.serial() <= shipped().serial:
+        return shipped()
+    stored = files.newest()
+    return read(stored.text) if stored else shipped()
+
+
+class CurrentBook:
+    """Gives the book when called; what is taken meanwhile is in it a minute later. For many threads.
+
+    Args:
+        files: where it is looked up.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, files: PriceFiles, clock: Callable[[], float]) -> None:
+        self._files = files
+        self._clock = clock
+        self._looking = threading.Lock()
+        self._book = PriceBook()
+        self._serial = shipped().serial
+        self._looked_at = float("-inf")
+        self()
+
+    def __call__(self) -> PriceBook:
+        """The book in use, looked up anew where a minute has passed."""
+        due = not 0 <= self._clock() - self._looked_at < LOOKED_UP_SECONDS
+        if due and self._looking.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._looking.release()
+        return self._book
+
+    def _look(self) -> None:
+        serial = self._files.serial()
+        if serial > self._serial:
+            self._serial = serial
+            try:
+                self._book = PriceBook(newest_prices(self._files))
+            except PriceFileError as error:
+                logger.error("%s stay in use: prices %d cannot be read: %s", self._book.name, serial, error)  # noqa: TRY400 - its message says all
+            else:
+                logger.info("%s are in use", self._book.name)
+        self._looked_at = self._clock()
