@@ -173,7 +173,7 @@ def test_the_status_says_how_old_prices_are(call: Run, data: Path, tmp_path: Pat
     assert not (tmp_path / "none").exists()
     path, digest = saved(tmp_path, written(made(lists={})))
     call("prices", "update", path, "--sha256", digest, "--data", data)
-    call("prices", "set", "input=1", "--model", "own", "--data", data)
+    call("prices", "set", "input=1", "--model", "own", "--new-model", "--data", data)
     about = json.loads(call("prices", "status", "--data", data, "--json").stdout)
     assert about["from"].startswith("taken 20")
     assert about["sha256"] == digest

@@ -116,7 +116,7 @@ def slow(rows: Iterable[Row], at: Subject, part: str) -> int | None:
     bands = [
         price.row.above
         for price in listed
-        if second < price.end and (price.start <= second or price.row.start_is == "first_seen")
+        if (second < price.end or price.row.last_seen) and (price.start <= second or price.row.start_is == "first_seen")
         if price.row.above <= at.band
     ]
     fitting = [

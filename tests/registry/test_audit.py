@@ -9,6 +9,7 @@ from tests.support.price_rows import price_file
 
 from usageledger.errors import RegistryError, UnknownCursorError
 from usageledger.pricing import Override, Prices, Subject
+from usageledger.pricing.money import UNITS
 from usageledger.pricing.price_file import written
 from usageledger.registry import AUDIT_TYPES, AuditEntry, Registry
 from usageledger.registry.schema import admin_keys, audit_log, price_overrides, price_revisions
@@ -29,7 +30,7 @@ def card(registry: Registry) -> int:
 def test_each_change_is_noted_with_who_and_what(registry: Registry) -> None:
     made, value = registry.create_key("ci", ["api.usage.read"], expires_at=NOW + 9, actor="key_a", now=NOW)
     assert registry.revoke_key(made.id, now=NOW + 1)
-    price = Override("embeddings", "openai", "m", "input_text_tokens", "standard", NOW - NOW % 86_400, 5)
+    price = Override("embeddings", "openai", "m", "input_text_tokens", "standard", NOW - NOW % 86_400, 5 * UNITS)
     registry.rate_cards.set_prices([price, price], now=NOW + 2)
     revision = registry.rate_cards.revise([(card(registry), Prices({}, {}))], "why", actor="key_b", now=NOW + 3)
     file = price_file()
@@ -76,7 +77,7 @@ def test_a_change_that_cannot_be_noted_does_not_happen(registry: Registry, monke
 
     monkeypatch.setattr("usageledger.registry.audit.note", fail)
     monkeypatch.setattr("usageledger.registry.prices.note", fail)
-    price = Override("embeddings", "openai", "m", "input_text_tokens", "standard", NOW - NOW % 86_400, 5)
+    price = Override("embeddings", "openai", "m", "input_text_tokens", "standard", NOW - NOW % 86_400, 5 * UNITS)
     for change in (
         lambda: registry.create_key("lost", now=NOW),
         lambda: registry.revoke_key(made.id, now=NOW),
