@@ -104,12 +104,13 @@ def not_now() -> bool:
 def make_sound(case: Case[Any]) -> None:
     """Makes valid values fit each other and the server, which no schema can ask for: then they must be accepted."""
     query = case.query
-    for cursor in ("page", "after"):
+    for cursor in ("page", "after", "before"):
         query.pop(cursor, None)  # only those that the server handed out are good
     for name, value in query.items():
         query[name] = value[:LIST_VALUES_MAX] if isinstance(value, list) else value
     if "timezone" in query:
-        query["bucket_width"] = "1d"
+        if any(parameter.name == "bucket_width" for parameter in case.operation.query):
+            query["bucket_width"] = "1d"
         query |= {
             name: min(int(query[name]), LATEST_LOCAL_TIME) for name in ("start_time", "end_time") if name in query
         }
