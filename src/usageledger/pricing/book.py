@@ -154,7 +154,9 @@ class PriceBook:
         if subject.model is None:
             model = self._model(provider, None)
             return Resolved(provider, (), model, any_model)
-        provider, name = names.model_name(provider, subject.model)
+        listed, (provider, name) = provider, names.model_name(provider, subject.model)
+        if self._model(listed, whole := subject.model.strip().lower()):
+            name = whole  # of which what looks like a prefix is a part
         if provider == names.ROUTER:
             vendors = [vendor for vendor in self._vendors if (vendor, name) in self._rows]
             provider = vendors[0] if len(vendors) == 1 else provider
