@@ -54,7 +54,7 @@ class Difference:
 
 def sample() -> list[Name]:
     """The names that come with this version: those of LiteLLM 1.110.2 (PyPI, 2026-11-20), of providers with a list."""
-    return read_names((files(__package__) / "data" / "names.csv").read_text("utf-8"))
+    return read_names((files("usageledger.pricing") / "data" / "names.csv").read_text("utf-8"))
 
 
 def read_names(text: str) -> list[Name]:
