@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from usageledger import __version__
 from usageledger.pricing.price_file import Correction, PriceFile, id_of, shipped, shipped_text, written
 from usageledger.registry import open_registry
 
+SERIAL = shipped().serial
 NEXT = following(shipped(), "2026-11-28")
 ROW = structs.replace(
     next(row for row in NEXT.rows if row.model == "gpt-4o-2024-08-06"),
@@ -65,7 +67,7 @@ def allow(data: Path, by: Path) -> None:
 def nothing_is_set(call: Run, data: Path) -> bool:
     with open_registry(f"sqlite:///{data}/registry.sqlite") as registry:
         trail = registry.audit_log.list().data
-    return not trail and json.loads(call("prices", "status", "--data", data, "--json").stdout)["serial"] == 1
+    return not trail and json.loads(call("prices", "status", "--data", data, "--json").stdout)["serial"] == SERIAL
 
 
 def test_a_file_of_a_known_sha256_is_taken(call: Run, data: Path, tmp_path: Path) -> None:
@@ -73,13 +75,15 @@ def test_a_file_of_a_known_sha256_is_taken(call: Run, data: Path, tmp_path: Path
     assert "has no price on" in one_error(call("prices", "show", "brand-new-1", "--data", data), 1)
     done = call("prices", "update", path, "--sha256", digest.upper(), "--data", data)
     assert (done.returncode, done.stdout) == (0, "")
-    assert f"Prices 2 of 2026-11-28, SHA-256 {digest}.\n" in done.stderr
-    assert "1 row new against prices 1, and 0 of theirs gone.\nSet." in done.stderr
+    assert f"Prices {SERIAL + 1} of 2026-11-28, SHA-256 {digest}.\n" in done.stderr
+    assert f"1 row new against prices {SERIAL}, and 0 of theirs gone.\nSet." in done.stderr
     shown = call("prices", "show", "brand-new-1", "--on", "2026-11-28", "--data", data, "--json")
     assert [line["usd_per_unit"] for line in json.loads(shown.stdout)] == ["0.000007"]
     (entry,) = json.loads(call("audit", "--data", data, "--json").stdout)
     assert (entry["type"], entry["details"]["sha256"]) == ("price.updated", digest)
-    assert "is not newer than 2" in one_error(call("prices", "update", path, "--sha256", digest, "--data", data), 1)
+    assert f"is not newer than {SERIAL + 1}" in one_error(
+        call("prices", "update", path, "--sha256", digest, "--data", data), 1
+    )
 
 
 @pytest.mark.external
@@ -92,7 +96,7 @@ def test_a_signed_file_is_taken(call: Run, data: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
-        "serial": 2,
+        "serial": SERIAL + 1,
         "made": "2026-11-28",
         "confirmed_through": shipped().confirmed_through,
         "sha256": digest,
@@ -142,10 +146,10 @@ def changed(file: PriceFile) -> PriceFile:
     [
         (written(made()).replace(b'"price":"7"', b'"price":"8"'), "it was changed after it was made"),
         (written(made()).replace(b'"price":"7"', b'"price":"7'), "it is not a price file"),
-        (written(made(serial=1)), "serial 1 is not newer than 1, which is in use"),
-        (written(made(previous_sha256="0" * 64)), "serial 2 was made from 000"),
+        (written(made(serial=SERIAL)), f"serial {SERIAL} is not newer than {SERIAL}, which is in use"),
+        (written(made(previous_sha256="0" * 64)), f"serial {SERIAL + 1} was made from 000"),
         (written(structs.replace(made(), format=2)), "format 2 is not known"),
-        (shipped_text(), "serial 1 is not newer than 1"),
+        (shipped_text(), f"serial {SERIAL} is not newer than {SERIAL}"),
         (written(changed(made())), f"no correction names {id_of(shipped().rows[0])}"),
     ],
     ids=range(7),
@@ -161,7 +165,7 @@ def test_what_is_meant_is_taken(call: Run, data: Path, tmp_path: Path) -> None:
     file = finished(structs.replace(changed(made()), corrections=corrected, previous_sha256="0" * 64))
     path, digest = saved(tmp_path, written(file))
     assert call("prices", "update", path, "--sha256", digest, "--rebase", "--data", data).returncode == 0
-    assert json.loads(call("prices", "status", "--data", data, "--json").stdout)["serial"] == 2
+    assert json.loads(call("prices", "status", "--data", data, "--json").stdout)["serial"] == SERIAL + 1
 
 
 def test_the_status_says_how_old_prices_are(call: Run, data: Path, tmp_path: Path) -> None:
@@ -169,7 +173,8 @@ def test_the_status_says_how_old_prices_are(call: Run, data: Path, tmp_path: Pat
     assert about["from"] == f"shipped with {__version__}"
     assert about["sha256"] == hashlib.sha256(shipped_text()).hexdigest()
     assert about["rows"]["curated"] + about["rows"]["observed"] == len(shipped().rows)
-    assert about["genai_prices"] == {"version": "0.2.3", "published": "2026-11-10"}
+    installed = version("genai-prices")
+    assert about["genai_prices"] == {"version": installed, "published": shipped().lists["genai-prices"][installed]}
     assert not (tmp_path / "none").exists()
     path, digest = saved(tmp_path, written(made(lists={})))
     call("prices", "update", path, "--sha256", digest, "--data", data)

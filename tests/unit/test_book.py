@@ -313,3 +313,10 @@ def test_the_more_exact_price_comes_first() -> None:
 def test_images_that_are_charged_by_their_tokens_have_no_price_a_piece() -> None:
     subject = Subject(MAY_5, "images", "openai", "gpt-image-1", size="1024x1024", quality="high")
     assert PriceBook().prices(subject).rates == {}
+
+
+def test_what_looks_like_a_prefix_may_be_a_part_of_the_name() -> None:
+    made = book(row("input_text_tokens", "1", provider="groq", model="groq/compound"), INPUT)
+    compound = structs.replace(SUBJECT, provider="groq", model="Groq/compound")
+    assert made.prices(compound).rates == {"input_text_tokens": M}
+    assert made.prices(structs.replace(compound, model="compound")).reasons["input_text_tokens"].code == "no_alias"

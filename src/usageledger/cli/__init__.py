@@ -24,6 +24,7 @@ from usageledger.cli.commands import (
     login,
     logout,
     migrate,
+    price_check,
     price_show,
     price_update,
     prices,
@@ -63,6 +64,7 @@ app.command(epilog=restore.EPILOG, rich_help_panel=RUN)(restore.restore)
 prices.app.command(epilog=price_show.EPILOG)(price_show.show)
 prices.app.command(epilog=price_update.UPDATE_EPILOG)(price_update.update)
 prices.app.command(epilog=price_update.STATUS_EPILOG)(price_update.status)
+prices.app.command(epilog=price_check.EPILOG)(price_check.check)
 prices.app.command(epilog=unpriced.EPILOG, rich_help_panel=USE)(unpriced.unpriced)
 prices.app.command(epilog=reprice.DIFF_EPILOG, rich_help_panel=USE)(reprice.diff)
 prices.app.command(epilog=reprice.REPRICE_EPILOG, rich_help_panel=USE)(reprice.reprice)

@@ -1,5 +1,6 @@
 """Opens the registry directly, from a data folder or a URL, also beside a running server."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,8 @@ from usageledger.errors import SettingsError
 from usageledger.settings import Settings, file_of, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from usageledger.registry import Registry
 
 
@@ -44,3 +47,13 @@ def opened_registry(settings: Settings) -> "Registry":
     from usageledger.registry import open_registry
 
     return open_registry(settings.registry_url)
+
+
+@contextmanager
+def registry_if_there(settings: Settings) -> "Generator[Registry | None]":
+    """The registry; None where there is no ledger yet."""
+    if not is_there(settings.registry_url):
+        yield None
+        return
+    with opened_registry(settings) as registry:
+        yield registry

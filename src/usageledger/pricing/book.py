@@ -175,7 +175,10 @@ class PriceBook:
 
     def _name(self, provider: str, model: str) -> tuple[str, str]:
         """The provider and the model as prices name them."""
-        provider, name = names.model_name(names.provider_name(provider), model)
+        listed, whole = names.provider_name(provider), model.strip().lower()
+        if self._model(listed, whole):
+            return listed, whole  # of which what looks like a prefix is a part
+        provider, name = names.model_name(listed, model)
         if provider == names.ROUTER:
             vendors = [vendor for vendor in self._vendors if (vendor, name) in self._rows]
             provider = vendors[0] if len(vendors) == 1 else provider

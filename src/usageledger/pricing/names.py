@@ -33,7 +33,7 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def spellings() -> dict[str, Spelling]:
     """Provider → how it is spelled as well."""
-    text = (files(__package__) / "data" / "providers.json").read_bytes()
+    text = (files("usageledger.pricing") / "data" / "providers.json").read_bytes()
     return msgspec.json.decode(text, type=dict[str, Spelling])
 
 

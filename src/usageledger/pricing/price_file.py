@@ -176,7 +176,7 @@ def read(text: bytes) -> PriceFile:
 
 def shipped_text() -> bytes:
     """The file that comes with this version."""
-    return (files(__package__) / "data" / "prices.json").read_bytes()
+    return (files("usageledger.pricing") / "data" / "prices.json").read_bytes()
 
 
 @cache

@@ -1,7 +1,6 @@
 """`usageledger prices show`: the prices of a model on a day, and their sources."""
 
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,20 +9,20 @@ import typer
 from usageledger.buckets import DAY_SECONDS
 from usageledger.cli.commands.price_changes import LATER
 from usageledger.cli.commands.prices import KINDS
-from usageledger.cli.local_registry import is_there, opened_registry
+from usageledger.cli.local_registry import is_there, registry_if_there
 from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, RegistryUrl
 from usageledger.cli.terminal.output import CommandError, iso_time, note, print_json, print_table
 from usageledger.meters import METER_BY_KIND, METERS, MODEL
-from usageledger.settings import Settings, load_settings
+from usageledger.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.table import Table
 
     from usageledger.pricing import Prices, Reason, Source, Subject
     from usageledger.pricing.book import PriceBook
-    from usageledger.registry import CardPrices, Registry
+    from usageledger.registry import CardPrices
 
 EPILOG = """\
 [bold]Examples[/]
@@ -77,7 +76,10 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     from usageledger.rating.current_book import newest_prices
 
     day = int(time.time()) // DAY_SECONDS * DAY_SECONDS if on is None else _day(on)
-    with _registry(load_settings({"data": data, "registry": registry_url})) as registry:
+    settings = load_settings({"data": data, "registry": registry_url})
+    if not is_there(settings.registry_url):
+        note(f"There is no registry in {settings.data.absolute()}: prices of your own would be in it.")
+    with registry_if_there(settings) as registry:
         book = PriceBook(newest_prices(registry.price_files) if registry else None)
         cards = registry and registry.rate_cards
         own = OwnPrices(cards.overrides() if cards else ())
@@ -99,17 +101,6 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     print_table(lambda _: price_table(shown))
     for words in (*_notes(shown), *_reasons(lacking)):
         note(words)
-
-
-@contextmanager
-def _registry(settings: Settings) -> "Generator[Registry | None]":
-    """The registry; None where there is no ledger yet."""
-    if not is_there(settings.registry_url):
-        note(f"There is no registry in {settings.data.absolute()}: prices of your own would be in it.")
-        yield None
-        return
-    with opened_registry(settings) as registry:
-        yield registry
 
 
 def _day(text: str) -> int:

@@ -2,22 +2,19 @@
 
 import hashlib
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from usageledger.buckets import DAY_SECONDS
-from usageledger.cli.local_registry import existing_settings, is_there, opened_registry
+from usageledger.cli.local_registry import existing_settings, opened_registry, registry_if_there
 from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, RegistryUrl
 from usageledger.cli.signatures import ALLOWED_SIGNERS, signer
 from usageledger.cli.terminal.output import CommandError, counted, iso_time, note, print_json, print_table
 from usageledger.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from usageledger.pricing.price_file import PriceFile
     from usageledger.registry import Registry
 
@@ -103,7 +100,7 @@ def status(data: DataFolder = DEFAULT_FOLDER, registry_url: RegistryUrl = None, 
     """Show which public prices are in use, and how old they are."""
     from usageledger.cli.terminal.text_table import plain_table
 
-    with _registry(load_settings({"data": data, "registry": registry_url})) as registry:
+    with registry_if_there(load_settings({"data": data, "registry": registry_url})) as registry:
         about = _status(registry)
     if as_json:
         print_json(about)
@@ -124,16 +121,6 @@ def status(data: DataFolder = DEFAULT_FOLDER, registry_url: RegistryUrl = None, 
     )
     table.add_row("genai-prices", f"{listed['version']}, {used}")
     print_table(lambda _: table)
-
-
-@contextmanager
-def _registry(settings: Settings) -> "Generator[Registry | None]":
-    """The registry; None where there is no ledger yet."""
-    if not is_there(settings.registry_url):
-        yield None
-        return
-    with opened_registry(settings) as registry:
-        yield registry
 
 
 def _status(registry: "Registry | None") -> dict[str, Any]:
