@@ -9,24 +9,26 @@ not the price of another part, tier, band, model or time.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from msgspec import structs
 
 from usageledger.meters import METER_BY_KIND
-from usageledger.parts import CACHE_WRITE
+from usageledger.parts import CACHE_WRITE, TOKEN_PARTS
 from usageledger.pricing import names
 from usageledger.pricing.cards import STANDARD_TIERS, Override, Prices, Reason, Source, Subject
 from usageledger.pricing.genai_list import PACKAGE, GenaiList, package_name
 from usageledger.pricing.listed_prices import CONDITIONS, ListedModel, ListedPrice, seconds_of
-from usageledger.pricing.price_file import ANY, PriceFile, Row, shipped
+from usageledger.pricing.money import to_rate
+from usageledger.pricing.price_file import ANY, USABLE, PriceFile, Row, shipped
+from usageledger.pricing.regions import ANYWHERE, Regions, by_factor
 
 NAMES_KEPT_MAX = 10_000  # of models, with what is known of them
 # Tiers that are two names of one: OpenAI renamed `priority` on 2026-07-30.
 _SAME_TIERS: Final = {("openai", "priority"): "fast", ("openai", "fast"): "priority"}
-USABLE = ("high", "medium")
 OUT_OF_TIME = ("before_first_seen", "gap", "past_support")  # then another row may be for the time
 
 
@@ -66,6 +68,7 @@ class PriceBook:
         published = file.lists.get(PACKAGE, {}).get(package_name().partition(" ")[2])
         self._listed = listed or GenaiList(published)
         self._aliases = names.Aliases(file.aliases)
+        self._regions = Regions(file.factors)
         self._confirmed = seconds_of(file.confirmed_through)
         self._rows: dict[tuple[str, str | None], list[Row]] = {}
         for row in file.rows:
@@ -129,7 +132,7 @@ class PriceBook:
             if price.row.kind == _kind(subject):
                 batch = price.row.tier == "batch"
                 tier = None if batch or price.row.tier == "standard" else price.row.tier
-                said = {name: value for name, value in price.conditions if hasattr(subject, name)}
+                said: dict[str, Any] = dict(price.conditions)
                 same.append(structs.replace(subject, service_tier=tier, batch=batch, **said))
         return list(dict.fromkeys([subject, *same]))
 
@@ -194,10 +197,11 @@ class PriceBook:
         for part in subject.parts:
             if part not in rates:
                 found = self._known(subject, part, resolved)
-                if isinstance(found, Reason):
-                    reasons[part] = found
+                made = found if isinstance(found, Reason) else self._priced(found, subject, part, resolved)
+                if isinstance(made, Reason):
+                    reasons[part] = made
                 else:
-                    rates[part], sources[part] = found.rate, self._source(found, subject, resolved)
+                    rates[part], sources[part] = made
         return Prices(MappingProxyType(rates), MappingProxyType(sources), MappingProxyType(reasons))
 
     def _known(self, subject: Subject, part: str, resolved: Resolved) -> ListedPrice | Reason:
@@ -216,9 +220,12 @@ class PriceBook:
                     break
         return next(iter(found), Reason("no_variant", f"no price for the tier {subject.tier!r}"))
 
-    def _source(self, price: ListedPrice, subject: Subject, resolved: Resolved) -> Source:
-        row = price.row
-        return Source(
+    def _priced(
+        self, price: ListedPrice, subject: Subject, part: str, resolved: Resolved
+    ) -> tuple[int, Source] | Reason:
+        """The rate of a subject by a price that fits it, times its minutes and the factor of its region."""
+        row, times = price.row, Decimal(1)
+        source = Source(
             text=row.source,
             layer=row.origin,
             start=row.start,
@@ -228,6 +235,18 @@ class PriceBook:
             provisional=price.open and subject.day > self._confirmed,
             resolved_from=resolved.words,
         )
+        if row.minutes_min is not None:
+            if subject.session_minutes is None:
+                return Reason("ambiguous:session_minutes", "session_minutes is not said: the price is by the minute")
+            times = Decimal(max(row.minutes_min, int(subject.session_minutes)))
+        region = (subject.region or ANYWHERE).lower()
+        if region != ANYWHERE and part in TOKEN_PARTS:
+            factor = self._regions.factor(resolved.provider, resolved.path, region, subject.day)
+            if factor is None:
+                return Reason("no_region", f"no source says by how much it costs more in the region {region!r}")
+            times *= Decimal(factor.factor)
+            source = by_factor(source, factor)
+        return (price.rate if times == 1 else to_rate(Decimal(row.price), row.per, times)), source
 
 
 def _fitting(subject: Subject, prices: Sequence[ListedPrice]) -> ListedPrice | Reason:
@@ -256,7 +275,7 @@ def _of_band(band: int, prices: Sequence[ListedPrice]) -> list[ListedPrice]:
 
 def _of_case(subject: Subject, prices: Sequence[ListedPrice]) -> ListedPrice | Reason:
     """The price whose conditions an event meets, if what it says leaves no doubt."""
-    said = {name: getattr(subject, name, None) for name in CONDITIONS}
+    said = {name: getattr(subject, name) for name in CONDITIONS}
     possible = [price for price in prices if all(said[name] in (value, None) for name, value in price.conditions)]
     missing = next((n for price in possible for n, _ in price.conditions if said[n] is None), None)
     if missing:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 FORMAT = 1
+USABLE = ("high", "medium")  # confidence in what is charged
 ANY = "*"  # as a model: any of the provider's that has no row of its own for the part
 
 Confidence = Literal["high", "medium", "low", "disputed"]
@@ -40,6 +41,7 @@ class Row(
         last_seen: of a row without an end that its lists dropped: the last day on which one had it.
         above: only for requests with more input tokens than this.
         up_to: only for requests with no more input tokens than this.
+        minutes_min: it is for minutes that each unit lasted, of at least so many; events say them.
         hours: only at these times of the week.
     """
 
@@ -63,7 +65,8 @@ class Row(
     tool: str | None = None
     size: str | None = None
     quality: str | None = None
-    memory_gb: int | None = None
+    memory_gb: str | None = None
+    minutes_min: int | None = None
     hours: tuple[Hours, ...] = ()
     note: str = ""
 

@@ -74,6 +74,11 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
     context_level: Annotated[
         str, typer.Option("--context-level", metavar="<level>", help="Only for web searches of this level.")
     ] = "",
+    tool: Annotated[str, typer.Option("--tool", metavar="<text>", help="Only for web searches by this tool.")] = "",
+    memory_gb: Annotated[
+        str, typer.Option("--memory-gb", metavar="<int>", help="Only for sessions with this memory.")
+    ] = "",
+    region: Annotated[str, typer.Option("--region", metavar="<text>", help="Only for requests in this region.")] = "",
     reason: Annotated[str, typer.Option("--note", metavar="<text>", help="Why, or where the price is from.")] = "",
     yes: Yes = False,
     data: DataFolder = DEFAULT_FOLDER,
@@ -88,6 +93,7 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
     now = int(time.time())
     fields = {"kind": kind, "provider": provider, "model": model, "tier": tier, "above": above, "note": reason}
     fields |= {"size": size, "quality": quality, "context_level": context_level}
+    fields |= {"tool": tool, "memory_gb": memory_gb, "region": region}
     fields["from"] = since or datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d")
     given = []
     for price in prices:
@@ -104,8 +110,9 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
     "  usageledger prices import contract.csv\n"
     "  usageledger prices list --json | usageledger prices import --data other -\n\n"
     "A CSV file has a line of titles. The columns are kind, provider, model, tier,\n"
-    "part, price, from, above, size, quality, context_level and note; those that\n"
-    "say nothing may be empty or absent. JSON is an array of such objects.",
+    "part, price, from, above, size, quality, context_level, tool, memory_gb,\n"
+    "session_minutes, region and note; those that say nothing may be empty or\n"
+    "absent. JSON is an array of such objects.",
 )
 def import_prices(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A CSV or JSON file of prices; - for stdin.")],
@@ -306,5 +313,5 @@ def revision_table(found: "Sequence[Revision]") -> "Table":
 def about(price: "Override") -> str:
     """Names the difference to other prices of the kind: `gpt-5, batch, above 272,000 input tokens`."""
     words = [f"{price.provider} {price.model or price.kind}", *([] if price.tier == "standard" else [price.tier])]
-    words += price.case.values()
+    words += price.case_words
     return ", ".join([*words, *([f"above {price.band:,} input tokens"] if price.band else [])])
