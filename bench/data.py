@@ -28,7 +28,7 @@ _SHARES = {"embeddings": 0.08, "moderations": 0.03, "web_search_calls": 0.02}
 _OTHERS = {meter.kind: _SHARES.get(meter.kind, 0.01) for meter in METERS if meter.kind != "completions"}
 KINDS = {"completions": round(1 - sum(_OTHERS.values()), 2), **_OTHERS}
 # Dimensions that events leave out, as most senders do.
-LEFT_OUT = {"api_source", "context_level", "quality", "source"}
+LEFT_OUT = {"api_source", "context_level", "memory_gb", "quality", "region", "session_minutes", "source", "tool"}
 
 # The values that a number stands for, by dimension; and by column, whether each kind has it.
 NAMES = {

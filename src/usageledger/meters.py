@@ -31,12 +31,17 @@ MODEL = Dimension("model", "The model that did the work.", filter="models", exam
 BATCH = Dimension("batch", "Whether the request ran as a batch job.", filter="batch", flag=True)
 SERVICE_TIER = Dimension("service_tier", "The service tier that served the request.", example="default")
 API_SOURCE = Dimension("api_source", "The API that caused the usage.", values=("agents_api", "unlabeled"))
+# Ours: kept with events since prices depend on it, and no grouping.
+UNSEEN_BATCH = replace(BATCH, filter=None, on_wire=False)
+REGION = Dimension(
+    "region", "The region that the request was bound to, which its price depends on.", example="us", on_wire=False
+)
 VECTOR_STORE = Dimension(
     "vector_store_id", "The vector store that was searched.", filter="vector_store_ids", example="vs_abc", many=True
 )
 
 BY_MODEL = (PROJECT, USER, API_KEY, MODEL)
-BY_TIER = (*BY_MODEL, BATCH, SERVICE_TIER, API_SOURCE)
+BY_TIER = (*BY_MODEL, BATCH, SERVICE_TIER, API_SOURCE, REGION)
 
 REQUESTS = Measure(
     "num_model_requests",
@@ -105,7 +110,10 @@ def _meter(
 
 METERS: tuple[Meter, ...] = (
     _meter("completions", "Completions", TOKENS, BY_TIER),
-    replace(_meter("embeddings", "Embeddings", (INPUT_TOKENS, REQUESTS), BY_MODEL), priced_as="completions"),
+    replace(
+        _meter("embeddings", "Embeddings", (INPUT_TOKENS, REQUESTS), (*BY_MODEL, UNSEEN_BATCH, REGION)),
+        priced_as="completions",
+    ),
     _meter("moderations", "Moderations", (INPUT_TOKENS, REQUESTS), BY_MODEL),
     _meter(
         "images",
@@ -137,6 +145,7 @@ METERS: tuple[Meter, ...] = (
                 values=("image.generation", "image.edit", "image.variation"),
             ),
             Dimension("quality", "Quality of the image, which its price depends on.", example="high", on_wire=False),
+            UNSEEN_BATCH,
         ),
     ),
     _meter(
@@ -196,7 +205,25 @@ METERS: tuple[Meter, ...] = (
                 required=True,
             ),
         ),
-        (PROJECT,),
+        (
+            PROJECT,
+            Dimension(
+                "memory_gb",
+                "Memory of the session's container in GB, which its price depends on.",
+                values=("1", "4", "16", "64"),
+                pattern=r"^[1-9][0-9]{0,4}$",
+                others=("32",),
+                on_wire=False,
+            ),
+            Dimension(
+                "session_minutes",
+                "Minutes that each session ran, begun ones included, where its price depends on them.",
+                values=("5", "20"),
+                pattern=r"^[1-9][0-9]{0,4}$",
+                others=("7",),
+                on_wire=False,
+            ),
+        ),
     ),
     _meter(
         "file_search_calls",
@@ -235,6 +262,14 @@ METERS: tuple[Meter, ...] = (
                 values=("low", "medium", "high"),
             ),
             API_SOURCE,
+            Dimension(
+                "tool",
+                "The search tool that was called, without its date, which its price depends on.",
+                values=("web_search", "web_search_preview"),
+                pattern=r"^[a-z][a-z0-9_]{0,63}$",
+                others=("browser_search",),
+                on_wire=False,
+            ),
         ),
         result="web_searches",
     ),

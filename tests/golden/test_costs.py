@@ -11,6 +11,8 @@ import pytest
 from tests.support.engines import ENGINES, Engine, parameter
 from tests.support.priced import Priced
 
+from usageledger.pricing.book import PriceBook
+
 DAY = 86400
 MILLION = 1_000_000
 NOON = int(datetime(2026, 6, 10, 12, tzinfo=UTC).timestamp())  # before the tests' own time, so none is in the future
@@ -332,6 +334,83 @@ DATED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         {"claude-opus-5, cache write 5m": "0.00625", "claude-opus-5, cache write 1h": "3.44139"},
     ),
     (
+        # claude-opus-5-5 where `inference_geo` is us: 1.1 times 4.00 and 20.00.
+        "a region",
+        completion("claude-opus-5-5", AUTUMN, provider="anthropic", region="us", input_tokens=1_000, output_tokens=100),
+        {"claude-opus-5-5, input": "0.0044", "claude-opus-5-5, output": "0.0022"},
+    ),
+    (
+        # text-embedding-3-small by batch: 0.01.
+        "embeddings in a batch",
+        {
+            "kind": "embeddings",
+            "model": "text-embedding-3-small",
+            "batch": True,
+            "timestamp": AUTUMN,
+            "input_tokens": MILLION,
+        },
+        {"text-embedding-3-small, input (batch)": "0.01"},
+    ),
+    (
+        # gpt-4.1 by web_search: 10.00 for 1,000 calls ...
+        "a search by the tool of today",
+        {
+            "kind": "web_search_calls",
+            "model": "gpt-4.1",
+            "tool": "web_search",
+            "timestamp": AUTUMN,
+            "num_requests": 4,
+        },
+        {"gpt-4.1, web search calls": "0.04"},
+    ),
+    (
+        # ... and by web_search_preview 25.00.
+        "a search by the tool before",
+        {
+            "kind": "web_search_calls",
+            "model": "gpt-4.1",
+            "tool": "web_search_preview",
+            "context_level": "low",
+            "timestamp": AUTUMN,
+            "num_requests": 4,
+        },
+        {"gpt-4.1, web search calls": "0.1"},
+    ),
+    (
+        # From 2026-03-31 to 2026-06-01: 0.12 a session of 4 GB ...
+        "code interpreter by memory",
+        {
+            "kind": "code_interpreter_sessions",
+            "memory_gb": "4",
+            "timestamp": at(2026, 4, 1),
+            "num_sessions": 3,
+        },
+        {"code interpreter sessions": "0.36"},
+    ),
+    (
+        # ... and since then 0.12 for 20 minutes, at least 5 of each session.
+        "code interpreter by the minute",
+        {
+            "kind": "code_interpreter_sessions",
+            "memory_gb": "4",
+            "session_minutes": "7",
+            "timestamp": at(2026, 6, 2, 0),
+            "num_sessions": 3,
+        },
+        {"code interpreter sessions": "0.126"},
+    ),
+    (
+        "a short session",
+        {
+            "kind": "code_interpreter_sessions",
+            "memory_gb": "64",
+            "session_minutes": "1",
+            "timestamp": AUTUMN,
+            "num_sessions": 1,
+        },
+        {"code interpreter sessions": "0.48"},
+    ),
+    (
         # gpt-6-luna by decisions: 0.10 and 0.
         "output of decisions is free",
         {"kind": "decisions", "model": "gpt-6-luna", "timestamp": AUTUMN, "input_tokens": 100_000, "output_tokens": 9},
@@ -416,6 +495,25 @@ def test_a_session_has_no_price_since_it_depends_on_what_events_do_not_carry(pri
     assert priced.results(when, when + 1) == []
     (each,) = priced.unpriced(when, when + 1)
     assert (each.part, each.quantity) == ("num_sessions", 3)
+
+
+@pytest.mark.parametrize(
+    ("event", "code"),
+    [
+        ({"kind": "web_search_calls", "model": "gpt-4.1", "num_requests": 1}, "ambiguous:tool"),
+        ({"kind": "web_search_calls", "model": "gpt-4.1", "tool": "grep", "num_requests": 1}, "no_row"),
+        ({"kind": "code_interpreter_sessions", "num_sessions": 1}, "ambiguous:memory_gb"),
+        ({"kind": "code_interpreter_sessions", "memory_gb": "1", "num_sessions": 1}, "ambiguous:session_minutes"),
+        ({"kind": "embeddings", "model": "text-embedding-3-small", "region": "mars", "input_tokens": 1}, "no_region"),
+        ({"kind": "images", "model": "dall-e-2", "size": "256x256", "batch": True, "images": 1}, "no_variant"),
+    ],
+)
+def test_what_an_event_leaves_out_or_no_list_knows(priced: Priced, event: dict[str, Any], code: str) -> None:
+    priced.send([{"id": "1", "timestamp": AUTUMN} | event])
+    assert priced.results(AUTUMN, AUTUMN + 1) == []
+    (each,) = priced.unpriced(AUTUMN, AUTUMN + 1)
+    subject = priced.registry.rate_cards.at([each.rate_id])[each.rate_id].subject
+    assert PriceBook().prices(subject).reasons[each.part].code == code
 
 
 @pytest.mark.parametrize(

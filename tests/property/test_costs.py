@@ -22,7 +22,7 @@ from tests.support.strategies import DAY, END, START, Place, batches, histories,
 
 from usageledger.meters import COSTS
 from usageledger.pricing import UNITS_PER_USD, Prices, Subject
-from usageledger.pricing.cards import PARTS
+from usageledger.pricing.cards import CASES, PARTS
 from usageledger.pricing.money import UNITS
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]
@@ -71,7 +71,7 @@ def subject_of(usage: Usage) -> Subject:
     counts, second = usage.counts, usage.timestamp % DAY
     whole = sum(count for name, count in counts.items() if name.startswith("input_"))
     model = usage.dimensions.get("model") or ""
-    names = ("model", "service_tier", "size", "quality", "context_level")
+    names = ("model", "service_tier", *CASES)
     return Subject(
         day=usage.timestamp - second,
         kind=usage.kind,

@@ -2,13 +2,17 @@
 
 import threading
 from contextlib import ExitStack
+from hashlib import sha256
 from typing import Any
 
 import pytest
+from msgspec import structs
+from sqlalchemy import insert
 
 from usageledger.errors import RegistryError
 from usageledger.pricing import Override, Prices, Source, Subject
 from usageledger.registry import Registry, open_registry, prices
+from usageledger.registry.schema import rate_cards
 
 ONE, TWO = (Subject(0, "completions", "openai", model) for model in ("one", "two"))
 CHEAP = Prices({"input_text_tokens": 1}, {"input_text_tokens": Source("a list", "curated", start="2026-01-01")})
@@ -30,6 +34,19 @@ def test_a_card_is_given_once_and_for_good(registry: Registry) -> None:
         (0, TWO, DEAR),
     ]
     assert registry.rate_cards.newest() == 2
+
+
+def test_a_card_of_an_earlier_version_is_found(registry: Registry) -> None:
+    """What a subject says beyond the fields of the first version is not in the text that its card is found by."""
+    text = (
+        '{"band":0,"batch":false,"context_level":null,"day":0,"kind":"completions","model":"one","provider":"openai",'
+        '"quality":null,"second":0,"service_tier":null,"size":null}'
+    )
+    with registry.rate_cards._database.write() as connection:
+        connection.execute(insert(rate_cards).values(id=77, digest=sha256(text.encode()).digest(), subject=text))
+    assert registry.rate_cards.give([(ONE, DEAR)]) == [77]
+    (bound,) = registry.rate_cards.give([(structs.replace(ONE, region="us"), CHEAP)])
+    assert registry.rate_cards.at([bound])[bound].subject == structs.replace(ONE, region="us")
 
 
 def test_servers_that_give_the_same_cards_at_once_agree(url: str) -> None:

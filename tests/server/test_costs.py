@@ -90,6 +90,10 @@ async def test_what_has_no_price_is_listed_and_logged_once(
         "size": None,
         "quality": None,
         "context_level": None,
+        "tool": None,
+        "memory_gb": None,
+        "session_minutes": None,
+        "region": None,
         "quantities": [
             {
                 "part": "input_text_tokens",

@@ -4,7 +4,7 @@ from typing import Any
 
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.genai_list import GenaiList
-from usageledger.pricing.price_file import Alias, PriceFile, Row
+from usageledger.pricing.price_file import Alias, Factor, PriceFile, Row
 
 NO_LIST = GenaiList(published=None)
 
@@ -16,8 +16,19 @@ def row(part: str, price: str, **given: Any) -> Row:
     return Row(**(about | known | {"part": part, "price": price} | given))
 
 
-def price_file(*rows: Row, aliases: tuple[Alias, ...] = (), confirmed_through: str = "2030-01-01") -> PriceFile:
-    return PriceFile(1, 1, confirmed_through, confirmed_through, {}, rows, aliases)
+def factor(region: str, times: str, start: str = "2020-01-01", **given: Any) -> Factor:
+    """A factor on the prices of acme's model `m` in a region."""
+    about: dict[str, Any] = {"provider": "acme", "model": "m", "start_is": "announced", "confidence": "high"}
+    return Factor(**(about | {"source": "https://acme.test/regions"} | given), region=region, factor=times, start=start)
+
+
+def price_file(
+    *rows: Row,
+    aliases: tuple[Alias, ...] = (),
+    factors: tuple[Factor, ...] = (),
+    confirmed_through: str = "2030-01-01",
+) -> PriceFile:
+    return PriceFile(1, 1, confirmed_through, confirmed_through, {}, rows, aliases, factors)
 
 
 def book(*rows: Row, **given: Any) -> PriceBook:

@@ -48,8 +48,7 @@ def values(dimension: Dimension) -> st.SearchStrategy[Any]:
     if dimension.flag:
         return st.sampled_from([None, True, False])
     if dimension.values:
-        more = ("auto", "1536x1024") if dimension.pattern else ()
-        return st.sampled_from([None, *dimension.values, *more])
+        return st.sampled_from([None, *dimension.values, *dimension.others])
     return st.sampled_from([None, *NAMES])
 
 

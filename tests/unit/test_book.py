@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from tests.support.price_rows import book, row
+from tests.support.price_rows import book, factor, row
 
-from usageledger.pricing import UNITS_PER_USD, Override, Subject
+from usageledger.pricing import UNITS_PER_USD, Override, Reason, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.own_prices import OwnPrices
 from usageledger.pricing.price_file import Alias, Hours
@@ -191,6 +191,55 @@ def test_writes_to_the_cache_depend_on_their_lifetime() -> None:
     assert reason(book(INPUT), "input_cache_write_other_tokens") == "no_row"
 
 
+@pytest.mark.parametrize(
+    ("region", "rate", "code"),
+    [
+        (None, 2 * M, None),
+        ("global", 2 * M, None),
+        ("Global", 2 * M, None),
+        ("us", 22 * M // 10, None),
+        ("US", 22 * M // 10, None),
+        ("eu", None, "no_region"),  # began the day after
+        ("uk", None, "no_region"),  # ended the day before
+        ("ap", None, "no_region"),  # disputed
+    ],
+)
+def test_a_region_is_charged_by_its_factor_or_not_at_all(
+    region: str | None, rate: int | None, code: str | None
+) -> None:
+    factors = (
+        factor("us", "1.1", "2026-01-01"),
+        factor("eu", "1.1", "2026-05-06"),
+        factor("uk", "1.2", end="2026-05-05"),
+        factor("ap", "1.3", confidence="disputed"),
+    )
+    made = book(INPUT, row("num_model_requests", "5", per=1_000), factors=factors)
+    prices = made.prices(replace(SUBJECT, region=region))
+    assert prices.rates.get("input_text_tokens") == rate
+    assert prices.rates["num_model_requests"] == 5 * 10**15
+    assert prices.reasons.get("input_text_tokens", Reason("", "")).code == (code or "")
+
+
+def test_the_source_of_a_factor_stands_beside_that_of_the_price() -> None:
+    factors = (factor("us", "1.1", "2026-01-01", end="2026-06-01", confidence="medium"),)
+    source = book(INPUT, factors=factors).prices(replace(SUBJECT, region="us")).sources["input_text_tokens"]
+    assert source.text == "https://acme.test/prices × 1.1 (https://acme.test/regions)"  # noqa: RUF001
+    assert (source.start, source.start_is, source.end) == ("2026-01-01", "announced", "2026-06-01")
+    assert source.confidence == "medium"
+
+
+@pytest.mark.parametrize(("minutes", "billed"), [("1", 5), ("5", 5), ("6", 6), ("20", 20), ("61", 61)])
+def test_a_session_by_the_minute(minutes: str, billed: int) -> None:
+    kind = "code_interpreter_sessions"
+    made = book(row("num_sessions", "0.03", model=None, kind=kind, per=20, memory_gb="1", minutes_min=5))
+    at = replace(SUBJECT, kind=kind, model=None, memory_gb="1")
+    assert made.prices(replace(at, session_minutes=minutes)).rates == {"num_sessions": billed * 15 * 10**14}
+    assert made.prices(at).reasons["num_sessions"].code == "ambiguous:session_minutes"
+    assert made.prices(replace(at, session_minutes="7", memory_gb=None)).reasons["num_sessions"].code == (
+        "ambiguous:memory_gb"
+    )
+
+
 def test_a_row_for_any_model_is_for_those_without_their_own() -> None:
     about = {"kind": "web_search_calls", "per": 1_000}
     any_model = row("num_requests", "10", model="*", **about)
@@ -317,6 +366,6 @@ def test_images_that_are_charged_by_their_tokens_have_no_price_a_piece() -> None
 
 def test_what_looks_like_a_prefix_may_be_a_part_of_the_name() -> None:
     made = book(row("input_text_tokens", "1", provider="groq", model="groq/compound"), INPUT)
-    compound = structs.replace(SUBJECT, provider="groq", model="Groq/compound")
+    compound = replace(SUBJECT, provider="groq", model="Groq/compound")
     assert made.prices(compound).rates == {"input_text_tokens": M}
-    assert made.prices(structs.replace(compound, model="compound")).reasons["input_text_tokens"].code == "no_alias"
+    assert made.prices(replace(compound, model="compound")).reasons["input_text_tokens"].code == "no_alias"

@@ -139,8 +139,11 @@ def test_each_dimension_at_its_limit(meter: Meter, dimension: Dimension) -> None
         good += ["x", "x" * NAME_CHARACTERS_MAX, "ü" * NAME_CHARACTERS_MAX, "'", '"', "a,b"]
         bad += ["", "x" * (NAME_CHARACTERS_MAX + 1), True]
     if dimension.pattern:
-        good += ["1536x1024", "auto", "99999x10"]
-        bad += ["100000x10", "1024x1024\n", "\n1024x1024", "1024x1024px", "Auto"]
+        good += dimension.others
+        bad += [f"{dimension.values[0]}\n", f"\n{dimension.values[0]}", "A"]
+    if name == "size":
+        good += ["99999x10"]
+        bad += ["100000x10", "1024x1024px", "Auto"]
     for value in good:
         assert getattr(accepted(sent(meter, **{name: value})), name) == value
         assert columns(sent(meter, **{name: value}))[name] == value

@@ -294,7 +294,7 @@ def test_width_is_found_by_its_name() -> None:
 def test_groupings_are_what_the_api_has_and_filters_what_it_selects_by() -> None:
     images = METER_BY_KIND["images"]
     assert [d.name for d in images.groupings] == ["project_id", "user_id", "api_key_id", "model", "size", "source"]
-    assert [d.name for d in images.dimensions if d not in images.groupings] == ["quality"]
+    assert [d.name for d in images.dimensions if d not in images.groupings] == ["quality", "batch"]
     assert [d.filter for d in images.filters] == [
         "project_ids",
         "user_ids",

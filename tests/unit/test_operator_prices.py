@@ -12,7 +12,7 @@ from usageledger.errors import PriceError
 from usageledger.events.typed_events import FIELDS
 from usageledger.meters import METER_BY_KIND, METERS
 from usageledger.pricing import UNITS_PER_USD, Override
-from usageledger.pricing.cards import PARTS, PARTS_OF_KIND
+from usageledger.pricing.cards import CASES, PARTS, PARTS_OF_KIND
 from usageledger.pricing.money import UNITS
 from usageledger.pricing.operator_prices import (
     FIELD_NAMES,
@@ -137,7 +137,8 @@ def test_tiers(tier: str, read: str) -> None:
         ({"kind": "images", "part": "images", "size": "big"}, "Invalid 'size': expected one of '256x256'"),
         ({"kind": "web_search_calls", "part": "search-calls", "context_level": "huge"}, "Invalid 'context_level'"),
         ({"kind": "vector_stores", "part": "vector-store-storage"}, "model: vector_stores have none, got 'm'."),
-        ({"kind": "embeddings", "tier": "batch"}, "tier: embeddings have none, got 'batch'."),
+        ({"kind": "moderations", "tier": "batch"}, "tier: moderations have none, got 'batch'."),
+        ({"kind": "embeddings", "tier": "flex"}, "tier: embeddings have none, got 'flex'."),
         ({"kind": "images", "part": "images", "above": "5"}, "above: images have no input tokens, got '5'."),
         ({"modle": "m"}, "Unknown field: 'modle'. Did you mean 'model'?"),
     ],
@@ -241,9 +242,10 @@ def overrides(draw: st.DrawFn) -> Override:
     part = draw(st.sampled_from(PARTS_OF_KIND[kind]))
     names = {dimension.name for dimension in METER_BY_KIND[kind].dimensions}
     word = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=20).filter(str.strip)
-    tiers = ["standard", *(["batch", "flex", "flex batch"] if "service_tier" in names else [])]
+    tiers = ["standard", *(["batch"] if "batch" in names else [])]
+    tiers += ["flex", "flex batch"] if "service_tier" in names else []
     fixed: dict[str, Any] = {}
-    for name in ("size", "quality", "context_level"):
+    for name in CASES:
         values = list(FIELDS[kind][name].rule.split("'")[1::2]) if name in names else []
         choices = st.sampled_from(values) if values else word.map(str.strip)
         fixed[name] = draw(st.none() | choices) if name in names else None

@@ -11,19 +11,21 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
 from msgspec import structs
 
 from usageledger.buckets import DAY_SECONDS
 from usageledger.meters import METER_BY_KIND
-from usageledger.parts import CACHE_WRITE
+from usageledger.parts import CACHE_WRITE, TOKEN_PARTS
 from usageledger.pricing import names
 from usageledger.pricing.cards import STANDARD_TIERS, Override, Prices, Reason, Source, Subject
 from usageledger.pricing.genai_list import GenaiList, package_name, published
 from usageledger.pricing.listed_prices import CONDITIONS, ListedModel, ListedPrice, seconds_of
-from usageledger.pricing.money import changed_rate
+from usageledger.pricing.money import product, to_rate
 from usageledger.pricing.own_prices import NO_OWN_PRICES, NOTHING, Held, OwnPrices, iso, operator_source
 from usageledger.pricing.price_file import ANY, USABLE, PriceFile, Row, shipped
+from usageledger.pricing.regions import ANYWHERE, Regions, by_factor
 
 NAMES_KEPT_MAX = 10_000  # of models, with what is known of them
 OUT_OF_TIME = ("before_first_seen", "gap", "past_support")  # then another row may be for the time
@@ -71,6 +73,7 @@ class PriceBook:
         file = prices or shipped()
         self._listed = listed or GenaiList(published(file))
         self._aliases = names.Aliases(file.aliases)
+        self._regions = Regions(file.factors)
         self._confirmed = seconds_of(file.confirmed_through)
         self._rows: dict[tuple[str, str | None], list[Row]] = {}
         for row in file.rows:
@@ -125,7 +128,7 @@ class PriceBook:
             if price.row.kind == _kind(subject):
                 batch = price.row.tier == "batch"
                 tier = None if batch or price.row.tier == "standard" else price.row.tier
-                said = {name: value for name, value in price.conditions if hasattr(subject, name)}
+                said: dict[str, Any] = dict(price.conditions)
                 same.append(structs.replace(subject, service_tier=tier, batch=batch, **said))
         return list(dict.fromkeys([subject, *same]))
 
@@ -252,11 +255,11 @@ class PriceBook:
         for part in subject.parts:
             if part not in rates:
                 found = self._known(subject, part, resolved)
-                if isinstance(found, Reason):
-                    reasons[part] = found
+                made = found if isinstance(found, Reason) else self._priced(found, subject, part, resolved)
+                if isinstance(made, Reason):
+                    reasons[part] = made
                 else:
-                    rates[part] = _rate(found, resolved.discount)
-                    sources[part] = self._source(found, subject, resolved)
+                    rates[part], sources[part] = made
         return Prices(MappingProxyType(rates), MappingProxyType(sources), MappingProxyType(reasons))
 
     def _known(self, subject: Subject, part: str, resolved: Resolved) -> ListedPrice | Reason:
@@ -278,9 +281,14 @@ class PriceBook:
                     break
         return next(iter(found), Reason("no_variant", f"no price for the tier {subject.tier!r}"))
 
-    def _source(self, price: ListedPrice, subject: Subject, resolved: Resolved) -> Source:
-        row, discount = price.row, resolved.discount
-        return Source(
+    def _priced(
+        self, price: ListedPrice, subject: Subject, part: str, resolved: Resolved
+    ) -> tuple[int, Source] | Reason:
+        """The rate of a subject by a price that fits it: after a discount, times its minutes and the region's factor."""
+        row, discount, times = price.row, resolved.discount, Decimal(1)
+        if discount:
+            times = product(Decimal(1).scaleb(-2), Decimal(100) + Decimal(discount.percent or 0))
+        source = Source(
             text=f"{operator_source(discount).text}; {row.source}" if discount else row.source,
             layer="operator" if discount else row.origin,
             start=row.start,
@@ -290,6 +298,18 @@ class PriceBook:
             provisional=price.open and subject.day > self._confirmed,
             resolved_from=resolved.words,
         )
+        if row.minutes_min is not None:
+            if subject.session_minutes is None:
+                return Reason("ambiguous:session_minutes", "session_minutes is not said: the price is by the minute")
+            times = product(times, Decimal(max(row.minutes_min, int(subject.session_minutes))))
+        region = (subject.region or ANYWHERE).lower()
+        if region != ANYWHERE and part in TOKEN_PARTS:
+            factor = self._regions.factor(resolved.provider, resolved.path, region, subject.day)
+            if factor is None:
+                return Reason("no_region", f"no source says by how much it costs more in the region {region!r}")
+            times = product(times, Decimal(factor.factor))
+            source = by_factor(source, factor)
+        return (price.rate if times == 1 else to_rate(Decimal(row.price), row.per, times)), source
 
 
 def _fitting(subject: Subject, prices: Sequence[ListedPrice], band: int) -> ListedPrice | Reason:
@@ -304,7 +324,7 @@ def _fitting(subject: Subject, prices: Sequence[ListedPrice], band: int) -> List
 
 def _of_case(subject: Subject, prices: Sequence[ListedPrice]) -> ListedPrice | Reason:
     """The price whose conditions an event meets, if what it says leaves no doubt."""
-    said = {name: getattr(subject, name, None) for name in CONDITIONS}
+    said = {name: getattr(subject, name) for name in CONDITIONS}
     possible = [price for price in prices if all(said[name] in (value, None) for name, value in price.conditions)]
     missing = next((n for price in possible for n, _ in price.conditions if said[n] is None), None)
     if missing:
@@ -345,13 +365,6 @@ def _absent(subject: Subject, part: str, resolved: Resolved) -> Reason:
     ):
         return Reason("ambiguous:lifetime", "the lifetime of the cache write is not said: the price depends on it")
     return Reason("no_row", "no price list has a price for it")
-
-
-def _rate(price: ListedPrice, discount: Override | None) -> int:
-    """The price of a row, after the operator's discount."""
-    if discount is None:
-        return price.rate
-    return changed_rate(Decimal(price.row.price), price.row.per, Decimal(discount.percent or 0))
 
 
 def _kind(subject: Subject) -> str:

@@ -59,14 +59,25 @@ class Case(Struct, frozen=True, gc=False, kw_only=True):
     size: str | None = None
     quality: str | None = None
     context_level: str | None = None
+    tool: str | None = None
+    memory_gb: str | None = None
+    session_minutes: str | None = None
+    region: str | None = None
 
     @property
     def case(self) -> dict[str, str]:
         """The fields that say something, and what."""
         return {name: value for name in CASES if (value := getattr(self, name)) is not None}
 
+    @property
+    def case_words(self) -> list[str]:
+        """The case for a person: `16 GB`, `region us`."""
+        return [_CASE_WORDS.get(name, "{}").format(value) for name, value in self.case.items()]
+
 
 CASES: tuple[str, ...] = Case.__struct_fields__
+# Of those whose value alone says little.
+_CASE_WORDS = {"memory_gb": "{} GB", "session_minutes": "{} minutes", "region": "region {}"}
 
 
 class Subject(Case, frozen=True, gc=False):
@@ -111,7 +122,7 @@ class Subject(Case, frozen=True, gc=False):
         """The subject for a person: `openai gpt-5, completions, batch, 2026-10-14, above 272,000 input tokens`."""
         day = datetime.fromtimestamp(self.day, UTC).strftime("%Y-%m-%d")
         named = [f"{self.provider} {self.model}" if self.model else self.provider, self.kind, self.tier]
-        named += [*self.case.values(), day]
+        named += [*self.case_words, day]
         if self.band:
             named.append(f"above {self.band:,} input tokens")
         if self.second:
@@ -189,8 +200,8 @@ class Reason(Struct, frozen=True):
 
     Attributes:
         code: `no_alias` (no list has the name), `no_row`, `no_variant` (none for the tier), `before_first_seen`, `gap`,
-            `past_support` (its lists dropped it), `disputed`, `unconfirmed`, or `ambiguous:` and the field of an event
-            that the price depends on.
+            `past_support` (its lists dropped it), `disputed`, `unconfirmed`, `no_region` (no factor for the region), or
+            `ambiguous:` and the field of an event that the price depends on.
     """
 
     code: str

@@ -2,18 +2,19 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from io import StringIO
 
 from usageledger.errors import PriceError
 from usageledger.pricing.book import PriceBook
-from usageledger.pricing.cards import Override, Subject, of_tier
+from usageledger.pricing.cards import Subject, of_tier
 from usageledger.pricing.genai_list import GenaiList
 from usageledger.pricing.listed_prices import listed
-from usageledger.pricing.money import decimal_text
+from usageledger.pricing.money import usd_text
 from usageledger.pricing.names import provider_name
+from usageledger.pricing.own_prices import NO_OWN_PRICES, OwnPrices
 from usageledger.pricing.price_file import PriceFile, Row
 
 PRICED = "priced"
@@ -79,21 +80,21 @@ def read_names(text: str) -> list[Name]:
 
 
 def coverage(
-    book: PriceBook, names: Iterable[Name], day: int, overrides: Sequence[Override] = ()
+    book: PriceBook, names: Iterable[Name], day: int, own: OwnPrices = NO_OWN_PRICES
 ) -> dict[str, Counter[str]]:
     """The provider, as prices know it → how many of its names are `PRICED` on a day, and of each reason why not."""
     found: dict[str, Counter[str]] = {}
     for name in names:
         provider = found.setdefault(provider_name(name.provider), Counter())
-        provider[_outcome(book, name, day, overrides)] += 1
+        provider[_outcome(book, name, day, own)] += 1
     return found
 
 
-def _outcome(book: PriceBook, name: Name, day: int, overrides: Sequence[Override]) -> str:
+def _outcome(book: PriceBook, name: Name, day: int, own: OwnPrices) -> str:
     """`PRICED`, or the reason why the first part that it needs has no price; of several kinds, the most telling one."""
     reasons: list[str] = []
     for kind, parts in MODES[name.mode]:
-        prices = book.prices(Subject(day, kind, name.provider, name.model), overrides)
+        prices = book.prices(Subject(day, kind, name.provider, name.model), own)
         missing = [part for part in parts if part not in prices.rates]
         if not missing:
             return PRICED
@@ -113,4 +114,4 @@ def differences(file: PriceFile, day: int, listing: GenaiList | None = None) -> 
             if price.holds(day) and book.knows(subject):
                 rate = book.prices(subject).rates.get(row.part, price.rate)
                 if rate != price.rate:
-                    yield Difference(row, decimal_text(rate * row.per))
+                    yield Difference(row, usd_text(rate * row.per))

@@ -10,8 +10,8 @@ from usageledger.pricing.cards import CASES
 from usageledger.pricing.money import to_rate
 from usageledger.pricing.price_file import Hours, Row
 
-# The fields of a row that an event must say the same of, as `Subject` names them.
-CONDITIONS = ("tool", *CASES, "memory_gb")
+# The fields of a row that an event must say the same of.
+CONDITIONS = tuple(name for name in CASES if name in Row.__struct_fields__)
 ENDLESS = 2**62
 THURSDAY = 4  # 1970-01-01
 DAYS_OF_WEEK = 7
@@ -34,7 +34,7 @@ class ListedPrice:
     start: int
     end: int
     open: bool
-    conditions: tuple[tuple[str, str | int], ...]
+    conditions: tuple[tuple[str, str], ...]
     spans: tuple[tuple[tuple[int, ...], int, int], ...]
 
     def holds(self, second: int) -> bool:

@@ -209,7 +209,8 @@ def _misplaced(kind: str, text: Mapping[str, str]) -> Iterator[str]:
             yield f"{name}: {kind} have none, got {text[name]!r}."
         elif text[name] and (problem := FIELDS[kind][name].problem(text[name])):
             yield f"{problem[1]}."
-    if _tier(text["tier"]) != "standard" and ("service_tier" not in names or text["tier"] == ANY):
+    service_tier, batch = of_tier(_tier(text["tier"]))
+    if text["tier"] == ANY or (service_tier and "service_tier" not in names) or (batch and "batch" not in names):
         yield f"tier: {kind} have none, got {text['tier']!r}."
     if text["above"] and "input_text_tokens" not in PARTS_OF_KIND[kind]:
         yield f"above: {kind} have no input tokens, got {text['above']!r}."

@@ -54,6 +54,7 @@ class Row(
         end: the first day or instant at which it no longer holds; None where no end is known.
         last_seen: of a row without an end that its lists dropped: the last day on which one had it.
         above: only for requests with more input tokens than this, up to the next number that a row of the model says.
+        minutes_min: it is for minutes that each unit lasted, of at least so many; events say them.
         hours: only at these times of the week.
     """
 
@@ -76,7 +77,8 @@ class Row(
     tool: str | None = None
     size: str | None = None
     quality: str | None = None
-    memory_gb: int | None = None
+    memory_gb: str | None = None
+    minutes_min: int | None = None
     hours: tuple[Hours, ...] = ()
     note: str = ""
 

@@ -54,6 +54,7 @@ def check(
     """
     from usageledger.pricing.book import PriceBook
     from usageledger.pricing.coverage import coverage, differences, read_names, sample
+    from usageledger.pricing.own_prices import OwnPrices
     from usageledger.pricing.price_file import shipped
     from usageledger.rating.current_book import newest_prices
 
@@ -61,7 +62,7 @@ def check(
     day = int(time.time()) // DAY_SECONDS * DAY_SECONDS
     with registry_if_there(load_settings({"data": data, "registry": registry_url})) as registry:
         file = newest_prices(registry.price_files) if registry else shipped()
-        own = registry.rate_cards.overrides() if registry else []
+        own = OwnPrices(registry.rate_cards.overrides() if registry else ())
     found = coverage(PriceBook(file), asked, day, own)
     disagreeing = list(differences(file, day))
     if as_json:

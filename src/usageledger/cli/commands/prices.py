@@ -89,6 +89,11 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
     like: Annotated[
         str, typer.Option("--like", metavar="<provider>", help="A discount on the list of this provider.")
     ] = "",
+    tool: Annotated[str, typer.Option("--tool", metavar="<text>", help="Only for web searches by this tool.")] = "",
+    memory_gb: Annotated[
+        str, typer.Option("--memory-gb", metavar="<int>", help="Only for sessions with this memory.")
+    ] = "",
+    region: Annotated[str, typer.Option("--region", metavar="<text>", help="Only for requests in this region.")] = "",
     reason: Annotated[str, typer.Option("--note", metavar="<text>", help="Why, or where the price is from.")] = "",
     yes: Yes = False,
     new_model: NewModel = False,
@@ -104,6 +109,7 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
     """
     fields = {"kind": kind, "provider": provider, "model": model, "tier": tier, "above": above, "note": reason}
     fields |= {"size": size, "quality": quality, "context_level": context_level, "like": like}
+    fields |= {"tool": tool, "memory_gb": memory_gb, "region": region}
     fields["from"] = since or datetime.now(UTC).strftime("%Y-%m-%d")
     given = []
     for price in prices:
@@ -121,8 +127,9 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
     "  usageledger prices import contract.csv\n"
     "  usageledger prices list --json | usageledger prices import --data other -\n\n"
     "A CSV file has a line of titles. The columns are kind, provider, model, tier,\n"
-    "part, price, from, above, size, quality, context_level, like and note; those\n"
-    "that say nothing may be empty or absent. JSON is an array of such objects.",
+    "part, price, from, above, size, quality, context_level, tool, memory_gb,\n"
+    "session_minutes, region, like and note; those that say nothing may be empty or\n"
+    "absent. JSON is an array of such objects.",
 )
 def import_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     file: Annotated[str, typer.Argument(metavar="FILE", help="A CSV or JSON file of prices; - for stdin.")],
@@ -274,5 +281,5 @@ def about(price: "Override") -> str:
     words = [f"{price.provider} {price.model or price.kind}"]
     words += [f"like {price.like}"] if price.like else []
     words += [price.tier] if price.tier not in ("standard", "*") else []
-    words += price.case.values()
+    words += price.case_words
     return ", ".join([*words, *([f"above {price.band:,} input tokens"] if price.band else [])])

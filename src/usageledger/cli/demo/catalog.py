@@ -16,12 +16,14 @@ class Model:
     Attributes:
         cache_write: the lifetime for which its vendor charges writes to the cache, or None.
         tiers: service tiers of single requests, with their shares.
+        regional: it costs more in one region.
         talks: it hears and speaks; sees: it reads images; draws: it makes images.
     """
 
     provider: str
     cache_write: Literal["5m", "30m"] | None = None
     tiers: Shares = field(default_factory=dict)
+    regional: bool = False
     talks: bool = False
     sees: bool = False
     draws: bool = False
@@ -65,9 +67,9 @@ MODELS: dict[str, Model] = {
     "gpt-5.4-mini": Model("openai", None, _OPENAI_TIERS, sees=True),
     "gpt-realtime-2": Model("openai", talks=True),
     "gpt-audio": Model("openai", talks=True),
-    "claude-haiku-5-5": Model("anthropic", "5m", _ANTHROPIC_TIERS, sees=True),
-    "claude-sonnet-5-5": Model("anthropic", "5m", _ANTHROPIC_TIERS, sees=True),
-    "claude-opus-5-5": Model("anthropic", "5m", _ANTHROPIC_TIERS, sees=True),
+    "claude-haiku-5-5": Model("anthropic", "5m", _ANTHROPIC_TIERS, regional=True, sees=True),
+    "claude-sonnet-5-5": Model("anthropic", "5m", _ANTHROPIC_TIERS, regional=True, sees=True),
+    "claude-opus-5-5": Model("anthropic", "5m", _ANTHROPIC_TIERS, regional=True, sees=True),
     "gemini-3.8-flash": Model("google", sees=True),
     "gemini-4-argon": Model("google", sees=True),
     "gemini-3.1-flash-image-preview": Model("google", draws=True),
@@ -124,6 +126,9 @@ SIZES: Shares = {"1024x1024": 0.62, "1536x1024": 0.2, "1024x1536": 0.18}
 QUALITIES: Shares = {"low": 0.25, "medium": 0.5, "high": 0.25}
 SOURCES: Shares = {"image.generation": 0.74, "image.edit": 0.21, "image.variation": 0.05}
 CONTEXT_LEVELS: Shares = {"low": 0.3, "medium": 0.5, "high": 0.2}
+SEARCH_TOOLS: Shares = {"web_search": 1.0}
+MEMORY: Shares = {"1": 0.7, "4": 0.3}
+SESSION_MINUTES: Shares = {"5": 0.5, "8": 0.2, "20": 0.3}
 
 PROJECTS: tuple[Project, ...] = (
     Project(

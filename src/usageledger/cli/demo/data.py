@@ -13,11 +13,14 @@ import pyarrow as pa
 
 from usageledger.cli.demo.catalog import (
     CONTEXT_LEVELS,
+    MEMORY,
     MODELS,
     MODELS_OF_KIND,
     MODELS_OF_OTHERS,
     PROJECTS,
     QUALITIES,
+    SEARCH_TOOLS,
+    SESSION_MINUTES,
     SIZES,
     SOURCES,
     Shares,
@@ -138,6 +141,16 @@ def _add_source(rows: Rows) -> None:
     rows.columns["api_source"] = Text(("unlabeled", "agents_api"), agents.astype(np.int64))
 
 
+def _add_no_batch(rows: Rows) -> None:
+    rows.columns["batch"] = np.zeros(len(rows), np.bool_)
+
+
+def _add_region(rows: Rows) -> None:
+    """Some requests are bound to a region, of vendors that charge for it."""
+    bound = _has(rows.columns["model"], lambda entry: entry.regional) & rows.chance(0.2)
+    rows.columns["region"] = Text(("us",), np.where(bound, 0, -1))
+
+
 def _fill_completions(rows: Rows) -> None:
     _add_caller(rows)
     words = list(MODELS)
@@ -214,7 +227,6 @@ def _fill_decisions(rows: Rows) -> None:
     _add_caller(rows)
     _add_model(rows, rows.pick(MODELS_OF_KIND["decisions"]))
     _add_source(rows)
-    rows.columns["batch"] = np.zeros(len(rows), np.bool_)
     rows.columns["service_tier"] = rows.pick({"default": 0.7, "priority": 0.3})
     rows.columns["input_text_tokens"] = rows.around(1400, 0.5)
     rows.columns["output_text_tokens"] = rows.around(36, 0.4)
@@ -240,6 +252,7 @@ def _fill_images(rows: Rows) -> None:
 
 def _fill_code_interpreter(rows: Rows) -> None:
     rows.columns["num_sessions"] = rows.around(1, 0.5)
+    rows.columns |= {"memory_gb": rows.pick(MEMORY), "session_minutes": rows.pick(SESSION_MINUTES)}
 
 
 def _fill_file_searches(rows: Rows) -> None:
@@ -260,7 +273,7 @@ def _add_store(rows: Rows) -> None:
 def _fill_web_searches(rows: Rows) -> None:
     _fill_model_kind("web_search_calls", "num_requests", 2, 0.6)(rows)
     _add_source(rows)
-    rows.columns["context_level"] = rows.pick(CONTEXT_LEVELS)
+    rows.columns |= {"context_level": rows.pick(CONTEXT_LEVELS), "tool": rows.pick(SEARCH_TOOLS)}
 
 
 FILLERS: Mapping[str, Callable[[Rows], None]] = {
@@ -296,6 +309,8 @@ def _add_dimension(kind: str, dimension: Dimension, rows: Rows) -> None:
         "api_key_id": _add_caller,
         "model": lambda rows: _add_model(rows, rows.pick(MODELS_OF_KIND.get(kind, MODELS_OF_OTHERS))),
         "api_source": _add_source,
+        "batch": _add_no_batch,
+        "region": _add_region,
         "vector_store_id": _add_store,
     }
     if dimension.name in adders:

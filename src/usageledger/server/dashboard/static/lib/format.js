@@ -117,3 +117,16 @@ export function unitPrice(amount, quantity, unit) {
   const digits = rounded(value, value >= ONE ? 2 : Math.min(DECIMALS, zeros + 4));
   return { text: `$${digits.replace(/(\.\d\d\d*?)0+$/, "$1")}`, per };
 }
+
+/** What an event says that its price may depend on, beside its tier. */
+export function caseWords(entry) {
+  return [
+    entry.size,
+    entry.quality,
+    entry.context_level && `context ${entry.context_level}`,
+    entry.tool,
+    entry.memory_gb && `${entry.memory_gb} GB`,
+    entry.session_minutes && `${entry.session_minutes} minutes`,
+    entry.region && `region ${entry.region}`,
+  ].filter(Boolean);
+}

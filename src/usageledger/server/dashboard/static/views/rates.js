@@ -4,7 +4,7 @@ import { get } from "../lib/api.js";
 import { empty, problem, skeleton } from "../lib/controls.js";
 import { h, openDialog, replace } from "../lib/dom.js";
 import { exact, sum } from "../lib/exact.js";
-import { count, money, moneyInFull, unitName, unitPrice } from "../lib/format.js";
+import { caseWords, count, money, moneyInFull, unitName, unitPrice } from "../lib/format.js";
 import { rateParameters } from "../lib/question.js";
 import { DAY, rangeText } from "../lib/time.js";
 
@@ -54,9 +54,7 @@ function conditions(card) {
   const said = [
     card.provider,
     card.tier !== "standard" && `tier ${card.tier}`,
-    card.size,
-    card.quality,
-    card.context_level && `context ${card.context_level}`,
+    ...caseWords(card),
     card.above_input_tokens > 0 && `above ${card.above_input_tokens.toLocaleString("en-US")} input tokens`,
     card.from_second > 0 && `from ${hour}:00 UTC`,
   ];

@@ -4,7 +4,7 @@ import { get } from "../lib/api.js";
 import { empty, problem, setBusy, skeleton } from "../lib/controls.js";
 import { h, replace } from "../lib/dom.js";
 import { exact } from "../lib/exact.js";
-import { count, unitName } from "../lib/format.js";
+import { caseWords, count, unitName } from "../lib/format.js";
 import { Live } from "../lib/poll.js";
 import { rangePicker, zonePicker } from "../lib/range.js";
 import { DEFAULT_RANGE, zoneOf } from "../lib/question.js";
@@ -68,7 +68,7 @@ export class UnpricedView {
 
 /** What tells an entry from others of its model. */
 function details(entry) {
-  const said = [entry.batch && "batch", entry.service_tier, entry.size, entry.quality, entry.context_level && `context ${entry.context_level}`].filter(Boolean);
+  const said = [entry.batch && "batch", entry.service_tier, ...caseWords(entry)].filter(Boolean);
   return said.length > 0 && h("div", { class: "muted small" }, said.join(", "));
 }
 
