@@ -284,7 +284,7 @@ class PriceBook:
     def _priced(
         self, price: ListedPrice, subject: Subject, part: str, resolved: Resolved
     ) -> tuple[int, Source] | Reason:
-        """The rate of a subject by a price that fits it: after a discount, times its minutes and the region's factor."""
+        """The rate of a subject by a price that fits it: after a discount, times minutes and a region's factor."""
         row, discount, times = price.row, resolved.discount, Decimal(1)
         if discount:
             times = product(Decimal(1).scaleb(-2), Decimal(100) + Decimal(discount.percent or 0))
