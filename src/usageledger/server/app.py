@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import anyio
@@ -87,7 +88,7 @@ def create_app(
         clock=clock,
         query_slots=anyio.CapacityLimiter(settings.max_queries),
         backup_turn=anyio.Semaphore(1),
-        document=msgspec.json.encode(document(settings, ENDPOINTS)),
+        document=cache(lambda: msgspec.json.encode(document(settings, ENDPOINTS))),
     )
 
     @asynccontextmanager

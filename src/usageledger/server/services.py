@@ -29,7 +29,7 @@ class Services:
 
     Attributes:
         backup_turn: held while a backup is made.
-        document: the OpenAPI document, as JSON.
+        document: makes the OpenAPI document, as JSON, when it is first asked for.
     """
 
     settings: Settings
@@ -46,7 +46,7 @@ class Services:
     clock: Callable[[], float]
     query_slots: anyio.CapacityLimiter
     backup_turn: anyio.Semaphore
-    document: bytes
+    document: Callable[[], bytes]
 
 
 async def in_slot(services: Services, work: Callable[[], T]) -> T:

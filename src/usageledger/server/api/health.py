@@ -25,8 +25,8 @@ async def readyz(call: Call) -> Response:
 
 
 async def openapi(call: Call) -> Response:
-    """Sends the OpenAPI document, which was made at the start."""
-    return Response(call.services.document, media_type="application/json")
+    """Sends the OpenAPI document."""
+    return Response(call.services.document(), media_type="application/json")
 
 
 ENDPOINTS = (
