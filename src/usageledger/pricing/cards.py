@@ -50,6 +50,8 @@ def charged_size() -> tuple[Meter, str]:
 
 
 STORES, STORED_PART = charged_size()
+LIFETIME = "lifetime"
+_ALWAYS_SAID = frozenset({"day", "kind", "provider", "model", "service_tier", "batch", "band", "second", "project"})
 
 
 class Subject(Struct, frozen=True, gc=False):
@@ -59,6 +61,7 @@ class Subject(Struct, frozen=True, gc=False):
         day: the start of the UTC day.
         band: the card is for events with more input tokens than this, up to the next band.
         second: the card is for the time of day from this second on, up to the next one.
+        project: of a card of a project that has own prices for this; None for all other projects.
     """
 
     day: int
@@ -72,6 +75,7 @@ class Subject(Struct, frozen=True, gc=False):
     context_level: str | None = None
     band: int = 0
     second: int = 0
+    project: str | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -99,11 +103,20 @@ class Subject(Struct, frozen=True, gc=False):
         named = [f"{self.provider} {self.model}" if self.model else self.provider, self.kind, self.tier]
         named += [word for word in (self.size, self.quality, self.context_level) if word]
         named.append(day)
+        if self.project:
+            named.append(f"project {self.project}")
         if self.band:
             named.append(f"above {self.band:,} input tokens")
         if self.second:
             named.append(f"from {self.second // 3600:02}:{self.second % 3600 // 60:02} UTC")
         return ", ".join(named)
+
+
+# Fields that an event may leave out although its price depends on them; the lifetime is one of cache writes.
+DEFAULTS: tuple[str, ...] = (
+    *(name for name in Subject.__struct_fields__ if name not in _ALWAYS_SAID),
+    LIFETIME,
+)
 
 
 def of_tier(tier: str) -> tuple[str | None, bool]:
@@ -129,6 +142,7 @@ class Source(Struct, frozen=True, omit_defaults=True, rename={"start": "from", "
         end: the day or instant at which it no longer holds; None where no end is known.
         provisional: nobody has confirmed it for the day yet.
         resolved_from: `gpt-4o → gpt-4o-2024-08-06`, where the name stands for another.
+        assumed: `lifetime 5m`, what the event does not say and a default of the operator's does.
     """
 
     text: str
@@ -139,6 +153,7 @@ class Source(Struct, frozen=True, omit_defaults=True, rename={"start": "from", "
     confidence: str | None = None
     provisional: bool = False
     resolved_from: str | None = None
+    assumed: str | None = None
 
 
 def origin(source: Source | None) -> dict[str, Any]:
@@ -153,6 +168,7 @@ def origin(source: Source | None) -> dict[str, Any]:
         "confidence": about.confidence,
         "provisional": about.provisional,
         "resolved_from": about.resolved_from,
+        "assumed": about.assumed,
     }
 
 
@@ -166,6 +182,8 @@ def origin_words(source: Source) -> str:
         words.append(f"until {source.end}")
     if source.resolved_from:
         words.append(f"for {source.resolved_from}")
+    if source.assumed:
+        words.append(f"with your default of {source.assumed}")
     if source.provisional:
         words.append("not confirmed for this day yet")
     return "; ".join(words)
@@ -209,8 +227,9 @@ def charge(part: str, quantity: int, rate: int) -> int:
 class Override:
     """A price of the operator's: from `start` (the first second of a UTC day) on, until a later one.
 
-    One for exactly this size, quality or context level comes before one for all of them. A discount, whose part is
-    `ANY`, says instead by how much all prices of lists are changed; its kind and tier may be `ANY` as well.
+    One for exactly this size, quality or context level comes before one for all of them. Two of them are no prices: a
+    discount, whose part is `ANY`, changes all prices of lists; a default, whose part is a field of events, says what is
+    meant where an event leaves it out and its price depends on it. Their kind and tier may be `ANY` as well.
 
     Attributes:
         model: a name, the beginning of names and `*`, or None for usage without a model.
@@ -221,6 +240,8 @@ class Override:
         note: why, or where the price is from.
         percent: of a discount, a decimal as text: `-12` is 12 % off; None ends an earlier one.
         like: of a discount, the provider whose list counts, where it is another's.
+        default: of a default, the value of the field; None ends an earlier one.
+        project: the one whose usage it is for; None for all.
     """
 
     kind: str
@@ -237,6 +258,8 @@ class Override:
     note: str = ""
     percent: str | None = None
     like: str | None = None
+    default: str | None = None
+    project: str | None = None
 
     @property
     def subject(self) -> Subject:
@@ -253,6 +276,7 @@ class Override:
             quality=self.quality,
             context_level=self.context_level,
             band=self.band,
+            project=self.project,
         )
 
     @property
@@ -267,14 +291,14 @@ class Override:
 
     @property
     def about(self) -> tuple[object, ...]:
-        """Everything that two prices share of which the later one replaces the other."""
+        """Everything that two prices of a name and a tier share of which the later one replaces the other."""
         cases = self.size, self.quality, self.context_level
-        return self.kind, self.provider, self.model, self.part, self.tier, self.band, *cases
+        return self.kind, self.part, self.project, self.band, *cases
 
     def applies(self, subject: Subject) -> bool:
         """Returns true if it holds for the day and the case of a subject with its name and tier, whatever the band."""
         return (
-            self.part in (ANY, *subject.parts)
+            (self.part not in PARTS or self.part in subject.parts)
             and self.start <= subject.day
             and self.size in (None, subject.size)
             and self.quality in (None, subject.quality)

@@ -11,8 +11,8 @@ RATE_STEP = 10**12  # a rate in two halves of 64 bits: times any count, each of 
 _EXACT = Context(prec=100)
 
 
-def to_rate(usd: Decimal, per: int) -> int:
-    """The price of one unit in 10⁻¹⁸ USD, where `per` units cost `usd`.
+def to_rate(usd: Decimal, per: int, times: Decimal = Decimal(1)) -> int:
+    """The price of one unit in 10⁻¹⁸ USD, where `per` units cost `usd`, and this one `times` as much.
 
     A price that has no end in decimals (0.111 USD an hour, by the second) is rounded here, once, half to even: all
     costs are exact multiples of it.
@@ -23,18 +23,13 @@ def to_rate(usd: Decimal, per: int) -> int:
     if not usd.is_finite() or usd < 0:
         raise ValueError(f"a price is 0 or more, not {usd}")
     rate = int(
-        _EXACT.divide(_EXACT.multiply(usd, Decimal(UNITS_PER_USD)), Decimal(per)).quantize(
+        _EXACT.divide(_EXACT.multiply(_EXACT.multiply(usd, times), UNITS_PER_USD), per).quantize(
             Decimal(1), rounding=ROUND_HALF_EVEN, context=_EXACT
         )
     )
     if rate > RATE_MAX:
         raise ValueError(f"a price of {usd} USD for {per} is more than 1,000,000 USD a unit")
     return rate
-
-
-def changed_rate(usd: Decimal, per: int, percent: Decimal) -> int:
-    """The price of one unit, as `to_rate`, after a change by so many percent; rounded once, at the end."""
-    return to_rate(_EXACT.multiply(usd, _EXACT.add(Decimal(100), percent)).scaleb(-2, _EXACT), per)
 
 
 def decimal_text(value: int, places: int = PLACES) -> str:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from msgspec import structs
 from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, insert, select
 
 from usageledger.errors import RegistryError
@@ -17,6 +18,21 @@ from usageledger.registry.schema import card_prices, price_lists, price_override
 
 ROWS_AT_ONCE = 1_000
 _ENCODER = msgspec.json.Encoder(order="sorted")
+# The fields of subjects of the first version. Later ones stand in the text of a card only where they say something, so
+# that the cards that earlier versions gave are found.
+_FIRST = (
+    "day",
+    "kind",
+    "provider",
+    "model",
+    "service_tier",
+    "batch",
+    "size",
+    "quality",
+    "context_level",
+    "band",
+    "second",
+)
 GIVEN = 0  # the revision of what a card said when it was given
 
 
@@ -299,6 +315,9 @@ def _encode(value: Subject | Prices | Override) -> str:
         return msgspec.json.encode({"rates": rates, "sources": dict(value.sources)}, order="sorted").decode()
     if isinstance(value, Override) and value.rate is not None:
         return msgspec.json.encode(asdict(value) | {"rate": str(value.rate)}, order="sorted").decode()
+    if isinstance(value, Subject):
+        said = structs.asdict(value).items()
+        return _ENCODER.encode({name: each for name, each in said if each is not None or name in _FIRST}).decode()
     return _ENCODER.encode(value).decode()
 
 
