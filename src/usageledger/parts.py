@@ -3,6 +3,7 @@
 Keys of price lists are those of `genai-prices`, which say their own unit: `_mtok` is a price for a million tokens.
 """
 
+import re
 from dataclasses import dataclass
 
 
@@ -65,6 +66,19 @@ CACHE_WRITE_PARTS = (
     _tokens("input_cache_write_12h_tokens", "cache write 12h"),
     _tokens("input_cache_write_other_tokens", "cache write", "cache_write_mtok"),
 )
+
+
+def cache_write_of(lifetime: str) -> str:
+    """The part of cache writes of a lifetime such as `5m`."""
+    return f"input_cache_write_{lifetime}_tokens"
+
+
+def lifetime_of(part: str) -> str | None:
+    """The lifetime of cache writes that a part is of, if it is of one."""
+    found = re.fullmatch("input_cache_write_([0-9]+[mh])_tokens", part)
+    return found and found[1]
+
+
 OUTPUT_PARTS = (
     _tokens("output_text_tokens", "output", "output_text_mtok", "output_mtok"),
     _tokens("output_audio_tokens", "audio output", "output_audio_mtok"),

@@ -12,12 +12,12 @@ from tests.ledger.test_verify import START, some_events
 from tests.support.engines import ADDED_AT_ONCE, Engine
 from tests.support.ledger_contents import cards_used, count
 from tests.support.priced import Priced
-from tests.support.samples import NOW, wire
+from tests.support.samples import NOW, usage, wire
 
 from usageledger.ledger.duckdb.ledger import DuckDBLedger
 from usageledger.ledger.proof.cost_proof import verify_costs
 from usageledger.meters import METERS
-from usageledger.pricing import Prices, Subject
+from usageledger.pricing import Override, Prices, Subject
 
 NAMES = [
     "every event has its rate card",
@@ -66,6 +66,24 @@ def test_a_card_that_the_registry_lacks(priced: Priced) -> None:
     found = failed(priced, lambda card, prices: None if card == used else prices)
     assert list(found) == ["every event has its rate card"]
     assert f"card {used}, which the registry lacks" in found["every event has its rate card"]
+
+
+def test_a_card_of_a_project_is_for_its_events_only(engine: Engine, tmp_path: Path) -> None:
+    with closing(Priced(tmp_path, engine.open, EveryPrice())) as priced:
+        own = Override("embeddings", "openai", "m", "input_text_tokens", "standard", 0, 5, project="mine")
+        priced.registry.rate_cards.set_prices([own], now=1)
+        names = ["mine", "mine", "other", None]
+        sent = [usage("embeddings", f"e{n}", START, model="m", project_id=name) for n, name in enumerate(names)]
+        priced.send([wire(each) for each in sent])
+        subjects = {card.card_id: card.subject for card in priced.cards()}
+        assert {subject.project for subject in subjects.values()} == {"mine", None}
+        table = priced.tables.window(0, 2**40, priced.tables.revision())
+        assert [finding.name for finding in verify_costs(priced.ledger, table, subjects) if not finding.ok] == []
+        for project in ("other", "mine"):
+            given = {card: structs.replace(subject, project=project) for card, subject in subjects.items()}
+            (wrong,) = [finding for finding in verify_costs(priced.ledger, table, given) if not finding.ok]
+            assert wrong.name == NAMES[0]
+            assert f"project {project}" in wrong.detail
 
 
 @pytest.fixture

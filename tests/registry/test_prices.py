@@ -93,6 +93,22 @@ def test_reading_on_misses_nothing_of_a_slower_writer(url: str, monkeypatch: pyt
         assert [card.subject for card in seen] == [ONE, TWO]
 
 
+def test_cards_of_earlier_versions_are_found(registry: Registry) -> None:
+    """A card is found by the digest of its subject's text, which fields that came later must not change."""
+    subject = Subject(86_400, "images", "openai", "m", "flex", True, quality="hd", second=5)
+    text = (
+        '{"band":0,"batch":true,"context_level":null,"day":86400,"kind":"images","model":"m","provider":"openai",'
+        '"quality":"hd","second":5,"service_tier":"flex","size":null}'
+    )
+    assert prices._encode(subject) == text
+    (card,) = registry.rate_cards.give([(subject, CHEAP)])
+    own = structs.replace(subject, project='"project":null,')
+    assert prices._encode(own) == text.replace('"provider"', r'"project":"\"project\":null,","provider"')
+    assert registry.rate_cards.give([(own, DEAR), (subject, DEAR)])[1] == card
+    assert set(registry.rate_cards.of([own, subject])) == {subject, own}
+    assert registry.rate_cards.at([card])[card].subject == subject
+
+
 def test_a_revision_is_appended(registry: Registry) -> None:
     one, two = registry.rate_cards.give([(ONE, CHEAP), (TWO, CHEAP)])
     revision = registry.rate_cards.revise([(one, DEAR)], "a wrong price", now=100)
@@ -116,6 +132,8 @@ def test_the_operators_prices_stay_in_their_order(registry: Registry) -> None:
         Override("images", "openai", "m", "images", "standard", 0, rate, size="auto", note="ü")
         for rate in (10**24, 0, None, 5)
     ]
+    own.append(Override("*", "azure", "*", "*", "*", 0, None, percent="-12.5", like="openai", project="p"))
+    own.append(Override("*", "openai", "*", "quality", "*", 0, None, default="hd"))
     registry.rate_cards.set_prices(own[:1], now=1)
     registry.rate_cards.set_prices(own[1:], now=1)
     assert registry.rate_cards.overrides() == own

@@ -78,6 +78,7 @@ async def test_a_price_and_what_it_made(serve: Serve, ledger: Ledger) -> None:
         "confidence": "high",
         "provisional": False,
         "resolved_from": None,
+        "assumed": None,
         "object": "rate_card",
         "kind": "embeddings",
         "provider": "openai",
@@ -92,6 +93,7 @@ async def test_a_price_and_what_it_made(serve: Serve, ledger: Ledger) -> None:
         "region": None,
         "above_input_tokens": 0,
         "from_second": 0,
+        "project_id": None,
         "part": "input_text_tokens",
         "line_item": f"{MODEL}, input",
         "unit_price": usd(2e-8),
@@ -334,6 +336,31 @@ async def test_a_card_that_cannot_say_two_prices_keeps_its_own(
         await server.post("/v1/events", json=later)
         bands = [(await explanation(server, f"e{n}", NOW + DAY))["amount"] for n in (3, 4)]
     assert bands == [usd(1e-6), usd(51e-6)]
+
+
+async def test_a_project_has_prices_of_its_own(serve: Serve, ledger: Ledger, registry: Registry, clock: Clock) -> None:
+    """Its events have cards of their own from then on; those of other projects and models are shared as before."""
+    async with serve(ledger) as server:
+        await server.post("/v1/events", json=[known(n, tokens=M, project_id=f"p{n}") for n in (1, 2)])
+        registry.rate_cards.set_prices([replace(PRICE, project="p1"), replace(PRICE, project="p3", band=50)], now=NOW)
+        clock.now += DAY
+        later = NOW + DAY
+        sent = [known(n, tokens=M, timestamp=later, project_id=f"p{n % 4}") for n in range(4, 12)]
+        await server.post("/v1/events", json=[*sent, event(12, model="other", timestamp=later, project_id="p1")])
+        window = {"start_time": TODAY + DAY, "end_time": TODAY + 2 * DAY}
+        answer = await server.get(COSTS, params={**window, "group_by": "project_id"})
+        costs = {each["project_id"]: each["amount"]["value"] for each in answer.json()["data"][0]["results"]}
+        cards = (await server.get(CARDS, params=window)).json()["data"]
+        told = [(await explanation(server, f"e{n}", later))["rate_card"] for n in (4, 5, 6, 12)]
+        shown = await reprice(server)
+    assert costs == {"p0": 0.04, "p1": 2, "p2": 0.04, "p3": 2}
+    assert {card["project_id"]: card["amount"]["value"] for card in cards} == {"p1": 2, "p3": 2, None: 0.08}
+    assert [card["project_id"] for card in told] == [None, "p1", None, None]
+    assert told[0]["id"] == told[2]["id"]
+    assert (shown["lines"], shown["rate_cards"]) == ([], 0)
+    (words,) = shown["kept"]
+    assert words.startswith(f"openai {MODEL}, embeddings")
+    assert "keeps its prices: p1 had no prices of their own when it was given" in words
 
 
 async def test_a_newer_price_book_changes_no_past_amount_by_itself(

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
 
 from usageledger.errors import PriceError
 from usageledger.events.typed_events import FIELDS
@@ -159,13 +158,27 @@ def test_discounts(text: str, percent: str | None) -> None:
     assert made == expected
 
 
+def test_defaults() -> None:
+    made = read_price({"part": "quality", "price": "hd", "kind": "images", "from": "2026-11-01", "project": "p"})
+    expected = Override("images", "openai", "*", "quality", "*", NOVEMBER, None, default="hd", project="p")
+    assert made == expected
+    assert read_price(written(made)) == made
+    ended = read_price({"part": "lifetime", "price": "list", "from": "2026-11-01", "provider": "anthropic"})
+    assert (ended.kind, ended.default, ended.percent, ended.rate) == ("*", None, None, None)
+    with pytest.raises(PriceError, match="price: Invalid 'context_level': expected"):
+        read_price({"part": "context_level", "price": "x", "kind": "web_search_calls", "from": "2026-11-01"})
+    with pytest.raises(PriceError, match="price: expected a value of 'lifetime', or list, got nothing"):
+        read_price({"part": "lifetime", "from": "2026-11-01", "size": "auto", "like": "x"})
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
+        ({"project": "x" * 257}, "Invalid 'project': expected 1 to 256 characters"),
         ({"price": "12%"}, "price: expected a percentage such as -12% or +10%, or list, got '12%'."),
         ({"price": "-100.1%"}, "price: expected a percentage"),
         ({"price": "1.25"}, "price: expected a percentage"),
-        ({"above": "5"}, "above: a discount is for all of them, got '5'."),
+        ({"above": "5"}, "above: discounts and defaults are for all of them, got '5'."),
         ({"kind": "vector_stores", "model": "m"}, "model: vector_stores have none, got 'm'."),
         ({"kind": "images", "tier": "batch"}, "tier: images have none, got 'batch'."),
         ({"model": "x*y"}, "model: a * may stand at the end only, got 'x*y'."),
@@ -258,6 +271,7 @@ def overrides(draw: st.DrawFn) -> Override:
         tier=draw(st.sampled_from(tiers)),
         start=draw(st.integers(0, date.max.toordinal() - date(1970, 1, 1).toordinal())) * DAY,
         rate=draw(st.none() | st.just(units)),
+        project=draw(st.none() | word.map(str.strip)),
         band=draw(st.integers(0, 10**9)) if "input_text_tokens" in PARTS_OF_KIND[kind] else 0,
         note=draw(st.text(max_size=9)).strip(),
         **fixed,
@@ -267,14 +281,19 @@ def overrides(draw: st.DrawFn) -> Override:
 @st.composite
 def discounts(draw: st.DrawFn) -> Override:
     """Any discount that can be set."""
-    made = draw(overrides())
-    percent = draw(st.none() | st.decimals("-100", "9999", places=9).map(lambda d: f"{d.normalize():f}"))
-    if percent == "-0":
-        percent = "0"
-    about = {"part": "*", "rate": None, "percent": percent, "size": None, "quality": None, "context_level": None}
-    like = draw(st.sampled_from([None, "openai"]))
-    made = structs.replace(made, **about, like=like, band=0, kind=draw(st.sampled_from(["*", made.kind])))
-    return structs.replace(made, model=made.model or "*", tier="*" if made.tier == "standard" else made.tier)
+    percent = draw(st.none() | st.decimals("-100", "9999", places=9).map(lambda d: f"{d.normalize() + 0:f}"))
+    return Override(
+        kind=draw(st.sampled_from(["*", "completions"])),
+        provider=draw(st.sampled_from(["openai", "Azure"])),
+        model=draw(st.sampled_from(["*", "gpt-5", "gpt-*"])),
+        part="*",
+        tier=draw(st.sampled_from(["*", "batch", "flex batch"])),
+        start=draw(st.integers(0, 30_000)) * DAY,
+        rate=None,
+        percent=percent,
+        like=draw(st.sampled_from([None, "openai"])),
+        project=draw(st.sampled_from([None, "proj_a"])),
+    )
 
 
 @given(overrides() | discounts())

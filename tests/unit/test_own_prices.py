@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from tests.support.price_rows import book, row
 
 from usageledger.pricing import UNITS_PER_USD, Override, Subject
 from usageledger.pricing.book import PriceBook
+from usageledger.pricing.known_names import default_values, is_listed, names_held
 from usageledger.pricing.names import own_name
 from usageledger.pricing.own_prices import OwnPrices
 from usageledger.pricing.price_file import Alias
@@ -29,9 +31,15 @@ def day(text: str) -> int:
 NOVEMBER = day("2026-11-18")
 
 
-def own(model: str | None, rate: int | None = 7, **given: object) -> Override:
-    made = Override("completions", "openai", model, "input_text_tokens", "standard", 0, rate)
-    return structs.replace(made, **given)
+def own(model: str | None, rate: int | None = 7, **given: Any) -> Override:
+    about: dict[str, Any] = {
+        "kind": "completions",
+        "provider": "openai",
+        "part": "input_text_tokens",
+        "tier": "standard",
+        "start": 0,
+    }
+    return Override(**(about | {"model": model, "rate": rate} | given))
 
 
 def rate(subject: Subject, *prices: Override, book: PriceBook = REAL) -> int | None:
@@ -116,13 +124,15 @@ def test_usage_without_a_model() -> None:
 
 
 def test_names_in_lists() -> None:
-    assert REAL.names_held("openai", "GPT-5", NOVEMBER) == ["gpt-5", "gpt-5-2025-08-07"]
-    assert REAL.names_held("openai", "in-house", NOVEMBER) == []
-    assert [name for name in REAL.names_held("openai", "gpt-5-n*", NOVEMBER) if not name.startswith("gpt-5-nano")] == []
+    assert names_held(REAL, "openai", "GPT-5", NOVEMBER) == ["gpt-5", "gpt-5-2025-08-07"]
+    assert names_held(REAL, "openai", "in-house", NOVEMBER) == []
+    assert [
+        name for name in names_held(REAL, "openai", "gpt-5-n*", NOVEMBER) if not name.startswith("gpt-5-nano")
+    ] == []
     known = ("gpt-5", "GPT-5", "gpt-5-2*", "ft:gpt-4o-mini-2024-07-18:acme:*", "gpt-4o-mini")
-    assert all(REAL.is_listed("OpenAI", name) for name in known)
-    assert not any(REAL.is_listed("openai", name) for name in ("gpt-5-", "in-house-*", "claude-opus-4-1"))
-    assert REAL.is_listed("litellm", "openai/gpt-5")
+    assert all(is_listed(REAL, "OpenAI", name) for name in known)
+    assert not any(is_listed(REAL, "openai", name) for name in ("gpt-5-", "in-house-*", "claude-opus-4-1"))
+    assert is_listed(REAL, "litellm", "openai/gpt-5")
 
 
 # --- discounts ---------------------------------------------------------------------------------------------------
@@ -137,9 +147,17 @@ LISTED = book(
 MAY_5 = day("2026-05-05")
 
 
-def off(percent: str | None, provider: str = "acme", model: str = "*", **given: object) -> Override:
-    made = Override("*", provider, model, "*", "*", 0, None, percent=percent)
-    return structs.replace(made, **given)
+def off(percent: str | None, **given: Any) -> Override:
+    about: dict[str, Any] = {
+        "kind": "*",
+        "provider": "acme",
+        "model": "*",
+        "part": "*",
+        "tier": "*",
+        "start": 0,
+        "rate": None,
+    }
+    return Override(**(about | {"percent": percent} | given))
 
 
 def discounted(subject: Subject, *prices: Override) -> int | None:
@@ -207,6 +225,73 @@ def test_a_discount_is_exact(usd: Decimal, percent: Decimal, per: int) -> None:
     exact = Fraction(usd) * (100 + Fraction(percent)) / 100 * UNITS_PER_USD / per
     rate = made.prices(at("m", "acme"), OwnPrices([off(f"{percent:f}")])).rates["input_text_tokens"]
     assert rate == round(exact)
+
+
+# --- projects and defaults -----------------------------------------------------------------------------------------
+
+
+def test_a_project_has_prices_of_its_own() -> None:
+    mine, everyone = own("gpt-*", 1, project="p"), own("gpt-5", 2)
+    for order in permutations([mine, everyone, own("gpt-5", 3, project="q")]):
+        assert rate(at("gpt-5"), *order) == 2
+        assert rate(structs.replace(at("gpt-5"), project="p"), *order) == 1
+        assert rate(structs.replace(at("gpt-5"), project="r"), *order) == 2
+        made = OwnPrices(order)
+        assert made.projects == {"p", "q"}
+        for project, of_card in (("p", "p"), ("q", "q"), ("r", None), (None, None)):
+            subject = structs.replace(at("gpt-5"), project=project)
+            assert [each.project for each, _ in REAL.offers(subject, made)] == [of_card]
+        other = structs.replace(at("o3"), project="p")
+        assert [each.project for each, _ in REAL.offers(other, made)] == [None]
+        assert [each.project for each, _ in REAL.offers(structs.replace(other, service_tier="flex"), made)] == [None]
+    ended = mine, everyone, own("gpt-*", None, project="p")
+    assert rate(structs.replace(at("gpt-5"), project="p"), *ended) == 2
+
+
+CACHES = book(
+    row("input_cache_write_30m_tokens", "2"),
+    row("input_cache_write_12h_tokens", "4"),
+    row("images", "3", per=1, kind="images", quality="hd"),
+    row("images", "1", per=1, kind="images", quality="standard"),
+    row("images", "9", per=1, kind="images", model="any"),
+)
+
+
+def meant(name: str, value: str | None, **given: Any) -> Override:
+    about: dict[str, Any] = {"kind": "*", "provider": "acme", "model": "*", "part": name, "tier": "*", "start": 0}
+    return Override(**(about | {"rate": None, "default": value} | given))
+
+
+def test_a_default_says_what_an_event_leaves_out() -> None:
+    image = Subject(MAY_5, "images", "acme", "m")
+    assert CACHES.prices(image).reasons["images"].code == "ambiguous:quality"
+    default = OwnPrices([meant("quality", "hd")])
+    prices = CACHES.prices(image, default)
+    assert prices.rates == {"images": 3 * UNITS_PER_USD}
+    assert (prices.sources["images"].assumed, prices.sources["images"].layer) == ("quality hd", "curated")
+    said = CACHES.prices(structs.replace(image, quality="standard"), default)
+    assert (said.rates["images"], said.sources["images"].assumed) == (UNITS_PER_USD, None)
+    clear = CACHES.prices(structs.replace(image, model="any"), default)
+    assert (clear.rates["images"], clear.sources["images"].assumed) == (9 * UNITS_PER_USD, None)
+    wrong = CACHES.prices(image, OwnPrices([meant("quality", "low")]))
+    assert wrong.reasons["images"].code == "no_row"
+    for other in ({"model": "n"}, {"kind": "completions"}, {"provider": "x"}, {"start": MAY_5 + DAY}, {"project": "p"}):
+        assert CACHES.prices(image, OwnPrices([meant("quality", "hd", **other)])).rates == {}
+    own_project = structs.replace(image, project="p")
+    both = OwnPrices([meant("quality", "hd", project="p"), meant("quality", "standard")])
+    assert [CACHES.prices(each, both).rates["images"] // UNITS_PER_USD for each in (own_project, image)] == [3, 1]
+    assert CACHES.prices(image, OwnPrices([meant("quality", "hd"), meant("quality", None)])).rates == {}
+
+
+def test_a_default_lifetime_of_cache_writes_and_a_discount_on_it() -> None:
+    subject, part = at("m", "acme", MAY_5), "input_cache_write_other_tokens"
+    assert CACHES.prices(subject).reasons[part].code == "ambiguous:lifetime"
+    prices = CACHES.prices(subject, OwnPrices([meant("lifetime", "12h"), off("-50")]))
+    assert prices.rates[part] == 2 * M
+    assert prices.sources[part].assumed == "lifetime 12h"
+    assert default_values(CACHES, "acme", "*", "lifetime") == ["12h", "30m"]
+    assert default_values(CACHES, "acme", "images", "quality") == ["hd", "standard"]
+    assert default_values(CACHES, "acme", "completions", "quality") == []
 
 
 # --- adding an own price changes exactly the names that resolve to it ---------------------------------------------

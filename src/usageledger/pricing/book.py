@@ -6,8 +6,8 @@ that very name, part and tier, and the day, and what the event says meets its co
 not the price of another part, tier, band, model or time.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
@@ -17,9 +17,9 @@ from msgspec import structs
 
 from usageledger.buckets import DAY_SECONDS
 from usageledger.meters import METER_BY_KIND
-from usageledger.parts import CACHE_WRITE, TOKEN_PARTS
+from usageledger.parts import CACHE_WRITE, TOKEN_PARTS, cache_write_of
 from usageledger.pricing import names
-from usageledger.pricing.cards import STANDARD_TIERS, Override, Prices, Reason, Source, Subject
+from usageledger.pricing.cards import LIFETIME, PARTS, STANDARD_TIERS, Override, Prices, Reason, Source, Subject
 from usageledger.pricing.genai_list import GenaiList, package_name, published
 from usageledger.pricing.listed_prices import CONDITIONS, ListedModel, ListedPrice, seconds_of
 from usageledger.pricing.money import product, to_rate
@@ -40,6 +40,7 @@ class Resolved:
         model: the rows of the last one; None where no list has it.
         any_model: the rows of the provider that are for any model.
         discount: the operator's, on the prices of these rows.
+        defaults: field of events → what the operator says is meant where one leaves it out.
     """
 
     provider: str
@@ -47,6 +48,7 @@ class Resolved:
     model: ListedModel | None
     any_model: ListedModel | None
     discount: Override | None = None
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def models(self) -> list[ListedModel]:
@@ -67,12 +69,13 @@ class PriceBook:
 
     Attributes:
         name: its serial and the package of `listed`.
+        aliases: names that stand for others.
     """
 
     def __init__(self, prices: PriceFile | None = None, listed: GenaiList | None = None) -> None:
         file = prices or shipped()
         self._listed = listed or GenaiList(published(file))
-        self._aliases = names.Aliases(file.aliases)
+        self.aliases = names.Aliases(file.aliases)
         self._regions = Regions(file.factors)
         self._confirmed = seconds_of(file.confirmed_through)
         self._rows: dict[tuple[str, str | None], list[Row]] = {}
@@ -85,8 +88,13 @@ class PriceBook:
         self.name = f"prices {file.serial} of {file.made}, {package_name()}"
 
     def offers(self, subject: Subject, own: OwnPrices = NO_OWN_PRICES) -> list[tuple[Subject, Prices]]:
-        """The prices of `subject`, which has `band` and `second` 0, in each of its bands and times of day, in order."""
+        """The prices of `subject`, which has `band` and `second` 0, in each of its bands and times of day, in order.
+
+        A project without own prices for it is left out of the subjects: these are the same for all such projects.
+        """
         held, resolved = self._held(subject, own)
+        if subject.project is not None and not held.of_project:
+            subject = structs.replace(subject, project=None)
         if held:
             found = self._offers(subject, resolved, held)
         else:
@@ -118,8 +126,14 @@ class PriceBook:
 
     def subjects(self, subject: Subject, own: OwnPrices = NO_OWN_PRICES) -> list[Subject]:
         """Subjects of the same day, kind, provider and model that prices may tell apart: tiers, sizes, qualities."""
-        whose = {"day": subject.day, "provider": subject.provider, "model": subject.model, "band": 0}
-        known = (each for each in own.about(subject.kind, self.names_of(subject)) if each.part != ANY)
+        whose = {
+            "day": subject.day,
+            "provider": subject.provider,
+            "model": subject.model,
+            "band": 0,
+            "project": subject.project,
+        }
+        known = (each for each in own.about(subject, self.names_of(subject)) if each.part in PARTS)
         same = [structs.replace(override.subject, **whose) for override in known]
         # Whatever the standard tier is called, its price is one.
         same = [structs.replace(s, service_tier=None) if s.service_tier in STANDARD_TIERS else s for s in same]
@@ -153,12 +167,12 @@ class PriceBook:
         A discount on the list of another provider says nothing of names that this one does not have.
         """
         held = own.of(subject, self.names_of(subject)) if own else NOTHING
-        resolved = self.resolve(subject)
-        if held.discount and held.discount.like:
-            name = subject.model and self._name(subject.provider, subject.model)[1]
-            liked = self.resolve(structs.replace(subject, provider=held.discount.like, model=name))
-            return held, replace(liked, discount=held.discount) if liked.model else resolved
-        return held, replace(resolved, discount=held.discount) if held.discount else resolved
+        resolved, discount = self.resolve(subject), held.discount
+        if discount and discount.like:
+            name = subject.model and self.name_of(subject.provider, subject.model)[1]
+            liked = self.resolve(structs.replace(subject, provider=discount.like, model=name))
+            resolved, discount = (liked, discount) if liked.model else (resolved, None)
+        return held, replace(resolved, discount=discount, defaults=held.defaults) if held else resolved
 
     # --- names ---------------------------------------------------------------------------------------------------
 
@@ -170,13 +184,13 @@ class PriceBook:
         first = names.own_name(subject.provider, subject.model)
         if subject.model is None:
             return [first]
-        provider, name = self._name(subject.provider, subject.model)
+        provider, name = self.name_of(subject.provider, subject.model)
         day, base = iso(subject.day), names.fine_tuned_base(name)
-        path = self._aliases.path(provider, name, day)
-        others = [*path, *([base] if base else []), *self._aliases.standing_for(provider, path[-1], day)]
+        path = self.aliases.path(provider, name, day)
+        others = [*path, *([base] if base else []), *self.aliases.standing_for(provider, path[-1], day)]
         return list(dict.fromkeys([first, *((provider, each) for each in others)]))
 
-    def _name(self, provider: str, model: str) -> tuple[str, str]:
+    def name_of(self, provider: str, model: str) -> tuple[str, str]:
         """The provider and the model as prices name them."""
         listed, whole = names.provider_name(provider), model.strip().lower()
         if self._model(listed, whole):
@@ -192,10 +206,10 @@ class PriceBook:
         if subject.model is None:
             provider = names.provider_name(subject.provider)
             return Resolved(provider, (), self._model(provider, None), self._model(provider, ANY))
-        provider, name = self._name(subject.provider, subject.model)
+        provider, name = self.name_of(subject.provider, subject.model)
         any_model = self._model(provider, ANY)
         base = names.fine_tuned_base(name)
-        path = self._aliases.path(provider, name, iso(subject.day))
+        path = self.aliases.path(provider, name, iso(subject.day))
         exact = self._model(provider, name)
         for place, each in enumerate(path):
             model = self._model(provider, each)
@@ -205,28 +219,10 @@ class PriceBook:
             return Resolved(provider, (name, base), model, any_model)
         return Resolved(provider, (name,), exact, any_model)
 
-    def listed_names(self, provider: str) -> list[str]:
-        """The names of a provider's models that a list has, or that stand for one."""
-        provider = names.provider_name(provider)
-        of_file = {name for of, name in self._rows if of == provider and name not in (None, ANY)}
-        return sorted({*map(str, of_file), *self._listed_models(provider), *self._aliases.names(provider)})
-
-    def is_listed(self, provider: str, model: str) -> bool:
-        """Tell whether a list knows the model, or for a wild card such a model."""
-        provider, name = self._name(provider, model)
-        base = names.fine_tuned_base(name)
-        if base and self._model(provider, base):
-            return True
-        listed = self.listed_names(provider)
-        return any(map(names.matching(name), listed)) if name.endswith(ANY) else name in listed
-
-    def names_held(self, provider: str, model: str, day: int) -> list[str]:
-        """The listed names for which an own price for `model` holds on a day."""
-        provider, name = self._name(provider, model)
-        of = self.listed_names(provider)
-        fits = names.matching(name)
-        about = ((each, self.names_of(Subject(day, "", provider, each))) for each in of)
-        return [each for each, same in about if any(model is not None and fits(model) for _, model in same)]
+    def rows(self, provider: str) -> list[Row]:
+        """All rows of a provider, those of the installed list last."""
+        of_file = [row for (of, _), rows in self._rows.items() if of == provider for row in rows]
+        return [*of_file, *(row for rows in self._listed_models(provider).values() for row in rows)]
 
     def _find_model(self, provider: str, name: str | None) -> ListedModel | None:
         rows = self._rows.get((provider, name))
@@ -254,13 +250,31 @@ class PriceBook:
                 rates[override.part], sources[override.part] = override.rate, operator_source(override)
         for part in subject.parts:
             if part not in rates:
-                found = self._known(subject, part, resolved)
-                made = found if isinstance(found, Reason) else self._priced(found, subject, part, resolved)
-                if isinstance(made, Reason):
-                    reasons[part] = made
+                found = self._listed_price(subject, part, resolved)
+                if isinstance(found, Reason):
+                    reasons[part] = found
                 else:
-                    rates[part], sources[part] = made
+                    rates[part], sources[part] = found
         return Prices(MappingProxyType(rates), MappingProxyType(sources), MappingProxyType(reasons))
+
+    def _listed_price(self, subject: Subject, part: str, resolved: Resolved) -> tuple[int, Source] | Reason:
+        """The rate of a part by lists, with the operator's defaults where it depends on what the event leaves out."""
+        assumed: dict[str, str] = {}
+        while isinstance(made := self._by_lists(subject, part, resolved), Reason):
+            name = made.code.removeprefix("ambiguous:")
+            if name not in resolved.defaults or name in assumed:
+                return made
+            value = assumed[name] = resolved.defaults[name]
+            if name == LIFETIME:
+                part = cache_write_of(value)
+            else:
+                subject = structs.replace(subject, **{name: value})
+        words = ", ".join(f"{name} {value}" for name, value in assumed.items())
+        return made[0], structs.replace(made[1], assumed=words or None)
+
+    def _by_lists(self, subject: Subject, part: str, resolved: Resolved) -> tuple[int, Source] | Reason:
+        found = self._known(subject, part, resolved)
+        return found if isinstance(found, Reason) else self._priced(found, subject, part, resolved)
 
     def _known(self, subject: Subject, part: str, resolved: Resolved) -> ListedPrice | Reason:
         kind, tiers = _kind(subject), names.tier_names(resolved.provider, subject.tier)

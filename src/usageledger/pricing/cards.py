@@ -51,6 +51,7 @@ def charged_size() -> tuple[Meter, str]:
 
 
 STORES, STORED_PART = charged_size()
+LIFETIME = "lifetime"
 
 
 class Case(Struct, frozen=True, gc=False, kw_only=True):
@@ -87,6 +88,7 @@ class Subject(Case, frozen=True, gc=False):
         day: the start of the UTC day.
         band: the card is for events with more input tokens than this, up to the next band.
         second: the card is for the time of day from this second on, up to the next one.
+        project: of a card of a project that has own prices for this; None for all other projects.
     """
 
     day: int
@@ -97,6 +99,7 @@ class Subject(Case, frozen=True, gc=False):
     batch: bool = False
     band: int = 0
     second: int = 0
+    project: str | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -123,11 +126,17 @@ class Subject(Case, frozen=True, gc=False):
         day = datetime.fromtimestamp(self.day, UTC).strftime("%Y-%m-%d")
         named = [f"{self.provider} {self.model}" if self.model else self.provider, self.kind, self.tier]
         named += [*self.case_words, day]
+        if self.project:
+            named.append(f"project {self.project}")
         if self.band:
             named.append(f"above {self.band:,} input tokens")
         if self.second:
             named.append(f"from {self.second // 3600:02}:{self.second % 3600 // 60:02} UTC")
         return ", ".join(named)
+
+
+# Fields that an event may leave out although its price depends on them; the lifetime is one of cache writes.
+DEFAULTS: tuple[str, ...] = (*CASES, LIFETIME)
 
 
 def of_tier(tier: str) -> tuple[str | None, bool]:
@@ -153,6 +162,7 @@ class Source(Struct, frozen=True, omit_defaults=True, rename={"start": "from", "
         end: the day or instant at which it no longer holds; None where no end is known.
         provisional: nobody has confirmed it for the day yet.
         resolved_from: `gpt-4o → gpt-4o-2024-08-06`, where the name stands for another.
+        assumed: `lifetime 5m`, what the event does not say and a default of the operator's does.
     """
 
     text: str
@@ -163,6 +173,7 @@ class Source(Struct, frozen=True, omit_defaults=True, rename={"start": "from", "
     confidence: str | None = None
     provisional: bool = False
     resolved_from: str | None = None
+    assumed: str | None = None
 
 
 def origin(source: Source | None) -> dict[str, Any]:
@@ -177,6 +188,7 @@ def origin(source: Source | None) -> dict[str, Any]:
         "confidence": about.confidence,
         "provisional": about.provisional,
         "resolved_from": about.resolved_from,
+        "assumed": about.assumed,
     }
 
 
@@ -190,6 +202,8 @@ def origin_words(source: Source) -> str:
         words.append(f"until {source.end}")
     if source.resolved_from:
         words.append(f"for {source.resolved_from}")
+    if source.assumed:
+        words.append(f"with your default of {source.assumed}")
     if source.provisional:
         words.append("not confirmed for this day yet")
     return "; ".join(words)
@@ -234,8 +248,9 @@ def charge(part: str, quantity: int, rate: int) -> int:
 class Override(Case, frozen=True):
     """A price of the operator's: from `start` (the first second of a UTC day) on, until a later one.
 
-    One for exactly this case comes before one for all cases. A discount, whose part is `ANY`, says instead by how much
-    all prices of lists are changed; its kind and tier may be `ANY` as well.
+    One for exactly this case comes before one for all cases. Two of them are no prices: a discount, whose part is
+    `ANY`, changes all prices of lists; a default, whose part is a field of events, says what is meant where an event
+    leaves it out and its price depends on it. Their kind and tier may be `ANY` as well.
 
     Attributes:
         model: a name, the beginning of names and `*`, or None for usage without a model.
@@ -245,6 +260,8 @@ class Override(Case, frozen=True):
         note: why, or where the price is from.
         percent: of a discount, a decimal as text: `-12` is 12 % off; None ends an earlier one.
         like: of a discount, the provider whose list counts, where it is another's.
+        default: of a default, the value of the field; None ends an earlier one.
+        project: the one whose usage it is for; None for all.
     """
 
     kind: str
@@ -258,6 +275,8 @@ class Override(Case, frozen=True):
     note: str = ""
     percent: str | None = None
     like: str | None = None
+    default: str | None = None
+    project: str | None = None
 
     @property
     def subject(self) -> Subject:
@@ -271,6 +290,7 @@ class Override(Case, frozen=True):
             service_tier=service_tier,
             batch=batch,
             band=self.band,
+            project=self.project,
         )
         return structs.replace(subject, **self.case)
 
@@ -281,14 +301,14 @@ class Override(Case, frozen=True):
 
     @property
     def about(self) -> tuple[object, ...]:
-        """Everything that two prices share of which the later one replaces the other."""
+        """Everything that two prices of a name and a tier share of which the later one replaces the other."""
         cases = tuple(getattr(self, name) for name in CASES)
-        return self.kind, self.provider, self.model, self.part, self.tier, self.band, *cases
+        return self.kind, self.part, self.project, self.band, *cases
 
     def applies(self, subject: Subject) -> bool:
         """Returns true if it holds for the day and the case of a subject with its name and tier, whatever the band."""
         return (
-            self.part in (ANY, *subject.parts)
+            (self.part not in PARTS or self.part in subject.parts)
             and self.start <= subject.day
             and self.case.items() <= subject.case.items()
         )

@@ -1,7 +1,8 @@
 """The operator's own prices as people write them → `Override`, and back.
 
 A price is written as a price list does: `1.25` is for as many units as lists give (`Part.per`), `1.25/1k` and `0.04/1`
-say it themselves, and `list` goes back to what price lists say. For the part `*` it is a discount, such as `-12%`.
+say it themselves, and `list` goes back to what price lists say. For the part `*` it is a discount, such as `-12%`;
+for a field of events, such as `quality`, the value that is meant where an event leaves it out.
 """
 
 import re
@@ -14,7 +15,7 @@ from usageledger.errors import PriceError
 from usageledger.events.typed_events import FIELDS
 from usageledger.hints import did_you_mean
 from usageledger.meters import METER_BY_KIND
-from usageledger.pricing.cards import CASES, PARTS, PARTS_OF_KIND, Override, Subject, of_tier
+from usageledger.pricing.cards import CASES, DEFAULTS, PARTS, PARTS_OF_KIND, Override, Subject, of_tier
 from usageledger.pricing.money import PLACES, UNITS, decimal_text, to_rate, usd_text
 from usageledger.pricing.price_file import ANY
 
@@ -23,7 +24,7 @@ FREE = 100  # percent off
 FAR_OFF = 10  # a price so many times the one before is probably a slip
 
 # What a price is about, in the order of its columns.
-FIELD_NAMES = ("kind", "provider", "model", "tier", "part", "price", "from", "above", *CASES, "like", "note")
+FIELD_NAMES = ("kind", "provider", "model", "tier", "part", "price", "from", "above", *CASES, "like", "project", "note")
 _PRICE = re.compile(r"(?P<usd>[0-9]{1,12}(\.[0-9]{1,24})?)(/(?P<units>[1-9][0-9]{0,11})(?P<times>[kM]?))?")
 _PERCENT = re.compile(r"[+-][0-9]{1,4}(\.[0-9]{1,18})?%")
 _UNIT_WORDS = {"gibibyte_hours": "GiB-hours", "duration_seconds": "seconds"}
@@ -61,12 +62,13 @@ def written(price: Override) -> dict[str, str]:
         "provider": price.provider,
         "model": price.model or "",
         "tier": price.tier,
-        "part": ANY if price.part == ANY else part_name(price.kind, price.part),
+        "part": part_name(price.kind, price.part) if price.part in PARTS else price.part,
         "price": _amount(price),
         "from": datetime.fromtimestamp(price.start, UTC).strftime("%Y-%m-%d"),
         "above": str(price.band or ""),
         **{name: price.case.get(name, "") for name in CASES},
         "like": price.like or "",
+        "project": price.project or "",
         "note": price.note,
     }
 
@@ -74,6 +76,8 @@ def written(price: Override) -> dict[str, str]:
 def _amount(price: Override) -> str:
     if price.percent is not None:
         return percent_text(price.percent)
+    if price.default is not None:
+        return price.default
     if price.rate is None:
         return LISTED
     per = PARTS[price.part].per
@@ -90,15 +94,15 @@ def percent_text(percent: str) -> str:
 def read_price(given: Mapping[str, str]) -> Override:
     """The price that `given` (`FIELD_NAMES` → text, absent or empty for what is not said) writes down.
 
-    Without `kind` it is about completions, without `provider` about openai, without `tier` about the standard one; a
-    discount, whose part is `*`, is about all kinds, models and tiers where it names none.
+    Without `kind` it is about completions, without `provider` about openai, without `tier` about the standard one.
+    Discounts, whose part is `*`, and defaults, whose part is a field of events, are about all where they name none.
 
     Raises:
         PriceError: names every field that is wrong, the value given and what is allowed.
     """
     wrong = [f"Unknown field: {n!r}.{did_you_mean(n, FIELD_NAMES)}" for n in given if n not in FIELD_NAMES]
     text = {name: given.get(name, "").strip() for name in FIELD_NAMES}
-    if text["part"] == ANY:
+    if text["part"] in (ANY, *DEFAULTS):
         text |= {name: text[name] or ANY for name in ("kind", "model", "tier")}
 
     def read(name: str, reader: Callable[[str], Any]) -> Any:
@@ -110,8 +114,9 @@ def read_price(given: Mapping[str, str]) -> Override:
 
     kind: str | None = read("kind", _kind)
     part: str | None = read("part", lambda word: _part(kind, word)) if kind else None
-    rate: int | None = read("price", lambda word: _rate(part, word)) if part and part != ANY else None
+    rate: int | None = read("price", lambda word: _rate(part, word)) if part in PARTS else None
     percent: str | None = read("price", _percent) if part == ANY else None
+    default: str | None = read("price", lambda word: _default(kind, part, word)) if part in DEFAULTS else None
     start, band = read("from", read_day), read("above", _band)
     if kind and part:
         wrong += _misplaced(kind, text)
@@ -130,6 +135,8 @@ def read_price(given: Mapping[str, str]) -> Override:
         **{name: text[name] or None for name in CASES},
         percent=percent,
         like=text["like"] or None,
+        default=default,
+        project=text["project"] or None,
     )
 
 
@@ -141,8 +148,8 @@ def _kind(word: str) -> str:
 
 
 def _part(kind: str, word: str) -> str:
-    if word == ANY:
-        return ANY
+    if word in (ANY, *DEFAULTS):
+        return word
     if kind == ANY:
         raise ValueError(f"prices of {word!r} are of one kind, got {ANY!r}; only a discount is for all of them.")
     names = parts_by_name(kind)
@@ -168,6 +175,17 @@ def _percent(word: str) -> str | None:
     if not _PERCENT.fullmatch(word) or Decimal(word[:-1]) < -FREE:
         raise ValueError(f"expected a percentage such as -12% or +10%, or {LISTED}, got {word!r}.")
     return decimal_text(int(Decimal(word[:-1]).scaleb(PLACES)))
+
+
+def _default(kind: str | None, name: str | None, word: str) -> str | None:
+    if word == LISTED:
+        return None
+    field = FIELDS[str(kind)].get(str(name)) if kind != ANY else None
+    if field and (problem := field.problem(word)):
+        raise ValueError(f"{problem[1]}.")
+    if not word:
+        raise ValueError(f"expected a value of {name!r}, or {LISTED}, got nothing.")
+    return word
 
 
 def read_day(word: str) -> int:
@@ -198,9 +216,13 @@ def _misplaced(kind: str, text: Mapping[str, str]) -> Iterator[str]:
     """Lists the fields that mean nothing for usage of this kind, and those that are missing."""
     if "*" in text["model"][:-1]:
         yield f"model: a * may stand at the end only, got {text['model']!r}."
-    if text["part"] == ANY:
-        yield from _misplaced_in_discount(kind, text)
-        return
+    if text["project"] and (problem := FIELDS["completions"]["project_id"].problem(text["project"])):
+        yield f"{problem[1].replace('project_id', 'project')}."
+    beside = text["part"] in (ANY, *DEFAULTS)
+    yield from _misplaced_beside_prices(kind, text) if beside else _misplaced_in_price(kind, text)
+
+
+def _misplaced_in_price(kind: str, text: Mapping[str, str]) -> Iterator[str]:
     names = {dimension.name for dimension in METER_BY_KIND[kind].dimensions}
     if "model" in names and not text["model"]:
         yield f"model: prices of {kind} are by model, and none is given."
@@ -218,11 +240,13 @@ def _misplaced(kind: str, text: Mapping[str, str]) -> Iterator[str]:
         yield f"like: only a discount, whose part is {ANY}, is on a list, got {text['like']!r}."
 
 
-def _misplaced_in_discount(kind: str, text: Mapping[str, str]) -> Iterator[str]:
+def _misplaced_beside_prices(kind: str, text: Mapping[str, str]) -> Iterator[str]:
     names = () if kind == ANY else [dimension.name for dimension in METER_BY_KIND[kind].dimensions]
     for name in ("size", "quality", "context_level", "above"):
         if text[name]:
-            yield f"{name}: a discount is for all of them, got {text[name]!r}."
+            yield f"{name}: discounts and defaults are for all of them, got {text[name]!r}."
+    if text["like"] and text["part"] != ANY:
+        yield f"like: only a discount, whose part is {ANY}, is on a list, got {text['like']!r}."
     for name, field in (("model", "model"), ("tier", "service_tier")):
         if kind != ANY and text[name] != ANY and field not in names:
             yield f"{name}: {kind} have none, got {text[name]!r}."

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from usageledger.buckets import DAY_SECONDS
 from usageledger.parts import CACHE_WRITE, CACHED, UNCACHED
@@ -30,7 +31,7 @@ KEYS = ("kind", "provider", "model", "service_tier", "batch", *CASES)
 ONE_PRICE: tuple[tuple[int, ...], tuple[int, ...]] = (0,), (0,)  # the seconds and bands of most offers
 
 Ids = np.ndarray[Any, np.dtype[np.int64]]
-Combination = tuple[Any, ...]  # the start of a day, then the values of `KEYS`
+Combination = tuple[Any, ...]  # a project with own prices or None, the start of a day, then the values of `KEYS`
 
 # The cards of a subject, one for each time of day and context band where they differ: the seconds of the day at which
 # prices change, ascending from 0; the numbers of input tokens above which another price holds, ascending from 0; and
@@ -56,6 +57,7 @@ class CardGiver:
         self._unpriced: set[tuple[str, str, str | None]] = set()  # told, or to be told
         self._untold: tuple[Subject, int] | None = None  # the first of them, and how many others
         self._quiet_until = clock()
+        self._projects: frozenset[str] = frozenset()  # with own prices, when a card was given last
 
     def cards(self, rows: pa.Table) -> Ids:
         """The `rate_id` of each row (`columns.SCHEMA`), in the registry when this returns.
@@ -63,8 +65,14 @@ class CardGiver:
         Raises:
             RegistryError: a new card could not be stored.
         """
-        first, inverse = _distinct(rows)
-        offers = self._known(_combinations(rows, first))
+        combinations, inverse = self._combinations(rows)
+        if any(combination not in self._offers for combination in combinations):
+            own = OwnPrices(self._rate_cards.overrides())
+            if own.projects != self._projects:
+                self._projects = own.projects
+                combinations, inverse = self._combinations(rows)
+            self._give(combinations, own)
+        offers = [self._offers[combination] for combination in combinations]
         self._warn()
         rate_ids: Ids = np.array([ids[0] for _, _, ids in offers], np.int64)[inverse]
         several = np.array([len(ids) > 1 for _, _, ids in offers])
@@ -78,24 +86,40 @@ class CardGiver:
                 rate_ids[places] = np.array(ids)[at * len(bands) + band]
         return rate_ids
 
-    def _known(self, combinations: list[Combination]) -> list[Offer]:
+    def _combinations(self, rows: pa.Table) -> tuple[list[Combination], Ids]:
+        """The distinct combinations of `KEYS` and day, and for each row which it is.
+
+        Projects without own prices are left out: they share their cards.
+        """
+        keys: tuple[str, ...] = KEYS
+        if self._projects:
+            keys = ("project_id", *KEYS)
+            known = pc.is_in(rows["project_id"], pa.array(self._projects))
+            projects = pc.if_else(known, rows["project_id"], None)
+            rows = rows.set_column(rows.column_names.index("project_id"), "project_id", projects)
+        first, inverse = _distinct(rows, keys)
+        return _combinations(rows, first, keys), inverse
+
+    def _give(self, combinations: list[Combination], own: OwnPrices) -> None:
+        """Gives cards to the combinations that have none yet."""
         missing = [combination for combination in combinations if combination not in self._offers]
-        if missing:
-            if len(self._offers) > OFFERS_KEPT_MAX:
-                self._offers.clear()
-                self._unpriced.clear()
-                missing = combinations
-            shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
-            rate_ids = iter(self._rate_cards.give(self._offered(missing, shapes)))
-            for combination, (seconds, bands) in zip(missing, shapes, strict=True):
-                self._offers[combination] = seconds, bands, tuple(islice(rate_ids, len(seconds) * len(bands)))
-        return [self._offers[combination] for combination in combinations]
+        if len(self._offers) > OFFERS_KEPT_MAX:
+            self._offers.clear()
+            self._unpriced.clear()
+            missing = combinations
+        shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+        rate_ids = iter(self._rate_cards.give(self._offered(missing, own, shapes)))
+        for combination, (seconds, bands) in zip(missing, shapes, strict=True):
+            self._offers[combination] = seconds, bands, tuple(islice(rate_ids, len(seconds) * len(bands)))
 
     def _offered(
-        self, combinations: list[Combination], shapes: list[tuple[tuple[int, ...], tuple[int, ...]]]
+        self,
+        combinations: list[Combination],
+        own: OwnPrices,
+        shapes: list[tuple[tuple[int, ...], tuple[int, ...]]],
     ) -> Iterator[tuple[Subject, Prices]]:
         """Yields the offers of the book to each in turn; adds the seconds and bands of each to `shapes`."""
-        own, book = OwnPrices(self._rate_cards.overrides()), self._book()
+        book = self._book()
         for combination in combinations:
             subject = _subject(combination)
             offers = book.offers(subject, own)
@@ -131,12 +155,12 @@ class CardGiver:
         )
 
 
-def _distinct(rows: pa.Table) -> tuple[Ids, Ids]:
-    """The first row of each distinct combination of `KEYS` and day, and for each row which combination it is."""
+def _distinct(rows: pa.Table, keys: tuple[str, ...]) -> tuple[Ids, Ids]:
+    """The first row of each distinct combination of `keys` and day, and for each row which combination it is."""
     key: Ids = rows["ts"].to_numpy() // DAY_SECONDS
     key = np.unique(key, return_inverse=True)[1]
     size = int(key.max()) + 1
-    for name in KEYS:
+    for name in keys:
         encoded = rows[name].combine_chunks().dictionary_encode(null_encoding="encode")
         distinct = len(encoded.dictionary)
         if distinct > 1:
@@ -149,14 +173,16 @@ def _distinct(rows: pa.Table) -> tuple[Ids, Ids]:
     return first, inverse
 
 
-def _combinations(rows: pa.Table, places: Ids) -> list[Combination]:
-    """The day, then the values of `KEYS`, of the rows at these places."""
-    chosen = rows.select(["ts", *KEYS]).take(places)
+def _combinations(rows: pa.Table, places: Ids, keys: tuple[str, ...]) -> list[Combination]:
+    """The combinations of the rows at these places."""
+    chosen = rows.select(["ts", *keys]).take(places)
     seconds = chosen["ts"].to_numpy()
     columns: list[list[Any]] = [chosen[name].to_pylist() for name in KEYS]
-    return list(zip((seconds - seconds % DAY_SECONDS).tolist(), *columns, strict=True))
+    projects = chosen["project_id"].to_pylist() if "project_id" in keys else [None] * len(places)
+    return list(zip(projects, (seconds - seconds % DAY_SECONDS).tolist(), *columns, strict=True))
 
 
 def _subject(combination: Combination) -> Subject:
-    day, kind, provider, model, service_tier, batch, *said = combination
-    return Subject(day, kind, provider, model, service_tier, bool(batch), **dict(zip(CASES, said, strict=True)))
+    project, day, kind, provider, model, service_tier, batch, *said = combination
+    case = dict(zip(CASES, said, strict=True))
+    return Subject(day, kind, provider, model, service_tier, bool(batch), project=project, **case)

@@ -1,7 +1,8 @@
 """Repricing of past usage: the rate cards that another price list changes, and the difference in costs."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import structs
@@ -17,6 +18,7 @@ from usageledger.rating.price_tables import price_table
 from usageledger.registry import CardPrices
 
 LINES_MAX = 250_000
+NO_PROJECTS: Mapping[int, Sequence[str]] = MappingProxyType({})
 
 # (model, line item) → (amount in 10⁻¹⁸/9 USD, quantity, its unit)
 Lines = dict[tuple[str | None, str], tuple[int, int, str]]
@@ -52,8 +54,17 @@ class Repricing:
         return PriceTable(price_table(self.cards), newest), PriceTable(price_table(after), newest)
 
 
-def reprice(book: PriceBook, own: OwnPrices, cards: Iterable[CardPrices]) -> Repricing:
-    """Compares `cards`, with every band of their subjects, to `book` and the operator's own prices."""
+def reprice(
+    book: PriceBook, own: OwnPrices, cards: Iterable[CardPrices], sharing: Mapping[int, Sequence[str]] = NO_PROJECTS
+) -> Repricing:
+    """Compares `cards`, with every band of their subjects, to `book` and the operator's own prices.
+
+    Args:
+        book: lists.
+        own: the operator's.
+        cards: of the days to reprice, all of them.
+        sharing: card → projects with own prices that have usage of it although it is not theirs alone.
+    """
     looked_at = list(cards)
     families: dict[Subject, list[Subject]] = {}
     for card in looked_at:
@@ -66,7 +77,13 @@ def reprice(book: PriceBook, own: OwnPrices, cards: Iterable[CardPrices]) -> Rep
         spans = _spans(card.subject, families[family], offered[family])
         prices = [book.prices(span, own) for span in spans]
         differing = [span for span, each in zip(spans, prices, strict=True) if each.rates != prices[0].rates]
-        if differing:
+        others = [p for p in sharing.get(card.card_id, ()) if _differs(book, own, spans, p)]
+        if others:
+            kept.append(
+                f"{card.subject.words()} keeps its prices: {', '.join(others)} had no prices of their own when it was "
+                "given, and it is for other projects as well"
+            )
+        elif differing:
             kept.append(
                 f"{card.subject.words()} keeps its prices: from {differing[0].band:,} input tokens and second "
                 f"{differing[0].second} of the day on others hold now, and its card is for both"
@@ -74,6 +91,13 @@ def reprice(book: PriceBook, own: OwnPrices, cards: Iterable[CardPrices]) -> Rep
         elif prices[0].rates != card.prices.rates:
             changes.append(Change(card, prices[0]))
     return Repricing(looked_at, changes, kept)
+
+
+def _differs(book: PriceBook, own: OwnPrices, spans: Sequence[Subject], project: str) -> bool:
+    """Tell whether a project's prices differ from those of all others."""
+    return any(
+        book.prices(structs.replace(span, project=project), own).rates != book.prices(span, own).rates for span in spans
+    )
 
 
 def _family(subject: Subject) -> Subject:
@@ -116,6 +140,29 @@ def costs_by_line(ledger: Ledger, query: Query, prices: PriceTable, max_seconds:
         before = lines.get((model, item), (0, 0, unit))
         lines[model, item] = before[0] + amount, before[1] + quantity, unit
     return lines
+
+
+def projects_of_cards(
+    ledger: Ledger, query: Query, cards: Iterable[CardPrices], projects: Collection[str], max_seconds: float
+) -> dict[int, list[str]]:
+    """Finds which of these projects have usage of cards that are for all projects; raises as `Ledger.costs` does."""
+    if not projects:
+        return {}
+    shared = [replace(card, prices=_zero(card.subject)) for card in cards if card.subject.project is None]
+    newest = max((card.card_id for card in shared), default=0)
+    table = PriceTable(price_table(shared), newest)
+    filters = (*query.filters, ("project_id", tuple(sorted(projects))))
+    asked = replace(query.whole, group_by=("project_id", "rate_id"), filters=filters)
+    answer = ledger.costs(asked, lambda: table, max_seconds=max_seconds, max_results=LINES_MAX)
+    found: dict[int, list[str]] = {}
+    for project, card_id in zip(*(answer.columns.get(name, ()) for name in ("project_id", "rate_id")), strict=True):
+        found.setdefault(card_id, []).append(project)
+    return {card_id: sorted(names) for card_id, names in found.items()}
+
+
+def _zero(subject: Subject) -> Prices:
+    """A price of nothing for every part, so that a sum of costs has all usage."""
+    return Prices(dict.fromkeys(subject.parts, 0))
 
 
 def window(start: int, end: int, model: str | None) -> Query:

@@ -95,8 +95,8 @@ def unpriced_usage(
             times |= times_of_cards(snapshot, sorted(times), query.start_time, query.end_time)
     groups: dict[Subject, list[Unpriced]] = {}
     for each in found:
-        # The same but for the time and the band, which its price depends on as well.
-        subject = structs.replace(cards[each.rate_id].subject, day=0, band=0, second=0)
+        # The same but for the time, the band and the project, which its price depends on as well.
+        subject = structs.replace(cards[each.rate_id].subject, day=0, band=0, second=0, project=None)
         groups.setdefault(subject, []).append(each)
     return [
         UnpricedUsage(

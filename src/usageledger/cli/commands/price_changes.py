@@ -50,6 +50,7 @@ class Change:
 
         subject, after = self.subject, self.after
         tier = "" if subject.tier == "standard" else f" ({subject.tier})"
+        tier += f" of {subject.project}" if subject.project else ""
         about = f"{subject.model or subject.provider}, {part_name(subject.kind, self.part)}{tier}"
         is_own = after and after[1].layer == "operator"
         new = price_text(after[0], self.part) if after and is_own else _said(after, self.part)
@@ -87,6 +88,7 @@ def add(prices: "Sequence[Override]", settings: Settings, *, yes: bool, new_mode
             _refuse_unknown(prices, before, book, registry.rate_cards)
         if not yes and any(price.model == "*" and price.rate is not None for price in prices):
             raise CommandError("A price for every model (*) is probably a slip. Nothing was set: give --yes if not.")
+        _refuse_pointless(prices, book)
         own = OwnPrices(before)
         changes = [(price, list(_changes(price, book, own))) for price in prices]
         set_anew = (made for price, made in changes if price.rate is not None or price.percent is not None)
@@ -94,6 +96,7 @@ def add(prices: "Sequence[Override]", settings: Settings, *, yes: bool, new_mode
         if far and not yes:
             words = "; ".join(change.words() for change in far[:LINES_MAX])
             raise CommandError(f"More than {FAR_OFF} times off: {words}. Nothing was set: give --yes if it is right.")
+        unseen = {price.project for price in prices if price.project and not registry.get_project(price.project)}
         registry.rate_cards.set_prices(prices, now=now)
     if as_json:
         print_json([written(price) for price in prices])
@@ -103,6 +106,8 @@ def add(prices: "Sequence[Override]", settings: Settings, *, yes: bool, new_mode
     day = now // DAY_SECONDS * DAY_SECONDS
     for line in dict.fromkeys(line for price in prices if (line := _holds_for(price, book, day))):
         note(line)
+    for project in sorted(unseen):
+        note(f"No usage of the project {project!r} has come in yet.")
     note(f"Set {counted(len(changes), 'price')}. {LATER}")
 
 
@@ -112,7 +117,10 @@ def _tell(price: "Override", made: Sequence[Change]) -> None:
         note(change.words())
     if len(made) > LINES_MAX:
         note(f"and {len(made) - LINES_MAX:,} more prices of lists.")
-    if not made:
+    if price.default is not None:
+        since = iso_time(price.start)[:10]
+        note(f"{price.provider}: {price.part} {price.default} from {since} where events do not say it.")
+    elif not made:
         note(f"{price.model or price.provider} from {iso_time(price.start)[:10]}: no price of a name in lists changes.")
 
 
@@ -123,18 +131,35 @@ def _refuse_unknown(
     prices: "Iterable[Override]", before: "Iterable[Override]", book: "PriceBook", cards: "RateCards"
 ) -> None:
     """Refuses names that no list, no earlier price and no event has: a slip would price nothing, in silence."""
+    from usageledger.pricing.known_names import is_listed, listed_names
+
     known = {(price.like or price.provider, price.model) for price in before}
     wrong: list[str] = []
     for provider, model in dict.fromkeys((price.like or price.provider, price.model) for price in prices):
-        if model is None or (provider, model) in known or book.is_listed(provider, model):
+        if model is None or (provider, model) in known or is_listed(book, provider, model):
             continue
         if not _has_usage(provider, model, cards):
             others = [each for each in book.providers("completions", model, int(time.time())) if each != provider]
             known_by = f" Lists of other providers know it: {', '.join(others)}." if others else ""
-            hint = did_you_mean(model, book.listed_names(provider))
+            hint = did_you_mean(model, listed_names(book, provider))
             wrong.append(f"No list of {provider} and no usage has the model {model!r}.{hint}{known_by}")
     if wrong:
         raise CommandError(f"{' '.join(wrong)} Nothing was set: give --new-model if it is right.")
+
+
+def _refuse_pointless(prices: "Iterable[Override]", book: "PriceBook") -> None:
+    """Refuses defaults on which no price depends."""
+    from usageledger.pricing.known_names import default_values
+
+    for price in prices:
+        if price.default is not None:
+            values = default_values(book, price.provider, price.kind, price.part)
+            if price.default not in values:
+                known = f"They depend on: {', '.join(values)}." if values else f"They do not depend on {price.part}."
+                about = f"{price.part} {price.default!r}"
+                raise CommandError(
+                    f"No price of {price.provider} is for {about}. {known} Nothing was set.", exit_code=2
+                )
 
 
 def _has_usage(provider: str, model: str, cards: "RateCards") -> bool:
@@ -151,9 +176,11 @@ def _has_usage(provider: str, model: str, cards: "RateCards") -> bool:
 
 def _holds_for(price: "Override", book: "PriceBook", day: int) -> str | None:
     """`gpt-5 holds today for gpt-5-2025-08-07`, of names in lists; None where it holds for its own name alone."""
-    if price.model is None or price.part == "*":
+    from usageledger.pricing.known_names import names_held
+
+    if price.model is None or price.rate is None:
         return None
-    others = [name for name in book.names_held(price.provider, price.model, day) if name != price.model]
+    others = [name for name in names_held(book, price.provider, price.model, day) if name != price.model]
     more = f" and {len(others) - LINES_MAX:,} more" if len(others) > LINES_MAX else ""
     return f"{price.model} holds today for {', '.join(others[:LINES_MAX])}{more}." if others else None
 
@@ -163,12 +190,14 @@ def _holds_for(price: "Override", book: "PriceBook", day: int) -> str | None:
 
 def _changes(price: "Override", book: "PriceBook", own: "OwnPrices") -> Iterator[Change]:
     """Adds a price to `own`, and yields what it changes: of its name, or of the listed names that a wild card fits."""
+    from usageledger.pricing.cards import PARTS
+
     subjects = list(_subjects(price, book))
     before = [book.prices(subject, own) for subject in subjects]
     own.add(price)
     for subject, old in zip(subjects, before, strict=True):
         new = book.prices(subject, own)
-        for part in subject.parts if price.part == "*" else (price.part,):
+        for part in (price.part,) if price.part in PARTS else subject.parts:
             change = Change(subject, part, _price(old, part), _price(new, part))
             if change.before != change.after or (subject == price.subject and change.after):
                 yield change
@@ -179,6 +208,7 @@ def _subjects(price: "Override", book: "PriceBook") -> "Iterator[Subject]":
     from msgspec import structs
 
     from usageledger.pricing.cards import of_tier
+    from usageledger.pricing.known_names import names_held
 
     tier, batch = (None, False) if price.tier == "*" else of_tier(price.tier)
     for meter in METERS if price.kind == "*" else (METER_BY_KIND[price.kind],):
@@ -187,7 +217,7 @@ def _subjects(price: "Override", book: "PriceBook") -> "Iterator[Subject]":
             yield structs.replace(at, model=None)
         elif price.model is not None and price.model.endswith("*"):
             of = price.like or price.provider
-            for name in book.names_held(of, price.model, price.start):
+            for name in names_held(book, of, price.model, price.start):
                 if book.knows(structs.replace(at, provider=of, model=name)):
                     yield structs.replace(at, model=name)
         else:

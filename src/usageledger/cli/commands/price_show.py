@@ -58,6 +58,9 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
         typer.Option("--kind", metavar="<kind>", help=f"The kind: {KINDS}.", show_default="the first with a price"),
     ] = None,
     provider: Annotated[str, typer.Option("--provider", metavar="<text>", help="Whose price it is.")] = "openai",
+    project: Annotated[
+        str | None, typer.Option("--project", metavar="<text>", help="With the prices of this project.")
+    ] = None,
     on: Annotated[
         str | None,
         typer.Option("--on", metavar="<day>", help="The UTC day, such as 2026-11-01.", show_default="today"),
@@ -71,6 +74,8 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     Your own prices come first, then the price list. What neither of them says
     has no price: such usage is listed as unpriced, and never charged as 0.
     """
+    from msgspec import structs
+
     from usageledger.pricing.book import PriceBook
     from usageledger.pricing.own_prices import OwnPrices
     from usageledger.rating.current_book import newest_prices
@@ -83,8 +88,9 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
         book = PriceBook(newest_prices(registry.price_files) if registry else None)
         cards = registry and registry.rate_cards
         own = OwnPrices(cards.overrides() if cards else ())
-        for subject in _subjects(model, kind, provider, day):
-            if kind is None and not own.about(subject.kind, book.names_of(subject)) and not book.knows(subject):
+        for each in _subjects(model, kind, provider, day):
+            subject = structs.replace(each, project=project)
+            if kind is None and not own.about(subject, book.names_of(subject)) and not book.knows(subject):
                 continue
             offers = [offer for each in book.subjects(subject, own) for offer in book.offers(each, own)]
             given = cards.of([at for at, _ in offers]) if cards else {}
@@ -246,6 +252,7 @@ def _json(line: Shown) -> dict[str, Any]:
         **{name: getattr(subject, name) for name in names},
         "above_input_tokens": subject.band,
         "from_second": subject.second,
+        "project_id": subject.project,
         "part": line.part,
         "line_item": subject.line_item(line.part),
         "unit": PARTS[line.part].unit,

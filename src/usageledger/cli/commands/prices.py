@@ -51,12 +51,14 @@ NewModel = Annotated[
     "  usageledger prices set input=1/1M cached-input=0.1/1M --model gpt-5 \\\n"
     "      --tier batch --from 2026-12-01 --note 'contract 4711'\n"
     "  usageledger prices set input=list --model gpt-5 --from 2027-01-01\n"
-    "  usageledger prices set '*=-12%' --provider azure --like openai\n\n"
+    "  usageledger prices set '*=-12%' --provider azure --like openai\n"
+    "  usageledger prices set lifetime=1h --provider anthropic --project proj_a\n\n"
     "A price is USD for as many units as price lists give: 1M tokens or characters,\n"
     "1k requests or calls, 60 seconds, 1 image, session or GiB-hour. PART=USD/UNITS\n"
     "says it: 0.25/1k. PART=list goes back to the price list from that day on.\n"
     "*=-12% is a discount on all prices of the list, *=+10% a surcharge: of all kinds,\n"
-    "models and tiers that are not named.",
+    "models and tiers that are not named. FIELD=VALUE is a default: what is meant where\n"
+    "an event leaves a field out and its price depends on it, such as lifetime=1h.",
 )
 def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     prices: Annotated[list[str], typer.Argument(metavar="PART=USD...", help="Such as input=1.25 output=10/1M.")],
@@ -94,6 +96,7 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
         str, typer.Option("--memory-gb", metavar="<int>", help="Only for sessions with this memory.")
     ] = "",
     region: Annotated[str, typer.Option("--region", metavar="<text>", help="Only for requests in this region.")] = "",
+    project: Annotated[str, typer.Option("--project", metavar="<text>", help="Only for usage of this project.")] = "",
     reason: Annotated[str, typer.Option("--note", metavar="<text>", help="Why, or where the price is from.")] = "",
     yes: Yes = False,
     new_model: NewModel = False,
@@ -108,7 +111,7 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
     takes its place from its day on, and one for the same day corrects it.
     """
     fields = {"kind": kind, "provider": provider, "model": model, "tier": tier, "above": above, "note": reason}
-    fields |= {"size": size, "quality": quality, "context_level": context_level, "like": like}
+    fields |= {"size": size, "quality": quality, "context_level": context_level, "like": like, "project": project}
     fields |= {"tool": tool, "memory_gb": memory_gb, "region": region}
     fields["from"] = since or datetime.now(UTC).strftime("%Y-%m-%d")
     given = []
@@ -128,8 +131,8 @@ def set_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its optio
     "  usageledger prices list --json | usageledger prices import --data other -\n\n"
     "A CSV file has a line of titles. The columns are kind, provider, model, tier,\n"
     "part, price, from, above, size, quality, context_level, tool, memory_gb,\n"
-    "session_minutes, region, like and note; those that say nothing may be empty or\n"
-    "absent. JSON is an array of such objects.",
+    "session_minutes, region, like, project and note; those that say nothing may be\n"
+    "empty or absent. JSON is an array of such objects.",
 )
 def import_prices(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     file: Annotated[str, typer.Argument(metavar="FILE", help="A CSV or JSON file of prices; - for stdin.")],
@@ -280,6 +283,7 @@ def about(price: "Override") -> str:
     """Names the difference to other prices of the kind: `gpt-5, batch, above 272,000 input tokens`."""
     words = [f"{price.provider} {price.model or price.kind}"]
     words += [f"like {price.like}"] if price.like else []
+    words += [f"project {price.project}"] if price.project else []
     words += [price.tier] if price.tier not in ("standard", "*") else []
     words += price.case_words
     return ", ".join([*words, *([f"above {price.band:,} input tokens"] if price.band else [])])

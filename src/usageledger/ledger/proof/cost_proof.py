@@ -91,7 +91,8 @@ def _misplaced(uses: Sequence[CardUse], subjects: Mapping[int, Subject]) -> Iter
         bands = sorted({each.band for each in same if each.second == card.second})
         seconds = sorted({each.second for each in same})
         fits = (
-            structs.replace(card, band=0, second=0) == use.subject
+            structs.replace(card, band=0, second=0, project=None) == structs.replace(use.subject, project=None)
+            and card.project in (None, use.subject.project)
             and (card.band == 0 or use.input_least > card.band)
             and all(use.input_most <= band for band in bands if band > card.band)
             and use.second_least >= card.second

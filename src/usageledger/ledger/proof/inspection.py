@@ -37,7 +37,7 @@ class CardUse:
     """The events of one subject that have one rate card.
 
     Attributes:
-        subject: what the events themselves say, with `band` and `second` 0.
+        subject: what the events themselves say, with `band` and `second` 0; without a project where they have several.
         input_least, input_most: input tokens of the smallest and the largest event.
         second_least, second_most: the seconds of the day of the earliest and the latest event.
     """
@@ -184,20 +184,24 @@ def cards_used(snapshot: Snapshot) -> list[CardUse]:
     """Lists the rate cards that events have, by the subjects of the events."""
     tokens = " + ".join((*UNCACHED, *CACHED, *CACHE_WRITE))
     texts = ("model", "service_tier", *CASES)
-    second = f"ts % {DAY_SECONDS}"
+    second, project = f"ts % {DAY_SECONDS}", "COALESCE(project_id, '')"
+    ranges = ", ".join(
+        f"MIN({each}) AS least_{n}, MAX({each}) AS most_{n}" for n, each in enumerate((tokens, second, project))
+    )
     found = _read(
         snapshot,
         f"SELECT rate_id, ts - ts % {DAY_SECONDS} AS day, kind, provider, COALESCE(batch, FALSE) AS in_batch, "
-        f"{', '.join(texts)}, MIN({tokens}) AS least, MAX({tokens}) AS most, MIN({second}) AS earliest, "
-        f"MAX({second}) AS latest, COUNT(*) AS times FROM {snapshot.dialect.events} "
+        f"{', '.join(texts)}, {ranges}, COUNT(*) AS times FROM {snapshot.dialect.events} "
         f"GROUP BY rate_id, day, kind, provider, in_batch, {', '.join(texts)} ORDER BY day, rate_id",
     )
     rows = zip(*(values.tolist() for values in found.values()), strict=True)
     uses: list[CardUse] = []
     for rate_id, day, kind, provider, batch, *rest in rows:
         named = dict(zip(texts, rest[: len(texts)], strict=True))
+        *numbers, first, last, times = rest[len(texts) :]
+        named["project"] = first if first and first == last else None
         subject = Subject(day=day, kind=kind, provider=provider, batch=bool(batch), **named)
-        uses.append(CardUse(rate_id, subject, *rest[len(texts) :]))
+        uses.append(CardUse(rate_id, subject, *(*numbers, times)))
     return uses
 
 

@@ -22,7 +22,15 @@ from usageledger.pricing.own_prices import OwnPrices
 from usageledger.questions.pages import money, quantity_number
 from usageledger.questions.query import Query, parse, read_time
 from usageledger.rating.charges import Charge, charges_of_costs, charges_of_event, total
-from usageledger.rating.repricing import Lines, Repricing, costs_by_line, price_changes, reprice, window
+from usageledger.rating.repricing import (
+    Lines,
+    Repricing,
+    costs_by_line,
+    price_changes,
+    projects_of_cards,
+    reprice,
+    window,
+)
 from usageledger.rating.unpriced import reasons
 from usageledger.registry import MANAGE, READ, CardPrices, RateCards, Revision
 from usageledger.server.api.charges import part_used, unpriced_part
@@ -107,6 +115,7 @@ def _about(subject: Subject) -> dict[str, Any]:
         **{name: getattr(subject, name) for name in names},
         "above_input_tokens": subject.band,
         "from_second": subject.second,
+        "project_id": subject.project,
     }
 
 
@@ -219,9 +228,10 @@ def _days(given: Mapping[str, Any], latest: int) -> tuple[int, int]:
 
 def _reprice(services: Services, query: Query, given: Mapping[str, Any], now: int, actor: str) -> dict[str, Any]:
     rate_cards = services.registry.rate_cards
-    cards = rate_cards.between(query.start_time, query.end_time, model=given["model"])
-    made = reprice(services.price_book(), OwnPrices(rate_cards.overrides()), cards)
-    seconds = services.settings.max_query_seconds
+    cards = list(rate_cards.between(query.start_time, query.end_time, model=given["model"]))
+    own, seconds = OwnPrices(rate_cards.overrides()), services.settings.max_query_seconds
+    sharing = projects_of_cards(services.ledger, query, cards, own.projects, seconds)
+    made = reprice(services.price_book(), own, cards, sharing)
     before, after = (costs_by_line(services.ledger, query, table, seconds) for table in made.tables())
     revision = None
     if given["apply"] and made.changes:

@@ -77,6 +77,7 @@ def _about() -> dict[str, Schema]:
         **dict.fromkeys(CASES, TEXT_OR_NULL),
         "above_input_tokens": described(COUNT, "For events with more input tokens than this."),
         "from_second": described(COUNT, "From this second of the UTC day on."),
+        "project_id": described(TEXT_OR_NULL, "Only for a project that has prices of its own for this."),
     }
 
 
@@ -102,6 +103,7 @@ def _origin() -> dict[str, Schema]:
         "confidence": described(TEXT_OR_NULL, "`high` or `medium`."),
         "provisional": described(FLAG, "Nobody has confirmed the price for that day yet."),
         "resolved_from": described(TEXT_OR_NULL, "`gpt-4o → gpt-4o-2024-08-06`, where the name stands for another."),
+        "assumed": described(TEXT_OR_NULL, "`lifetime 5m`, which the event leaves out and a default of yours says."),
     }
 
 
