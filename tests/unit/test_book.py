@@ -216,7 +216,7 @@ def test_a_region_is_charged_by_its_factor_or_not_at_all(
     made = book(INPUT, row("num_model_requests", "5", per=1_000), factors=factors)
     prices = made.prices(replace(SUBJECT, region=region))
     assert prices.rates.get("input_text_tokens") == rate
-    assert prices.rates["num_model_requests"] == 5 * 10**15
+    assert prices.rates["num_model_requests"] == 5 * UNITS_PER_USD // 1_000
     assert prices.reasons.get("input_text_tokens", Reason("", "")).code == (code or "")
 
 
@@ -233,7 +233,7 @@ def test_a_session_by_the_minute(minutes: str, billed: int) -> None:
     kind = "code_interpreter_sessions"
     made = book(row("num_sessions", "0.03", model=None, kind=kind, per=20, memory_gb="1", minutes_min=5))
     at = replace(SUBJECT, kind=kind, model=None, memory_gb="1")
-    assert made.prices(replace(at, session_minutes=minutes)).rates == {"num_sessions": billed * 15 * 10**14}
+    assert made.prices(replace(at, session_minutes=minutes)).rates == {"num_sessions": billed * 15 * UNITS_PER_USD // 10_000}
     assert made.prices(at).reasons["num_sessions"].code == "ambiguous:session_minutes"
     assert made.prices(replace(at, session_minutes="7", memory_gb=None)).reasons["num_sessions"].code == (
         "ambiguous:memory_gb"
