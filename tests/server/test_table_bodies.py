@@ -169,6 +169,26 @@ async def test_over_http(serve: Serve, ledger: Ledger, kind: str) -> None:
         assert (json_answer["duplicates"], json_answer["errors"]) == (3, answer["errors"])
 
 
+@pytest.mark.parametrize("kind", BODIES)
+async def test_a_null_is_a_count_that_is_not_given_in_every_form(serve: Serve, ledger: Ledger, kind: str) -> None:
+    nulls = GOOD | {"input_cached_tokens": None, "num_model_requests": None, "input_cache_write_1h_tokens": None}
+    sent = [nulls, GOOD | {"id": "f", "output_tokens": None}, event(7, model="e", input_tokens=None)]
+    lines = b"".join(json.dumps(each).encode() + b"\n" for each in sent)
+    async with serve(ledger) as server:
+        answer = (await server.post(URL, content=BODIES[kind](as_table(sent)), headers={"content-type": kind})).json()
+        assert (answer["accepted"], answer["rejected"]) == (1, 2)
+        assert [(error["code"], error["param"]) for error in answer["errors"]] == [
+            ("missing_field", "output_tokens"),
+            ("missing_field", "input_tokens"),
+        ]
+        by_json = (await server.post(URL, json=sent)).json()
+        by_line = (await server.post(URL, content=lines, headers={"content-type": "application/x-ndjson"})).json()
+        plain = (await server.post(URL, json=GOOD)).json()
+    assert (by_json["duplicates"], by_json["errors"]) == (1, answer["errors"])
+    assert (by_line["duplicates"], by_line["errors"]) == (1, answer["errors"])
+    assert plain["duplicates"] == 1
+
+
 def column(values: list[Any], kind: Any = None) -> list[Any]:
     """What comes of a column of timestamps."""
     table = pa.table({**{n: [v] * len(values) for n, v in GOOD.items()}, "timestamp": pa.array(values, kind)})
@@ -324,7 +344,7 @@ def test_the_texts_of_a_table_are_bounded_together() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "shown"), [([1.5], "1.5"), ([1.0], "1.0"), (["1"], "'1'"), ([True], "true"), ([math.nan], "null")]
+    ("values", "shown"), [([1.5], "1.5"), ([1.0], "1.0"), (["1"], "'1'"), ([True], "true"), ([math.nan], "'nan'")]
 )
 def test_other_types_are_refused_value_by_value(values: list[Any], shown: str) -> None:
     table = pa.table({**{n: [v] for n, v in GOOD.items()}, "input_tokens": values})

@@ -31,7 +31,7 @@ from usageledger.errors import BodyTooLargeError, InvalidRequestError
 from usageledger.events.batch import ERRORS_LISTED_MAX, EventBatch
 from usageledger.events.columns import EVENTS_AT_ONCE_MAX, SCHEMA, reason_of, to_table
 from usageledger.events.json_events import ERRORS_PER_EVENT_MAX
-from usageledger.events.typed_events import COUNT_MAX, ID_CHARACTERS_MAX
+from usageledger.events.typed_events import COUNT_MAX, FIELDS, ID_CHARACTERS_MAX
 from usageledger.fields import NAME_CHARACTERS_MAX
 from usageledger.meter import Dimension, Measure, Meter
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METERS
@@ -168,10 +168,36 @@ def test_each_count_at_its_limit(meter: Meter, measure: Measure) -> None:
         ((code, param, message),) = refused(sent(meter, **{name: value}))
         assert (code, param) == ("invalid_value", name)
         assert message == f"Invalid '{name}': expected an integer from 0 to {COUNT_MAX}, got {value}"
-    for wrong, shown in ((1.0, "1.0"), (1.5, "1.5"), ("1", "'1'"), (True, "true"), (None, "null"), ([1], "[1]")):
+    for wrong, shown in ((1.0, "1.0"), (1.5, "1.5"), ("1", "'1'"), (True, "true"), ([1], "[1]")):
         ((code, param, message),) = refused(sent(meter, **{name: wrong}))
         assert (code, param) == ("invalid_type", name)
         assert message == f"Invalid '{name}': expected an integer, got {shown}"
+
+
+@pytest.mark.parametrize(("meter", "measure"), MEASURE_CASES, ids=name_of)
+@pytest.mark.parametrize("lines", [False, True])
+def test_a_count_that_is_null_is_not_given(meter: Meter, measure: Measure, lines: bool) -> None:
+    event = sent(meter)
+    event.pop(measure.name, None)
+    null = {**event, measure.name: None}
+    if FIELDS[meter.kind][measure.name].default is msgspec.NODEFAULT:
+        ((code, param, message),) = refused(null)
+        assert (code, param) == ("missing_field", measure.name)
+        assert message == f"Missing required field: '{measure.name}', an integer"
+        return
+    assert columns(null) == columns(event)
+    body = b"\n".join(json.dumps(each).encode() for each in (event, null))
+    both = decode(body if lines else b"[" + body.replace(b"\n", b",") + b"]", lines=lines, max_events=2)
+    rows = to_table(both.typed, LATEST)[0]
+    assert rows.num_rows == 2
+    assert rows.slice(0, 1).equals(rows.slice(1, 1))
+
+
+def test_a_null_beside_numbers_that_do_not_say_enough() -> None:
+    event = {"kind": "completions", "id": "a", "timestamp": TODAY, "input_tokens": 1, "output_tokens": None}
+    code, param, message = problem(event)
+    assert (code, param) == ("missing_field", "output_tokens")
+    assert message == "Invalid 'output_tokens': output_tokens is required, and the numbers given do not determine it"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ turned into stored columns, whole columns at once. Every other row is written as
 body is, so that it is taken or refused for the same reasons and in the same words.
 """
 
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -22,9 +23,10 @@ from usageledger.events.json_events import decode_texts
 from usageledger.events.table_bodies import read_arrow, read_parquet
 from usageledger.events.typed_events import COUNT_MAX, FIELDS, ID_CHARACTERS_MAX, NOT_GIVEN, has_parts
 from usageledger.fields import NAME_CHARACTERS_MAX
-from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND
+from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND, METERS
 
 KINDS = tuple(FIELDS)
+COUNTS = frozenset(measure.name for meter in METERS for measure in meter.measures)
 UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 Array = np.ndarray[Any, Any]
@@ -146,9 +148,20 @@ def _texts_of(columns: Mapping[str, Any], rows: Array) -> list[tuple[int, bytes]
     chosen = zip(*(columns[name].take(pa.array(rows)).to_pylist() for name in names), strict=True)
     given = chosen if names else iter([()] * len(rows))
     return [
-        (index, msgspec.json.encode({name: value for name, value in zip(names, row, strict=True) if value is not None}))
+        (
+            index,
+            msgspec.json.encode(
+                {name: _said(name, value) for name, value in zip(names, row, strict=True) if value is not None}
+            ),
+        )
         for index, row in zip(rows.tolist(), given, strict=True)
     ]
+
+
+def _said(name: str, value: Any) -> Any:
+    """The value as JSON can say it: null of a float that is no number would be a count that is not given."""
+    is_wrong = name in COUNTS and isinstance(value, float) and not math.isfinite(value)
+    return str(value) if is_wrong else value
 
 
 def _stored(texts: Mapping[str, Any], numbers: Mapping[str, Array], latest: int) -> tuple[dict[str, Any], Array]:

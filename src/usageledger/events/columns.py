@@ -15,7 +15,7 @@ from usageledger import tokens
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import LedgerVersionError
 from usageledger.events import token_parts
-from usageledger.events.typed_events import FIELDS, KIND_OF, has_parts, unix_seconds
+from usageledger.events.typed_events import FIELDS, KIND_OF, NOT_GIVEN, has_parts, unix_seconds
 from usageledger.meter import Meter
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND
 
@@ -102,8 +102,16 @@ def _columns(meter: Meter, events: Sequence[Any]) -> dict[str, Any]:
     columns: dict[str, Any] = dict(zip(names, zip(*map(msgspec.structs.astuple, events), strict=True), strict=True))
     columns["timestamp"] = np.fromiter(map(unix_seconds, columns["timestamp"]), np.int64, len(events))
     for measure in meter.measures:
-        columns[measure.name] = np.array(columns[measure.name], np.int64)
+        columns[measure.name] = _counts(columns[measure.name], FIELDS[meter.kind][measure.name].default)
     return columns
+
+
+def _counts(given: Sequence[int | None], default: int) -> Array:
+    """The counts of a field as a column; null is a count that the event does not give."""
+    try:
+        return np.array(given, np.int64)
+    except TypeError:
+        return np.array([default if count is None else count for count in given], np.int64)
 
 
 def derive_parts(kind: str, columns: dict[str, Any], latest: int) -> Array:
@@ -123,7 +131,8 @@ def derive_parts(kind: str, columns: dict[str, Any], latest: int) -> Array:
 
 def reason_of(event: Any, latest: int, now: int) -> tuple[str, str, str]:
     """Says why `to_table` left a typed event out: (code, param, message)."""
-    return reason(KIND_OF[type(event)], msgspec.structs.asdict(event), unix_seconds(event.timestamp), latest, now)
+    numbers = {name: NOT_GIVEN if said is None else said for name, said in msgspec.structs.asdict(event).items()}
+    return reason(KIND_OF[type(event)], numbers, unix_seconds(event.timestamp), latest, now)
 
 
 def reason(kind: str, numbers: Mapping[str, int], seconds: int, latest: int, now: int) -> tuple[str, str, str]:

@@ -15,7 +15,7 @@ import msgspec
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
 from usageledger.events.batch import EVENT_BYTES, EventBatch, Limits, Refusals, Rejection, check_count
 from usageledger.events.typed_events import FIELDS, ID_CHARACTERS_MAX, STRUCTS
-from usageledger.fields import NAME_CHARACTERS_MAX, shown
+from usageledger.fields import NAME_CHARACTERS_MAX, Field, shown
 from usageledger.hints import did_you_mean
 from usageledger.json_text import elements, is_array, names_given_twice
 
@@ -213,6 +213,8 @@ def _problems(raw: bytes, event: dict[str, msgspec.Raw]) -> Iterator[tuple[str, 
         yield "invalid_value", "kind", f"Invalid 'kind': {shown(kind)}.{hint} {_kinds()}"
         return
     known = tuple(fields)
+    # A count that is null is one that the event does not give.
+    event = {name: raw for name, raw in event.items() if bytes(raw) != b"null" or not _is_count(fields.get(name))}
     for name, value in event.items():
         if name == "kind":
             continue
@@ -227,6 +229,10 @@ def _problems(raw: bytes, event: dict[str, msgspec.Raw]) -> Iterator[tuple[str, 
     for field in fields.values():
         if field.default is msgspec.NODEFAULT and field.name not in event:
             yield "missing_field", field.name, f"Missing required field: '{field.name}', {field.noun}"
+
+
+def _is_count(field: Field | None) -> bool:
+    return field is not None and field.python == (int,)
 
 
 def _kinds() -> str:

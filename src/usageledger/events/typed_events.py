@@ -25,7 +25,8 @@ Timestamp = Annotated[int, Meta(ge=0, le=LATEST_TIME)] | Annotated[datetime, Met
 
 
 def _count(name: str, default: Any) -> Field:
-    return Field(name, Count, (int,), "an integer", f"an integer from 0 to {COUNT_MAX}", default)
+    kind: Any = Count if default is msgspec.NODEFAULT else Count | None
+    return Field(name, kind, (int,), "an integer", f"an integer from 0 to {COUNT_MAX}", default)
 
 
 def _dimension(dimension: Dimension) -> Field:
