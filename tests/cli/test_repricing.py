@@ -62,6 +62,8 @@ def test_from_unpriced_to_explained(call: Run, server: Server) -> None:
 
     shown = call("prices", "reprice", *asked)
     rows = {line.split("  ")[0]: line.split() for line in shown.stdout.splitlines()}
+    assert rows["in-house"][-5:] == ["own", "price", "unpriced", "1.60", "1.60"]
+    assert rows["gpt-4o-2024-08-06"][-5:] == ["own", "price", "5.00", "2.00", "-3.00"]
     assert rows["in-house, input"][-3:] == ["unpriced", "1.00", "1.00"]
     assert rows["in-house, output"][-3:] == ["unpriced", "0.60", "0.60"]
     assert rows["gpt-4o-2024-08-06, input"][-3:] == ["5.00", "2.00", "-3.00"]
@@ -82,7 +84,7 @@ def test_from_unpriced_to_explained(call: Run, server: Server) -> None:
     assert rows["gpt-4o-2024-08-06, cached input"][-4:] == ["1,000,000", "tokens", "0.00000125", "1.25"]
     assert rows["Sum"][-1] == "3.25007"
     assert "project_id p" in done.stderr
-    assert "input: operator\n" in done.stderr
+    assert f"input: operator; since {day(TODAY - DAY)}\n" in done.stderr
     assert "6.25007 USD at first\n" in done.stderr
     assert "3.25007 USD since " in done.stderr
 

@@ -11,7 +11,7 @@ from tests.support import price_rows
 from tests.support.problems import problem
 
 from usageledger.ledger import Ledger
-from usageledger.pricing import UNITS_PER_USD, Override
+from usageledger.pricing import UNITS_PER_USD, Override, Prices, Source, Subject
 from usageledger.registry import Registry
 
 pytestmark = pytest.mark.anyio
@@ -267,7 +267,7 @@ async def test_a_repricing_is_shown_before_it_holds(
     assert (shown["applied"], shown["revision"]) == (False, None)
     assert applied["applied"]
     assert applied["revision"] == {"id": 1, "created_at": NOW + 100, "reason": " contract "}
-    for key in ("lines", "prices", "total", "rate_cards", "kept"):
+    for key in ("causes", "lines", "prices", "total", "rate_cards", "kept"):
         assert shown[key] == applied[key]
     assert shown["total"] == {"before": usd(2), "after": usd(51), "difference": usd(49)}
     assert shown["lines"] == [
@@ -284,7 +284,10 @@ async def test_a_repricing_is_shown_before_it_holds(
     assert (price["first_day"], price["last_day"]) == (TODAY, TODAY)
     assert (price["before"]["unit_price"], price["after"]["unit_price"]) == (usd(2e-8), usd(1e-6))
     assert (price["before"]["layer"], price["after"]["source"]) == ("curated", "operator: contract")
-    assert price["reason"] is None
+    assert (price["cause"], price["reason"]) == ("own price", None)
+    assert shown["causes"] == [
+        {"model": MODEL, "cause": "own price", "before": usd(1), "after": usd(50), "difference": usd(49)}
+    ]
     assert (again["applied"], again["rate_cards"]) == (False, 0)
     assert [revision.reason for revision in registry.rate_cards.revisions()] == [" contract "]
 
@@ -300,7 +303,33 @@ async def test_usage_gets_and_loses_its_price(serve: Serve, ledger: Ledger, regi
         gone = await reprice(server, apply=True, reason="a mistake")
         assert gone["lines"][0]["after"] is None
         assert gone["prices"][0]["after"] is None
+        assert gone["prices"][0]["reason"] == "no_alias"
+        assert [(each["cause"], each["before"], each["after"]) for each in gone["causes"]] == [
+            ("own price ended", usd(1), None)
+        ]
         assert len((await server.get("/v1/unpriced")).json()["data"]) == 1
+
+
+async def test_causes_add_up_to_the_difference(serve: Serve, ledger: Ledger, registry: Registry) -> None:
+    """After an upgrade: what was charged by another part's price, by a wrong one, and what has none."""
+    model = "gpt-4o-2024-08-06"
+    day, parts = TODAY - DAY, ("input_text_tokens", "input_audio_tokens", "output_text_tokens")
+    old = Prices(dict.fromkeys(parts, 10**12), dict.fromkeys(parts, Source("genai-prices 0.1.4")))
+    registry.rate_cards.give([(Subject(day, "completions", "openai", name), old) for name in (model, "gone")])
+    counts = {"input_tokens": 3 * M, "input_audio_tokens": M, "output_tokens": M}
+    sent = [{"kind": "completions", "id": name, "timestamp": day, "model": name, **counts} for name in (model, "gone")]
+    async with serve(ledger) as server:
+        await server.post("/v1/events", json=sent)
+        shown = await reprice(server)
+    assert [(each["model"], each["cause"], each["before"], each["after"]) for each in shown["causes"]] == [
+        ("gone", "no price: no_alias", usd(4), None),
+        (model, "another part's price: input", usd(1), None),
+        (model, "list row since 2024-08-06", usd(3), usd(15)),
+    ]
+    assert shown["total"] == {"before": usd(8), "after": usd(15), "difference": usd(7)}
+    assert sum(each["difference"]["value"] for each in shown["causes"]) == 7
+    # Prices of parts that nobody used change as well.
+    assert {price["cause"] for price in shown["prices"]} >= {each["cause"] for each in shown["causes"]}
 
 
 async def test_one_model_and_some_days(serve: Serve, ledger: Ledger, registry: Registry) -> None:

@@ -233,7 +233,9 @@ def test_a_session_by_the_minute(minutes: str, billed: int) -> None:
     kind = "code_interpreter_sessions"
     made = book(row("num_sessions", "0.03", model=None, kind=kind, per=20, memory_gb="1", minutes_min=5))
     at = replace(SUBJECT, kind=kind, model=None, memory_gb="1")
-    assert made.prices(replace(at, session_minutes=minutes)).rates == {"num_sessions": billed * 15 * UNITS_PER_USD // 10_000}
+    assert made.prices(replace(at, session_minutes=minutes)).rates == {
+        "num_sessions": billed * 15 * UNITS_PER_USD // 10_000
+    }
     assert made.prices(at).reasons["num_sessions"].code == "ambiguous:session_minutes"
     assert made.prices(replace(at, session_minutes="7", memory_gb=None)).reasons["num_sessions"].code == (
         "ambiguous:memory_gb"

@@ -31,7 +31,7 @@ def test_the_price_of_one_unit(usd: str, per: int, rate: int) -> None:
 
 def test_a_price_times_a_factor_is_rounded_once() -> None:
     assert to_rate(Decimal("0.10"), 24, Decimal("1.1")) == 41_250_000_000_000_000
-    assert to_rate(Decimal("0.123456789012345678901234"), 1, Decimal("1.1")) == 135_802_467_913_580_247
+    assert to_rate(Decimal("0.123456789012345678901234"), 1, Decimal("1.1")) == 1_222_222_211_222_222_221
 
 
 @pytest.mark.parametrize(

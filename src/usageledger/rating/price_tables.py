@@ -1,7 +1,7 @@
 """Tables of prices that costs are answered by."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby, islice
 
 import pyarrow as pa
@@ -90,10 +90,14 @@ class PriceTables:
             rows -= self._kept.popitem(last=False)[1].num_rows
 
 
-def price_table(said: Iterable[CardPrices]) -> pa.Table:
-    """The rows (`costs.PRICES`) of cards: one for each part that one prices."""
+def _line_item(card: CardPrices, part: str) -> str:
+    return card.subject.line_item(part)
+
+
+def price_table(said: Iterable[CardPrices], line_item: Callable[[CardPrices, str], str] = _line_item) -> pa.Table:
+    """The rows (`costs.PRICES`) of cards: one for each part that one prices, under a line item."""
     rows = [
-        (card.card_id, part, *divmod(rate, RATE_STEP), card.subject.line_item(part), PARTS[part].unit)
+        (card.card_id, part, *divmod(rate, RATE_STEP), line_item(card, part), PARTS[part].unit)
         for card in said
         for part, rate in card.prices.rates.items()
     ]

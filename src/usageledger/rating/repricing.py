@@ -14,14 +14,17 @@ from usageledger.pricing import Prices, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.own_prices import OwnPrices
 from usageledger.questions.query import Query
+from usageledger.rating.causes import cause
 from usageledger.rating.price_tables import price_table
 from usageledger.registry import CardPrices
 
 LINES_MAX = 250_000
 NO_PROJECTS: Mapping[int, Sequence[str]] = MappingProxyType({})
 
-# (model, line item) → (amount in 10⁻¹⁸/9 USD, quantity, its unit)
-Lines = dict[tuple[str | None, str], tuple[int, int, str]]
+# (model, line item) → (amount in 10⁻¹⁸/9 USD, quantity, its unit); likewise by cause of a change, and by both.
+Key = tuple[str | None, str]
+Lines = dict[Key, tuple[int, int, str]]
+_BETWEEN = "\x1f"  # a cause and a line item, in one text that costs are asked by
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,10 @@ class Change:
 
     card: CardPrices
     prices: Prices
+
+    def cause(self, part: str) -> str | None:
+        """The cause for which a part has another price; None where it has not."""
+        return cause(self.card.subject, part, self.card.prices, self.prices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +54,16 @@ class Repricing:
     kept: Sequence[str]
 
     def tables(self) -> tuple[PriceTable, PriceTable]:
-        """The prices before and after."""
-        new = {change.card.card_id: change.prices for change in self.changes}
-        after = [replace(card, prices=new.get(card.card_id, card.prices)) for card in self.cards]
+        """The prices before and after, each under its line item and the cause for which it changes."""
+        changes = {change.card.card_id: change for change in self.changes}
+
+        def named(card: CardPrices, part: str) -> str:
+            change = changes.get(card.card_id)
+            return f"{(change and change.cause(part)) or ''}{_BETWEEN}{card.subject.line_item(part)}"
+
+        after = [replace(c, prices=changes[c.card_id].prices) if c.card_id in changes else c for c in self.cards]
         newest = max((card.card_id for card in self.cards), default=0)
-        return PriceTable(price_table(self.cards), newest), PriceTable(price_table(after), newest)
+        return PriceTable(price_table(self.cards, named), newest), PriceTable(price_table(after, named), newest)
 
 
 def reprice(
@@ -126,8 +138,16 @@ def _spans(at: Subject, given: Sequence[Subject], offered: Sequence[Subject]) ->
 # --- the difference ----------------------------------------------------------------------------------------------
 
 
-def costs_by_line(ledger: Ledger, query: Query, prices: PriceTable, max_seconds: float) -> Lines:
-    """Sums the costs of a window by model and line item.
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """The costs of a window, by model and line item, and those of prices that change by model and cause."""
+
+    lines: Lines
+    causes: Lines
+
+
+def costs_by_line(ledger: Ledger, query: Query, prices: PriceTable, max_seconds: float) -> Costs:
+    """Sums the costs of a window by one of the tables of a repricing.
 
     Raises:
         InvalidRequestError, LedgerUnavailableError: as `Ledger.costs`.
@@ -135,11 +155,18 @@ def costs_by_line(ledger: Ledger, query: Query, prices: PriceTable, max_seconds:
     asked = replace(query.whole, group_by=("line_item", "model"))
     answer = ledger.costs(asked, lambda: prices, max_seconds=max_seconds, max_results=LINES_MAX)
     columns = (answer.columns.get(n, ()) for n in ("model", "line_item", "amount", "quantity", "quantity_unit"))
-    lines: Lines = {}
-    for model, item, amount, quantity, unit in zip(*columns, strict=True):
-        before = lines.get((model, item), (0, 0, unit))
-        lines[model, item] = before[0] + amount, before[1] + quantity, unit
-    return lines
+    costs = Costs({}, {})
+    for model, named, *added in zip(*columns, strict=True):
+        why, _, item = named.partition(_BETWEEN)
+        _add(costs.lines, (model, item), *added)
+        if why:
+            _add(costs.causes, (model, why), *added)
+    return costs
+
+
+def _add(sums: Lines, key: Key, amount: int, quantity: int, unit: str) -> None:
+    before = sums.get(key, (0, 0, unit))
+    sums[key] = before[0] + amount, before[1] + quantity, unit
 
 
 def projects_of_cards(
@@ -182,7 +209,7 @@ def window(start: int, end: int, model: str | None) -> Query:
 
 def price_changes(changes: Iterable[Change]) -> Iterator[dict[str, Any]]:
     """The prices that change, those that are the same for several days together; rates in 10⁻¹⁸/9 USD a unit."""
-    found: dict[tuple[Subject, str, int | None, int | None], dict[str, Any]] = {}
+    found: dict[tuple[Subject, str, int | None, int | None, str | None], dict[str, Any]] = {}
     for change in changes:
         before, after, subject = change.card.prices, change.prices, change.card.subject
         for part in subject.parts:
@@ -190,10 +217,10 @@ def price_changes(changes: Iterable[Change]) -> Iterator[dict[str, Any]]:
             if old == new:
                 continue
             entry = found.setdefault(
-                (structs.replace(subject, day=0), part, old, new),
+                (structs.replace(subject, day=0), part, old, new, change.cause(part)),
                 {"subject": subject, "part": part, "before": old, "after": new, "days": []}
                 | {"source_before": before.sources.get(part), "source_after": after.sources.get(part)}
-                | {"reason_after": after.reasons.get(part)},
+                | {"reason_after": after.reasons.get(part), "cause": change.cause(part)},
             )
             entry["days"].append(subject.day)
     yield from found.values()

@@ -27,7 +27,8 @@ An event is known by its id and its timestamp.
 """
 
 
-ORIGIN = ("source", "layer", "from", "from_is", "to", "confidence", "provisional", "resolved_from")  # of a price
+# Of a price.
+ORIGIN = ("source", "layer", "from", "from_is", "to", "confidence", "provisional", "resolved_from", "assumed")
 
 
 def explain(  # noqa: PLR0913, PLR0917 - a command's parameters are its options

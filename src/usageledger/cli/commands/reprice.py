@@ -63,6 +63,7 @@ def reprice(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 ) -> None:
     """Show what today's prices make of past costs, and let them hold.
 
+    Costs that change are shown by model and cause, then by line item.
     Without --apply nothing changes. With it, costs are answered by today's
     prices from now on; what held before can still be asked for, and no event is
     written again.
@@ -77,6 +78,7 @@ def reprice(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
         print_as_json(answer)
         return
     if answer["lines"]:
+        print_table(lambda _: cause_table(answer["causes"]))
         print_table(lambda _: line_table(answer["lines"]))
     _tell(answer)
     if answer["applied"]:
@@ -146,6 +148,21 @@ def _tell(answer: Mapping[str, Any]) -> None:
 
 
 # --- tables ------------------------------------------------------------------------------------------------------
+
+
+def cause_table(causes: Sequence[Mapping[str, Any]]) -> "Table":
+    """The models whose costs differ and why, those that differ most first."""
+    from usageledger.cli.terminal.text_table import plain_table
+
+    causes = sorted(causes, key=lambda each: -abs(Decimal(each["difference"]["value"])))
+    table = plain_table("Model", "Cause", ">Before USD", ">After USD", ">Difference")
+    columns = [
+        [None if each[side] is None else Decimal(each[side]["value"]) for each in causes]
+        for side in ("before", "after", "difference")
+    ]
+    for each, *cells in zip(causes, *(aligned_or(column, "unpriced") for column in columns), strict=True):
+        table.add_row(each["model"] or "", each["cause"], *cells)
+    return table
 
 
 def line_table(lines: Sequence[Mapping[str, Any]]) -> "Table":

@@ -1,6 +1,6 @@
 """The endpoints of prices: the rate cards behind costs, what made the cost of one event, and repricing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
@@ -23,6 +23,8 @@ from usageledger.questions.pages import money, quantity_number
 from usageledger.questions.query import Query, parse, read_time
 from usageledger.rating.charges import Charge, charges_of_costs, charges_of_event, total
 from usageledger.rating.repricing import (
+    Costs,
+    Key,
     Lines,
     Repricing,
     costs_by_line,
@@ -240,10 +242,12 @@ def _reprice(services: Services, query: Query, given: Mapping[str, Any], now: in
     return _difference(made, before, after, revision)
 
 
-def _difference(made: Repricing, before: Lines, after: Lines, revision: Revision | None) -> dict[str, Any]:
-    keys = sorted(before.keys() | after.keys(), key=lambda key: (key[0] or "", key[1]))
-    lines = [_changed(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)]
-    totals = [sum(amount for amount, *_ in side.values()) for side in (before, after)]
+def _difference(made: Repricing, before: Costs, after: Costs, revision: Revision | None) -> dict[str, Any]:
+    totals = [sum(amount for amount, *_ in side.lines.values()) for side in (before, after)]
+    causes = [
+        {"model": key[0], "cause": key[1], **_sides(old and money(old[0]), new and money(new[0]), _more(old, new))}
+        for key, old, new in _differing(before.causes, after.causes)
+    ]
     return {
         "object": "repricing",
         "applied": revision is not None,
@@ -252,27 +256,42 @@ def _difference(made: Repricing, before: Lines, after: Lines, revision: Revision
         else {"id": revision.id, "created_at": revision.created_at, "reason": revision.reason},
         "rate_cards": len(made.changes),
         "total": {"before": money(totals[0]), "after": money(totals[1]), "difference": money(totals[1] - totals[0])},
-        "lines": lines,
+        "causes": causes,
+        "lines": [_changed(key, old, new) for key, old, new in _differing(before.lines, after.lines)],
         "prices": [_changed_price(entry) for entry in price_changes(made.changes)],
         "kept": list(made.kept),
     }
 
 
-def _changed(
-    key: tuple[str | None, str], before: tuple[int, int, str] | None, after: tuple[int, int, str] | None
-) -> dict[str, Any]:
+Line = tuple[int, int, str]
+
+
+def _differing(before: Lines, after: Lines) -> Iterator[tuple[Key, Line | None, Line | None]]:
+    """Yields what has another amount, by model and name."""
+    for key in sorted(before.keys() | after.keys(), key=lambda key: (key[0] or "", key[1])):
+        if before.get(key) != after.get(key):
+            yield key, before.get(key), after.get(key)
+
+
+def _more(before: Line | None, after: Line | None) -> int:
+    return (after[0] if after else 0) - (before[0] if before else 0)
+
+
+def _sides(before: Any, after: Any, difference: int) -> dict[str, Any]:
+    return {"before": before, "after": after, "difference": money(difference)}
+
+
+def _changed(key: Key, before: Line | None, after: Line | None) -> dict[str, Any]:
     """A line item on both sides; null where it has no price at all."""
 
-    def side(line: tuple[int, int, str] | None) -> dict[str, Any] | None:
+    def side(line: Line | None) -> dict[str, Any] | None:
         return line and {"amount": money(line[0]), "quantity": quantity_number(line[1], line[2])}
 
     return {
         "model": key[0],
         "line_item": key[1],
         "quantity_unit": (before or after or (0, 0, ""))[2],
-        "before": side(before),
-        "after": side(after),
-        "difference": money((after[0] if after else 0) - (before[0] if before else 0)),
+        **_sides(side(before), side(after), _more(before, after)),
     }
 
 
@@ -293,6 +312,7 @@ def _changed_price(entry: Mapping[str, Any]) -> dict[str, Any]:
         "quantity_unit": PARTS[part].unit,
         "before": side("before"),
         "after": side("after"),
+        "cause": entry["cause"],
         "reason": reason and reason.code,
         "message": reason and reason.words,
         "first_day": min(entry["days"]),

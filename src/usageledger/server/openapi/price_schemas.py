@@ -154,6 +154,17 @@ def _repricing() -> Schema:
         "after": described(side, "Null where it has none."),
         "difference": ref("Money"),
     }
+    amount = {"anyOf": [ref("Money"), {"type": "null"}]}
+    cause = described(
+        TEXT, "`own price`, `list row since 2025-06-10`, `another part's price: input`, `no price: no_row`."
+    )
+    caused = {
+        "model": TEXT_OR_NULL,
+        "cause": cause,
+        "before": described(amount, "Null where it had no price."),
+        "after": described(amount, "Null where it has none."),
+        "difference": ref("Money"),
+    }
     price = {"anyOf": [answer({"unit_price": ref("Money"), **_origin()}), {"type": "null"}]}
     days = {"first_day": SECONDS, "last_day": SECONDS}
     changed = {
@@ -163,6 +174,7 @@ def _repricing() -> Schema:
         "quantity_unit": TEXT,
         "before": price,
         "after": price,
+        "cause": cause,
         "reason": described(TEXT_OR_NULL, "Why it has no price any more, as a code."),
         "message": described(TEXT_OR_NULL, "Why, in words."),
     }
@@ -174,6 +186,7 @@ def _repricing() -> Schema:
             "revision": {"anyOf": [revision, {"type": "null"}]},
             "rate_cards": described(COUNT, "How many cards say something else."),
             "total": answer(dict.fromkeys(("before", "after", "difference"), ref("Money"))),
+            "causes": {"type": "array", "items": answer(caused), "description": "What changes, by model and cause."},
             "lines": {"type": "array", "items": answer(line), "description": "Line items whose costs differ."},
             "prices": {"type": "array", "items": answer(changed | days), "description": "Prices that differ."},
             "kept": {"type": "array", "items": TEXT, "description": "Cards that cannot say the new price, and why."},
