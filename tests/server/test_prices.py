@@ -314,7 +314,7 @@ async def test_causes_add_up_to_the_difference(serve: Serve, ledger: Ledger, reg
     """After an upgrade: what was charged by another part's price, by a wrong one, and what has none."""
     model = "gpt-4o-2024-08-06"
     day, parts = TODAY - DAY, ("input_text_tokens", "input_audio_tokens", "output_text_tokens")
-    old = Prices(dict.fromkeys(parts, 10**12), dict.fromkeys(parts, Source("genai-prices 0.1.4")))
+    old = Prices(dict.fromkeys(parts, UNITS_PER_USD // 10**6), dict.fromkeys(parts, Source("genai-prices 0.1.4")))
     registry.rate_cards.give([(Subject(day, "completions", "openai", name), old) for name in (model, "gone")])
     counts = {"input_tokens": 3 * M, "input_audio_tokens": M, "output_tokens": M}
     sent = [{"kind": "completions", "id": name, "timestamp": day, "model": name, **counts} for name in (model, "gone")]
