@@ -113,7 +113,8 @@ def test_unpriced_usage_is_announced_and_listed(visit: Visit, site: RunningServe
     expect(page.get_by_role("heading", level=1)).to_have_text("Unpriced")
     entries = api(site, "/v1/unpriced", start_time=window()["start_time"])["data"]
     assert len(visitor.rows()) == len(entries)
-    assert UNPRICED in {row[0].partition("\n")[0] for row in visitor.rows()}
+    whys = {row[0].partition("\n")[0]: row[5] for row in visitor.rows()}
+    assert whys[UNPRICED] == "no price list of openai has this name"
 
 
 def test_costs_lead_from_an_amount_to_the_prices_that_made_it(visit: Visit, site: RunningServer) -> None:
@@ -130,7 +131,7 @@ def test_costs_lead_from_an_amount_to_the_prices_that_made_it(visit: Visit, site
     dialog = page.get_by_role("dialog", name=item)
     expect(dialog.get_by_role("rowheader").first).to_contain_text("openai")
     expect(dialog.locator("tbody tr").first).to_contain_text("$2.00 / 1M tokens")
-    expect(dialog.locator("tbody tr").first).to_contain_text("genai-prices")
+    expect(dialog.locator("tbody tr").first).to_contain_text("curated, since 2025-04-14 (launch)")
     expect(dialog.locator("tfoot")).to_contain_text(page.locator("a.rate-link", has_text="$").first.inner_text()[:1])
     assert violations(page) == []
     shared = page.url

@@ -41,7 +41,15 @@ function row(card) {
     h("td", { class: "number", title: `${moneyInFull(rate)} a unit` }, price.text, " ", h("span", { class: "muted" }, `/ ${price.per}`)),
     h("td", { class: "number" }, count(quantity), " ", h("span", { class: "muted" }, unitName(card.quantity_unit))),
     h("td", { class: "number", title: moneyInFull(amount) }, money(amount)),
-    h("td", { class: "source" }, card.source ?? "–", card.revision !== null && h("div", {}, h("span", { class: "tag" }, `revision ${card.revision}`))));
+    h("td", { class: "source" }, card.source ?? "–", h("div", { class: "muted small" }, known(card)), h("div", {},
+      card.provisional && h("span", { class: "tag warn", title: "No list has been compared with it since" }, "provisional"),
+      card.revision !== null && h("span", { class: "tag" }, `revision ${card.revision}`))));
+}
+
+/** How the price is known, and for when it is. */
+function known(card) {
+  const how = card.from_is ? ` (${card.from_is.replaceAll("_", " ")})` : "";
+  return [card.layer, card.from && `since ${card.from}${how}`, card.to && `until ${card.to}`, card.resolved_from].filter(Boolean).join(", ");
 }
 
 function days({ first_day: first, last_day: last }) {

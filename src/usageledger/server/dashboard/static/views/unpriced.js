@@ -51,13 +51,14 @@ export class UnpricedView {
       ? empty("Everything has a price", "All usage of this range is in the amounts.")
       : h("div", { class: "table" }, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Unpriced usage" }, h("table", { class: "data" },
         h("caption", { class: "visually-hidden" }, "Usage with no known price"),
-        h("thead", {}, h("tr", {}, ["Model", "Kind", "Provider", "What", "Quantity", "Seen"].map((title, place) => h("th", { scope: "col", class: place === 4 ? "number" : null }, title)))),
+        h("thead", {}, h("tr", {}, ["Model", "Kind", "Provider", "What", "Quantity", "Why", "Seen"].map((title, place) => h("th", { scope: "col", class: place === 4 ? "number" : null }, title)))),
         h("tbody", {}, entries.map((entry) => h("tr", {},
           h("th", { scope: "row" }, entry.model ?? h("span", { class: "muted" }, "No model"), details(entry)),
           h("td", {}, names.of("kind", entry.kind)),
           h("td", {}, entry.provider ?? "–"),
           h("td", {}, entry.quantities.map(({ line_item }) => h("div", {}, short(line_item, entry.model)))),
           h("td", { class: "number" }, entry.quantities.map(({ quantity, quantity_unit }) => h("div", {}, count(exact(quantity)), " ", h("span", { class: "muted" }, unitName(quantity_unit))))),
+          h("td", { class: "source" }, [...new Set(entry.quantities.map(({ message }) => message))].map((why) => h("div", {}, why))),
           h("td", { title: `${momentText(entry.first_time, this.zone)} – ${momentText(entry.last_time, this.zone)}` }, `${dayText(entry.first_time, this.zone)} – ${dateText(entry.last_time, this.zone)}`)))))))));
   }
 
