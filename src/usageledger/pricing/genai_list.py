@@ -33,6 +33,7 @@ HOUR = 3_600
 # The end of a key → the stored units that its price is for.
 _PER = {"mtok": 10**6, "mchars": 10**6, "kcount": 1_000, "hours": HOUR}
 # Its list of a provider's models for one kind → the provider and the kind.
+_PRICED_APART = ("moderations", "decisions")  # not at the prices of the model's other usage
 _LISTS_OF_KINDS = {"openai-decisions": ("openai", "decisions")}
 # Providers whose prices for cache writes are for this lifetime; Claude's are for 5 minutes wherever they are sold.
 _LIFETIMES = {"openai": "30m", "azure": "30m"}
@@ -167,7 +168,7 @@ def _tier(variant: PriceVariant) -> str | None:
 def _keys(provider: str, kind: str | None, name: str, said: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
     """Yields kinds, parts and the keys of the list that price exactly them."""
     for meter in METERS:
-        if meter.priced_as is None and (meter.kind == kind if kind else meter.kind != "decisions"):
+        if meter.priced_as is None and (meter.kind == kind if kind else meter.kind not in _PRICED_APART):
             for part, price in meter.prices.items():
                 if key := _key(part, price, said, provider, name):
                     yield meter.kind, part, key

@@ -14,7 +14,6 @@ from msgspec import structs
 
 from usageledger.buckets import DAY_SECONDS
 from usageledger.errors import PriceFileError
-from usageledger.parts import CACHE_WRITE
 from usageledger.pricing.cards import PARTS_OF_KIND
 from usageledger.pricing.listed_prices import CONDITIONS, ENDLESS, ListedPrice, listed, seconds_of
 from usageledger.pricing.money import to_rate
@@ -30,8 +29,6 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\dZ)?", re.ASCII)
 _SPAN = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-4]):[0-5]\d", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-# What vendors price and no count of an event says.
-_NOT_COUNTED = ("input_cache_write_5m_tokens", "input_cache_write_1h_tokens")
 
 Timed: TypeAlias = Row | Alias | Factor
 
@@ -102,9 +99,7 @@ def _row_faults(rows: Sequence[Row]) -> list[str]:
 def _faults_of(row: Row) -> Iterator[str]:
     if row.kind not in PARTS_OF_KIND:
         yield f"kind: there is no kind {row.kind!r}"
-    elif row.part not in PARTS_OF_KIND[row.kind] and not (
-        row.part in _NOT_COUNTED and CACHE_WRITE[0] in PARTS_OF_KIND[row.kind]
-    ):
+    elif row.part not in PARTS_OF_KIND[row.kind]:
         yield f"part: {row.kind} have no part {row.part!r}"
     if not _DECIMAL.fullmatch(row.price):
         yield f"price: expected a decimal that is 0 or more, got {row.price!r}"
