@@ -90,7 +90,7 @@ class OwnPrices:
         return [row.price for row in self._rows(at, names)]
 
     def of(self, at: Subject, names: Sequence[Name]) -> Held:
-        """Look up what holds for a subject on its day: of each case the latest."""
+        """The prices that hold for a subject on its day: of each case the latest."""
         if not self:
             return NOTHING
         latest: dict[tuple[object, ...], Override] = {}

@@ -184,10 +184,8 @@ def cards_used(snapshot: Snapshot) -> list[CardUse]:
     """Lists the rate cards that events have, by the subjects of the events."""
     tokens = " + ".join((*UNCACHED, *CACHED, *CACHE_WRITE))
     texts = ("model", "service_tier", *CASES)
-    second, project = f"ts % {DAY_SECONDS}", "COALESCE(project_id, '')"
-    ranges = ", ".join(
-        f"MIN({each}) AS least_{n}, MAX({each}) AS most_{n}" for n, each in enumerate((tokens, second, project))
-    )
+    ranged = (tokens, f"ts % {DAY_SECONDS}", "COALESCE(project_id, '')")
+    ranges = ", ".join(f"MIN({each}) AS least_{n}, MAX({each}) AS most_{n}" for n, each in enumerate(ranged))
     found = _read(
         snapshot,
         f"SELECT rate_id, ts - ts % {DAY_SECONDS} AS day, kind, provider, COALESCE(batch, FALSE) AS in_batch, "
@@ -198,10 +196,10 @@ def cards_used(snapshot: Snapshot) -> list[CardUse]:
     uses: list[CardUse] = []
     for rate_id, day, kind, provider, batch, *rest in rows:
         named = dict(zip(texts, rest[: len(texts)], strict=True))
-        *numbers, first, last, times = rest[len(texts) :]
-        named["project"] = first if first and first == last else None
-        subject = Subject(day=day, kind=kind, provider=provider, batch=bool(batch), **named)
-        uses.append(CardUse(rate_id, subject, *(*numbers, times)))
+        least, most, earliest, latest, first, last, times = rest[len(texts) :]
+        project = first if first and first == last else None
+        subject = Subject(day=day, kind=kind, provider=provider, batch=bool(batch), project=project, **named)
+        uses.append(CardUse(rate_id, subject, least, most, earliest, latest, times))
     return uses
 
 
