@@ -25,8 +25,10 @@ Timestamp = Annotated[int, Meta(ge=0, le=LATEST_TIME)] | Annotated[datetime, Met
 
 
 def _count(name: str, default: Any) -> Field:
-    kind: Any = Count if default is msgspec.NODEFAULT else Count | None
-    return Field(name, kind, (int,), "an integer", f"an integer from 0 to {COUNT_MAX}", default)
+    kind: Any = Count
+    is_required = default is msgspec.NODEFAULT
+    rule = f"an integer from 0 to {COUNT_MAX}"
+    return Field(name, kind if is_required else kind | None, (int,), "an integer", rule, default)
 
 
 def _dimension(dimension: Dimension) -> Field:
