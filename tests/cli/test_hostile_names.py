@@ -32,7 +32,7 @@ DAY = time.strftime("%Y-%m-%d", time.gmtime(TIME))
 GROUPS = {(), ("keys",), ("prices",), ("profiles",), ("usage",)}
 # They print addresses, folders and counts of their user's own, and are looked at below with paths that are hostile.
 WITHOUT_NAMES = {"backup", "copy", "demo", "login", "logout", "migrate", "profiles use", "rebuild-rollups", "restore"}
-WITHOUT_NAMES |= {"serve", "verify"}
+WITHOUT_NAMES |= {"serve", "verify", "prices status", "prices update"}
 
 
 def check(text: str) -> None:
@@ -59,7 +59,7 @@ def server(start: Start, environment: dict[str, str], tmp_path: Path) -> Server:
     return running
 
 
-def commands(data: Path, event: Path) -> dict[str, list[object]]:
+def commands(data: Path, event: Path, models: Path) -> dict[str, list[object]]:
     """Each command that prints names → the arguments that make it print them."""
     registry, kinds = ["--data", data], {meter.kind: meter for meter in METERS}
     names = {
@@ -83,6 +83,7 @@ def commands(data: Path, event: Path) -> dict[str, list[object]]:
             *registry,
         ],
         "prices list": registry,
+        "prices check": [models, *registry],
         "prices show": [HOSTILE, *registry],
         "prices import": [event, *registry],
         "prices unpriced": [],
@@ -101,7 +102,10 @@ def commands(data: Path, event: Path) -> dict[str, list[object]]:
 def test_every_command(server: Server, call: Run, tmp_path: Path) -> None:
     event = tmp_path / HOSTILE.replace("/", "")
     event.write_text(json.dumps({"id": HOSTILE, "kind": "embeddings", "timestamp": TIME, HOSTILE: 1}), "utf-8")
-    asked = commands(server.data, event)
+    models = tmp_path / "models.csv"
+    with models.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("provider", "model", "mode"), (HOSTILE, HOSTILE, "chat")])
+    asked = commands(server.data, event, models)
     known = {" ".join(names) for names in cli_help.commands() if names not in GROUPS}
     assert known == asked.keys() | WITHOUT_NAMES
     silent = set()
@@ -115,8 +119,9 @@ def test_every_command(server: Server, call: Run, tmp_path: Path) -> None:
         check(as_json.stdout)
         if as_json.stdout:
             json.loads(as_json.stdout)
-    # Details of the trail are written as JSON; a profile's name may hold nothing that is not seen.
-    assert silent == {"audit", "profiles list"}
+    # Details of the trail are written as JSON; a profile's name may hold nothing that is not seen; providers are in
+    # small letters.
+    assert silent == {"audit", "profiles list", "prices check"}
 
 
 def test_a_name_that_is_narrowed_down(server: Server, call: Run) -> None:

@@ -35,7 +35,7 @@ def test_own_names_and_own_prices_count(call: Run, tmp_path: Path) -> None:
         "x-ai": ["1", "0", "0", "no_alias", "1"],
         "all": ["3", "1", "33", "no_alias", "2"],
     }
-    call("prices", "set", "input=1", "output=2", "--model", "in-house-7b", "--data", data)
+    call("prices", "set", "input=1", "output=2", "--model", "in-house-7b", "--new-model", "--data", data)
     found = json.loads(
         call("prices", "check", "-", "--data", data, "--json", stdin=NAMES.lstrip(b"\xef\xbb\xbf")).stdout
     )

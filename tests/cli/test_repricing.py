@@ -95,7 +95,7 @@ def test_a_size_is_explained_by_its_hour(call: Run, server: Server) -> None:
     assert "the largest of its store in that UTC hour" in done.stderr
     told = call("explain", "size", "--at", TODAY, "--url", server.address, "--key", KEY, "--json").stdout
     assert '"unit_price":{"value":0.004166666666666667,"currency":"usd"}' in told
-    assert '"amount":{"value":0.008333333333333334,"currency":"usd"}' in told
+    assert '"amount":{"value":0.008333333333333333,"currency":"usd"}' in told
 
 
 REFUSED = [

@@ -110,7 +110,8 @@ def test_a_disk_with_room_for_commits_alone_is_not_ready(ledger: DuckDBLedger) -
 
 @pytest.mark.parametrize("left", ["nothing", "a full journal"])
 def test_a_ledger_is_opened_on_a_full_disk(tmp_path: Path, left: str) -> None:
-    truth, _ = released.unpack(released.THIS_VERSION, tmp_path)
+    released.pack(tmp_path / "killed")
+    truth, _ = released.unpack(tmp_path / "killed", tmp_path)
     path = tmp_path / "ledger.duckdb"
     if left == "nothing":
         DuckDBLedger(path).close()

@@ -70,7 +70,7 @@ def used(model: Model) -> Meter:
 def totals(meter: Meter, buckets: list[dict[str, Any]]) -> dict[int, dict[str, int]]:
     """Bucket start → its measures, added up over its results."""
     return {
-        bucket["start_time"]: {m.name: sum(result[m.name] for result in bucket["results"]) for m in meter.measures}
+        bucket["start_time"]: {m.name: sum(result[m.name] for result in bucket["results"]) for m in meter.reported}
         for bucket in buckets
     }
 
@@ -128,7 +128,7 @@ def test_days_of_a_time_zone_are_those_of_the_model(
             assert totals(meter, found) == totals(meter, whole)
             day = whole[data.draw(st.integers(0, len(whole) - 1), label="day")]
             hours = answer(ledger, ask(meter.kind, day["start_time"], day["end_time"], "1h", **parameters(chosen)))
-            sums = [measure.name for measure in meter.measures if measure.adds == "sum"]
+            sums = [measure.name for measure in meter.reported if measure.adds == "sum"]
             added = [sum(each[name] for hour in hours for each in hour["results"]) for name in sums]
             assert added == [sum(each[name] for each in day["results"]) for name in sums]
 

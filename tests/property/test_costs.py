@@ -32,7 +32,6 @@ GIB = 2**30
 WHOLE = UNITS * GIB
 BANDS = {"a": (0, 10, 1000), "B": (0, 999_999)}
 SECONDS = {"b": (0, 36_000), "é": (0, 1, 80_000)}
-SMALLEST = 1 / Decimal(UNITS_PER_USD)
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +96,7 @@ def charges(model: Model, book: RandomBook) -> Iterator[tuple[Usage, str, int, D
             part = "input_text_tokens" if name == "input_tokens" else name
             if part in PARTS and quantity:
                 rate = book.rate(subject_of(usage), part)
-                yield usage, part, quantity, None if rate is None else quantity * rate * SMALLEST
+                yield usage, part, quantity, None if rate is None else Decimal(quantity * rate) / UNITS_PER_USD
     for usage in largest.values():
         size, rate = usage.counts["usage_bytes"], book.rate(subject_of(usage), "usage_bytes")
         if size:
@@ -105,7 +104,7 @@ def charges(model: Model, book: RandomBook) -> Iterator[tuple[Usage, str, int, D
                 usage,
                 "usage_bytes",
                 size,
-                None if rate is None else (size * rate + WHOLE // 2) // WHOLE * UNITS * SMALLEST,
+                None if rate is None else Decimal((size * rate + WHOLE // 2) // WHOLE * UNITS) / UNITS_PER_USD,
             )
 
 
