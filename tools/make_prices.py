@@ -23,8 +23,8 @@ from msgspec import structs
 
 from tools.price_file import PATH, finished, following
 from tools.price_lists import PriceList, genai_list, litellm_list, llm_prices_list
-from usageledger.pricing.listed_prices import seconds_of
-from usageledger.pricing.price_checks import check_after, subject_of, times
+from usageledger.pricing.listed_prices import seconds_of, times
+from usageledger.pricing.price_checks import check_after, subject_of
 from usageledger.pricing.price_file import PriceFile, Row, read, written
 
 KNOWN = Path(__file__).parent / "known_figures.csv"

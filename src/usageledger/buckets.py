@@ -103,6 +103,11 @@ def zones() -> dict[str, str]:
 
 
 @lru_cache(maxsize=16_384)
+def iso_day(seconds: int) -> str:
+    """The UTC day of a second, as `2026-11-01`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+
+
 def local_day(seconds: int, zone: str) -> Bucket:
     """The day of `zone` that `seconds` (up to `LATEST_LOCAL_TIME`) falls in."""
     day = _clock(seconds, zone).date()

@@ -15,15 +15,25 @@ from typing import Any
 
 from msgspec import structs
 
-from usageledger.buckets import DAY_SECONDS
+from usageledger.buckets import DAY_SECONDS, iso_day
 from usageledger.meters import METER_BY_KIND
 from usageledger.parts import CACHE_WRITE, TOKEN_PARTS, cache_write_of
 from usageledger.pricing import names
-from usageledger.pricing.cards import LIFETIME, PARTS, STANDARD_TIERS, Override, Prices, Reason, Source, Subject
+from usageledger.pricing.cards import (
+    LIFETIME,
+    PARTS,
+    STANDARD_TIERS,
+    Override,
+    Prices,
+    Reason,
+    Source,
+    Subject,
+    of_tier,
+)
 from usageledger.pricing.genai_list import GenaiList, package_name, published
 from usageledger.pricing.listed_prices import CONDITIONS, ListedModel, ListedPrice, seconds_of
 from usageledger.pricing.money import product, to_rate
-from usageledger.pricing.own_prices import NO_OWN_PRICES, NOTHING, Held, OwnPrices, iso, operator_source
+from usageledger.pricing.own_prices import NO_OWN_PRICES, NOTHING, Held, OwnPrices, operator_source
 from usageledger.pricing.price_file import ANY, USABLE, PriceFile, Row, shipped
 from usageledger.pricing.regions import ANYWHERE, Regions, by_factor
 
@@ -140,8 +150,7 @@ class PriceBook:
         _, resolved = self._held(subject, own)
         for price in resolved.model.prices if resolved.model else ():
             if price.row.kind == _kind(subject):
-                batch = price.row.tier == "batch"
-                tier = None if batch or price.row.tier == "standard" else price.row.tier
+                tier, batch = of_tier(price.row.tier)
                 said: dict[str, Any] = dict(price.conditions)
                 same.append(structs.replace(subject, service_tier=tier, batch=batch, **said))
         return list(dict.fromkeys([subject, *same]))
@@ -185,7 +194,7 @@ class PriceBook:
         if subject.model is None:
             return [first]
         provider, name = self.name_of(subject.provider, subject.model)
-        day, base = iso(subject.day), names.fine_tuned_base(name)
+        day, base = iso_day(subject.day), names.fine_tuned_base(name)
         path = self.aliases.path(provider, name, day)
         others = [*path, *([base] if base else []), *self.aliases.standing_for(provider, path[-1], day)]
         return list(dict.fromkeys([first, *((provider, each) for each in others)]))
@@ -209,7 +218,7 @@ class PriceBook:
         provider, name = self.name_of(subject.provider, subject.model)
         any_model = self._model(provider, ANY)
         base = names.fine_tuned_base(name)
-        path = self.aliases.path(provider, name, iso(subject.day))
+        path = self.aliases.path(provider, name, iso_day(subject.day))
         exact = self._model(provider, name)
         for place, each in enumerate(path):
             model = self._model(provider, each)

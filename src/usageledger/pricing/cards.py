@@ -6,12 +6,12 @@ usage that has one, in 10⁻¹⁸/9 USD a unit. What it says never changes; a co
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct, structs
 
+from usageledger.buckets import iso_day
 from usageledger.meter import Meter
 from usageledger.meters import GAUGES, METER_BY_KIND, METERS
 from usageledger.parts import Price
@@ -123,7 +123,7 @@ class Subject(Case, frozen=True, gc=False):
 
     def words(self) -> str:
         """The subject for a person: `openai gpt-5, completions, batch, 2026-10-14, above 272,000 input tokens`."""
-        day = datetime.fromtimestamp(self.day, UTC).strftime("%Y-%m-%d")
+        day = iso_day(self.day)
         named = [f"{self.provider} {self.model}" if self.model else self.provider, self.kind, self.tier]
         named += [*self.case_words, day]
         if self.project:

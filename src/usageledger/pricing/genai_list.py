@@ -32,8 +32,8 @@ PACKAGE = "genai-prices"
 HOUR = 3_600
 # The end of a key → the stored units that its price is for.
 _PER = {"mtok": 10**6, "mchars": 10**6, "kcount": 1_000, "hours": HOUR}
-# Its list of a provider's models for one kind → the provider and the kind.
 _PRICED_APART = ("moderations", "decisions")  # not at the prices of the model's other usage
+# Its list of a provider's models for one kind → the provider and the kind.
 _LISTS_OF_KINDS = {"openai-decisions": ("openai", "decisions")}
 # Providers whose prices for cache writes are for this lifetime; Claude's are for 5 minutes wherever they are sold.
 _LIFETIMES = {"openai": "30m", "azure": "30m"}

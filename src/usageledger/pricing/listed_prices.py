@@ -8,7 +8,7 @@ from decimal import Decimal
 from usageledger.buckets import DAY_SECONDS
 from usageledger.pricing.cards import CASES
 from usageledger.pricing.money import to_rate
-from usageledger.pricing.price_file import Hours, Row
+from usageledger.pricing.price_file import Alias, Factor, Hours, Row
 
 # The fields of a row that an event must say the same of.
 CONDITIONS = tuple(name for name in CASES if name in Row.__struct_fields__)
@@ -67,8 +67,6 @@ class ListedModel:
         self._by_part: dict[tuple[str, str], list[ListedPrice]] = {}
         for price in self.prices:
             self._by_part.setdefault((price.row.kind, price.row.part), []).append(price)
-        self.starts = min(price.start for price in self.prices)
-        self._days: dict[int, bool] = {}
 
     def covers(self, day: int) -> bool:
         """Tell whether any price of it holds on a UTC day."""
@@ -98,19 +96,24 @@ class ListedModel:
 
 def listed(row: Row) -> ListedPrice:
     """Makes a row ready to be looked up."""
-    end = seconds_of(row.end) if row.end else None
-    if row.last_seen:
-        end = seconds_of(row.last_seen) + DAY_SECONDS
+    start, end = times(row)
     said = ((name, getattr(row, name)) for name in CONDITIONS)
     return ListedPrice(
         row,
         to_rate(Decimal(row.price), row.per),
-        seconds_of(row.start),
-        ENDLESS if end is None else end,
-        end is None,
+        start,
+        end,
+        end == ENDLESS,
         tuple((name, value) for name, value in said if value is not None),
         tuple(span for hours in row.hours for span in _spans(hours)),
     )
+
+
+def times(said: Row | Alias | Factor) -> tuple[int, int]:
+    """The first second of which it says something, and the one after the last."""
+    last_seen = None if isinstance(said, Alias) else said.last_seen
+    end = seconds_of(said.end) if said.end else ENDLESS
+    return seconds_of(said.start), seconds_of(last_seen) + DAY_SECONDS if last_seen else end
 
 
 def _spans(hours: Hours) -> Iterable[tuple[tuple[int, ...], int, int]]:

@@ -11,7 +11,7 @@ from importlib.resources import files
 import msgspec
 from msgspec import Struct
 
-from usageledger.pricing.price_file import ANY, Alias
+from usageledger.pricing.price_file import ANY, Alias, holds
 
 ROUTER = "litellm"  # sends usage of other providers' models, which it names `provider/model`
 FINE_TUNED = "ft:"
@@ -109,7 +109,7 @@ class Aliases:
         found = [name]
         for each in found:
             aliases = self._by_target.get((provider, each), ())
-            found += [alias.name for alias in aliases if _holds(alias, day) and alias.name not in found]
+            found += [alias.name for alias in aliases if holds(alias, day) and alias.name not in found]
         return found[1:]
 
     def names(self, provider: str) -> list[str]:
@@ -117,8 +117,4 @@ class Aliases:
         return [name for of, name in self._by_name if of == provider]
 
     def _target(self, provider: str, name: str, day: str) -> str | None:
-        return next((a.resolves_to for a in self._by_name.get((provider, name), ()) if _holds(a, day)), None)
-
-
-def _holds(alias: Alias, day: str) -> bool:
-    return alias.start <= day and (alias.end is None or day < alias.end)
+        return next((a.resolves_to for a in self._by_name.get((provider, name), ()) if holds(a, day)), None)

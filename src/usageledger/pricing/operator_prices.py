@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from usageledger.buckets import iso_day
 from usageledger.errors import PriceError
 from usageledger.events.typed_events import FIELDS
 from usageledger.hints import did_you_mean
@@ -64,7 +65,7 @@ def written(price: Override) -> dict[str, str]:
         "tier": price.tier,
         "part": part_name(price.kind, price.part) if price.part in PARTS else price.part,
         "price": _amount(price),
-        "from": datetime.fromtimestamp(price.start, UTC).strftime("%Y-%m-%d"),
+        "from": iso_day(price.start),
         "above": str(price.band or ""),
         **{name: price.case.get(name, "") for name in CASES},
         "like": price.like or "",

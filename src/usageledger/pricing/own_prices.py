@@ -8,11 +8,11 @@ Prices come before discounts, which are percentages off what lists say, and thos
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import product
 from typing import Final
 
+from usageledger.buckets import iso_day
 from usageledger.pricing.cards import Override, Source, Subject
 from usageledger.pricing.names import Name, own_name, tier_names
 from usageledger.pricing.price_file import ANY
@@ -125,7 +125,7 @@ class OwnPrices:
 
 def operator_source(override: Override) -> Source:
     """The source of a price of the operator's, and the first part of that of a price after a discount."""
-    start, words = iso(override.start), override.note
+    start, words = iso_day(override.start), override.note
     if override.percent is not None:
         words = f"{percent_words(override)} since {start}{f' ({words})' if words else ''}"
     return Source(f"operator: {words}".strip(": "), layer="operator", start=start)
@@ -137,11 +137,6 @@ def percent_words(discount: Override) -> str:
     if not percent:
         return f"as the list{of}"
     return f"{abs(percent):f} % {'off' if percent < 0 else 'on top of'} the list{of}"
-
-
-def iso(day: int) -> str:
-    """The UTC day that begins at a second, as `2026-11-01`."""
-    return datetime.fromtimestamp(day, UTC).strftime("%Y-%m-%d")
 
 
 def _tier(provider: str, tier: str) -> str:

@@ -15,7 +15,7 @@ from msgspec import structs
 from usageledger.buckets import DAY_SECONDS
 from usageledger.errors import PriceFileError
 from usageledger.pricing.cards import PARTS_OF_KIND
-from usageledger.pricing.listed_prices import CONDITIONS, ENDLESS, ListedPrice, listed, seconds_of
+from usageledger.pricing.listed_prices import CONDITIONS, ListedPrice, listed, seconds_of, times
 from usageledger.pricing.money import to_rate
 from usageledger.pricing.price_file import USABLE, Alias, Factor, PriceFile, Row, digest, id_of
 
@@ -217,13 +217,6 @@ def _moved(file: PriceFile, before: PriceFile) -> Iterator[str]:
 
 def _open(rows: Iterable[Row]) -> Iterator[Row]:
     return (row for row in rows if row.end is None and row.last_seen is None)
-
-
-def times(said: Timed) -> tuple[int, int]:
-    """The first second of which it says something, and the one after the last."""
-    last_seen = None if isinstance(said, Alias) else said.last_seen
-    end = seconds_of(said.end) if said.end else ENDLESS
-    return seconds_of(said.start), seconds_of(last_seen) + DAY_SECONDS if last_seen else end
 
 
 def subject_of(said: Timed) -> Hashable:

@@ -117,6 +117,12 @@ class Factor(
     origin: Origin = "curated"
 
 
+def holds(said: Alias | Factor, day: str) -> bool:
+    """Tell whether an alias or a factor holds on a UTC day (ISO)."""
+    last_seen = None if isinstance(said, Alias) else said.last_seen
+    return said.start <= day and (said.end is None or day < said.end) and (last_seen is None or day <= last_seen)
+
+
 class Correction(Struct, frozen=True, forbid_unknown_fields=True):
     """The reason for which a row of an earlier file, named by its id, no longer says the same of days past."""
 

@@ -1,12 +1,12 @@
 """Factors of regions: what a vendor charges more where it may process a request in one region only."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 from msgspec import structs
 
+from usageledger.buckets import iso_day
 from usageledger.pricing.cards import Source
-from usageledger.pricing.price_file import USABLE, Factor
+from usageledger.pricing.price_file import USABLE, Factor, holds
 
 ANYWHERE = "global"  # where the vendor chooses: its list price
 
@@ -22,17 +22,9 @@ class Regions:
 
     def factor(self, provider: str, names: Sequence[str], region: str, day: int) -> Factor | None:
         """The factor of a model with these names, in a region, on a UTC day (its first second)."""
-        at = datetime.fromtimestamp(day, UTC).strftime("%Y-%m-%d")
+        at = iso_day(day)
         known = (factor for name in names for factor in self._by_place.get((provider, name, region), ()))
-        return next((factor for factor in known if _holds(factor, at)), None)
-
-
-def _holds(factor: Factor, day: str) -> bool:
-    return (
-        factor.start <= day
-        and (factor.end is None or day < factor.end)
-        and (factor.last_seen is None or day <= factor.last_seen)
-    )
+        return next((factor for factor in known if holds(factor, at)), None)
 
 
 def by_factor(source: Source, factor: Factor) -> Source:
