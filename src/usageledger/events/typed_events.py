@@ -16,6 +16,8 @@ from usageledger.meters import METERS
 
 COUNT_MAX = 2**53 - 1  # beyond it, JSON readers that use doubles lose digits
 ID_CHARACTERS_MAX = 128
+# An id that begins so is that of a vendor's response: within so many seconds it counts once, whenever it came.
+RESPONSE_PREFIX, RESPONSE_SECONDS = "response:", 48 * 3600
 NOT_GIVEN = -1
 
 Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]

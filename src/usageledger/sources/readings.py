@@ -1,0 +1,136 @@
+"""The form that every source is read into: events by emitter, and of the rest how much was not counted and why."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from usageledger.events.batch import EVENT_BYTES, EventBatch, Refusals
+from usageledger.events.json_events import decode_texts
+from usageledger.events.typed_events import ID_CHARACTERS_MAX, RESPONSE_PREFIX, STRUCTS
+
+_STRUCTS: Any = next(iter(STRUCTS.values()))
+for _struct in STRUCTS.values():
+    _STRUCTS = _STRUCTS | _struct
+
+
+class Reason(StrEnum):
+    """Reasons why something that an emitter sent is not counted."""
+
+    AGGREGATE = "aggregate"  # it repeats what its parts say
+    OTHER_SIGNAL = "other_signal"  # another signal of the same emitter is counted
+    SAME_RESPONSE = "same_response"  # the response came another way before
+    NO_USAGE = "no_usage"  # the emitter does not say how much it was
+    CACHE_HIT = "cache_hit"  # a gateway answered from its own cache: no vendor was asked
+    FAILED_CALL = "failed_call"
+    UNKNOWN_DIALECT = "unknown_dialect"  # numbers of tokens, in no form that is known
+    UNKNOWN_KIND = "unknown_kind"  # a use of something that is not metered
+    REFUSED = "refused"  # it contradicts itself, or is not a value that an event may have
+
+
+class Note(StrEnum):
+    """Remarks on what is counted."""
+
+    ESTIMATED = "estimated"  # the emitter counted tokens by itself, since the vendor did not say
+    CACHE_LIFETIME_UNKNOWN = "cache_lifetime_unknown"  # cache writes of 5 minutes and of an hour are one number
+
+
+@dataclass(frozen=True, slots=True)
+class Emitter:
+    """A program or library that sends usage.
+
+    Attributes:
+        name: as it calls itself.
+        version: empty where it does not say.
+    """
+
+    name: str
+    version: str = ""
+
+
+@dataclass(slots=True)
+class Tally:
+    """A number of things, and the id of the first of them."""
+
+    count: int
+    example: str
+
+
+@dataclass(slots=True)
+class Reading:
+    """Usage that one emitter sent in one request.
+
+    Attributes:
+        events: as `POST /v1/events` takes them: field → value, `kind` among them.
+        not_counted: by reason.
+        notes: on events that are counted.
+    """
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    not_counted: dict[Reason, Tally] = field(default_factory=dict)
+    notes: dict[Note, Tally] = field(default_factory=dict)
+
+    def leave(self, reason: Reason, example: str) -> None:
+        """Leaves something uncounted."""
+        _add(self.not_counted, reason, example)
+
+    def note(self, note: Note, example: str) -> None:
+        """Remarks on an event that is counted."""
+        _add(self.notes, note, example)
+
+
+def _add(tallies: dict[Any, Tally], what: Reason | Note, example: str) -> None:
+    tally = tallies.setdefault(what, Tally(0, example))
+    tally.count += 1
+
+
+class Readings(dict[Emitter, Reading]):
+    """Usage in one request, by the emitter that sent it."""
+
+    def of(self, emitter: Emitter) -> Reading:
+        """Gives the reading of an emitter, empty at first."""
+        return self.setdefault(emitter, Reading())
+
+
+def response_event_id(response_id: str) -> str:
+    """Makes the id of the event of a vendor's response, which the ledger counts once in 48 hours."""
+    return short_id(RESPONSE_PREFIX, response_id)
+
+
+def short_id(prefix: str, *parts: str) -> str:
+    """Makes an event id of `parts`: joined by colons, or their digest where that is too long for one."""
+    plain = prefix + ":".join(parts)
+    if len(plain) <= ID_CHARACTERS_MAX and "\0" not in plain:
+        return plain
+    return prefix + hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+def to_batch(events: Iterable[dict[str, Any]]) -> EventBatch:
+    """Makes a batch of events; those with a value that is not allowed are refused, each with all that is wrong."""
+    typed: list[Any] = []
+    indexes: list[int] = []
+    wrong: list[tuple[int, bytes]] = []
+    for index, event in enumerate(events):
+        struct = None if _has_nul(event) else _typed(event)
+        if struct is None:
+            wrong.append((index, msgspec.json.encode(event)))
+        else:
+            typed.append(struct)
+            indexes.append(index)
+    refused = decode_texts(wrong).refused if wrong else Refusals()
+    return EventBatch(typed, indexes, refused=refused, size=2 * EVENT_BYTES * (len(typed) + len(wrong)))
+
+
+def _typed(event: dict[str, Any]) -> Any:
+    try:
+        return msgspec.convert(event, _STRUCTS)
+    except msgspec.ValidationError:
+        return None
+
+
+def _has_nul(event: dict[str, Any]) -> bool:
+    """Returns true for a text that not every engine can store."""
+    return any(type(value) is str and "\0" in value for value in event.values())
