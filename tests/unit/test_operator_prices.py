@@ -266,7 +266,7 @@ def overrides(draw: st.DrawFn) -> Override:
     return Override(
         kind=kind,
         provider=draw(word).strip(),
-        model=draw(word).strip() if "model" in names else None,
+        model=draw(word.map(str.strip).filter(lambda text: "*" not in text[:-1])) if "model" in names else None,
         part=part,
         tier=draw(st.sampled_from(tiers)),
         start=draw(st.integers(0, date.max.toordinal() - date(1970, 1, 1).toordinal())) * DAY,

@@ -28,6 +28,7 @@ from usageledger.registry.prices import RateCards
 from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Project, User
 from usageledger.registry.schema import SECRET_BYTES, TEXT_CHARACTERS_MAX, admin_keys, projects, secrets, users
 from usageledger.registry.sessions import Sessions
+from usageledger.registry.source_counts import SourceCounts
 
 TOUCH_INTERVAL_S = 60
 ROWS_AT_ONCE = 1_000
@@ -66,6 +67,7 @@ class Registry:
         price_files: public prices that were taken since the release, in the same database.
         audit_log: who changed keys and prices.
         sessions: sign-ins of the dashboard, in the same database.
+        source_counts: what emitters sent and what became of it, in the same database.
     """
 
     def __init__(self, database: Database) -> None:
@@ -74,6 +76,7 @@ class Registry:
         self.price_files = PriceFiles(database)
         self.audit_log = audit.AuditLog(database)
         self.sessions = Sessions(database)
+        self.source_counts = SourceCounts(database)
 
     def __enter__(self) -> Self:
         return self

@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBina
 from sqlalchemy import UniqueConstraint as Unique
 
 # The newest revision in migrations/versions. A registry that says the same opens without Alembic.
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 
 # Our own name, so that a PostgreSQL database may hold another application's Alembic version too.
 VERSION_TABLE = "usageledger_registry_version"
@@ -144,4 +144,17 @@ sessions = Table(
     Column("digest", LargeBinary(DIGEST_BYTES), primary_key=True),
     Column("key_id", String(64), ForeignKey("admin_keys.id"), nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+)
+
+# A count of what an emitter sent: `item` is what became of it, and `example` the id of the newest.
+source_counts = Table(
+    "source_counts",
+    metadata,
+    Column("emitter", String(128), primary_key=True),
+    Column("version", String(128), primary_key=True),
+    Column("item", String(64), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("example", String(TEXT_CHARACTERS_MAX), nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
 )

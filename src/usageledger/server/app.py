@@ -43,6 +43,7 @@ from usageledger.server.http.routes import is_below, unknown_url
 from usageledger.server.http.shared_memory import SharedMemory
 from usageledger.server.ingest.commits import Ingest, as_request_error
 from usageledger.server.ingest.seen_names import SeenNames
+from usageledger.server.ingest.source_counts import PendingSourceCounts
 from usageledger.server.openapi.document import document
 from usageledger.server.services import Services, wall_clock
 from usageledger.settings import Settings
@@ -80,6 +81,7 @@ def create_app(
         price_book=book,
         price_tables=tables,
         ingest=Ingest(ledger, names.note, giver.cards, settings, clock),
+        source_counts=PendingSourceCounts(registry.source_counts, clock),
         authenticator=Authenticator(registry, settings, clock),
         bodies=Bodies(settings),
         cache=BucketCache(ledger, settings),
@@ -97,10 +99,12 @@ def create_app(
             logger.info("gave rate cards to %d events that were kept before there were any", given)
         await anyio.to_thread.run_sync(remove_left_backups, settings)
         services.ingest.start(on_failure)
+        services.source_counts.start()
         try:
             yield
         finally:
             await anyio.to_thread.run_sync(services.ingest.close)
+            await anyio.to_thread.run_sync(services.source_counts.close)
 
     handlers: dict[Any, Any] = {HTTPException: _http_error, UsageLedgerError: _own_error}
     app = _Application(

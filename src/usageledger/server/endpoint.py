@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
 from starlette.convertors import Convertor, register_url_convertor
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -31,6 +31,7 @@ class Answer:
     Attributes:
         schema: of its body: its own, or `ref` of one that the document names.
         media_type: of its body.
+        other_forms: further media types of its body, each with its schema.
         headers: those that it has beside the ones of every answer.
         example: a body.
         others: other statuses with the same body, and when they come.
@@ -38,6 +39,7 @@ class Answer:
 
     schema: Schema
     media_type: str = "application/json"
+    other_forms: Mapping[str, Schema] = field(default_factory=dict[str, Schema])
     headers: tuple[str, ...] = ()
     example: Any = None
     others: Mapping[int, str] = field(default_factory=dict[int, str])
@@ -80,6 +82,8 @@ class Endpoint:
         body: what it reads.
         errors: those that it answers with beside what every endpoint of its form does.
         notes: more sentences for the document, under these settings.
+        answer_error: answers a call that failed, where the API's own form of errors is not the one its clients read.
+        error_forms: media types of those answers, each with its schema.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -96,6 +100,8 @@ class Endpoint:
     body: Body | None = None
     errors: tuple[type[RequestError], ...] = ()
     notes: Callable[[Settings], str] | None = None
+    answer_error: Callable[[Request, Exception], Response] | None = None
+    error_forms: Mapping[str, Schema] = field(default_factory=dict[str, Schema])
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -160,7 +166,7 @@ def routes_of(endpoints: Iterable[Endpoint], services: Services) -> list[Route]:
 def _checked(endpoint: Endpoint, services: Services) -> RequestHandler:
     """Puts what every endpoint checks before its handler: first who asks, so that nobody else learns anything."""
 
-    async def handle(request: Request) -> Response:
+    async def check_and_handle(request: Request) -> Response:
         key = await services.authenticator.require(request, *endpoint.scopes) if endpoint.scopes else None
         try:
             if endpoint.checks_parameters:
@@ -170,5 +176,17 @@ def _checked(endpoint: Endpoint, services: Services) -> RequestHandler:
             if is_below(request):  # it was meant for something else than what has this id
                 raise unknown_url(request) from None
             raise
+
+    if endpoint.answer_error is None:
+        return check_and_handle
+    answer_error = endpoint.answer_error
+
+    async def handle(request: Request) -> Response:
+        try:
+            return await check_and_handle(request)
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client reads nothing but this form
+            return answer_error(request, error)
 
     return handle

@@ -9,8 +9,10 @@ from usageledger.server.api import (
     health,
     keys,
     meters,
+    otlp,
     prices,
     projects,
+    sources,
     usage,
     users,
 )
@@ -18,6 +20,7 @@ from usageledger.server.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *events.ENDPOINTS,
+    *otlp.ENDPOINTS,
     *usage.ENDPOINTS,
     *costs.ENDPOINTS,
     *meters.ENDPOINTS,
@@ -26,6 +29,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *projects.ENDPOINTS,
     *users.ENDPOINTS,
     *keys.ENDPOINTS,
+    *sources.ENDPOINTS,
     *audit.ENDPOINTS,
     *backup.ENDPOINTS,
     *health.ENDPOINTS,

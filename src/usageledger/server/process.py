@@ -15,6 +15,7 @@ from usageledger.errors import LedgerUnavailableError, RegistryError, SettingsEr
 from usageledger.ledger import Ledger, open_ledger
 from usageledger.ledger.lookups import card_beyond
 from usageledger.registry import Registry, open_registry
+from usageledger.server.api.otlp import OTLP_PATHS
 from usageledger.server.app import create_app
 from usageledger.server.http.http_connection import protocol_of
 from usageledger.settings import Settings, without_password
@@ -59,7 +60,7 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
         config = uvicorn.Config(
             create_app(settings, ledger, registry, on_failure=end),
             loop="uvloop",
-            http=protocol_of(settings, _connections_max(settings)),
+            http=protocol_of(settings, _connections_max(settings), OTLP_PATHS),
             ws="none",
             log_config=None,
             access_log=False,

@@ -18,6 +18,7 @@ from usageledger.server.api.bucket_cache import BucketCache
 from usageledger.server.http.auth import Authenticator
 from usageledger.server.http.request_bodies import Bodies
 from usageledger.server.ingest.commits import Ingest
+from usageledger.server.ingest.source_counts import PendingSourceCounts
 from usageledger.settings import Settings
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class Services:
     price_book: CurrentBook
     price_tables: PriceTables
     ingest: Ingest
+    source_counts: PendingSourceCounts
     authenticator: Authenticator
     bodies: Bodies
     cache: BucketCache

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from usageledger.events.batch import EVENT_BYTES, EventBatch, Refusals
+from usageledger.events.batch import ERRORS_LISTED_MAX, EVENT_BYTES, EventBatch, Refusals
 from usageledger.events.json_events import decode_texts
 from usageledger.events.typed_events import ID_CHARACTERS_MAX, RESPONSE_PREFIX, STRUCTS
 
@@ -23,6 +23,7 @@ class Reason(StrEnum):
     AGGREGATE = "aggregate"  # it repeats what its parts say
     OTHER_SIGNAL = "other_signal"  # another signal of the same emitter is counted
     SAME_RESPONSE = "same_response"  # the response came another way before
+    OTHER_NUMBERS = "other_numbers"  # the response came another way before, with other numbers
     NO_USAGE = "no_usage"  # the emitter does not say how much it was
     CACHE_HIT = "cache_hit"  # a gateway answered from its own cache: no vendor was asked
     FAILED_CALL = "failed_call"
@@ -67,15 +68,25 @@ class Reading:
         events: as `POST /v1/events` takes them: field → value, `kind` among them.
         not_counted: by reason.
         notes: on events that are counted.
+        refused: ids and reasons of what contradicts itself; the first ones of `refusals`.
     """
 
     events: list[dict[str, Any]] = field(default_factory=list)
     not_counted: dict[Reason, Tally] = field(default_factory=dict)
     notes: dict[Note, Tally] = field(default_factory=dict)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    refusals: int = 0
 
     def leave(self, reason: Reason, example: str) -> None:
         """Leaves something uncounted."""
         _add(self.not_counted, reason, example)
+
+    def refuse(self, why: str, example: str) -> None:
+        """Refuses what contradicts itself."""
+        self.leave(Reason.REFUSED, example)
+        self.refusals += 1
+        if len(self.refused) < ERRORS_LISTED_MAX:
+            self.refused.append((example, why))
 
     def note(self, note: Note, example: str) -> None:
         """Remarks on an event that is counted."""

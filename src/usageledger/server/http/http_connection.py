@@ -26,15 +26,25 @@ HEADERS_MAX = 100
 HEAD_BYTES_MAX = 128 * 1024  # the request line and all headers; the parser itself has no limit
 
 
-def protocol_of(settings: Settings, connections_max: int) -> type["Protocol"]:
-    """The protocol with these limits: uvicorn makes one for each connection by itself."""
-    return type("Protocol", (Protocol,), {"settings": settings, "connections_max": connections_max})
+def protocol_of(
+    settings: Settings, connections_max: int, sent_again_paths: frozenset[str] = frozenset()
+) -> type["Protocol"]:
+    """The protocol with these limits: uvicorn makes one for each connection by itself.
+
+    Args:
+        settings: of the server.
+        connections_max: that it has at once.
+        sent_again_paths: those whose clients send a request again after 503, and not after 408.
+    """
+    given = {"settings": settings, "connections_max": connections_max, "sent_again_paths": sent_again_paths}
+    return type("Protocol", (Protocol,), given)
 
 
 class Protocol(HttpToolsProtocol):
     """A connection. It ends when nothing is asked for too long, or a request or its answer takes too long."""
 
     settings: ClassVar[Settings]
+    sent_again_paths: ClassVar[frozenset[str]]
     connections_max: ClassVar[int]
 
     _head_bytes = 0
@@ -154,8 +164,9 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
     def _end_slow(self) -> None:
-        seconds = self.settings.max_request_seconds
-        self._refuse_request(RequestTimeoutError(f"The request was not complete after {seconds} seconds."))
+        message = f"The request was not complete after {self.settings.max_request_seconds} seconds."
+        again = bool(self.cycle) and self.cycle.scope["path"] in self.sent_again_paths
+        self._refuse_request(OverloadedError(message, retry_after=1) if again else RequestTimeoutError(message))
 
     def _refuse_request(self, error: RequestError) -> None:
         """Rejects an incomplete request, after the answers to earlier requests on the connection were sent."""

@@ -44,15 +44,19 @@ class Bodies:
         return await anyio.to_thread.run_sync(function, *given, limiter=self._decoding)
 
     @asynccontextmanager
-    async def read(self, request: Request) -> AsyncGenerator[bytes]:
+    async def read(self, request: Request, largest: int | None = None) -> AsyncGenerator[bytes]:
         """The body, which is held until the block ends; a lone one is read however large it may be.
+
+        Args:
+            request: whose body it is.
+            largest: bytes that it may have, where that is not what the settings say.
 
         Raises:
             OverloadedError: it would be too much with what others hold.
             BodyTooLargeError, UnsupportedMediaTypeError, InvalidRequestError: as `read_body` does.
         """
         with self._memory.share() as hold:
-            yield await read_body(request, self._largest, hold, self._unpacking)
+            yield await read_body(request, largest or self._largest, hold, self._unpacking)
 
 
 async def read_body(

@@ -13,12 +13,14 @@ from usageledger.server.openapi.audit_schemas import audit_components
 from usageledger.server.openapi.operations import BODY_ERRORS, ERRORS, answer_headers, error_answer, paths
 from usageledger.server.openapi.price_schemas import price_components
 from usageledger.server.openapi.schemas import components
+from usageledger.server.openapi.source_schemas import source_components
 from usageledger.settings import Settings
 
 TAGS = {
     "Usage": "How much was used, by buckets of time. The same as OpenAI's Organization Usage API.",
     "Prices": "What usage costs and why.",
     "Events": "Usage on its way in.",
+    "Sources": "Usage as gateways, agents and instrumentations send it, and what of it is not counted.",
     "Projects": "Projects, made here or first seen in an event.",
     "Users": "Users, first seen in events.",
     "Admin API keys": "The keys of this API.",
@@ -43,7 +45,7 @@ def document(settings: Settings, endpoints: Iterable[Endpoint]) -> dict[str, Any
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths(settings, endpoints),
         "components": {
-            "schemas": components() | price_components() | audit_components(),
+            "schemas": components() | price_components() | audit_components() | source_components(),
             "headers": answer_headers(),
             "responses": {error.__name__: error_answer(error) for error in (*ERRORS, *BODY_ERRORS, NotFoundError)},
             "securitySchemes": {

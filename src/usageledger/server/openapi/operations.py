@@ -71,7 +71,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Schema]:
     """Describes the answers, and the errors that come of the endpoint's form."""
     answer = endpoint.answer
     media: Schema = {"schema": answer.schema} | ({} if answer.example is None else {"example": answer.example})
-    content = {answer.media_type: media}
+    content = {answer.media_type: media} | {form: {"schema": schema} for form, schema in answer.other_forms.items()}
     errors = (
         *(ERRORS if endpoint.scopes else ()),
         *(BODY_ERRORS if endpoint.body else ()),
@@ -80,7 +80,11 @@ def _responses(endpoint: Endpoint) -> dict[str, Schema]:
     )
     responses = {"200": _response("What was asked for.", content, *answer.headers)}
     responses |= {str(status): _response(why, content) for status, why in answer.others.items()}
-    responses |= {str(error.status): {"$ref": f"#/components/responses/{error.__name__}"} for error in errors}
+    if endpoint.error_forms:
+        forms = {form: {"schema": schema} for form, schema in endpoint.error_forms.items()}
+        responses |= {str(error.status): error_answer(error, forms) for error in errors if error is not InternalError}
+    else:
+        responses |= {str(error.status): {"$ref": f"#/components/responses/{error.__name__}"} for error in errors}
     return dict(sorted(responses.items()))
 
 
@@ -94,12 +98,12 @@ def _response(description: str, content: Schema, *more_headers: str) -> Schema:
     }
 
 
-def error_answer(error: type[RequestError]) -> Schema:
-    """Describes the answer of an error, from the first line of its class."""
+def error_answer(error: type[RequestError], content: Schema | None = None) -> Schema:
+    """Describes the answer of an error, from the first line of its class; `content` where it is not the API's own."""
     status, _, rest = (error.__doc__ or "").partition(": ")
     example = error("What went wrong, and what is allowed instead.").body()
     headers = {429: ["Retry-After"], 503: ["Retry-After"], 401: ["WWW-Authenticate"]}.get(error.status, [])
-    content = {"application/json": {"schema": ref("Error"), "example": example}}
+    content = content or {"application/json": {"schema": ref("Error"), "example": example}}
     return _response(f"{status}: {rest}", content, *headers)
 
 

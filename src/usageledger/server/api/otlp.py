@@ -1,0 +1,100 @@
+"""OTLP/HTTP: `POST /v1/traces`, `/v1/logs` and `/v1/metrics`, as the specification of OTLP 1.11 has them.
+
+Exporters send again only after 429, 502, 503 and 504, and give a request up after some ten seconds. So everything that
+may succeed another time is answered with 503, soon to be tried again.
+"""
+
+import logging
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from usageledger.errors import OverloadedError, RequestError, UsageLedgerError
+from usageledger.registry import WRITE
+from usageledger.server.endpoint import Answer, Body, Call, Endpoint
+from usageledger.server.http.otlp_answers import JSON, PROTOBUF, failure, success
+from usageledger.server.http.requests import media_type
+from usageledger.server.ingest.commits import as_request_error
+from usageledger.server.ingest.source_events import Kept, keep
+from usageledger.server.json_schema import Schema, ref
+from usageledger.settings import Settings
+from usageledger.sources.otlp.reading import read_otlp
+from usageledger.sources.otlp.signals import Signal
+
+BODY_BYTES_MAX = 64 * 1024**2  # decompressed, as OTLP recommends it
+READ_AT_ONCE_BYTES_MAX = 64 * 1024  # of a body read on the event loop, which takes some milliseconds
+REASONS_TOLD_MAX = 10
+RETRY_AFTER_SECONDS = 1
+
+logger = logging.getLogger("usageledger")
+
+
+async def export(call: Call, signal: Signal) -> Response:
+    """Keeps the usage that a body tells of; answers when it is on disk."""
+    services, now = call.services, int(call.services.clock())
+    is_json = media_type(call.request, (PROTOBUF, JSON)) == JSON
+    largest = max(BODY_BYTES_MAX, services.settings.max_body_bytes)
+    async with services.bodies.read(call.request, largest) as body:
+        read = partial(read_otlp, signal, body, is_json=is_json, now=now)
+        readings = read() if len(body) <= READ_AT_ONCE_BYTES_MAX else await services.bodies.work(read)
+    events_max = services.settings.max_batch_events
+    kept = await keep(readings, services.ingest, services.source_counts, events_max=events_max)
+    return success(call.request, signal, kept.refused, _message(kept))
+
+
+def _message(kept: Kept) -> str:
+    """Says why usage was refused; nothing where it was not."""
+    if not kept.refused:
+        return ""
+    told = "; ".join(f"{example}: {why}" for example, why in kept.errors[:REASONS_TOLD_MAX])
+    return f"{kept.refused} were refused: {told}"[:4000]
+
+
+def otlp_error(request: Request, error: Exception) -> Response:
+    """Answers a failed request in OTLP's form, and so that an exporter sends it again where that may help."""
+    if not isinstance(error, UsageLedgerError):
+        logger.error(
+            "a request to %s failed", request.scope["path"], exc_info=error, extra={"cause": repr(error)[:500]}
+        )
+        error = OverloadedError("The server had an error while reading this.", retry_after=RETRY_AFTER_SECONDS)
+    refusal: RequestError = as_request_error(error)
+    if refusal.status >= 500:  # noqa: PLR2004 - statuses of servers
+        refusal = OverloadedError(refusal.message, retry_after=refusal.retry_after or RETRY_AFTER_SECONDS)
+    return failure(request, refusal)
+
+
+_BINARY: Schema = {"type": "string", "format": "binary"}
+
+
+def _content(_: Settings) -> Schema:
+    return {PROTOBUF: {"schema": _BINARY}, JSON: {"schema": {"type": "object"}}}
+
+
+def _notes(_: Settings) -> str:
+    return (
+        "The body is an OTLP export request; the answer has its type. Prompts, answers and arguments of tools are "
+        "never kept. What does not tell of usage is taken and left out; `GET /v1/sources` says what was not counted, "
+        "and why."
+    )
+
+
+ENDPOINTS = tuple(
+    Endpoint(
+        "POST",
+        f"/v1/{signal}",
+        partial(export, signal=signal),
+        name=f"export-{signal}",
+        tag="Sources",
+        summary=f"Keep the usage that {signal} of OpenTelemetry tell of.",
+        scopes=(WRITE,),
+        answer=Answer(ref("ExportResponse"), other_forms={PROTOBUF: _BINARY}, example={}),
+        checks_parameters=False,
+        body=Body(_content),
+        notes=_notes,
+        answer_error=otlp_error,
+        error_forms={JSON: ref("Status"), PROTOBUF: _BINARY},
+    )
+    for signal in Signal
+)
+OTLP_PATHS = frozenset(endpoint.path for endpoint in ENDPOINTS)

@@ -1,0 +1,71 @@
+"""Counts of what emitters sent, on their way to the registry: added up here, written once a second."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+
+from usageledger.errors import UsageLedgerError
+from usageledger.registry.source_counts import OTHERS, EmitterName, SourceCounts
+from usageledger.sources.readings import Emitter
+
+SECONDS_BETWEEN_WRITES = 1.0
+PENDING_MAX = 10_000  # counts of single emitters that wait; further emitters are counted together
+
+logger = logging.getLogger("usageledger.ingest")
+Counted = dict[tuple[EmitterName, str], tuple[int, str]]
+
+
+class PendingSourceCounts:
+    """Adds counts up until they are written; those of the last second are lost with a server that is killed."""
+
+    def __init__(self, stored: SourceCounts, clock: Callable[[], float]) -> None:
+        self._stored = stored
+        self._clock = clock
+        self._pending: Counted = {}
+        self._lock = threading.Lock()  # guards _pending
+        self._writing = threading.Lock()  # of the one thread that writes
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="source counts", daemon=True)
+
+    def start(self) -> None:
+        """Starts to write."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Writes what is left, and ends."""
+        self._ended.set()
+        self._thread.join()
+
+    def add(self, emitter: Emitter, found: Mapping[str, tuple[int, str]]) -> None:
+        """Adds item → (how many more, the id of one of them)."""
+        with self._lock:
+            name = (emitter.name, emitter.version) if len(self._pending) < PENDING_MAX else OTHERS
+            for item, (count, example) in found.items():
+                before, _ = self._pending.get((name, item), (0, ""))
+                self._pending[name, item] = (before + count, example)
+
+    def write(self) -> None:
+        """Writes all that was added; raises RegistryError, and keeps it then."""
+        with self._writing:
+            with self._lock:
+                taken, self._pending = self._pending, {}
+            if not taken:
+                return
+            try:
+                self._stored.add(taken, now=int(self._clock()))
+            except BaseException:
+                with self._lock:
+                    for key, (count, example) in taken.items():
+                        more, newer = self._pending.get(key, (0, example))
+                        self._pending[key] = (count + more, newer)
+                raise
+
+    def _run(self) -> None:
+        while True:
+            ended = self._ended.wait(SECONDS_BETWEEN_WRITES)
+            try:
+                self.write()
+            except UsageLedgerError as error:
+                logger.warning("counts of sources were not written: %s", error)
+            if ended:
+                return

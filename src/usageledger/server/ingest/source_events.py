@@ -1,0 +1,86 @@
+"""Readings of a source → the ledger, and what became of them → the counts of sources."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from usageledger.events.batch import ERRORS_LISTED_MAX
+from usageledger.server.ingest.commits import Ingest
+from usageledger.server.ingest.source_counts import PendingSourceCounts
+from usageledger.sources.readings import Emitter, Readings, Reason, to_batch
+
+SUBMITTED_AT_ONCE_MAX = 32
+COUNTED, SENT_AGAIN = "counted", "sent_again"
+
+
+@dataclass(slots=True)
+class Kept:
+    """Outcome of a request of a source.
+
+    Attributes:
+        accepted: events that are counted now.
+        duplicates: events that were counted before.
+        refused: things that could not be counted, though they are usage.
+        errors: ids and reasons of the first of them.
+        not_counted: how much was left out, by reason.
+    """
+
+    accepted: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    errors: list[tuple[str, str]] = field(default_factory=list)
+    not_counted: dict[Reason, int] = field(default_factory=dict)
+
+
+async def keep(readings: Readings, ingest: Ingest, counts: PendingSourceCounts, *, events_max: int) -> Kept:
+    """Keeps the events of a request; on disk when it returns.
+
+    Raises:
+        OverloadedError, LedgerUnavailableError: as `Ingest.submit` does; the same request may be sent again.
+    """
+    kept = Kept()
+    pieces = list(_pieces(readings, events_max))
+    for start in range(0, len(pieces), SUBMITTED_AT_ONCE_MAX):
+        some = pieces[start : start + SUBMITTED_AT_ONCE_MAX]
+        answers = await asyncio.gather(*(ingest.submit(to_batch(events)) for _, events in some))
+        for (emitter, events), answer in zip(some, answers, strict=True):
+            counts.add(emitter, _note(kept, events, answer))
+    for emitter, reading in readings.items():
+        left = {reason.value: (tally.count, tally.example) for reason, tally in reading.not_counted.items()}
+        counts.add(emitter, left | {note.value: (each.count, each.example) for note, each in reading.notes.items()})
+        kept.refused += reading.refusals
+        kept.errors += reading.refused[: ERRORS_LISTED_MAX - len(kept.errors)]
+        for reason, tally in reading.not_counted.items():
+            kept.not_counted[reason] = kept.not_counted.get(reason, 0) + tally.count
+    return kept
+
+
+def _pieces(readings: Readings, events_max: int) -> Iterator[tuple[Emitter, list[dict[str, Any]]]]:
+    for emitter, reading in readings.items():
+        for start in range(0, len(reading.events), events_max):
+            yield emitter, reading.events[start : start + events_max]
+
+
+def _note(kept: Kept, events: list[dict[str, Any]], answer: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    """Adds the answer for a piece to `kept`; what became of its events, for the counts of sources."""
+    first = str(events[0]["id"])
+    kept.accepted += answer["accepted"]
+    kept.duplicates += answer["duplicates"]
+    same = answer.get("same_response", 0)
+    others = [error for error in answer["errors"] if error.code == "conflict"]
+    wrong = [error for error in answer["errors"] if error.code != "conflict"]
+    kept.errors += [(error.id or "", error.message) for error in wrong][: ERRORS_LISTED_MAX - len(kept.errors)]
+    refused = answer["rejected"] - len(others)
+    kept.refused += refused
+    found = {
+        COUNTED: (answer["accepted"], first),
+        SENT_AGAIN: (answer["duplicates"] - same, first),
+        Reason.SAME_RESPONSE.value: (same, first),
+        Reason.OTHER_NUMBERS.value: (len(others), others[0].id or "" if others else ""),
+        Reason.REFUSED.value: (refused, wrong[0].id or "" if wrong else ""),
+    }
+    for reason in (Reason.SAME_RESPONSE, Reason.OTHER_NUMBERS, Reason.REFUSED):
+        if count := found[reason.value][0]:
+            kept.not_counted[reason] = kept.not_counted.get(reason, 0) + count
+    return {item: (count, example) for item, (count, example) in found.items() if count}

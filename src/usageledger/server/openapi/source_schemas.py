@@ -1,0 +1,46 @@
+"""The OpenAPI document's part about sources."""
+
+from usageledger.server.json_schema import COUNT, SECONDS, TEXT, TEXT_OR_NULL, Schema, answer, const, described
+from usageledger.sources.readings import Note, Reason
+
+
+def source_components() -> dict[str, Schema]:
+    """Makes the named schemas of sources."""
+    source = answer(
+        {
+            "object": const("source"),
+            "emitter": described(TEXT, "The program or library that sends, as it calls itself."),
+            "version": described(TEXT_OR_NULL, "Its version, where it says so."),
+            "first_seen_at": SECONDS,
+            "last_seen_at": SECONDS,
+            "counted": described(COUNT, "Events that are counted."),
+            "sent_again": described(COUNT, "Events that came again, and are counted once."),
+            "not_counted": {"type": "array", "items": _tally([reason.value for reason in Reason])},
+            "notes": {"type": "array", "items": _tally([note.value for note in Note])},
+        },
+        "What one emitter sent, and what became of it.",
+    )
+    rejected = ("rejectedSpans", "rejectedLogRecords", "rejectedDataPoints")
+    partial = answer(
+        {"errorMessage": TEXT, **{name: described(TEXT, "How many, as text.") for name in rejected}},
+        "Usage that was refused, and is not to be sent again.",
+        optional=rejected,
+    )
+    return {
+        "SourceList": answer({"object": const("list"), "data": {"type": "array", "items": source}}),
+        "ExportResponse": answer({"partialSuccess": partial}, "OTLP's answer.", optional=("partialSuccess",)),
+        "Status": answer({"code": {"type": "integer"}, "message": TEXT}, "`google.rpc.Status`."),
+    }
+
+
+def _tally(reasons: list[str]) -> Schema:
+    return answer(
+        {
+            "reason": {"type": "string", "enum": reasons},
+            "count": COUNT,
+            "example": described(TEXT, "The id of one of them, as its emitter has it."),
+            "last_at": SECONDS,
+            "meaning": TEXT,
+            "remedy": described(TEXT, "What can be done about it."),
+        }
+    )
