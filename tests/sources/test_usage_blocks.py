@@ -326,7 +326,7 @@ def test_embeddings_have_no_output() -> None:
     for block in ({"prompt_tokens": 730, "total_tokens": 730}, {"prompt_tokens": 730}, {"prompt_eval_count": 730}):
         usage = read_usage("openai", block, "embeddings")
         assert isinstance(usage, Usage)
-        assert for_kind("embeddings", usage.counts) == {"input_tokens": 730}
+        assert for_kind("embeddings", usage.counts) == {"kind": "embeddings", "input_tokens": 730}
 
 
 def test_output_of_images_and_speech_is_of_their_modality_where_the_block_does_not_say() -> None:
@@ -360,7 +360,7 @@ def test_anthropic_bills_compactions_and_advice_beside_its_numbers() -> None:
     assert isinstance(usage, Usage)
     assert usage.counts == BY_LIFETIME
     searches, compaction, advice = usage.further
-    assert searches.fields == {"kind": "web_search_calls", "num_requests": 2}
+    assert (searches.kind, searches.fields) == ("web_search_calls", {"num_requests": 2})
     assert (compaction.suffix, compaction.fields["input_tokens"], compaction.fields["output_tokens"]) == (
         "iteration:1",
         6,

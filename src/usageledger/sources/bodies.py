@@ -14,6 +14,7 @@ from usageledger.errors import BodyTooLargeError, InvalidRequestError
 from usageledger.json_text import elements, is_array
 
 ITEMS_MAX = 10_000  # things of one body that are counted, or not
+USAGE_BYTES_MAX = 1 << 16  # of a usage block
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 END: Final = b"[DONE]"  # of a saved stream; more of them may follow
 

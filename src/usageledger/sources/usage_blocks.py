@@ -14,21 +14,25 @@ Rules that hold for all of them:
 - What a block does not say is unknown. A block without input, or without output, gives no counts at all.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from usageledger.events.typed_events import COUNT_MAX, FIELDS
+from usageledger.events.typed_events import FIELDS
 from usageledger.parts import cache_write_of
 from usageledger.sources.readings import Note
 from usageledger.sources.usage_shapes import SHAPES, Paths, Shape
+from usageledger.sources.values import number
 
 ITERATIONS_MAX = 1_000
-_DIGITS_MAX = len(str(COUNT_MAX))
-_SHOWN_MAX = 40  # characters of a value that is no count
 _BY_TOTAL = {"x-ai", "google"}  # what their total has beyond the sum is output: reasoning that they do not count in it
 _WITHOUT_OUTPUT = {"embeddings", "moderations"}
 _MADE = {"images": "image", "audio_speeches": "audio"}  # of what an output is where the block does not say
+_SEARCHES = (
+    "server_tool_use.web_search_requests",
+    "prompt_tokens_details.web_search_requests",
+)  # LiteLLM's is the other
 _TRAFFIC = "ON_DEMAND_"  # Vertex: what stands behind it is the tier
 _NO_TIER = {"", "unspecified", "SERVICE_TIER_UNSPECIFIED", "TRAFFIC_TYPE_UNSPECIFIED"}
 _NO_REGION = {"", "not_available"}
@@ -51,10 +55,12 @@ class Further:
 
     Attributes:
         suffix: of the response's id.
-        fields: of an event, `kind` among them; what it does not say is as the response's.
+        kind: of usage.
+        fields: of its event; what they do not say is as the response's.
     """
 
     suffix: str
+    kind: str
     fields: dict[str, Any]
 
 
@@ -63,7 +69,7 @@ class Usage:
     """The usage that a block says.
 
     Attributes:
-        counts: fields of an event of kind `completions`; `for_kind` of others.
+        counts: fields of an event of kind `completions`; those of another are among them.
         said: fields that the block says beside counts: `service_tier`, `batch`, `region`.
         further: usage of other kinds or models.
         notes: on the counts.
@@ -75,9 +81,21 @@ class Usage:
     notes: list[Note] = field(default_factory=list)
 
 
-def for_kind(kind: str, counts: dict[str, int]) -> dict[str, int]:
-    """Gives those of the counts that events of a kind have."""
-    return {name: count for name, count in counts.items() if name in FIELDS[kind]}
+def for_kind(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Makes an event of a kind of those of the fields that it has and that are known."""
+    known = FIELDS[kind]
+    return {"kind": kind} | {name: value for name, value in fields.items() if name in known and value is not None}
+
+
+def read_seconds(block: object) -> Usage | Refusal | None:
+    """Reads the usage of a transcription that is charged by seconds, begun ones included; None for any other."""
+    given = block if isinstance(block, dict) else {}
+    seconds = given.get("seconds") if given.get("type") == "duration" else given.get("prompt_audio_seconds")
+    try:
+        counted = number(math.ceil(seconds) if isinstance(seconds, float) else seconds, "seconds")
+    except (ValueError, OverflowError) as wrong:
+        return Refusal(str(wrong))
+    return None if counted is None else Usage({"seconds": counted})
 
 
 class _ContradictionError(Exception):
@@ -205,10 +223,10 @@ def _further(block: dict[str, Any]) -> Iterator[Further]:
 
     Those are compactions, and advice of another model. The iterations of other types are inside the numbers.
     """
-    if searches := _number(block, ("server_tool_use.web_search_requests",)):
-        yield Further("web_search", {"kind": "web_search_calls", "num_requests": searches})
+    if searches := _number(block, _SEARCHES):
+        yield Further("web_search", "web_search_calls", {"num_requests": searches})
     if seconds := _number(block, ("prompt_audio_seconds",)):
-        yield Further("audio", {"kind": "audio_transcriptions", "seconds": seconds, "num_model_requests": 0})
+        yield Further("audio", "audio_transcriptions", {"seconds": seconds, "num_model_requests": 0})
     iterations = block.get("iterations")
     if not isinstance(iterations, list):
         return
@@ -220,11 +238,11 @@ def _further(block: dict[str, Any]) -> Iterator[Further]:
             counts := _counts(shape, "anthropic", each, "completions")
         ):
             continue
-        fields: dict[str, Any] = {"kind": "completions", **counts, "num_model_requests": 0}
+        fields: dict[str, Any] = {**counts, "num_model_requests": 0}
         if kind == "advisor_message":
             model = each.get("model")
             fields |= {"num_model_requests": 1, "model": model if isinstance(model, str) else None}
-        yield Further(f"iteration:{place}", fields)
+        yield Further(f"iteration:{place}", "completions", fields)
 
 
 def _said(block: dict[str, Any]) -> dict[str, Any]:
@@ -248,27 +266,6 @@ def tier_fields(tier: object) -> dict[str, Any]:
     if not isinstance(tier, str) or tier in _NO_TIER:
         return {}
     return {"batch": True} if tier == "batch" else {"service_tier": tier.removeprefix(_TRAFFIC).lower()}
-
-
-def number(value: object, name: str) -> int | None:
-    """Reads a count: an integer, a float without a fraction, or digits as proto3 writes them; None for null.
-
-    Raises:
-        ValueError: it is none of these; the message names it.
-    """
-    if value is None:
-        return None
-    count: int | None = None
-    if isinstance(value, float) and value.is_integer():
-        count = int(value)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        count = value
-    elif isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS_MAX:
-        count = int(value)
-    if count is None or not 0 <= count <= COUNT_MAX:
-        shown = repr(value) if isinstance(value, int | float | str) else f"of type {type(value).__name__}"
-        raise ValueError(f"{name} is no count: {shown[:_SHOWN_MAX]}")
-    return count
 
 
 def _number(block: dict[str, Any], paths: Paths) -> int | None:

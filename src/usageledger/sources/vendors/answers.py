@@ -4,21 +4,16 @@ One struct has the fields of all vendors, since most speak another's language as
 content; `Raw` fields are texts that are looked into by need, and only where they are short.
 """
 
-import re
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Raw, Struct, field
 
-from usageledger.buckets import LATEST_TIME
 from usageledger.json_text import elements, is_array
-from usageledger.sources.bodies import plain, read
+from usageledger.sources.bodies import USAGE_BYTES_MAX, plain, read
+from usageledger.sources.values import is_unique, unix_time
 
-USAGE_BYTES_MAX = 1 << 16  # of a usage block
-# Ollama's OpenAI-compatible answers are numbered at random: their ids come again.
-_NOT_UNIQUE = re.compile(r"chatcmpl-[0-9]{1,3}")
 HTTP_OK = 200
 TRANSCRIBED = ("transcript.text.done", "input_audio_transcription.completed")
 _NO_TEXT = Raw(b"")
@@ -188,7 +183,7 @@ def id_of(answer: Answer) -> str | None:
     """The vendor's id of a response; None where it has none that is its own."""
     ids = (answer.id, answer.response_id, answer.request_id, answer.amazon and answer.amazon.request_id)
     found = next((each for each in ids if each), None)
-    return None if found is None or _NOT_UNIQUE.fullmatch(found) else found
+    return found if found and is_unique(found) else None
 
 
 def model_of(answer: Answer) -> str | None:
@@ -216,19 +211,6 @@ def time_of(answer: Answer) -> int | None:
         if (seconds := unix_time(time)) is not None:
             return seconds
     return None
-
-
-def unix_time(time: object) -> int | None:
-    """Gives whole Unix seconds; None for what is no time after 1970."""
-    if isinstance(time, str):
-        try:
-            moment = datetime.fromisoformat(time)
-        except ValueError:
-            return None
-        time = moment.timestamp() if moment.tzinfo else None
-    if isinstance(time, bool) or not isinstance(time, int | float) or not 0 < time <= LATEST_TIME:
-        return None
-    return int(time)
 
 
 def answer_in_line(line: Answer) -> Raw | None:

@@ -1,18 +1,17 @@
 """Responses of vendors, put together from their pieces, and the events of each."""
 
 import hashlib
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import Raw
 
 from usageledger.events.typed_events import FIELDS, RESPONSE_PREFIX
-from usageledger.sources.bodies import plain
+from usageledger.sources.bodies import USAGE_BYTES_MAX, plain
 from usageledger.sources.readings import Note, Reason, short_id
-from usageledger.sources.usage_blocks import Further, Refusal, Usage, for_kind, number, read_usage, tier_fields
+from usageledger.sources.usage_blocks import Further, Refusal, Usage, for_kind, read_seconds, read_usage, tier_fields
 from usageledger.sources.vendors import answers
-from usageledger.sources.vendors.answers import USAGE_BYTES_MAX, Answer, has
+from usageledger.sources.vendors.answers import Answer, has
 
 _ANSWER_PREFIX = "answer:"
 
@@ -107,17 +106,11 @@ def events_of(response: Response, provider: str, model: str | None, now: int, re
         **answers.who(response.last),
         **response.fields,
     }
-    events = [_event(event | for_kind(kind, usage.counts) | {"kind": kind, "id": event_id})]
-    events += [
-        _event(event | further.fields | {"id": short_id(prefix, *name, further.suffix)}) for further in usage.further
-    ]
+    events = [for_kind(kind, event | usage.counts | {"id": event_id})]
+    for further in usage.further:
+        further_id = short_id(prefix, *name, further.suffix)
+        events.append(for_kind(further.kind, event | further.fields | {"id": further_id}))
     return Counted(events, usage.notes)
-
-
-def _event(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields that an event of its kind has, of those that are known."""
-    known = FIELDS[fields["kind"]]
-    return {name: value for name, value in fields.items() if value is not None and (name == "kind" or name in known)}
 
 
 def _usage(provider: str, response: Response) -> tuple[str, Usage | Refusal | None]:
@@ -142,24 +135,16 @@ def _add_svg(provider: str, usage: Usage, answer: Answer) -> None:
     model = block.get("model") if isinstance(block, dict) else None
     written = read_usage(provider, block)
     if isinstance(written, Usage):
-        fields = {"kind": "completions", **written.counts, "num_model_requests": 0}
-        usage.further.append(Further("svg", {**fields, "model": model if isinstance(model, str) else None}))
+        of_model = {"num_model_requests": 0, "model": model if isinstance(model, str) else None}
+        usage.further.append(Further("svg", "completions", written.counts | of_model))
 
 
 def _transcription(response: Response, usage: Usage | Refusal | None) -> tuple[str, Usage | Refusal | None]:
-    """Tokens, or seconds where the vendor charges by them, begun ones included."""
-    block = response.usage if isinstance(response.usage, dict) else {}
-    seconds = block.get("seconds") if block.get("type") == "duration" else block.get("prompt_audio_seconds")
+    """Tokens, or seconds where the vendor charges by them."""
+    seconds = read_seconds(response.usage)
     if seconds is None and usage is None:
-        seconds = response.last.duration
-    if seconds is None:
-        return "completions", usage
-    kind = "audio_transcriptions"
-    try:
-        counted = number(math.ceil(seconds) if isinstance(seconds, float) else seconds, "seconds")
-    except (ValueError, OverflowError) as wrong:
-        return kind, Refusal(str(wrong))
-    return kind, Usage({"seconds": counted or 0})
+        seconds = read_seconds({"type": "duration", "seconds": response.last.duration})
+    return ("completions", usage) if seconds is None else ("audio_transcriptions", seconds)
 
 
 def _reason(answer: Answer) -> Reason:
