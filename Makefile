@@ -29,7 +29,7 @@ quick: $(VENV)/.dev  ## style, types (mypy), and the tests of units, server, cli
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(PYTEST) -m "not external and not processes" tests/unit tests/golden tests/server tests/client
+	$(PYTEST) -m "not external and not processes" tests/unit tests/sources tests/golden tests/server tests/client
 
 test: check $(PROGRAMS)  ## the whole suite: style, types, tests
 	$(PYTEST)
