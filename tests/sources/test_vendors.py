@@ -661,8 +661,9 @@ def test_the_reason_of_what_is_not_counted(vendor: str, answer: dict[str, Any], 
 
 def test_a_refusal_names_the_response_and_its_numbers() -> None:
     reading = read("openai", CHAT | {"usage": USAGE | {"total_tokens": 7}})
-    example = reading.not_counted[Reason.REFUSED].example
-    assert example == "response:chatcmpl-1a: the total (7) is not the input (1000) plus the output (500)"
+    ((example, why),) = reading.refused
+    assert example == "response:chatcmpl-1a"
+    assert why == "the total (7) is not the input (1000) plus the output (500)"
 
 
 def test_lines_that_are_no_json_are_refused_and_the_others_count() -> None:

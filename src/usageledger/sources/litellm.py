@@ -198,7 +198,7 @@ def _take(entry: _Entry, text: bytes, now: int, reading: Reading) -> None:
         reading.leave(Reason.NO_USAGE, event_id)
         return
     if isinstance(usage, Refusal):
-        reading.leave(Reason.REFUSED, f"{event_id}: {usage.message}")
+        reading.leave(Reason.REFUSED, event_id, usage.message)
         return
     event = {
         **tier_fields(entry.costs and entry.costs.service_tier),
@@ -230,9 +230,9 @@ def _kind(entry: _Entry) -> str | None:
     return KINDS.get(name) or KINDS.get(name.removeprefix("a"))
 
 
-def _provider(entry: _Entry) -> str | None:
+def _provider(entry: _Entry) -> str:
     name = entry.provider or ""
-    return _ROUTES.get(name) or provider_name(name) or None
+    return _ROUTES.get(name) or provider_name(name) or "unknown"
 
 
 def _who(entry: _Entry) -> dict[str, Any]:
@@ -245,7 +245,7 @@ def _who(entry: _Entry) -> dict[str, Any]:
     }
 
 
-def _usage(entry: _Entry, provider: str | None) -> tuple[str, Usage | Refusal | None]:
+def _usage(entry: _Entry, provider: str) -> tuple[str, Usage | Refusal | None]:
     """The kind of the events of a call, and its usage: tokens where it says any, for these are what is charged."""
     kind = _kind(entry) or ""
     block = plain(entry.metadata.usage, USAGE_BYTES_MAX) if entry.metadata else None
@@ -254,7 +254,7 @@ def _usage(entry: _Entry, provider: str | None) -> tuple[str, Usage | Refusal | 
         block = {name: getattr(entry, name) for name in names}
     if kind == "audio_transcriptions" and (seconds := read_seconds(block)):
         return kind, seconds
-    usage = read_usage(provider or "", block, kind)
+    usage = read_usage(provider, block, kind)
     if isinstance(usage, Usage):
         if not any(usage.counts.values()):
             usage = None
@@ -273,6 +273,6 @@ def _images(entry: _Entry) -> Usage:
     return Usage({"images": count}, {"size": asked.size, "quality": asked.quality, "source": source})
 
 
-def _is_estimated(entry: _Entry, provider: str | None, block: dict[str, Any]) -> bool:
+def _is_estimated(entry: _Entry, provider: str, block: dict[str, Any]) -> bool:
     """Returns true for usage of a stream that LiteLLM counted by itself."""
     return entry.stream is True and provider in _GIVING_DETAILS and block.get("prompt_tokens_details") is None

@@ -68,25 +68,19 @@ class Reading:
         events: as `POST /v1/events` takes them: field → value, `kind` among them.
         not_counted: by reason.
         notes: on events that are counted.
-        refused: ids and reasons of what contradicts itself; the first ones of `refusals`.
+        refused: ids of the first that are refused, and what is wrong with them.
     """
 
     events: list[dict[str, Any]] = field(default_factory=list)
     not_counted: dict[Reason, Tally] = field(default_factory=dict)
     notes: dict[Note, Tally] = field(default_factory=dict)
     refused: list[tuple[str, str]] = field(default_factory=list)
-    refusals: int = 0
 
-    def leave(self, reason: Reason, example: str) -> None:
-        """Leaves something uncounted."""
+    def leave(self, reason: Reason, example: str, why: str = "") -> None:
+        """Leaves something uncounted; `why` says of what is refused what is wrong with it."""
         _add(self.not_counted, reason, example)
-
-    def refuse(self, why: str, example: str) -> None:
-        """Refuses what contradicts itself."""
-        self.leave(Reason.REFUSED, example)
-        self.refusals += 1
-        if len(self.refused) < ERRORS_LISTED_MAX:
-            self.refused.append((example, why))
+        if reason is Reason.REFUSED and len(self.refused) < ERRORS_LISTED_MAX:
+            self.refused.append((example, why or "It is not of the form that it should have."))
 
     def note(self, note: Note, example: str) -> None:
         """Remarks on an event that is counted."""

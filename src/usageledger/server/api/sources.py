@@ -1,20 +1,35 @@
-"""The endpoint of what sources sent, what of it is counted, and why the rest is not."""
+"""The endpoints of sources: usage that gateways and vendors say, and a list of what counts and what does not."""
 
 from collections.abc import Iterable
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 import anyio.to_thread
+from starlette.requests import Request
 from starlette.responses import Response
 
-from usageledger.registry import READ
+from usageledger.errors import InternalError, OverloadedError, RateLimitError, UsageLedgerError
+from usageledger.events.decoders import JSON_TYPES, LINES_TYPES
+from usageledger.events.typed_events import FIELDS
+from usageledger.fields import NAME_CHARACTERS_MAX
+from usageledger.registry import READ, WRITE
 from usageledger.registry.source_counts import SourceCount
-from usageledger.server.endpoint import Answer, Call, Endpoint
-from usageledger.server.http.requests import json_response
-from usageledger.server.ingest.source_events import COUNTED, SENT_AGAIN
-from usageledger.server.json_schema import ref
+from usageledger.server.endpoint import Answer, Body, Call, Endpoint
+from usageledger.server.http.parameters import Parameter, refused
+from usageledger.server.http.requests import error_response, json_response, media_type
+from usageledger.server.ingest.commits import as_request_error
+from usageledger.server.ingest.source_events import COUNTED, SENT_AGAIN, Kept, keep
+from usageledger.server.json_schema import NO_NUL, Schema, ref
+from usageledger.settings import Settings
 from usageledger.sources.explanations import NOTES, REASONS
-from usageledger.sources.readings import Note, Reason
+from usageledger.sources.litellm import read_litellm
+from usageledger.sources.readings import Note, Readings, Reason
+from usageledger.sources.vendors import VENDORS, read_vendor
+
+LITELLM = "litellm"
+STREAM_TYPES = ("text/event-stream",)
+READ_AT_ONCE_BYTES_MAX = 64 * 1024  # of a body read on the event loop, which takes some milliseconds
 
 
 async def sources(call: Call) -> Response:
@@ -61,7 +76,96 @@ def _explained(counts: Iterable[SourceCount], texts: dict[str, tuple[str, str]])
     ]
 
 
+async def take(call: Call) -> Response:
+    """Keeps the usage that a gateway or a vendor says; answers when it is on disk."""
+    services, now = call.services, int(call.services.clock())
+    media_type(call.request, (*JSON_TYPES, *LINES_TYPES, *STREAM_TYPES))
+    given = {name: values[0] for name, values in call.given().items()}
+    for name, value in given.items():
+        if problem := FIELDS["completions"][name].problem(value):
+            raise refused(name, problem[1])
+    source = call.request.path_params["source"]
+    if source == LITELLM:
+        name, _, version = call.request.headers.get("user-agent", "").partition("/")
+        read = partial(read_litellm, now=now, version=version[:128] if name == LITELLM else "")
+    else:
+        read = partial(read_vendor, source, now=now, model=given.get("model"))
+    async with services.bodies.read(call.request) as body:
+        quick = len(body) <= READ_AT_ONCE_BYTES_MAX
+        readings = read(body) if quick else await services.bodies.work(partial(read, body))
+    _fill_in(readings, {name: value for name, value in given.items() if name != "model"})
+    events_max = services.settings.max_batch_events
+    return json_response(_told(await keep(readings, services.ingest, services.source_counts, events_max=events_max)))
+
+
+def _fill_in(readings: Readings, given: dict[str, str]) -> None:
+    """Says for whom it was where the source itself does not."""
+    for reading in readings.values():
+        for event in reading.events:
+            for name, value in given.items():
+                event.setdefault(name, value)
+
+
+def _told(kept: Kept) -> dict[str, Any]:
+    return {
+        "object": "source.batch",
+        "accepted": kept.accepted,
+        "duplicates": kept.duplicates,
+        "rejected": kept.refused,
+        "not_counted": {reason.value: count for reason, count in sorted(kept.not_counted.items())},
+        "errors": [{"id": example, "message": why} for example, why in kept.errors],
+    }
+
+
+def gateway_error(_: Request, error: Exception) -> Response:
+    """Answers a call that failed: what may succeed another time with 503, since LiteLLM gives up after 429 as well."""
+    if not isinstance(error, UsageLedgerError):
+        raise error
+    refusal = as_request_error(error)
+    if isinstance(refusal, RateLimitError | InternalError):
+        refusal = OverloadedError(refusal.message, retry_after=refusal.retry_after or 1)
+    return error_response(refusal)
+
+
+def _content(_: Settings) -> Schema:
+    forms = (*JSON_TYPES, *LINES_TYPES, *STREAM_TYPES)
+    return {form: {"schema": {} if form in JSON_TYPES else {"type": "string"}} for form in forms}
+
+
+def _notes(_: Settings) -> str:
+    known = ", ".join(f"`{name}`" for name in (LITELLM, *VENDORS))
+    return (
+        f"`source` is one of {known}. The body is what it made: LiteLLM's batches of its callback `generic_api`, or "
+        "answers of the vendor as they came, one, an array, one a line, or a saved stream. Prompts and answers in them "
+        "are never kept."
+    )
+
+
+def _parameter(name: str, doc: str) -> Parameter:
+    schema: Schema = {"type": "string", "minLength": 1, "maxLength": NAME_CHARACTERS_MAX, "pattern": NO_NUL}
+    return Parameter(name, schema, doc)
+
+
 ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/v1/sources/{source}",
+        take,
+        name="ingest-source",
+        tag="Sources",
+        summary="Keep the usage that a gateway sends, or that a vendor's answers say.",
+        scopes=(WRITE,),
+        answer=Answer(ref("SourceBatch")),
+        parameters=(
+            _parameter("project_id", "The project, where the source does not say it."),
+            _parameter("user_id", "The user, where the source does not say it."),
+            _parameter("api_key_id", "The API key, where the source does not say it."),
+            _parameter("model", "The model of answers that name none: images, speech, Bedrock's Converse."),
+        ),
+        body=Body(_content),
+        notes=_notes,
+        answer_error=gateway_error,
+    ),
     Endpoint(
         "GET",
         "/v1/sources",

@@ -49,7 +49,7 @@ async def keep(readings: Readings, ingest: Ingest, counts: PendingSourceCounts, 
     for emitter, reading in readings.items():
         left = {reason.value: (tally.count, tally.example) for reason, tally in reading.not_counted.items()}
         counts.add(emitter, left | {note.value: (each.count, each.example) for note, each in reading.notes.items()})
-        kept.refused += reading.refusals
+        kept.refused += left.get(Reason.REFUSED.value, (0, ""))[0]
         kept.errors += reading.refused[: ERRORS_LISTED_MAX - len(kept.errors)]
         for reason, tally in reading.not_counted.items():
             kept.not_counted[reason] = kept.not_counted.get(reason, 0) + tally.count

@@ -26,7 +26,22 @@ def source_components() -> dict[str, Schema]:
         "Usage that was refused, and is not to be sent again.",
         optional=rejected,
     )
+    errors = answer({"id": TEXT, "message": TEXT}, "Usage that was refused, and why.")
+    batch = answer(
+        {
+            "object": const("source.batch"),
+            "accepted": described(COUNT, "Events that are counted now."),
+            "duplicates": described(COUNT, "Events that were counted before."),
+            "rejected": described(COUNT, "Usage that was refused, since it contradicts itself."),
+            "not_counted": described(
+                {"type": "object", "additionalProperties": COUNT},
+                "How much was left out, by reason, as in `/v1/sources`.",
+            ),
+            "errors": {"type": "array", "items": errors},
+        }
+    )
     return {
+        "SourceBatch": batch,
         "SourceList": answer({"object": const("list"), "data": {"type": "array", "items": source}}),
         "ExportResponse": answer({"partialSuccess": partial}, "OTLP's answer.", optional=("partialSuccess",)),
         "Status": answer({"code": {"type": "integer"}, "message": TEXT}, "`google.rpc.Status`."),

@@ -2,16 +2,12 @@
 
 from collections.abc import Callable
 
+from usageledger.sources.otlp.blocks import ContradictionError, Counts, counts_in
 from usageledger.sources.otlp.dialects import Dialect, Names
 from usageledger.sources.otlp.items import Attributes
 
-Counts = dict[str, int]
 # Part of a kind of tokens → (all of it, its cached share) among `Numbers`, and the fields of an event.
 _MODALITIES = ("audio", "image")
-
-
-class ContradictionError(Exception):
-    """Numbers that cannot all be true, or are none; the message names them."""
 
 
 def counts_of(dialect: Dialect, kind: str, attributes: Attributes, provider: str) -> Counts | None:
@@ -25,12 +21,15 @@ def counts_of(dialect: Dialect, kind: str, attributes: Attributes, provider: str
     def number(names: Names) -> int | None:
         return next((_whole(name, attributes[name]) for name in names if name in attributes), None)
 
+    block = counts_in(dialect.block, attributes, provider, kind) if dialect.block in attributes else {}
+    if "output_tokens" in block or (block and kind != "completions"):
+        return block
     given = number(numbers.input)
     if kind != "completions":
         given = number(numbers.total) if given is None else given
         return None if given is None else {"input_tokens": given}
     output, total = number(numbers.output), number(numbers.total)
-    counts = _input(dialect, number, given, provider)
+    counts = _input(dialect, number, given, provider) | block
     if not counts or output is None:
         return None
     reasoning = number(numbers.reasoning) or 0

@@ -1,7 +1,6 @@
 """Groups of OTLP items → readings: which of them are calls, what each used, and which of several tell of one call."""
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +8,10 @@ from typing import Any
 
 import msgspec
 
-from usageledger.sources.otlp.counts import ContradictionError, counts_of
+from usageledger.pricing.names import provider_name
+from usageledger.sources.litellm import vendors_id
+from usageledger.sources.otlp.blocks import ContradictionError, is_estimate
+from usageledger.sources.otlp.counts import counts_of
 from usageledger.sources.otlp.dialects import (
     FAILURES,
     WANTED,
@@ -24,9 +26,8 @@ from usageledger.sources.otlp.json_form import read_json
 from usageledger.sources.otlp.protobuf_form import read_protobuf
 from usageledger.sources.otlp.signals import Signal
 from usageledger.sources.readings import Emitter, Note, Readings, Reason, response_event_id, short_id
+from usageledger.sources.values import is_unique
 
-# A server that numbers its answers so gives the same id to many.
-_NOT_UNIQUE = re.compile(r"chatcmpl-\d{1,3}\Z")
 _UNNAMED_SERVICE = "unknown_service"
 DEPTH_MAX = 64  # of spans inside of each other
 _Span = tuple[str, str]  # the ids of its trace and its own
@@ -112,7 +113,7 @@ def _calls(signal: Signal, group: Group, readings: Readings, now: int) -> Iterat
         elif isinstance(call, Reason):
             readings.of(_emitter(group, item.attributes)).leave(call, item.label)
         elif isinstance(call, str):
-            readings.of(_emitter(group, item.attributes)).refuse(call, item.label)
+            readings.of(_emitter(group, item.attributes)).leave(Reason.REFUSED, item.label, call)
         elif call:
             yield call
 
@@ -137,6 +138,7 @@ def _judged(row: Dialect, group: Group, item: Item, now: int) -> _Call | Reason 
     provider = _first(row.providers, attributes) or row.provider
     if row.dotted_providers:
         provider = provider.partition(".")[0]
+    provider = provider_name(provider) or provider
     try:
         counts = counts_of(row, kind, attributes, provider)
     except ContradictionError as contradiction:
@@ -149,8 +151,8 @@ def _judged(row: Dialect, group: Group, item: Item, now: int) -> _Call | Reason 
 
 def _call(row: Dialect, group: Group, item: Item, event: dict[str, Any]) -> _Call:
     attributes = item.attributes
-    response_id = _first(row.response_id, attributes)
-    if _NOT_UNIQUE.match(response_id):
+    response_id = vendors_id(_first(row.response_id, attributes))
+    if not is_unique(response_id):
         response_id = ""
     event |= {"id": _event_id(row, group, item, response_id), **_who(row, group, attributes)}
     if model := _first(row.models, attributes):
@@ -160,6 +162,8 @@ def _call(row: Dialect, group: Group, item: Item, event: dict[str, Any]) -> _Cal
     note = None
     if event.get("input_cache_write_tokens") and not any(name.endswith(("5m_tokens", "1h_tokens")) for name in event):
         note = Note.CACHE_LIFETIME_UNKNOWN
+    elif is_estimate(attributes):
+        note = Note.ESTIMATED
     return _Call(_emitter(group, attributes), item, event, response_id, note)
 
 

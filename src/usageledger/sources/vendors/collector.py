@@ -114,7 +114,7 @@ class Collector:
         repeated = self._repeated[digest] = self._repeated.get(digest, -1) + 1
         found = events_of(response, self._provider, self._model, self._now, repeated)
         if isinstance(found, Uncounted):
-            self._leave(found.reason, found.example)
+            self._leave(found.reason, found.example, found.why)
             return
         self._count()
         reading = self._reading()
@@ -122,9 +122,9 @@ class Collector:
         for note in found.notes:
             reading.note(note, found.events[0]["id"])
 
-    def _leave(self, reason: Reason, example: str) -> None:
+    def _leave(self, reason: Reason, example: str, why: str = "") -> None:
         self._count()
-        self._reading().leave(reason, example)
+        self._reading().leave(reason, example, why)
 
     def _reading(self) -> Reading:
         return self.readings.of(Emitter(f"{self._provider} answers"))

@@ -66,6 +66,7 @@ class Uncounted:
 
     reason: Reason
     example: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def events_of(response: Response, provider: str, model: str | None, now: int, re
     if usage is None:
         return Uncounted(_reason(response.last), event_id)
     if isinstance(usage, Refusal):
-        return Uncounted(Reason.REFUSED, f"{event_id}: {usage.message}")
+        return Uncounted(Reason.REFUSED, event_id, usage.message)
     event: dict[str, Any] = {
         "provider": provider,
         "model": response.model or (None if _is_of_another(response.last) else model),
