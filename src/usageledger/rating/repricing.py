@@ -15,6 +15,7 @@ from usageledger.pricing.book import PriceBook
 from usageledger.pricing.own_prices import OwnPrices
 from usageledger.questions.query import Query
 from usageledger.rating.causes import cause
+from usageledger.rating.charges import as_confirmed
 from usageledger.rating.price_tables import price_table
 from usageledger.registry import CardPrices
 
@@ -77,7 +78,7 @@ def reprice(
         cards: of the days to reprice, all of them.
         sharing: card → projects with own prices that have usage of it although it is not theirs alone.
     """
-    looked_at = list(cards)
+    looked_at = [as_confirmed(card, book.confirmed_through) for card in cards]
     families: dict[Subject, list[Subject]] = {}
     for card in looked_at:
         families.setdefault(_family(card.subject), []).append(card.subject)

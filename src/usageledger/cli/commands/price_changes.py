@@ -83,7 +83,10 @@ def add(prices: "Sequence[Override]", settings: Settings, *, yes: bool, new_mode
 
     now = int(time.time())
     with opened_registry(settings) as registry:
-        book, before = PriceBook(newest_prices(registry.price_files)), registry.rate_cards.overrides()
+        book, before = (
+            PriceBook(newest_prices(registry.price_files), strict_days=settings.strict_days),
+            registry.rate_cards.overrides(),
+        )
         if not new_model:
             _refuse_unknown(prices, before, book, registry.rate_cards)
         if not yes and any(price.model == "*" and price.rate is not None for price in prices):

@@ -114,7 +114,7 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     if not is_there(settings.registry_url):
         note(f"There is no registry in {settings.data.absolute()}: prices of your own would be in it.")
     with registry_if_there(settings) as registry:
-        book = PriceBook(newest_prices(registry.price_files) if registry else None)
+        book = PriceBook(newest_prices(registry.price_files) if registry else None, strict_days=settings.strict_days)
         cards = registry and registry.rate_cards
         own = OwnPrices(cards.overrides() if cards else ())
         for subject in asked:

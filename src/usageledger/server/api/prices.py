@@ -21,7 +21,7 @@ from usageledger.pricing.cards import CASES, PARTS, origin
 from usageledger.pricing.own_prices import OwnPrices
 from usageledger.questions.pages import money, quantity_number
 from usageledger.questions.query import Query, parse, read_time
-from usageledger.rating.charges import Charge, charges_of_costs, charges_of_event, total
+from usageledger.rating.charges import Charge, as_confirmed, charges_of_costs, charges_of_event, total
 from usageledger.rating.repricing import (
     Costs,
     Key,
@@ -82,7 +82,9 @@ def _cards(services: Services, query: Query) -> list[dict[str, Any]]:
     table = partial(prices.window, query.start_time, query.end_time, revision)
     asked = replace(query, group_by=("line_item", "rate_id"))
     answer = services.ledger.costs(asked, table, max_seconds=limits.max_query_seconds, max_results=limits.max_results)
-    cards = prices.rate_cards.at(set(answer.columns.get("rate_id", ())), revision)
+    said = prices.rate_cards.at(set(answer.columns.get("rate_id", ())), revision)
+    through = services.price_book().confirmed_through
+    cards = {card_id: as_confirmed(card, through) for card_id, card in said.items()}
     entries: dict[tuple[Subject, str, int, Source | None, int], list[Charge]] = {}
     for each in charges_of_costs(answer, cards):
         about = structs.replace(each.card.subject, day=0)
@@ -152,7 +154,7 @@ def _identity(given: Mapping[str, list[str]]) -> tuple[str, int]:
 
 def _explanation(event: StoredEvent, rate_cards: RateCards, book: PriceBook) -> dict[str, Any]:
     columns = event.columns
-    said = rate_cards.history(columns["rate_id"])
+    said = [as_confirmed(card, book.confirmed_through) for card in rate_cards.history(columns["rate_id"])]
     revisions = {revision.id: revision for revision in rate_cards.revisions()}
     made = [charges_of_event(event, card) for card in said]
     last, subject = made[-1], said[-1].subject
