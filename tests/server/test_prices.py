@@ -101,6 +101,7 @@ async def test_a_price_and_what_it_made(serve: Serve, ledger: Ledger) -> None:
         "quantity_unit": "tokens",
         "amount": usd(3),
         "revision": None,
+        "cause": None,
         "first_day": TODAY - DAY,
         "last_day": TODAY,
     }
@@ -117,7 +118,7 @@ async def test_rate_cards_as_of_a_time(serve: Serve, ledger: Ledger, registry: R
         (before,) = (await server.get(CARDS, params={**WINDOW, "as_of": NOW})).json()["data"]
     assert (card["unit_price"], card["amount"], card["source"]) == (usd(1e-6), usd(50), "operator: contract")
     assert (before["unit_price"], before["amount"], before["revision"]) == (usd(2e-8), usd(1), None)
-    assert card["revision"] == 1
+    assert (card["revision"], card["cause"], before["cause"]) == (1, "own price", None)
 
 
 async def test_no_usage_has_no_rate_cards(serve: Serve, ledger: Ledger) -> None:

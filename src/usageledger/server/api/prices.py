@@ -21,6 +21,7 @@ from usageledger.pricing.cards import CASES, PARTS, origin
 from usageledger.pricing.own_prices import OwnPrices
 from usageledger.questions.pages import money, quantity_number
 from usageledger.questions.query import Query, parse, read_time
+from usageledger.rating.causes import cause
 from usageledger.rating.charges import Charge, as_confirmed, charges_of_costs, charges_of_event, total
 from usageledger.rating.repricing import (
     Costs,
@@ -34,7 +35,7 @@ from usageledger.rating.repricing import (
     window,
 )
 from usageledger.rating.unpriced import reasons
-from usageledger.registry import MANAGE, READ, CardPrices, RateCards, Revision
+from usageledger.registry import GIVEN, MANAGE, READ, CardPrices, RateCards, Revision
 from usageledger.server.api.charges import part_used, unpriced_part
 from usageledger.server.api.shared_parameters import TIME, filter_parameters, window_parameters
 from usageledger.server.endpoint import Answer, Call, Endpoint, object_body
@@ -85,15 +86,18 @@ def _cards(services: Services, query: Query) -> list[dict[str, Any]]:
     said = prices.rate_cards.at(set(answer.columns.get("rate_id", ())), revision)
     through = services.price_book().confirmed_through
     cards = {card_id: as_confirmed(card, through) for card_id, card in said.items()}
-    entries: dict[tuple[Subject, str, int, Source | None, int], list[Charge]] = {}
+    given = prices.rate_cards.at({card.card_id for card in cards.values() if card.revision != GIVEN}, GIVEN)
+    entries: dict[tuple[Subject, str, int, Source | None, int, str | None], list[Charge]] = {}
     for each in charges_of_costs(answer, cards):
-        about = structs.replace(each.card.subject, day=0)
-        entries.setdefault((about, each.part, each.rate, each.source, each.card.revision), []).append(each)
-    return [_card_entry(charges) for charges in sorted(entries.values(), key=total, reverse=True)]
+        about, before = structs.replace(each.card.subject, day=0), given.get(each.card.card_id, each.card)
+        why = cause(about, each.part, before.prices, each.card.prices)
+        entries.setdefault((about, each.part, each.rate, each.source, each.card.revision, why), []).append(each)
+    found = sorted(entries.items(), key=lambda entry: total(entry[1]), reverse=True)
+    return [_card_entry(charges, why) for (*_, why), charges in found]
 
 
-def _card_entry(charges: Sequence[Charge]) -> dict[str, Any]:
-    """Puts the charges of cards with the same price on several days into one entry."""
+def _card_entry(charges: Sequence[Charge], why: str | None) -> dict[str, Any]:
+    """Puts the charges of cards with the same price on several days into one entry; `why` it is not the first one."""
     first = charges[0]
     days = [each.card.subject.day for each in charges]
     return {
@@ -107,6 +111,7 @@ def _card_entry(charges: Sequence[Charge]) -> dict[str, Any]:
         "amount": money(total(charges)),
         **origin(first.source),
         "revision": first.card.revision or None,
+        "cause": why,
         "first_day": min(days),
         "last_day": max(days),
     }
