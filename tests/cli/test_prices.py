@@ -131,6 +131,15 @@ def test_set_says_for_which_names_a_price_holds_and_what_it_overrides(call: Run,
     assert "A price for every model (*)" in one_error(call(*every), 1)
 
 
+def test_set_says_what_a_project_keeps(call: Run, data: Path) -> None:
+    words = "What a project used before it had prices of its own shares its rate cards with other projects"
+    given = ("prices", "set", "input=1.2", "--model", "gpt-5", "--data", data)
+    done = call(*given, "--project", "proj_a")
+    assert "No usage of the project 'proj_a' has come in yet.\n" in done.stderr
+    assert words in done.stderr
+    assert words not in call(*given).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -393,6 +393,23 @@ async def test_a_project_has_prices_of_its_own(serve: Serve, ledger: Ledger, reg
     assert "keeps its prices: p1 had no prices of their own when it was given" in words
 
 
+async def test_own_prices_of_a_project_that_begin_later_let_shared_cards_be_repriced(
+    serve: Serve, ledger: Ledger, registry: Registry
+) -> None:
+    """What projects used by one card cannot be told apart: their prices for its day end before it is repriced."""
+    async with serve(ledger) as server:
+        await server.post("/v1/events", json=[known(n, tokens=M, project_id=f"p{n}") for n in (1, 2)])
+        registry.rate_cards.set_prices([PRICE, replace(PRICE, project="p1", rate=9)], now=NOW)
+        refused = await reprice(server, apply=True, reason="contract")
+        assert (refused["applied"], await amount(server)) == (False, 0.04)
+        (words,) = refused["kept"]
+        assert words.endswith("(PART=list --project ID ends them on this one) let it be repriced for all")
+        ended = replace(PRICE, project="p1", rate=None)
+        registry.rate_cards.set_prices([ended, replace(PRICE, project="p1", rate=9, start=TODAY + DAY)], now=NOW)
+        done = await reprice(server, apply=True, reason="contract")
+        assert (done["applied"], done["kept"], await amount(server)) == (True, [], 2)
+
+
 async def test_a_newer_price_book_changes_no_past_amount_by_itself(
     serve: Serve, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

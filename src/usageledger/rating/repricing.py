@@ -92,9 +92,11 @@ def reprice(
         differing = [span for span, each in zip(spans, prices, strict=True) if each.rates != prices[0].rates]
         others = [p for p in sharing.get(card.card_id, ()) if _differs(book, own, spans, p)]
         if others:
+            named = ", ".join(others)
             kept.append(
-                f"{card.subject.words()} keeps its prices: {', '.join(others)} had no prices of their own when it was "
-                "given, and it is for other projects as well"
+                f"{card.subject.words()} keeps its prices: {named} had no prices of their own when it was given, and "
+                f"what others used by it cannot be told apart now. Own prices of {named} that begin on a later day "
+                "(PART=list --project ID ends them on this one) let it be repriced for all"
             )
         elif differing:
             kept.append(
