@@ -31,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def following(file: PriceFile, made: str) -> PriceFile:
     """The release after `file`, before anything else is changed in it."""
-    return structs.replace(file, serial=file.serial + 1, made=made, previous_sha256=file.rows_sha256)
+    earlier = {"previous_sha256": file.rows_sha256, "earlier_sha256": file.made_from}
+    return structs.replace(file, serial=file.serial + 1, made=made, **earlier)
 
 
 def finished(file: PriceFile) -> PriceFile:

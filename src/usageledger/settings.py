@@ -93,6 +93,13 @@ class Settings:
         default=0,
         metadata=_help("Days for which events are kept; their sums stay. 0 keeps events for ever."),
     )
+    strict_days: bool = field(
+        default=False,
+        metadata=_help(
+            "Leave usage unpriced from 45 days after public lists were last compared with its price, instead of "
+            "charging a provisional one for ever."
+        ),
+    )
     requests_per_minute: int = field(default=0, metadata=_help("Requests a key may make in a minute; 0 for no limit."))
     key_cache_seconds: int = field(
         default=2, metadata=_help("Time for which a key that was revoked elsewhere may still work on this server.")

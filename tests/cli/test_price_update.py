@@ -168,6 +168,14 @@ def test_what_is_meant_is_taken(call: Run, data: Path, tmp_path: Path) -> None:
     assert json.loads(call("prices", "status", "--data", data, "--json").stdout)["serial"] == SERIAL + 1
 
 
+def test_the_newest_of_several_files_is_taken_at_once(call: Run, data: Path, tmp_path: Path) -> None:
+    latest = finished(following(finished(following(made(), "2026-11-29")), "2026-11-30"))
+    path, digest = saved(tmp_path, written(latest))
+    done = call("prices", "update", path, "--sha256", digest, "--data", data)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(call("prices", "status", "--data", data, "--json").stdout)["serial"] == SERIAL + 3
+
+
 def test_the_status_says_how_old_prices_are(call: Run, data: Path, tmp_path: Path) -> None:
     about = json.loads(call("prices", "status", "--data", tmp_path / "none", "--json").stdout)
     assert about["from"] == f"shipped with {__version__}"

@@ -131,6 +131,15 @@ def test_set_says_for_which_names_a_price_holds_and_what_it_overrides(call: Run,
     assert "A price for every model (*)" in one_error(call(*every), 1)
 
 
+def test_set_says_what_a_project_keeps(call: Run, data: Path) -> None:
+    words = "What a project used before it had prices of its own shares its rate cards with other projects"
+    given = ("prices", "set", "input=1.2", "--model", "gpt-5", "--data", data)
+    done = call(*given, "--project", "proj_a")
+    assert "No usage of the project 'proj_a' has come in yet.\n" in done.stderr
+    assert words in done.stderr
+    assert words not in call(*given).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -247,6 +256,26 @@ def test_show_says_where_a_price_is_from_and_why_there_is_none(call: Run, data: 
     assert (first["layer"], first["from"], first["from_is"]) == ("curated", "2024-10-02", "announced")
 
 
+def test_show_takes_what_an_event_says_beside_its_model(call: Run, data: Path) -> None:
+    model = ("claude-opus-4-6", "--provider", "anthropic", "--on", "2026-11-01", "--data", data)
+    assert call("prices", "set", "output=20", "--tier", "batch", "--model", *model[:3], "--data", data).returncode == 0
+
+    def prices(*arguments: object) -> dict[str, str]:
+        return {line["line_item"]: line["usd_per_unit"] for line in shown(call, *arguments)}
+
+    item = "claude-opus-4-6, input"
+    assert prices(*model)[item] == "0.000005"
+    assert prices(*model, "--region", "us")[item] == "0.0000055"
+    own = prices(*model[:3], "--region", "us", "--data", data)
+    assert own["claude-opus-4-6, output (batch)"] == "0.00002"  # a price without a region holds in all of them
+    sessions = ("--kind", "code_interpreter_sessions", "--on", "2026-11-01", "--data", data)
+    hour = prices(*sessions, "--memory-gb", "4", "--session-minutes", "60")
+    assert hour == {"code interpreter sessions": "0.36"}
+    searches = ("gpt-4o", "--kind", "web_search_calls", "--on", "2026-11-01", "--data", data)
+    tools = {line["tool"] for line in shown(call, *searches, "--tool", "web_search")}
+    assert tools == {"web_search"} < {line["tool"] for line in shown(call, *searches)}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -254,6 +283,12 @@ def test_show_says_where_a_price_is_from_and_why_there_is_none(call: Run, data: 
         (["claude-opus-4-1"], 1, "Lists of other providers know it: anthropic"),
         (["gpt-4o", "--kind", "images"], 1, "openai 'gpt-4o' as images has no price"),
         (["gpt-4o", "--kind", "image"], 2, "--kind: there is no kind 'image'"),
+        ([], 2, "Missing argument 'MODEL': prices of completions are by model."),
+        (["gpt-4o", "--memory-gb", "4"], 2, "memory_gb: completions have none, got '4'."),
+        (["gpt-4o", "--kind", "web_search_calls", "--region", "us"], 2, "region: web_search_calls have none, got 'us'"),
+        (["gpt-4o", "--region", ""], 2, "Invalid 'region': expected 1 to 256 characters, got ''."),
+        (["gpt-4o", "--region", "mars"], 1, "no source says by how much it costs more in the region 'mars'."),
+        (["--kind", "code_interpreter_sessions"], 1, "Why: memory_gb is not said: the price depends on it"),
         (["gpt-4o", "--on", "soon"], 2, "--on: expected a day such as 2026-11-01, got 'soon'."),
     ],
 )

@@ -89,6 +89,28 @@ def test_from_unpriced_to_explained(call: Run, server: Server) -> None:
     assert "3.25007 USD since " in done.stderr
 
 
+def test_a_default_of_a_project_prices_what_its_events_leave_out(call: Run, server: Server, tmp_path: Path) -> None:
+    asked = ("--url", server.address, "--key", KEY)
+    done = call(
+        "prices", "set", "tool=web_search", "--kind", "web_search_calls", "--project", "proj_a", "--data", server.data
+    )
+    assert f"openai: tool web_search from {day(TODAY)} where events do not say it." in done.stderr
+    search = {"kind": "web_search_calls", "timestamp": TODAY, "model": "gpt-4o", "num_requests": 1000}
+    events = [search | {"id": project, "project_id": project} for project in ("proj_a", "proj_b")]
+    events.append(search | {"id": "said", "project_id": "proj_a", "tool": "web_search_preview"})
+    file = tmp_path / "searches.ndjson"
+    file.write_text("\n".join(map(json.dumps, events)))
+    assert call("ingest", file, *asked).stdout == "3 accepted, 0 duplicates, 0 refused\n"
+
+    about = ("--start", day(TODAY), "--model", "gpt-4o", "--group-by", "project_id", "--json")
+    costs = json.loads(call("costs", *about, *asked).stdout)
+    assert [(each["project_id"], each["amount"]) for each in costs] == [("proj_a", 10 + 25)]
+    explain = ("explain", "--at", TODAY, *asked, "--json")
+    told = {name: json.loads(call(*explain, name).stdout) for name in ("said", "proj_a", "proj_b")}
+    assert [line["assumed"] for name in ("proj_a", "said") for line in told[name]["lines"]] == ["tool web_search", None]
+    assert [part["reason"] for part in told["proj_b"]["unpriced"]] == ["ambiguous:tool"]
+
+
 def test_a_size_is_explained_by_its_hour(call: Run, server: Server) -> None:
     done = call("explain", "size", "--at", f"{day(TODAY)}T00:00:00Z", "--url", server.address, "--key", KEY)
     assert "2  gibibyte_hours" in done.stdout

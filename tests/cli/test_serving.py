@@ -6,17 +6,24 @@ import signal
 import stat
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import httpx
 import pytest
+from msgspec.structs import replace
 from tests.cli.support import COMMAND, DEADLINE_S, KEY, NOW, Run, Server, Start, lines, one_error, wire_events
 from tests.support.ledger_contents import count, doubled
 
+from usageledger.buckets import iso_day
 from usageledger.ledger import open_ledger
+from usageledger.pricing.price_file import shipped, written
+from usageledger.registry import open_registry
 from usageledger.settings import Settings
+
+DAY = 86_400
 
 
 @pytest.fixture
@@ -263,3 +270,27 @@ def test_rollups_are_made_anew(call: Run, start: Start, data: Path) -> None:
     assert call("verify", "--data", data).returncode == 0
     told = json.loads(call("rebuild-rollups", "--data", data, "--json").stdout)
     assert (told["days"], set(told)) == (2 * days, {"days", "seconds"})
+
+
+def test_strict_days_leave_unpriced_what_a_provisional_price_would_charge(
+    start: Start, call: Run, tmp_path: Path
+) -> None:
+    """A real server, of prices that were compared with lists 46 days ago."""
+    day = int(time.time()) // DAY * DAY
+    rows = tuple(each for each in shipped().rows if each.model == "gpt-4o-2024-08-06")
+    file = replace(shipped(), serial=shipped().serial + 1, confirmed_through=iso_day(day - 46 * DAY), rows=rows)
+    event = {"kind": "completions", "id": "e", "timestamp": day, "model": "gpt-4o-2024-08-06"}
+    event |= {"input_tokens": 10**6, "output_tokens": 0}
+    told: list[tuple[str | None, str | None]] = []
+    for options in (["--strict-days"], []):
+        data = tmp_path / f"{len(options)}"
+        with open_registry(f"sqlite:///{data}/registry.sqlite") as registry:
+            registry.price_files.take(file, written(file), now=day)
+        server = start("serve", "--data", data, "--port", 0, *options, USAGELEDGER_ADMIN_KEY=KEY)
+        sent = call("ingest", "-", "--url", server.address, "--key", KEY, stdin=json.dumps(event).encode())
+        assert sent.stdout == "1 accepted, 0 duplicates, 0 refused\n"
+        costs = f"{server.address}/v1/organization/costs?start_time={day}&end_time={day + DAY}"
+        headers = httpx.get(costs, headers={"authorization": f"Bearer {KEY}"}).headers
+        told.append((headers.get("x-usageledger-unpriced"), headers.get("x-usageledger-provisional")))
+        server.stop()
+    assert told == [("1", None), (None, "1")]

@@ -13,10 +13,11 @@ from tests.support.model import Usage
 from tests.support.priced import Priced
 from tests.support.samples import DAY, TODAY, counted, usage, wire
 
+from usageledger.ledger.price_table import CardCount
 from usageledger.meter import Measure
 from usageledger.meters import METER_BY_KIND, METERS
 from usageledger.parts import NOT_CHARGED, Part, Price
-from usageledger.pricing import Prices, Subject, cards
+from usageledger.pricing import Prices, Source, Subject, cards
 
 RATE = 10**15
 EXACT = Context(prec=100)
@@ -100,3 +101,29 @@ def test_a_column_that_kinds_charge_differently_is_refused(
         cards.prices_of_columns()
     monkeypatch.setattr(cards, "METERS", METERS)
     assert cards.prices_of_columns() == cards.PARTS
+
+
+class ProvisionalInput:
+    """A book with a price of input that nobody confirmed, of speech that somebody did, and no other."""
+
+    def offers(self, subject: Subject, overrides: Any) -> list[tuple[Subject, Prices]]:
+        sources = {"input_text_tokens": Source("a list", provisional=True), "characters": Source("a list")}
+        return [(subject, Prices({part: RATE for part in subject.parts if part in sources}, sources))]
+
+
+def test_cards_without_prices_and_with_provisional_ones_are_counted(engine: Engine, tmp_path: Path) -> None:
+    days = [TODAY - number * DAY for number in range(4)]
+    sent = [usage("completions", f"c{day}", day, input_text_tokens=5, model="m", project_id=f"p{day}") for day in days]
+    sent += [usage("completions", f"o{day}", day, output_text_tokens=5, model="n") for day in days]
+    sent += [usage("audio_speeches", "s", TODAY, characters=5, model="m")]
+    with closing(Priced(tmp_path, engine.open, ProvisionalInput())) as priced:
+        assert set(priced.send([wire(each) for each in sent])) == {"accepted"}
+        window = days[-1], TODAY + DAY
+        assert priced.counted(*window, 0) == CardCount(unpriced=4, provisional=4)
+        assert priced.counted(*window, days[1]) == CardCount(unpriced=4, provisional=1)
+        assert priced.counted(days[2], days[0], 0) == CardCount(unpriced=2, provisional=2)
+        assert priced.counted(*window, days[0]) == CardCount(unpriced=4, provisional=0)
+        assert priced.counted(*window, 0, models="m") == CardCount(unpriced=0, provisional=4)
+        assert priced.counted(*window, 0, project_ids=f"p{days[2]}") == CardCount(unpriced=0, provisional=1)
+        assert priced.counted(*window, 0, line_items="m, speech") == CardCount(unpriced=4, provisional=0)
+        assert priced.counted(TODAY - 9 * DAY, TODAY - 8 * DAY, 0) == CardCount(unpriced=0, provisional=0)

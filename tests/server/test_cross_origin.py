@@ -49,6 +49,7 @@ async def test_an_origin_that_is_named_may_read(serve: Serve, double: LedgerDoub
         assert "origin" in response.headers["vary"].lower()
         exposed = set(cors(response)["access-control-expose-headers"].split(", "))
         assert {"x-request-id", "retry-after", "openai-processing-ms", "x-usageledger-unpriced"} <= exposed
+        assert "x-usageledger-provisional" in exposed
         assert "access-control-allow-credentials" not in response.headers
 
 

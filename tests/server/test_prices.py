@@ -101,6 +101,7 @@ async def test_a_price_and_what_it_made(serve: Serve, ledger: Ledger) -> None:
         "quantity_unit": "tokens",
         "amount": usd(3),
         "revision": None,
+        "cause": None,
         "first_day": TODAY - DAY,
         "last_day": TODAY,
     }
@@ -117,7 +118,7 @@ async def test_rate_cards_as_of_a_time(serve: Serve, ledger: Ledger, registry: R
         (before,) = (await server.get(CARDS, params={**WINDOW, "as_of": NOW})).json()["data"]
     assert (card["unit_price"], card["amount"], card["source"]) == (usd(1e-6), usd(50), "operator: contract")
     assert (before["unit_price"], before["amount"], before["revision"]) == (usd(2e-8), usd(1), None)
-    assert card["revision"] == 1
+    assert (card["revision"], card["cause"], before["cause"]) == (1, "own price", None)
 
 
 async def test_no_usage_has_no_rate_cards(serve: Serve, ledger: Ledger) -> None:
@@ -392,6 +393,23 @@ async def test_a_project_has_prices_of_its_own(serve: Serve, ledger: Ledger, reg
     assert "keeps its prices: p1 had no prices of their own when it was given" in words
 
 
+async def test_own_prices_of_a_project_that_begin_later_let_shared_cards_be_repriced(
+    serve: Serve, ledger: Ledger, registry: Registry
+) -> None:
+    """What projects used by one card cannot be told apart: their prices for its day end before it is repriced."""
+    async with serve(ledger) as server:
+        await server.post("/v1/events", json=[known(n, tokens=M, project_id=f"p{n}") for n in (1, 2)])
+        registry.rate_cards.set_prices([PRICE, replace(PRICE, project="p1", rate=9)], now=NOW)
+        refused = await reprice(server, apply=True, reason="contract")
+        assert (refused["applied"], await amount(server)) == (False, 0.04)
+        (words,) = refused["kept"]
+        assert words.endswith("(PART=list --project ID ends them on this one) let it be repriced for all")
+        ended = replace(PRICE, project="p1", rate=None)
+        registry.rate_cards.set_prices([ended, replace(PRICE, project="p1", rate=9, start=TODAY + DAY)], now=NOW)
+        done = await reprice(server, apply=True, reason="contract")
+        assert (done["applied"], done["kept"], await amount(server)) == (True, [], 2)
+
+
 async def test_a_newer_price_book_changes_no_past_amount_by_itself(
     serve: Serve, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,7 +417,7 @@ async def test_a_newer_price_book_changes_no_past_amount_by_itself(
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[known(1), known(2, timestamp=NOW - DAY)])
     book = price_rows.book(price_rows.row("input_text_tokens", "0.01", provider="openai", model=MODEL))
-    monkeypatch.setattr("usageledger.rating.current_book.PriceBook", lambda: book)
+    monkeypatch.setattr("usageledger.rating.current_book.PriceBook", lambda **_: book)
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[known(3), known(4, timestamp=NOW - 2 * DAY)])
         window = {"start_time": TODAY - 2 * DAY}

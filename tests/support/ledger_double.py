@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from usageledger.ledger import Ledger
 from usageledger.ledger.identity import Outcomes
-from usageledger.ledger.price_table import PricesOf, Unpriced
+from usageledger.ledger.price_table import CardCount, PricesOf, Unpriced
 from usageledger.ledger.protocol import CardsOf, Snapshot
 from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.facet import Facet
@@ -97,8 +97,8 @@ class LedgerDouble(Ledger):
     def unpriced(self, query: Query, prices: PricesOf, *, max_seconds: float, max_results: int) -> list[Unpriced]:
         return []
 
-    def unpriced_cards(self, query: Query, prices: PricesOf, *, max_seconds: float) -> int:
-        return 0
+    def count_cards(self, query: Query, prices: PricesOf, confirmed_through: int, *, max_seconds: float) -> CardCount:
+        return CardCount(0, 0)
 
     def facets(self, facet: Facet, *, max_seconds: float, limit: int) -> list[str]:
         return []

@@ -11,7 +11,7 @@ from tests.support.samples import SECRET, table
 
 from usageledger.events.columns import with_cards
 from usageledger.ledger import Ledger, Outcome
-from usageledger.ledger.price_table import Unpriced
+from usageledger.ledger.price_table import CardCount, Unpriced
 from usageledger.meters import COSTS
 from usageledger.pricing.book import PriceBook
 from usageledger.questions.pages import cost_results_json, render
@@ -80,6 +80,12 @@ class Priced:
         query = parse(COSTS, [("start_time", str(start)), ("end_time", str(end))], now=NOW, secret=SECRET)
         prices = partial(self.tables.window, start, end, self.tables.revision())
         return self.ledger.unpriced(query, prices, max_seconds=SECONDS, max_results=RESULTS)
+
+    def counted(self, start: int, end: int, confirmed_through: int, **given: str) -> CardCount:
+        pairs = [("start_time", str(start)), ("end_time", str(end)), *given.items(), ("limit", "31")]
+        query = parse(COSTS, pairs, now=NOW, secret=SECRET)
+        prices = partial(self.tables.window, start, end, self.tables.revision())
+        return self.ledger.count_cards(query, prices, confirmed_through, max_seconds=SECONDS)
 
 
 def total(results: Sequence[Mapping[str, Any]]) -> Decimal:

@@ -115,7 +115,8 @@ def test_what_looks_alike_and_is_right_passes() -> None:
         ({"serial": 0}, "serial: expected 1 or more, got 0"),
         ({"made": "today"}, "made: expected a UTC day, got 'today'"),
         ({"lists": {"a list": {"1.0": "?"}}}, "lists: a list 1.0: expected a UTC day, got '?'"),
-        ({"previous_sha256": "abc"}, "previous_sha256: expected a SHA-256, got 'abc'"),
+        ({"previous_sha256": "abc"}, "previous_sha256 and earlier_sha256: expected a SHA-256, got 'abc'"),
+        ({"previous_sha256": "0" * 64, "earlier_sha256": ("ab",)}, "expected a SHA-256, got 'ab'"),
     ],
 )
 def test_a_header_that_is_wrong_is_refused(given: dict[str, Any], words: str) -> None:
@@ -163,10 +164,20 @@ def test_a_file_that_is_not_newer_is_refused() -> None:
 
 
 def test_a_file_that_was_made_from_another_is_refused_unless_it_is_meant() -> None:
-    first = made(OLD)
-    third = after(after(first, OLD, row(OUTPUT, "1")), OLD)
+    first, other = made(OLD), made(OLD, row(OUTPUT, "1"))
+    third = after(after(other, *other.rows), OLD)
     assert "serial 3 was made from" in refused(third, first)
     check_after(third, first, rebase=True)
+
+
+def test_files_between_may_be_skipped() -> None:
+    first = made(OLD, *many())
+    second = after(first, *many(), corrections=(Correction(id_of(OLD), "the page said so"),))
+    fifth = after(after(after(second, row(INPUT, "2"), *many()), *many()), *many())
+    check_after(fifth, first)
+    check_after(fifth, second)
+    assert "no correction names" in refused(structs.replace(fifth, corrections=()), first)
+    assert "serial 5 was made from" in refused(structs.replace(fifth, earlier_sha256=()), first)
 
 
 CHANGED = f"it says something else of days up to {THROUGH}, and no correction names {id_of(OLD)}"

@@ -84,5 +84,6 @@ def test_the_next_release_is_made_from_the_one_before() -> None:
     more = (*first.rows, row("output_text_tokens", "2"))
     second = tool.finished(structs.replace(tool.following(first, "2030-01-02"), rows=more))
     assert (second.serial, second.made, second.previous_sha256) == (2, "2030-01-02", first.rows_sha256)
+    assert tool.following(second, "2030-01-03").made_from == (second.rows_sha256, first.rows_sha256)
     assert isinstance(second, PriceFile)
     assert second.rows_sha256 != first.rows_sha256

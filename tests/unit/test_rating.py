@@ -5,13 +5,14 @@ from types import MappingProxyType
 from typing import Any
 
 from usageledger.ledger.lookups import StoredEvent
+from usageledger.ledger.price_table import CardCount
 from usageledger.meters import MEASURE_COLUMNS
 from usageledger.pricing import Prices, Source, Subject
 from usageledger.questions.query import Query
 from usageledger.rating.charges import charges_of_event, total
 from usageledger.rating.price_tables import PriceTables
 from usageledger.rating.repricing import window
-from usageledger.rating.unpriced import UnpricedCounts
+from usageledger.rating.unpriced import CardCounts
 from usageledger.registry import CardPrices
 
 DAY = 86_400
@@ -57,14 +58,14 @@ class Asked:
     def version(self, start: int, end: int) -> int | None:
         return self.now
 
-    def unpriced_cards(self, query: Query, prices: Any, *, max_seconds: float) -> int:
+    def count_cards(self, query: Query, prices: Any, confirmed_through: int, *, max_seconds: float) -> CardCount:
         self.pages.append(query.page_start // DAY)
-        return query.page_start // DAY
+        return CardCount(query.page_start // DAY, 0)
 
 
-def counts_of(ledger: Any, **given: int) -> UnpricedCounts:
+def counts_of(ledger: Any, **given: int) -> CardCounts:
     rate_cards: Any = None  # the ledger above asks for no prices
-    return UnpricedCounts(ledger, PriceTables(rate_cards), max_seconds=1, **given)
+    return CardCounts(ledger, PriceTables(rate_cards), max_seconds=1, **given)
 
 
 def day(number: int) -> Query:
@@ -75,19 +76,20 @@ def test_counts_are_remembered_until_something_changes() -> None:
     """All of them were forgotten together when there were too many."""
     ledger = Asked()
     counts = counts_of(ledger, kept_max=3)
-    assert [counts.count(day(number), 0) for number in (1, 2, 3, 1, 4, 1, 3)] == [1, 2, 3, 1, 4, 1, 3]
+    assert [counts.count(day(number), 0, 0).unpriced for number in (1, 2, 3, 1, 4, 1, 3)] == [1, 2, 3, 1, 4, 1, 3]
     assert ledger.pages == [1, 2, 3, 4], "the one that was asked for longest ago is forgotten"
-    counts.count(day(2), 0)
-    counts.count(day(2), 1)
+    counts.count(day(2), 0, 0)
+    counts.count(day(2), 1, 0)
     ledger.now = 2
-    counts.count(day(2), 1)
-    assert ledger.pages[4:] == [2, 2, 2]
+    counts.count(day(2), 1, 0)
+    counts.count(day(2), 1, DAY)
+    assert ledger.pages[4:] == [2, 2, 2, 2]
 
 
 def test_counts_of_a_store_that_others_write_to_are_not_kept() -> None:
     ledger = Asked(now=None)
     counts = counts_of(ledger)
-    assert [counts.count(day(7), 0), counts.count(day(7), 0)] == [7, 7]
+    assert [counts.count(day(7), 0, 0), counts.count(day(7), 0, 0)] == [CardCount(7, 0)] * 2
     assert ledger.pages == [7, 7]
     assert not counts._kept
 
@@ -96,5 +98,5 @@ def test_counts_are_asked_for_by_many_threads() -> None:
     counts = counts_of(Asked(), kept_max=5)
     with ThreadPoolExecutor(8) as pool:
         numbers = [number % 11 for number in range(2_000)]
-        assert list(pool.map(lambda number: counts.count(day(number), 0), numbers)) == numbers
+        assert list(pool.map(lambda number: counts.count(day(number), 0, 0).unpriced, numbers)) == numbers
     assert len(counts._kept) == 5

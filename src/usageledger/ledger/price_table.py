@@ -1,4 +1,4 @@
-"""Prices as a table that statements join, and usage that lacks one."""
+"""Prices as a table that statements join, and usage that lacks one or has one that is not confirmed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,3 +36,11 @@ class Unpriced:
     rate_id: int
     part: str
     quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class CardCount:
+    """The number of rate cards by which usage of a window has no price that it needs, or a provisional one."""
+
+    unpriced: int
+    provisional: int

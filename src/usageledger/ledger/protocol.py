@@ -12,7 +12,7 @@ import pyarrow as pa
 from usageledger.errors import InvalidRequestError
 from usageledger.ledger import aggregates
 from usageledger.ledger.identity import Outcomes
-from usageledger.ledger.price_table import PricesOf, Unpriced
+from usageledger.ledger.price_table import CardCount, PricesOf, Unpriced
 from usageledger.ledger.statements import cost_sums, usage_sums
 from usageledger.ledger.statements.dialect import Dialect
 from usageledger.ledger.statements.sql import Sql
@@ -226,13 +226,21 @@ class Ledger(Protocol):
         rows = zip(*(found[name].tolist() for name in found), strict=True)
         return [Unpriced(kind, rate_id, part, int(quantity)) for kind, rate_id, part, quantity in rows]
 
-    def unpriced_cards(self, query: Query, prices: PricesOf, *, max_seconds: float) -> int:
-        """Counts the rate cards in `unpriced`, however many there are."""
+    def count_cards(self, query: Query, prices: PricesOf, confirmed_through: int, *, max_seconds: float) -> CardCount:
+        """Counts the rate cards in `unpriced`, and those with a provisional price in the answer to `query`.
+
+        Args:
+            query: of costs.
+            prices: as of `costs`.
+            confirmed_through: the start of the last day whose provisional prices are confirmed since.
+            max_seconds: as of `costs`.
+        """
         with self.snapshot(max_seconds) as snapshot:
             table = prices()
-            sql = cost_sums.unpriced_cards(query, snapshot.coverage, table.newest_card, snapshot.dialect)
+            coverage, dialect = snapshot.coverage, snapshot.dialect
+            sql = cost_sums.count_cards(query, coverage, table.newest_card, confirmed_through, dialect)
             counted = None if sql is None else snapshot.read(replace(sql, tables={"prices": table.rows}))
-        return int(counted["cards"][0]) if counted else 0
+        return CardCount(int(counted["unpriced"][0]), int(counted["provisional"][0])) if counted else CardCount(0, 0)
 
     def facets(self, facet: Facet, *, max_seconds: float, limit: int) -> list[str]:
         """The first `limit` values, each once, sorted; raises as `aggregate` does."""

@@ -31,13 +31,14 @@ from usageledger.pricing.cards import (
     of_tier,
 )
 from usageledger.pricing.genai_list import GenaiList, package_name, published
-from usageledger.pricing.listed_prices import CONDITIONS, ListedModel, ListedPrice, seconds_of
+from usageledger.pricing.listed_prices import CONDITIONS, ENDLESS, ListedModel, ListedPrice, seconds_of
 from usageledger.pricing.money import product, to_rate
 from usageledger.pricing.own_prices import NO_OWN_PRICES, NOTHING, Held, OwnPrices, operator_source
 from usageledger.pricing.price_file import ANY, USABLE, PriceFile, Row, shipped
 from usageledger.pricing.regions import ANYWHERE, Regions, by_factor
 
 NAMES_KEPT_MAX = 10_000  # of models, with what is known of them
+PROVISIONAL_SECONDS_MAX = 45 * DAY_SECONDS  # where days are strict
 OUT_OF_TIME = ("before_first_seen", "gap", "past_support")  # then another row may be for the time
 
 
@@ -76,18 +77,23 @@ class PriceBook:
 
     Args:
         listed: the price list that knows names which `prices` lacks; None for that of the installed package.
+        strict_days: a price is not known long after lists were compared with it last.
 
     Attributes:
         name: its serial and the package of `listed`.
         aliases: names that stand for others.
+        confirmed_through: the last day, by its start, on which lists were compared with its prices.
     """
 
-    def __init__(self, prices: PriceFile | None = None, listed: GenaiList | None = None) -> None:
+    def __init__(
+        self, prices: PriceFile | None = None, listed: GenaiList | None = None, *, strict_days: bool = False
+    ) -> None:
         file = prices or shipped()
         self._listed = listed or GenaiList(published(file))
         self.aliases = names.Aliases(file.aliases)
         self._regions = Regions(file.factors)
-        self._confirmed = seconds_of(file.confirmed_through)
+        self.confirmed_through = seconds_of(file.confirmed_through)
+        self._known_through = self.confirmed_through + (PROVISIONAL_SECONDS_MAX if strict_days else ENDLESS)
         self._rows: dict[tuple[str, str | None], list[Row]] = {}
         for row in file.rows:
             self._rows.setdefault((row.provider, row.model), []).append(row)
@@ -318,9 +324,11 @@ class PriceBook:
             start_is=row.start_is,
             end=row.end,
             confidence=row.confidence,
-            provisional=price.open and subject.day > self._confirmed,
+            provisional=price.open and subject.day > self.confirmed_through,
             resolved_from=resolved.words,
         )
+        if source.provisional and subject.day > self._known_through:
+            return Reason("past_support", f"no list was compared with it after {iso_day(self.confirmed_through)}")
         if row.minutes_min is not None:
             if subject.session_minutes is None:
                 return Reason("ambiguous:session_minutes", "session_minutes is not said: the price is by the minute")

@@ -48,17 +48,18 @@ def check_after(file: PriceFile, before: PriceFile, *, rebase: bool = False, yes
     Args:
         file: one that passes `check`.
         before: the one in use.
-        rebase: it need not be made from `before`.
+        rebase: it need not be made from `before`, nor from one that was.
         yes: many rows may change at once.
 
     Raises:
-        PriceFileError: it is not newer, not made from `before`, or says something else of days past.
+        PriceFileError: it is not newer, not of the series of `before`, or says something else of days past.
     """
     if file.serial <= before.serial:
         _refuse([f"serial {file.serial} is not newer than {before.serial}, which is in use"])
-    if file.previous_sha256 != before.rows_sha256 and not rebase:
+    if before.rows_sha256 not in file.made_from and not rebase:
         made, used = f"serial {file.serial} was made from {file.previous_sha256}", f"serial {before.serial}"
-        _refuse([f"{made}, and in use is {used} with {before.rows_sha256}: take those between first, or give --rebase"])
+        words = "no file before it is that one: give --rebase if it is right"
+        _refuse([f"{made}, and in use is {used} with {before.rows_sha256}: {words}"])
     _refuse([*_changed(file, before), *([] if yes else _moved(file, before))])
 
 
@@ -77,8 +78,9 @@ def _header_faults(file: PriceFile) -> Iterator[str]:
     days = [("made", file.made), ("confirmed_through", file.confirmed_through)]
     days += [(f"lists: {name} {each}", day) for name, known in file.lists.items() for each, day in known.items()]
     yield from (f"{name}: expected a UTC day, got {day!r}" for name, day in days if not _is_day(day))
-    if not (file.previous_sha256 is None or _SHA256.fullmatch(file.previous_sha256)):
-        yield f"previous_sha256: expected a SHA-256, got {file.previous_sha256!r}"
+    for each in file.made_from:
+        if not _SHA256.fullmatch(each):
+            yield f"previous_sha256 and earlier_sha256: expected a SHA-256, got {each!r}"
     if (found := digest(file)) != file.rows_sha256:
         yield f"rows_sha256 is {file.rows_sha256!r}, and its rows have {found!r}: it was changed after it was made"
 

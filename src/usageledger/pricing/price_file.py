@@ -6,8 +6,8 @@ of its conditions hold, between two days or instants. What no row says is not kn
 `rows_sha256` is the SHA-256 of the canonical form of what the file says: its rows, aliases, factors and corrections, in
 this order and the file's, each as JSON in one line: keys sorted, no blanks, UTF-8, without fields that have their
 default. A line feed joins lines. The first 12 digits of the SHA-256 of such a line are the id of the row. The next
-file has this `rows_sha256` as its `previous_sha256`. A further field of a row is a further format, so that no version
-reads a price without its conditions.
+file has this `rows_sha256` as its `previous_sha256`, and all later ones have it in `earlier_sha256`. A further field of
+a row is a further format, so that no version reads a price without its conditions.
 """
 
 import hashlib
@@ -143,6 +143,7 @@ class PriceFile(Struct, frozen=True, forbid_unknown_fields=True):
         lists: package → version → the UTC day on which it was published.
         rows_sha256: of the canonical form.
         previous_sha256: `rows_sha256` of the release that this one was made from; None of the first one.
+        earlier_sha256: those of the releases before that, the newest first.
     """
 
     format: int
@@ -156,6 +157,12 @@ class PriceFile(Struct, frozen=True, forbid_unknown_fields=True):
     corrections: tuple[Correction, ...] = ()
     rows_sha256: str = ""
     previous_sha256: str | None = None
+    earlier_sha256: tuple[str, ...] = ()
+
+    @property
+    def made_from(self) -> tuple[str, ...]:
+        """`rows_sha256` of all releases before it, the newest first."""
+        return tuple(each for each in (self.previous_sha256, *self.earlier_sha256) if each is not None)
 
     @property
     def said(self) -> tuple[Said, ...]:
@@ -219,6 +226,8 @@ _END = ("source", "note")
 def written(file: PriceFile) -> bytes:
     """The text of a file: its header, then what it says, one to a line, each for a person to read from the left."""
     header = {key: value for key, value in msgspec.to_builtins(file).items() if key not in _LISTS}
+    if not file.earlier_sha256:
+        del header["earlier_sha256"]
     parts = [msgspec.json.encode(header)[:-1]]
     for name in _LISTS:
         lines = [msgspec.json.encode(_ordered(said)) for said in getattr(file, name)]

@@ -1,7 +1,9 @@
 """Charges: parts of usage at the price that a rate card says, of one event or of a window."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from msgspec import structs
 
 from usageledger.ledger.lookups import StoredEvent
 from usageledger.pricing.cards import PARTS, Source, charge
@@ -49,6 +51,20 @@ class Charge:
     def lacks_price(self) -> bool:
         """Tell whether it has no price and needs one: some parts are free where nobody charges for them."""
         return self.amount is None and not PARTS[self.part].optional
+
+
+def as_confirmed(card: CardPrices, through: int) -> CardPrices:
+    """What a card says, none of it provisional any more where the lists of its day were compared since.
+
+    Args:
+        card: as it was given.
+        through: the start of the last day on which lists were compared with prices.
+    """
+    sources = card.prices.sources
+    if card.subject.day > through or not any(source.provisional for source in sources.values()):
+        return card
+    confirmed = {part: structs.replace(source, provisional=False) for part, source in sources.items()}
+    return replace(card, prices=replace(card.prices, sources=confirmed))
 
 
 def charges_of_event(event: StoredEvent, card: CardPrices) -> list[Charge]:

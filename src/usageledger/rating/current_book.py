@@ -32,13 +32,15 @@ class CurrentBook:
     Args:
         files: where it is looked up.
         clock: Unix seconds.
+        strict_days: of the book.
     """
 
-    def __init__(self, files: PriceFiles, clock: Callable[[], float]) -> None:
+    def __init__(self, files: PriceFiles, clock: Callable[[], float], *, strict_days: bool = False) -> None:
         self._files = files
         self._clock = clock
         self._looking = threading.Lock()
-        self._book = PriceBook()
+        self._strict_days = strict_days
+        self._book = PriceBook(strict_days=strict_days)
         self._serial = shipped().serial
         self._looked_at = float("-inf")
         self()
@@ -58,7 +60,7 @@ class CurrentBook:
         if serial > self._serial:
             self._serial = serial
             try:
-                self._book = PriceBook(newest_prices(self._files))
+                self._book = PriceBook(newest_prices(self._files), strict_days=self._strict_days)
             except PriceFileError as error:
                 logger.error("%s stay in use: prices %d cannot be read: %s", self._book.name, serial, error)  # noqa: TRY400 - its message says all
             else:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from usageledger.buckets import DAY_SECONDS, LATEST_TIME
 from usageledger.ledger.price_table import PriceTable
-from usageledger.ledger.statements.cost_sums import PRICES
+from usageledger.ledger.statements.cost_sums import CONFIRMED, PRICES
 from usageledger.locks import RankedLock, holding
 from usageledger.pricing.cards import PARTS
 from usageledger.pricing.money import RATE_STEP
@@ -97,10 +97,22 @@ def _line_item(card: CardPrices, part: str) -> str:
 def price_table(said: Iterable[CardPrices], line_item: Callable[[CardPrices, str], str] = _line_item) -> pa.Table:
     """The rows (`costs.PRICES`) of cards: one for each part that one prices, under a line item."""
     rows = [
-        (card.card_id, part, *divmod(rate, RATE_STEP), line_item(card, part), PARTS[part].unit)
+        (
+            card.card_id,
+            part,
+            *divmod(rate, RATE_STEP),
+            line_item(card, part),
+            PARTS[part].unit,
+            _provisional(card, part),
+        )
         for card in said
         for part, rate in card.prices.rates.items()
     ]
     columns = zip(*rows, strict=True) if rows else ((),) * len(PRICES)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, PRICES, strict=True)]
     return pa.Table.from_arrays(arrays, schema=PRICES)
+
+
+def _provisional(card: CardPrices, part: str) -> int:
+    source = card.prices.sources.get(part)
+    return card.subject.day if source and source.provisional else CONFIRMED

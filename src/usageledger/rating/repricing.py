@@ -15,6 +15,7 @@ from usageledger.pricing.book import PriceBook
 from usageledger.pricing.own_prices import OwnPrices
 from usageledger.questions.query import Query
 from usageledger.rating.causes import cause
+from usageledger.rating.charges import as_confirmed
 from usageledger.rating.price_tables import price_table
 from usageledger.registry import CardPrices
 
@@ -77,7 +78,7 @@ def reprice(
         cards: of the days to reprice, all of them.
         sharing: card → projects with own prices that have usage of it although it is not theirs alone.
     """
-    looked_at = list(cards)
+    looked_at = [as_confirmed(card, book.confirmed_through) for card in cards]
     families: dict[Subject, list[Subject]] = {}
     for card in looked_at:
         families.setdefault(_family(card.subject), []).append(card.subject)
@@ -91,9 +92,11 @@ def reprice(
         differing = [span for span, each in zip(spans, prices, strict=True) if each.rates != prices[0].rates]
         others = [p for p in sharing.get(card.card_id, ()) if _differs(book, own, spans, p)]
         if others:
+            named = ", ".join(others)
             kept.append(
-                f"{card.subject.words()} keeps its prices: {', '.join(others)} had no prices of their own when it was "
-                "given, and it is for other projects as well"
+                f"{card.subject.words()} keeps its prices: {named} had no prices of their own when it was given, and "
+                f"what others used by it cannot be told apart now. Own prices of {named} that begin on a later day "
+                "(PART=list --project ID ends them on this one) let it be repriced for all"
             )
         elif differing:
             kept.append(

@@ -1,4 +1,4 @@
-"""Usage that has no price: how many rate cards of a page lack one, and what was used by them."""
+"""Usage that has no price or an unconfirmed one: how many rate cards of a page do, and what has none."""
 
 import threading
 from collections import OrderedDict
@@ -11,7 +11,7 @@ from msgspec import structs
 from usageledger.buckets import DAY_SECONDS
 from usageledger.ledger import Ledger
 from usageledger.ledger.lookups import times_of_cards
-from usageledger.ledger.price_table import Unpriced
+from usageledger.ledger.price_table import CardCount, Unpriced
 from usageledger.pricing import Reason, Subject
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.own_prices import OwnPrices
@@ -24,10 +24,11 @@ CARDS_LISTED_MAX = 10_000  # cards and parts in a list
 COUNTS_KEPT_MAX = 1_000
 
 
-class UnpricedCounts:
-    """Counts of a page's rate cards that lack a price which they need; remembered while nothing changes.
+class CardCounts:
+    """Counts of a page's rate cards without a price which they need, or with a provisional one.
 
-    Safe to use from many threads. The page that was asked for longest ago is forgotten first.
+    They are remembered while nothing changes; the page that was asked for longest ago is forgotten first. Safe to use
+    from many threads.
 
     Args:
         kept_max: pages whose counts are remembered.
@@ -41,11 +42,11 @@ class UnpricedCounts:
         self._max_seconds = max_seconds
         self._kept_max = kept_max
         self._lock = threading.Lock()  # guards _kept; the ledger is asked without it
-        self._kept: OrderedDict[tuple[object, ...], tuple[int, int]] = OrderedDict()
+        self._kept: OrderedDict[tuple[object, ...], tuple[int, CardCount]] = OrderedDict()
 
-    def count(self, query: Query, revision: int) -> int:
-        """Count them by the prices after a repricing; raises as `Ledger.unpriced_cards` does."""
-        key = (query.page_start, query.page_end, query.filters_digest, revision)
+    def count(self, query: Query, revision: int, confirmed_through: int) -> CardCount:
+        """Count them by the prices after a repricing; raises as `Ledger.count_cards` does."""
+        key = (query.page_start, query.page_end, query.filters_digest, revision, confirmed_through)
         # Read before the ledger is asked: what comes in meanwhile makes the count older than it is, never newer.
         version = self._ledger.version(query.page_start, query.page_end)
         with self._lock:
@@ -54,7 +55,7 @@ class UnpricedCounts:
                 self._kept.move_to_end(key)
                 return kept[1]
         table = partial(self._prices.window, query.page_start, query.page_end, revision)
-        found = self._ledger.unpriced_cards(query, table, max_seconds=self._max_seconds)
+        found = self._ledger.count_cards(query, table, confirmed_through, max_seconds=self._max_seconds)
         if version is not None:
             with self._lock:
                 self._kept[key] = version, found

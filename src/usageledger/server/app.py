@@ -26,7 +26,7 @@ from usageledger.ledger import Ledger
 from usageledger.rating.card_giver import CardGiver
 from usageledger.rating.current_book import CurrentBook
 from usageledger.rating.price_tables import PriceTables
-from usageledger.rating.unpriced import UnpricedCounts
+from usageledger.rating.unpriced import CardCounts
 from usageledger.registry import Registry
 from usageledger.server.api.backup import remove_left_backups
 from usageledger.server.api.bucket_cache import BucketCache
@@ -72,7 +72,8 @@ def create_app(
     of the stages ends by an error `on_failure` is told why, from another thread: the application writes nothing more.
     """
     names = SeenNames(registry, clock)
-    book, tables = CurrentBook(registry.price_files, clock), PriceTables(registry.rate_cards)
+    book = CurrentBook(registry.price_files, clock, strict_days=settings.strict_days)
+    tables = PriceTables(registry.rate_cards)
     giver = CardGiver(registry.rate_cards, book)
     services = Services(
         settings=settings,
@@ -85,7 +86,7 @@ def create_app(
         authenticator=Authenticator(registry, settings, clock),
         bodies=Bodies(settings),
         cache=BucketCache(ledger, settings),
-        unpriced_counts=UnpricedCounts(ledger, tables, max_seconds=settings.max_query_seconds),
+        card_counts=CardCounts(ledger, tables, max_seconds=settings.max_query_seconds),
         page_secret=registry.secret("page_tokens"),
         clock=clock,
         query_slots=anyio.CapacityLimiter(settings.max_queries),

@@ -12,7 +12,7 @@ from usageledger.errors import OverloadedError
 from usageledger.ledger import Ledger
 from usageledger.rating.current_book import CurrentBook
 from usageledger.rating.price_tables import PriceTables
-from usageledger.rating.unpriced import UnpricedCounts
+from usageledger.rating.unpriced import CardCounts
 from usageledger.registry import Registry
 from usageledger.server.api.bucket_cache import BucketCache
 from usageledger.server.http.auth import Authenticator
@@ -43,7 +43,7 @@ class Services:
     authenticator: Authenticator
     bodies: Bodies
     cache: BucketCache
-    unpriced_counts: UnpricedCounts
+    card_counts: CardCounts
     page_secret: bytes
     clock: Callable[[], float]
     query_slots: anyio.CapacityLimiter

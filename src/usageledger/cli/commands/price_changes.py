@@ -22,6 +22,10 @@ LATER = (
     "Usage of days that have their rate cards already, today's included, keeps its price until 'usageledger prices "
     "reprice'."
 )
+LATER_OF_PROJECT = (
+    "What a project used before it had prices of its own shares its rate cards with other projects: that keeps its "
+    "price in a repricing too."
+)
 LINES_MAX = 10  # of one price, and names in one line
 
 Said = tuple[int, "Source"]  # a rate in 10⁻¹⁸ USD a unit, and where it is from
@@ -83,7 +87,10 @@ def add(prices: "Sequence[Override]", settings: Settings, *, yes: bool, new_mode
 
     now = int(time.time())
     with opened_registry(settings) as registry:
-        book, before = PriceBook(newest_prices(registry.price_files)), registry.rate_cards.overrides()
+        book, before = (
+            PriceBook(newest_prices(registry.price_files), strict_days=settings.strict_days),
+            registry.rate_cards.overrides(),
+        )
         if not new_model:
             _refuse_unknown(prices, before, book, registry.rate_cards)
         if not yes and any(price.model == "*" and price.rate is not None for price in prices):
@@ -109,6 +116,8 @@ def add(prices: "Sequence[Override]", settings: Settings, *, yes: bool, new_mode
     for project in sorted(unseen):
         note(f"No usage of the project {project!r} has come in yet.")
     note(f"Set {counted(len(changes), 'price')}. {LATER}")
+    if any(price.project for price in prices):
+        note(LATER_OF_PROJECT)
 
 
 def _tell(price: "Override", made: Sequence[Change]) -> None:

@@ -60,10 +60,11 @@ def check(
 
     asked = sample() if names is None else read_names(_text(names))
     day = int(time.time()) // DAY_SECONDS * DAY_SECONDS
-    with registry_if_there(load_settings({"data": data, "registry": registry_url})) as registry:
+    settings = load_settings({"data": data, "registry": registry_url})
+    with registry_if_there(settings) as registry:
         file = newest_prices(registry.price_files) if registry else shipped()
         own = OwnPrices(registry.rate_cards.overrides() if registry else ())
-    found = coverage(PriceBook(file), asked, day, own)
+    found = coverage(PriceBook(file, strict_days=settings.strict_days), asked, day, own)
     disagreeing = list(differences(file, day))
     if as_json:
         print_json(_json(found, disagreeing))

@@ -16,7 +16,7 @@ from usageledger.meters import METER_BY_KIND, METERS, MODEL
 from usageledger.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.table import Table
 
@@ -30,6 +30,9 @@ EPILOG = """\
   usageledger prices show gpt-5
   usageledger prices show claude-opus-4-1 --provider anthropic
   usageledger prices show dall-e-3 --on 2026-06-01 --json
+  usageledger prices show claude-opus-4-6 --provider anthropic --region us
+  usageledger prices show --kind code_interpreter_sessions \\
+      --memory-gb 4 --session-minutes 20
 
 A star marks a price that usage of that day does not have: its rate cards were
 given before.
@@ -52,7 +55,10 @@ class Shown:
 
 
 def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model, as events name it.")],
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="MODEL", help="The model, as events name it; kinds without models need none."),
+    ] = None,
     kind: Annotated[
         str | None,
         typer.Option("--kind", metavar="<kind>", help=f"The kind: {KINDS}.", show_default="the first with a price"),
@@ -65,6 +71,23 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
         str | None,
         typer.Option("--on", metavar="<day>", help="The UTC day, such as 2026-11-01.", show_default="today"),
     ] = None,
+    size: Annotated[str | None, typer.Option("--size", metavar="<WxH>", help="Of images of this size.")] = None,
+    quality: Annotated[
+        str | None, typer.Option("--quality", metavar="<text>", help="Of images of this quality.")
+    ] = None,
+    context_level: Annotated[
+        str | None, typer.Option("--context-level", metavar="<level>", help="Of web searches of this level.")
+    ] = None,
+    tool: Annotated[str | None, typer.Option("--tool", metavar="<text>", help="Of web searches by this tool.")] = None,
+    memory_gb: Annotated[
+        str | None, typer.Option("--memory-gb", metavar="<int>", help="Of sessions with this memory.")
+    ] = None,
+    session_minutes: Annotated[
+        str | None, typer.Option("--session-minutes", metavar="<int>", help="Of sessions that lasted so long.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="<text>", help="Of requests in this region.")
+    ] = None,
     data: DataFolder = DEFAULT_FOLDER,
     registry_url: RegistryUrl = None,
     as_json: AsJson = False,
@@ -72,7 +95,9 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     """Show what a model costs on a day: by tier, context and part.
 
     Your own prices come first, then the price list. What neither of them says
-    has no price: such usage is listed as unpriced, and never charged as 0.
+    has no price: such usage is listed as unpriced, and never charged as 0. What
+    an event may say beside its model is given by options: without --region the
+    prices are those of requests that were bound to none.
     """
     from msgspec import structs
 
@@ -81,29 +106,35 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     from usageledger.rating.current_book import newest_prices
 
     day = int(time.time()) // DAY_SECONDS * DAY_SECONDS if on is None else _day(on)
+    said = {"size": size, "quality": quality, "context_level": context_level, "tool": tool}
+    said |= {"memory_gb": memory_gb, "session_minutes": session_minutes, "region": region}
+    case = {name: value for name, value in said.items() if value is not None}
+    asked = [structs.replace(each, project=project) for each in _subjects(model, kind, provider, day, case)]
     settings = load_settings({"data": data, "registry": registry_url})
     if not is_there(settings.registry_url):
         note(f"There is no registry in {settings.data.absolute()}: prices of your own would be in it.")
     with registry_if_there(settings) as registry:
-        book = PriceBook(newest_prices(registry.price_files) if registry else None)
+        book = PriceBook(newest_prices(registry.price_files) if registry else None, strict_days=settings.strict_days)
         cards = registry and registry.rate_cards
         own = OwnPrices(cards.overrides() if cards else ())
-        for each in _subjects(model, kind, provider, day):
-            subject = structs.replace(each, project=project)
+        for subject in asked:
             if kind is None and not own.about(subject, book.names_of(subject)) and not book.knows(subject):
                 continue
-            offers = [offer for each in book.subjects(subject, own) for offer in book.offers(each, own)]
+            subjects = _of_case(book.subjects(subject, own), case)
+            offers = [offer for each in subjects for offer in book.offers(each, own)]
             given = cards.of([at for at, _ in offers]) if cards else {}
             shown = [line for at, prices in offers for line in _lines(at, prices, given.get(at))]
             lacking = [missing for at, prices in offers for missing in _lacking(at, prices)]
             if shown:
                 break
         else:
-            raise CommandError(_nothing(book, model, kind, provider, day))
+            about = f"{provider} {model!r}" if model else provider
+            words = f"{about}{f' as {kind}' if kind else ''} has no price on {iso_time(day)[:10]}."
+            raise CommandError(f"{words}{_why(book, asked)} 'usageledger prices set' sets one.")
     if as_json:
         print_json([_json(line) for line in shown])
         return
-    note(f"{provider} {model}, {shown[0].subject.kind}, {iso_time(day)[:10]}")
+    note(f"{provider} {model or ''}".rstrip() + f", {shown[0].subject.kind}, {iso_time(day)[:10]}")
     print_table(lambda _: price_table(shown))
     for words in (*_notes(shown), *_reasons(lacking)):
         note(words)
@@ -118,15 +149,44 @@ def _day(text: str) -> int:
         raise CommandError(f"--on: {error}", exit_code=2) from None
 
 
-def _subjects(model: str, kind: str | None, provider: str, day: int) -> "Iterator[Subject]":
-    """Yields a model's subjects: of the kind that is named, or of each kind that has models."""
+def _subjects(
+    model: str | None, kind: str | None, provider: str, day: int, case: "Mapping[str, str]"
+) -> "Iterator[Subject]":
+    """Yields a model's subjects: of the kind that is named, or of each kind that has models and says such a case."""
+    from msgspec import structs
+
     from usageledger.pricing import Subject
 
     if kind is not None and kind not in METER_BY_KIND:
         raise CommandError(f"--kind: there is no kind {kind!r}. Kinds are: {', '.join(METER_BY_KIND)}.", exit_code=2)
-    for meter in METERS if kind is None else (METER_BY_KIND[kind],):
-        if MODEL in meter.dimensions:
-            yield Subject(day, meter.kind, provider, model)
+    if model is None and (kind is None or MODEL in METER_BY_KIND[kind].dimensions):
+        raise CommandError(f"Missing argument 'MODEL': prices of {kind or 'completions'} are by model.", exit_code=2)
+    kinds = [meter.kind for meter in METERS if MODEL in meter.dimensions] if kind is None else [kind]
+    wrong = {each: [*_misplaced(each, case)] for each in kinds}
+    if all(wrong.values()):
+        raise CommandError(" ".join(wrong[kinds[0]]), exit_code=2)
+    for each in kinds:
+        if not wrong[each] and (MODEL in METER_BY_KIND[each].dimensions) == (model is not None):
+            yield structs.replace(Subject(day, each, provider, model), **case)
+
+
+def _misplaced(kind: str, case: "Mapping[str, str]") -> "Iterator[str]":
+    """Yields what no event of this kind says."""
+    from usageledger.events.typed_events import FIELDS
+
+    for name, value in case.items():
+        if name not in FIELDS[kind]:
+            yield f"{name}: {kind} have none, got {value!r}."
+        elif problem := FIELDS[kind][name].problem(value):
+            yield f"{problem[1]}."
+
+
+def _of_case(subjects: "Iterable[Subject]", case: "Mapping[str, str]") -> "list[Subject]":
+    """The subjects that an event of this case may be about."""
+    from msgspec import structs
+
+    fitting = (at for at in subjects if all(getattr(at, name) in (None, value) for name, value in case.items()))
+    return list(dict.fromkeys(structs.replace(at, **case) for at in fitting))
 
 
 def _lines(at: "Subject", prices: "Prices", card: "CardPrices | None") -> "Iterator[Shown]":
@@ -151,15 +211,13 @@ def _reasons(lacking: "Sequence[tuple[Subject, str, Reason]]") -> "Iterator[str]
         yield f"No price: {_about(subject)}, {part_name(subject.kind, part)}: {reason.words}"
 
 
-def _nothing(book: "PriceBook", model: str, kind: str | None, provider: str, day: int) -> str:
+def _why(book: "PriceBook", subjects: "Sequence[Subject]") -> str:
     """Explains why no price is shown, and where else to look."""
-    words = f"{provider} {model!r}{f' as {kind}' if kind else ''} has no price on {iso_time(day)[:10]}."
-    subjects = _subjects(model, kind, provider, day)
     reasons = [reason for at in subjects for reason in book.prices(at).reasons.values() if reason.code != "no_row"]
     why = f" Why: {reasons[0].words}." if reasons else ""
-    others = [each for each in book.providers(kind or "completions", model, day) if each != provider]
-    known = f" Lists of other providers know it: {', '.join(others)}." if others else ""
-    return f"{words}{why}{known} 'usageledger prices set' sets one."
+    named = ((at, book.providers(at.kind, at.model, at.day)) for at in subjects[:1] if at.model is not None)
+    others = [each for at, providers in named for each in providers if each != at.provider]
+    return f"{why} Lists of other providers know it: {', '.join(others)}." if others else why
 
 
 def price_table(shown: "Sequence[Shown]") -> "Table":

@@ -49,7 +49,7 @@ def update(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
         Path | None, typer.Option("--signature", metavar="<file>", help="Its detached signature.")
     ] = None,
     rebase: Annotated[
-        bool, typer.Option("--rebase", help="Take one that was not made from the prices in use.")
+        bool, typer.Option("--rebase", help="Take one that does not follow on the prices in use.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Take one that changes many prices at once.")] = False,
     data: DataFolder = DEFAULT_FOLDER,
@@ -58,8 +58,8 @@ def update(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
 ) -> None:
     """Take newer public prices, for events to come.
 
-    The file is signed, or its SHA-256 given. It is newer than the prices in
-    use, made from them, and says the same of days past but for corrections
+    The file is signed, or its SHA-256 given. It follows on the prices in use,
+    directly or after others, and says the same of days past but for corrections
     with a reason. Rate cards that were given stay as they are.
     """
     from usageledger.pricing import price_checks, price_file

@@ -25,6 +25,7 @@ from usageledger.questions.aggregate import Aggregate
 from usageledger.questions.query import Query
 
 # One row for each part that a card prices; a rate is `rate_high` * `RATE_STEP` + `rate_low`, in 10⁻¹⁸/9 USD a unit.
+# `provisional_day` is the day of a card whose price is provisional, else `CONFIRMED`.
 _FIELDS: "list[pa.Field[Any]]" = [
     pa.field("rate_id", pa.int64()),
     pa.field("part", pa.string()),
@@ -32,8 +33,10 @@ _FIELDS: "list[pa.Field[Any]]" = [
     pa.field("rate_low", pa.int64()),
     pa.field("line_item", pa.string()),
     pa.field("quantity_unit", pa.string()),
+    pa.field("provisional_day", pa.int64()),
 ]
 PRICES = pa.schema(_FIELDS)
+CONFIRMED = -1
 BY_STORE = FAMILIES[0]
 HOURS = BY_STORE.rollups[1]
 FLOWS: tuple[str, ...] = tuple(part for part in PARTS if part != STORED_PART)
@@ -69,32 +72,57 @@ def costs(query: Query, coverage: Coverage, max_results: int, dialect: Dialect) 
 
 
 def unpriced(query: Query, coverage: Coverage, newest_card: int, max_results: int, dialect: Dialect) -> Sql | None:
-    """The statement for usage of a window that has no price, by card and part; None where the window is empty."""
-    columns = f"kind, rate_id, part, {_quantities(dialect)} AS quantities"
-    found = _without_price(query, coverage, newest_card, columns, dialect)
-    grouped = f" GROUP BY kind, rate_id, part ORDER BY kind, rate_id, part LIMIT {max_results + 1}"
-    return found and replace(found, text=found.text + grouped)
+    """The statement for usage of a window that has no price, by card and part; None where the window is empty.
+
+    Cards after `newest_card` are left out: an engine without snapshots may see an event whose card came later.
+    """
+    found = _of_page(query, coverage, dialect)
+    return found and replace(
+        found,
+        text=f"{found.text} SELECT kind, rate_id, part, {_quantities(dialect)} AS quantities "
+        f"FROM parts {dialect.anti_join} prices USING (rate_id, part) "
+        f"WHERE part NOT IN ({_OPTIONAL}) AND rate_id <= {newest_card} "
+        f"GROUP BY kind, rate_id, part ORDER BY kind, rate_id, part LIMIT {max_results + 1}",
+    )
 
 
-def unpriced_cards(query: Query, coverage: Coverage, newest_card: int, dialect: Dialect) -> Sql | None:
-    """The statement for how many cards lack a price that usage of a window needs; None where the window is empty."""
-    return _without_price(query, coverage, newest_card, "COUNT(DISTINCT rate_id) AS cards", dialect)
+def count_cards(
+    query: Query, coverage: Coverage, newest_card: int, confirmed_through: int, dialect: Dialect
+) -> Sql | None:
+    """The statement for how many cards of a window lack a price, and how many of a later day have a provisional one.
+
+    Args:
+        query: of costs.
+        coverage: of the snapshot.
+        newest_card: later ones are left out.
+        confirmed_through: the start of the last day whose prices are confirmed.
+        dialect: of the engine.
+    """
+    found = _of_page(query, coverage, dialect)
+    chosen = dict(query.filters).get("line_item", ())
+    lines = f" AND line_item IN ({', '.join('?' * len(chosen))})" if chosen else ""
+    unpriced, provisional = (
+        f"COUNT(DISTINCT CASE WHEN {condition} THEN rate_id END)"
+        for condition in (
+            f"COALESCE(line_item, '') = '' AND part NOT IN ({_OPTIONAL})",  # engines join nothing as NULL or as ''
+            f"provisional_day > {confirmed_through}{lines}",
+        )
+    )
+    return found and Sql(
+        f"{found.text} SELECT {unpriced} AS unpriced, {provisional} AS provisional "
+        f"FROM parts LEFT JOIN prices USING (rate_id, part) WHERE rate_id <= {newest_card}",
+        [*found.arguments, *chosen],
+    )
 
 
-def _without_price(query: Query, coverage: Coverage, newest_card: int, columns: str, dialect: Dialect) -> Sql | None:
-    """Cards after `newest_card` are left out: an engine without snapshots may see an event whose card came later."""
-    arguments: list[Any] = []
+def _of_page(query: Query, coverage: Coverage, dialect: Dialect) -> Sql | None:
+    """`WITH … parts`: all that the page of a query holds, whatever its line item."""
     page = replace(query, start_time=query.page_start, end_time=query.page_end, group_by=())
+    arguments: list[Any] = []
     if page.start_time >= page.end_time:
         return None
     parts = _parts(page.whole, coverage, (), dialect, arguments)
-    if parts is None:
-        return None
-    return Sql(
-        f"{parts} SELECT {columns} FROM parts {dialect.anti_join} prices USING (rate_id, part) "
-        f"WHERE part NOT IN ({_OPTIONAL}) AND rate_id <= {newest_card}",
-        arguments,
-    )
+    return None if parts is None else Sql(parts, arguments)
 
 
 def _quantities(dialect: Dialect) -> str:

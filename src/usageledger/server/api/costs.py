@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from usageledger.ledger.price_table import CardCount
 from usageledger.meters import COSTS, WHOLE
 from usageledger.pricing import Reason
 from usageledger.pricing.cards import CASES
@@ -26,25 +27,27 @@ from usageledger.server.http.requests import json_response, parameters
 from usageledger.server.json_schema import ref
 from usageledger.server.services import Services, in_slot
 
-UNPRICED_HEADER = "x-usageledger-unpriced"
+UNPRICED_HEADER, PROVISIONAL_HEADER = "x-usageledger-unpriced", "x-usageledger-provisional"
 
 
 async def costs(call: Call) -> Response:
-    """Answers as usage does, with the header `x-usageledger-unpriced` where any of it has no price."""
+    """Answers as usage does, with headers that count the rate cards without a price and with a provisional one."""
     services, prices = call.services, call.services.price_tables
     now = int(services.clock())
     query = parse(COSTS, parameters(call.request), now=now, secret=services.page_secret)
     token = page_token(query, now=now, secret=services.page_secret)
     encoding = chosen(call.request.headers.get("accept-encoding", ""))
 
-    def work() -> tuple[Body, int]:
+    def work() -> tuple[Body, CardCount]:
         # Settled once, so that all of a page is of one price list, whatever is repriced meanwhile.
         revision = prices.revision(query.as_of)
         results = services.cache.results(query, partial(_results, services, prices, revision), encoding, revision)
-        return joined(render(query, results, token), encoding), services.unpriced_counts.count(query, revision)
+        counted = services.card_counts.count(query, revision, services.price_book().confirmed_through)
+        return joined(render(query, results, token), encoding), counted
 
     body, cards = await in_slot(services, work)
-    return paged(body, {UNPRICED_HEADER: str(cards)} if cards else {})
+    counts = {UNPRICED_HEADER: cards.unpriced, PROVISIONAL_HEADER: cards.provisional}
+    return paged(body, {name: str(count) for name, count in counts.items() if count})
 
 
 def _results(services: Services, prices: PriceTables, revision: int, query: Query) -> Iterator[tuple[int, bytes]]:
@@ -89,7 +92,7 @@ def _entry(usage: UnpricedUsage, parts: Sequence[tuple[Charge, Reason]]) -> dict
 
 
 ENDPOINTS = (
-    page_endpoint(COSTS, costs, (UNPRICED_HEADER,)),
+    page_endpoint(COSTS, costs, (UNPRICED_HEADER, PROVISIONAL_HEADER)),
     Endpoint(
         "GET",
         "/v1/unpriced",

@@ -21,7 +21,8 @@ from usageledger.pricing.cards import CASES, PARTS, origin
 from usageledger.pricing.own_prices import OwnPrices
 from usageledger.questions.pages import money, quantity_number
 from usageledger.questions.query import Query, parse, read_time
-from usageledger.rating.charges import Charge, charges_of_costs, charges_of_event, total
+from usageledger.rating.causes import cause
+from usageledger.rating.charges import Charge, as_confirmed, charges_of_costs, charges_of_event, total
 from usageledger.rating.repricing import (
     Costs,
     Key,
@@ -34,7 +35,7 @@ from usageledger.rating.repricing import (
     window,
 )
 from usageledger.rating.unpriced import reasons
-from usageledger.registry import MANAGE, READ, CardPrices, RateCards, Revision
+from usageledger.registry import GIVEN, MANAGE, READ, CardPrices, RateCards, Revision
 from usageledger.server.api.charges import part_used, unpriced_part
 from usageledger.server.api.shared_parameters import TIME, filter_parameters, window_parameters
 from usageledger.server.endpoint import Answer, Call, Endpoint, object_body
@@ -82,16 +83,21 @@ def _cards(services: Services, query: Query) -> list[dict[str, Any]]:
     table = partial(prices.window, query.start_time, query.end_time, revision)
     asked = replace(query, group_by=("line_item", "rate_id"))
     answer = services.ledger.costs(asked, table, max_seconds=limits.max_query_seconds, max_results=limits.max_results)
-    cards = prices.rate_cards.at(set(answer.columns.get("rate_id", ())), revision)
-    entries: dict[tuple[Subject, str, int, Source | None, int], list[Charge]] = {}
+    said = prices.rate_cards.at(set(answer.columns.get("rate_id", ())), revision)
+    through = services.price_book().confirmed_through
+    cards = {card_id: as_confirmed(card, through) for card_id, card in said.items()}
+    given = prices.rate_cards.at({card.card_id for card in cards.values() if card.revision != GIVEN}, GIVEN)
+    entries: dict[tuple[Subject, str, int, Source | None, int, str | None], list[Charge]] = {}
     for each in charges_of_costs(answer, cards):
-        about = structs.replace(each.card.subject, day=0)
-        entries.setdefault((about, each.part, each.rate, each.source, each.card.revision), []).append(each)
-    return [_card_entry(charges) for charges in sorted(entries.values(), key=total, reverse=True)]
+        about, before = structs.replace(each.card.subject, day=0), given.get(each.card.card_id, each.card)
+        why = cause(about, each.part, before.prices, each.card.prices)
+        entries.setdefault((about, each.part, each.rate, each.source, each.card.revision, why), []).append(each)
+    found = sorted(entries.items(), key=lambda entry: total(entry[1]), reverse=True)
+    return [_card_entry(charges, why) for (*_, why), charges in found]
 
 
-def _card_entry(charges: Sequence[Charge]) -> dict[str, Any]:
-    """Puts the charges of cards with the same price on several days into one entry."""
+def _card_entry(charges: Sequence[Charge], why: str | None) -> dict[str, Any]:
+    """Puts the charges of cards with the same price on several days into one entry; `why` it is not the first one."""
     first = charges[0]
     days = [each.card.subject.day for each in charges]
     return {
@@ -105,6 +111,7 @@ def _card_entry(charges: Sequence[Charge]) -> dict[str, Any]:
         "amount": money(total(charges)),
         **origin(first.source),
         "revision": first.card.revision or None,
+        "cause": why,
         "first_day": min(days),
         "last_day": max(days),
     }
@@ -152,7 +159,7 @@ def _identity(given: Mapping[str, list[str]]) -> tuple[str, int]:
 
 def _explanation(event: StoredEvent, rate_cards: RateCards, book: PriceBook) -> dict[str, Any]:
     columns = event.columns
-    said = rate_cards.history(columns["rate_id"])
+    said = [as_confirmed(card, book.confirmed_through) for card in rate_cards.history(columns["rate_id"])]
     revisions = {revision.id: revision for revision in rate_cards.revisions()}
     made = [charges_of_event(event, card) for card in said]
     last, subject = made[-1], said[-1].subject

@@ -15,7 +15,7 @@ from usageledger.errors import (
     RequestError,
     UnsupportedMediaTypeError,
 )
-from usageledger.server.api.costs import UNPRICED_HEADER
+from usageledger.server.api.costs import PROVISIONAL_HEADER, UNPRICED_HEADER
 from usageledger.server.endpoint import Endpoint
 from usageledger.server.http.parameters import Parameter
 from usageledger.server.json_schema import Schema, const, ref
@@ -116,6 +116,10 @@ def answer_headers() -> dict[str, Schema]:
         "openai-processing-ms": {"description": "Milliseconds until the answer.", "required": True, "schema": number},
         "Retry-After": {"description": "Seconds until the same request is worth a try.", "schema": number},
         UNPRICED_HEADER: {"description": "Rate cards whose usage is unpriced, where there are any.", "schema": number},
+        PROVISIONAL_HEADER: {
+            "description": "Rate cards with prices that no list has confirmed for their day yet, where there are any.",
+            "schema": number,
+        },
         "WWW-Authenticate": {"description": "The scheme to use.", "schema": const("Bearer")},
     }
 

@@ -114,6 +114,7 @@ def _rate_card() -> Schema:
             **_about(),
             **_priced_line(),
             "revision": described({"type": ["integer", "null"]}, "The repricing that it is from, if any."),
+            "cause": described(TEXT_OR_NULL, "Why it is another price than at first, as `cause` of a repricing."),
             "first_day": described(SECONDS, "The first UTC day with such usage."),
             "last_day": described(SECONDS, "The last one."),
         }

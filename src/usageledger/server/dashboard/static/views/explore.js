@@ -66,7 +66,7 @@ export class Explore {
     this.dialog?.close();
     this.dialog = null;
     if (item === null) return;
-    const dialog = ratesDialog(this.question, item);
+    const dialog = ratesDialog(this.question, item, this.context.names);
     dialog.item = item;
     dialog.addEventListener("close", () => {
       if (this.dialog === dialog) this.context.navigate({ rates: null });
