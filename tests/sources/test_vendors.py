@@ -165,6 +165,7 @@ def read(vendor: str, body: Any, **options: Any) -> Reading:
         found.events += reading.events
         found.not_counted |= reading.not_counted
         found.notes |= reading.notes
+        found.refused += reading.refused
     assert to_batch(found.events).refused.events == 0
     assert "secret" not in repr(readings)
     return found
