@@ -80,7 +80,7 @@ def counted(readings: list[Readings]) -> Counter[str]:
     events = {
         (event["id"], event["timestamp"]): event for each in readings for r in each.values() for event in r.events
     }
-    batch = to_batch(events.values())
+    batch = to_batch(list(events.values()))
     assert batch.refused.events == 0, batch.refused.listed
     table, kept = to_table(batch.typed, LATER)
     assert len(kept) == len(events)

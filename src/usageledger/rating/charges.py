@@ -54,7 +54,7 @@ class Charge:
 
 
 def as_confirmed(card: CardPrices, through: int) -> CardPrices:
-    """What a card says, none of it provisional any more where the lists of its day were compared since.
+    """The text of a card, none of it provisional any more where the lists of its day were compared since.
 
     Args:
         card: as it was given.

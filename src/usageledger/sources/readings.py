@@ -1,20 +1,21 @@
 """The form that every source is read into: events by emitter, and of the rest how much was not counted and why."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from usageledger.events.batch import ERRORS_LISTED_MAX, EVENT_BYTES, EventBatch, Refusals
+from usageledger.events.batch import ERRORS_LISTED_MAX, EVENT_BYTES, EventBatch
 from usageledger.events.json_events import decode_texts
 from usageledger.events.typed_events import ID_CHARACTERS_MAX, RESPONSE_PREFIX, STRUCTS
 
 _STRUCTS: Any = next(iter(STRUCTS.values()))
 for _struct in STRUCTS.values():
     _STRUCTS = _STRUCTS | _struct
+_LIST: Any = list[_STRUCTS]
 
 
 class Reason(StrEnum):
@@ -113,29 +114,19 @@ def short_id(prefix: str, *parts: str) -> str:
     return prefix + hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
-def to_batch(events: Iterable[dict[str, Any]]) -> EventBatch:
+def to_batch(events: Sequence[dict[str, Any]]) -> EventBatch:
     """Makes a batch of events; those with a value that is not allowed are refused, each with all that is wrong."""
-    typed: list[Any] = []
-    indexes: list[int] = []
-    wrong: list[tuple[int, bytes]] = []
-    for index, event in enumerate(events):
-        struct = None if _has_nul(event) else _typed(event)
-        if struct is None:
-            wrong.append((index, msgspec.json.encode(event)))
-        else:
-            typed.append(struct)
-            indexes.append(index)
-    refused = decode_texts(wrong).refused if wrong else Refusals()
-    return EventBatch(typed, indexes, refused=refused, size=2 * EVENT_BYTES * (len(typed) + len(wrong)))
-
-
-def _typed(event: dict[str, Any]) -> Any:
     try:
-        return msgspec.convert(event, _STRUCTS)
+        typed = [] if _have_nul(events) else msgspec.convert(events, _LIST)
     except msgspec.ValidationError:
-        return None
+        typed = []
+    if len(typed) == len(events):
+        return EventBatch(typed, range(len(typed)), size=2 * EVENT_BYTES * len(typed))
+    batch = decode_texts([(index, msgspec.json.encode(event)) for index, event in enumerate(events)])
+    batch.size = 2 * EVENT_BYTES * len(events)
+    return batch
 
 
-def _has_nul(event: dict[str, Any]) -> bool:
-    """Returns true for a text that not every engine can store."""
-    return any(type(value) is str and "\0" in value for value in event.values())
+def _have_nul(events: Sequence[dict[str, Any]]) -> bool:
+    """Returns true if one has a text that not every engine can store."""
+    return any("\0" in value for event in events for value in event.values() if type(value) is str)

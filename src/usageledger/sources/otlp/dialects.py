@@ -5,7 +5,7 @@ Facts are from the emitters' own code and bodies, the GenAI semantic conventions
 specification of OpenInference; each is declared here and never guessed from the numbers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -14,6 +14,7 @@ from types import MappingProxyType
 from usageledger.sources.otlp.items import Item
 from usageledger.sources.otlp.signals import Signal
 
+MODALITIES = ("audio", "image")
 Names = tuple[str, ...]  # of attributes, of which the first that is given counts
 
 
@@ -48,7 +49,7 @@ class Who:
     api_key: Names = ("usageledger.api_key_id",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dialect:
     """A family of emitters.
 
@@ -397,6 +398,54 @@ def dialect_of(rows: Iterable[Dialect], item: Item) -> Dialect | None:
         if not row.marker or row.marker in item.attributes:
             return row
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The attributes, of those that an item has, that give what a row reads; empty for what none of them gives.
+
+    Attributes:
+        numbers: field of `Numbers` → attribute.
+        says: whether input or output is among them.
+        has_modalities: whether audio or images are.
+        who: field of an event → attribute.
+    """
+
+    numbers: Mapping[str, str]
+    says: bool
+    has_modalities: bool
+    who: Mapping[str, str]
+    provider: str
+    model: str
+    tier: str
+    response_id: str
+
+
+@lru_cache(maxsize=4096)
+def layout_of(row: Dialect, given: tuple[str, ...]) -> Layout:
+    """Finds it for an item with these attributes; items of one emitter have the same ones, in the same order."""
+
+    def first(names: Names) -> str:
+        return next((name for name in names if name in given), "")
+
+    numbers = {each.name: name for each in fields(Numbers) if (name := first(getattr(row.numbers, each.name)))}
+    return Layout(
+        numbers,
+        not numbers.keys().isdisjoint(("input", "uncached", "output")),
+        any(name.startswith(MODALITIES) for name in numbers),
+        first_of(row.who, given),
+        first(row.providers),
+        first(row.models),
+        first(row.tiers),
+        first(row.response_id),
+    )
+
+
+def first_of(who: Who, given: Collection[str]) -> dict[str, str]:
+    """Field of an event → the first attribute that says it."""
+    wanted = {"project_id": who.project, "user_id": who.user, "api_key_id": who.api_key}
+    found = {name: next((each for each in names if each in given), "") for name, names in wanted.items()}
+    return {name: attribute for name, attribute in found.items() if attribute}
 
 
 def _matches(name: str, patterns: Names) -> bool:

@@ -169,7 +169,7 @@ def _read(pairs: list[_KeyValue] | None, wanted: Callable[[str], bool]) -> tuple
         name = pair.key
         if wanted(name):
             value = _plain(pair.value)
-            if value is not None:
+            if value is not None and value != "":
                 found[name] = value
         elif ("token" in name or "usage" in name) and counts_tokens(name, _plain(pair.value)):
             others = (*others, name)

@@ -102,7 +102,7 @@ def _points(metric: Metric, wanted: Callable[[str], bool]) -> Iterable[Item]:
 
 
 def _all(pairs: Iterable[KeyValue]) -> Attributes:
-    return {pair.key: value for pair in pairs for value in (_plain(pair.value),) if value is not None}
+    return {pair.key: value for pair in pairs for value in (_plain(pair.value),) if value not in (None, "")}
 
 
 def _read(pairs: Iterable[KeyValue], wanted: Callable[[str], bool]) -> tuple[Attributes, tuple[str, ...]]:
@@ -113,7 +113,7 @@ def _read(pairs: Iterable[KeyValue], wanted: Callable[[str], bool]) -> tuple[Att
         name = pair.key
         if wanted(name):
             value = _plain(pair.value)
-            if value is not None:
+            if value is not None and value != "":
                 found[name] = value
         elif ("token" in name or "usage" in name) and counts_tokens(name, _plain(pair.value)):
             others = (*others, name)

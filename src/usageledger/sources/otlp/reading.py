@@ -16,10 +16,12 @@ from usageledger.sources.otlp.dialects import (
     FAILURES,
     WANTED,
     Dialect,
-    Names,
+    Layout,
     dialect_of,
     dialects_of,
+    first_of,
     is_usage_metric,
+    layout_of,
 )
 from usageledger.sources.otlp.items import NANOSECONDS, Attributes, Group, Item
 from usageledger.sources.otlp.json_form import read_json
@@ -28,7 +30,8 @@ from usageledger.sources.otlp.signals import Signal
 from usageledger.sources.readings import Emitter, Note, Readings, Reason, response_event_id, short_id
 from usageledger.sources.values import is_unique
 
-_UNNAMED_SERVICE = "unknown_service"
+UNNAMED_SERVICE = "unknown_service"  # as SDKs name a program that has no name
+NAME_CHARACTERS_MAX = 128  # of an emitter, and of its version
 DEPTH_MAX = 64  # of spans inside of each other
 _Span = tuple[str, str]  # the ids of its trace and its own
 _COUNTED = ("input_tokens", "input_uncached_tokens", "output_tokens")
@@ -87,13 +90,32 @@ def read_otlp(signal: Signal, body: bytes, *, is_json: bool, now: int) -> Readin
 def _read_metrics(group: Group, readings: Readings) -> None:
     for item in group.items:
         if is_usage_metric(item.name):
-            readings.of(_emitter(group, {})).leave(Reason.OTHER_SIGNAL, item.name)
+            readings.of(_Sender(group).emitter({})).leave(Reason.OTHER_SIGNAL, item.name)
 
 
-def _emitter(group: Group, attributes: Attributes) -> Emitter:
-    name = group.scope or str(group.resource.get("service.name", "")) or "unnamed"
-    version = group.version or _version_in(attributes) or str(group.resource.get("service.version", ""))
-    return Emitter(name[:128], version[:128])
+class _Sender:
+    """The emitter of a group, and for whom its resource says that all of it was."""
+
+    def __init__(self, group: Group) -> None:
+        self.scope, self._resource = group.scope, group.resource
+        self._version = group.version
+        self._emitters: dict[str, Emitter] = {}
+        self._whos: dict[Dialect, dict[str, str]] = {}
+
+    def emitter(self, attributes: Attributes) -> Emitter:
+        """Names it, by what one of its items says."""
+        version = self._version or _version_in(attributes) or str(self._resource.get("service.version", ""))
+        if version not in self._emitters:
+            name = self.scope or str(self._resource.get("service.name", "")) or "unnamed"
+            self._emitters[version] = Emitter(name[:NAME_CHARACTERS_MAX], version[:NAME_CHARACTERS_MAX])
+        return self._emitters[version]
+
+    def who(self, row: Dialect) -> dict[str, str]:
+        """Field of an event → its value, as the resource says it; a service without a name is no project."""
+        if row not in self._whos:
+            found = {field: str(self._resource[name]) for field, name in first_of(row.who, self._resource).items()}
+            self._whos[row] = {field: value for field, value in found.items() if not value.startswith(UNNAMED_SERVICE)}
+        return self._whos[row]
 
 
 def _version_in(attributes: Attributes) -> str:
@@ -104,18 +126,18 @@ def _version_in(attributes: Attributes) -> str:
 
 def _calls(signal: Signal, group: Group, readings: Readings, now: int) -> Iterator[_Call | tuple[Emitter, Item]]:
     """Finds the calls of a group, and those that do not say how much they used; the rest is noted."""
-    rows = dialects_of(signal, group.scope, group.version)
+    rows, sender = dialects_of(signal, group.scope, group.version), _Sender(group)
     for item in group.items:
         row = dialect_of(rows, item)
-        call = _judged(row, group, item, now) if row else _unknown(item)
-        if call is Reason.NO_USAGE:
-            yield _emitter(group, item.attributes), item
-        elif isinstance(call, Reason):
-            readings.of(_emitter(group, item.attributes)).leave(call, item.label)
-        elif isinstance(call, str):
-            readings.of(_emitter(group, item.attributes)).leave(Reason.REFUSED, item.label, call)
-        elif call:
+        call = _judged(row, sender, item, now) if row else _unknown(item)
+        if isinstance(call, _Call):
             yield call
+        elif call is Reason.NO_USAGE:
+            yield sender.emitter(item.attributes), item
+        elif isinstance(call, Reason):
+            readings.of(sender.emitter(item.attributes)).leave(call, item.label)
+        elif isinstance(call, str):
+            readings.of(sender.emitter(item.attributes)).leave(Reason.REFUSED, item.label, call)
 
 
 def _unknown(item: Item) -> Reason | None:
@@ -124,47 +146,57 @@ def _unknown(item: Item) -> Reason | None:
     return Reason.UNKNOWN_DIALECT if item.others else None
 
 
-def _judged(row: Dialect, group: Group, item: Item, now: int) -> _Call | Reason | str | None:
+def _judged(row: Dialect, sender: _Sender, item: Item, now: int) -> _Call | Reason | str | None:
     """The call that an item tells of; or why it is not counted; None where it has nothing to do with usage."""
     attributes = item.attributes
-    says = any(name in attributes for name in (*row.numbers.input, *row.numbers.uncached, *row.numbers.output))
+    layout = layout_of(row, tuple(attributes))
     if not row.is_counted:
-        return Reason.OTHER_SIGNAL if says or any(name in attributes for name in row.numbers.total) else None
-    kind = _kind(row, item, says=says)
+        return Reason.OTHER_SIGNAL if layout.says or "total" in layout.numbers else None
+    kind = _kind(row, item, says=layout.says)
     if row.cache_hit and str(attributes.get(row.cache_hit)).lower() == "true":
         kind = Reason.CACHE_HIT
     if isinstance(kind, Reason):
-        return kind if says or item.others else _unknown(item)
-    provider = _first(row.providers, attributes) or row.provider
-    if row.dotted_providers:
-        provider = provider.partition(".")[0]
-    provider = provider_name(provider) or provider
+        return kind if layout.says or item.others else _unknown(item)
+    provider = _provider(str(attributes[layout.provider]), row) if layout.provider else row.provider
     try:
-        counts = counts_of(row, kind, attributes, provider)
+        counts = counts_of(row, layout, kind, attributes, provider)
     except ContradictionError as contradiction:
         return str(contradiction)
     if counts and not (item.failed and not any(counts.values())):
-        return _call(row, group, item, {"kind": kind, "timestamp": _seconds(item, now), "provider": provider, **counts})
+        event = {"kind": kind, "timestamp": _seconds(item, now), "provider": provider, **counts}
+        return _call(row, layout, sender, item, event)
     silent = Reason.FAILED_CALL if item.failed else Reason.NO_USAGE
-    return silent if says or row.is_call else None
+    return silent if layout.says or row.is_call else None
 
 
-def _call(row: Dialect, group: Group, item: Item, event: dict[str, Any]) -> _Call:
+def _provider(given: str, row: Dialect) -> str:
+    """The name by which prices know a provider."""
+    name = given.partition(".")[0] if row.dotted_providers else given
+    return provider_name(name) or name
+
+
+def _call(row: Dialect, layout: Layout, sender: _Sender, item: Item, event: dict[str, Any]) -> _Call:
     attributes = item.attributes
-    response_id = vendors_id(_first(row.response_id, attributes))
+    response_id = vendors_id(str(attributes[layout.response_id])) if layout.response_id else ""
     if not is_unique(response_id):
         response_id = ""
-    event |= {"id": _event_id(row, group, item, response_id), **_who(row, group, attributes)}
-    if model := _first(row.models, attributes):
-        event["model"] = model
-    if event["kind"] == "completions" and (tier := _first(row.tiers, attributes)):
+    event["id"] = _event_id(row, sender.scope, item, response_id)
+    event |= sender.who(row)
+    for field, attribute in layout.who.items():
+        event[field] = str(attributes[attribute])
+    if layout.model:
+        event["model"] = str(attributes[layout.model])
+    if layout.tier and event["kind"] == "completions":
+        tier = str(attributes[layout.tier])
         event |= {"batch": True} if tier == "batch" else {"service_tier": tier}
-    note = None
-    if event.get("input_cache_write_tokens") and not any(name.endswith(("5m_tokens", "1h_tokens")) for name in event):
-        note = Note.CACHE_LIFETIME_UNKNOWN
-    elif is_estimate(attributes):
-        note = Note.ESTIMATED
-    return _Call(_emitter(group, attributes), item, event, response_id, note)
+    return _Call(sender.emitter(attributes), item, event, response_id, _note(event, attributes))
+
+
+def _note(event: dict[str, Any], attributes: Attributes) -> Note | None:
+    written = event.get("input_cache_write_tokens")
+    if written and "input_cache_write_5m_tokens" not in event and "input_cache_write_1h_tokens" not in event:
+        return Note.CACHE_LIFETIME_UNKNOWN
+    return Note.ESTIMATED if is_estimate(attributes) else None
 
 
 def _kind(row: Dialect, item: Item, *, says: bool) -> str | Reason:
@@ -181,30 +213,14 @@ def _kind(row: Dialect, item: Item, *, says: bool) -> str | Reason:
     return "completions" if says and not operation and item.is_client else Reason.UNKNOWN_DIALECT
 
 
-def _first(names: Names, attributes: Attributes) -> str:
-    return next((str(attributes[name]) for name in names if attributes.get(name) not in (None, "")), "")
-
-
-def _who(row: Dialect, group: Group, attributes: Attributes) -> dict[str, str]:
-    found = {
-        field: _first(names, attributes) or _first(names, group.resource)
-        for field, names in (
-            ("project_id", row.who.project),
-            ("user_id", row.who.user),
-            ("api_key_id", row.who.api_key),
-        )
-    }
-    return {field: name for field, name in found.items() if name and not name.startswith(_UNNAMED_SERVICE)}
-
-
-def _event_id(row: Dialect, group: Group, item: Item, response_id: str) -> str:
+def _event_id(row: Dialect, scope: str, item: Item, response_id: str) -> str:
     if response_id:
         return response_event_id(response_id)
-    if row.identity and all(item.attributes.get(name) not in (None, "") for name in row.identity):
-        return short_id("otlp:", group.scope, *(str(item.attributes[name]) for name in row.identity))
+    if row.identity and all(name in item.attributes for name in row.identity):
+        return short_id("otlp:", scope, *(str(item.attributes[name]) for name in row.identity))
     if item.span_id.strip("0") and row.signal == Signal.TRACES:
         return short_id("otlp:", item.trace_id, item.span_id)
-    whole = msgspec.json.encode([group.scope, item.name, item.nanoseconds, sorted(item.attributes.items())])
+    whole = msgspec.json.encode([scope, item.name, item.nanoseconds, sorted(item.attributes.items())])
     return f"otlp:{hashlib.sha256(whole).hexdigest()}"
 
 
