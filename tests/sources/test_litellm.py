@@ -250,5 +250,9 @@ VALUES = st.recursive(
     )
 )
 def test_any_json_is_read_or_refused(entries: list[Any]) -> None:
-    for reading in read_litellm(json.dumps(entries).encode(), now=NOW).values():
+    try:
+        readings = read_litellm(json.dumps(entries).encode(), now=NOW)
+    except InvalidRequestError:
+        return  # JSON has no NaN
+    for reading in readings.values():
         to_batch(reading.events)

@@ -17,6 +17,7 @@ Rules that hold for all of them:
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from usageledger.events.typed_events import FIELDS
@@ -194,8 +195,7 @@ def _check_at_most(part_name: str, part: int, name: str, whole: int) -> None:
 
 def _modalities(shape: Shape, block: dict[str, Any], cached: int, written: int) -> dict[str, int]:
     """Audio and image tokens of the input, cached ones apart, where the block tells."""
-    told = any(_at(block, path) is not None for path in shape.cached_parts)
-    if written or (cached and not told):
+    if written or (cached and not _gives(block, shape.cached_parts)):
         return {}
     found: dict[str, int] = {}
     for modality in _MODALITIES:
@@ -209,11 +209,12 @@ def _modalities(shape: Shape, block: dict[str, Any], cached: int, written: int) 
 
 def _output_parts(shape: Shape, block: dict[str, Any], output: int, made: str | None) -> dict[str, int]:
     counts = {each: _number(block, _of(each, shape.output_parts)) for each in _MODALITIES}
-    if made and all(_at(block, path) is None for path in shape.output_parts):
+    if made and not _gives(block, shape.output_parts):
         counts[made] = output
     return {f"output_{modality}_tokens": count for modality, count in counts.items() if count}
 
 
+@cache
 def _of(modality: str, details: Paths) -> Paths:
     return tuple(f"{each}.{name}" for each in details for name in _MODALITIES[modality])
 
@@ -270,17 +271,29 @@ def tier_fields(tier: object) -> dict[str, Any]:
 
 def _number(block: dict[str, Any], paths: Paths) -> int | None:
     """The largest number at the paths; None where none is given."""
+    largest = None
     try:
-        found = [number(_at(block, path), path) for path in paths]
+        for path, first, others in _steps(paths):
+            if (value := block.get(first)) is None:
+                continue
+            count = number(_inside(value, others, path) if others else value, path)
+            if count is not None and (largest is None or count > largest):
+                largest = count
     except ValueError as wrong:
         raise _ContradictionError(str(wrong)) from None
-    return max((each for each in found if each is not None), default=None)
+    return largest
 
 
-def _at(block: Any, path: str) -> Any:
-    """The value at a path; in a list of parts, the sum of those that have the name."""
-    value = block
-    for name in path.split("."):
+@cache
+def _steps(paths: Paths) -> list[tuple[str, str, list[str]]]:
+    """Each path with its first name and the others."""
+    names = {path: path.split(".") for path in paths}
+    return [(path, first, others) for path, (first, *others) in names.items()]
+
+
+def _inside(value: Any, names: list[str], path: str) -> Any:
+    """The value that the names lead to; in a list of parts, the sum of those that have the name."""
+    for name in names:
         if isinstance(value, dict):
             value = value.get(name)
         elif isinstance(value, list):
@@ -289,6 +302,11 @@ def _at(block: Any, path: str) -> Any:
         else:
             return None
     return value
+
+
+def _gives(block: dict[str, Any], paths: Paths) -> bool:
+    """Returns true if there is something at one of the paths."""
+    return any(_inside(block, [first, *others], path) is not None for path, first, others in _steps(paths))
 
 
 def _is_part(part: Any, name: str) -> bool:
