@@ -251,7 +251,8 @@ def stream_of(answer: Answer) -> str | None:
         return "converse"
     if answer.done is not None:
         return "ollama"
-    if any(map(has, (answer.candidates, answer.usage_metadata, answer.prompt_feedback))) and not has(answer.embeddings):
+    is_gemini = any(map(has, (answer.candidates, answer.usage_metadata, answer.prompt_feedback)))
+    if is_gemini and not has(answer.embedding) and not has(answer.embeddings):
         return f"gemini {answer.response_id}"
     return None
 
