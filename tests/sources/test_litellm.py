@@ -201,6 +201,23 @@ def test_other_kinds_are_counted_by_what_is_charged() -> None:
     assert (heard["kind"], heard["input_tokens"]) == ("completions", 14)
 
 
+@pytest.mark.parametrize(
+    ("call_type", "kind"),
+    [
+        ("anthropic_messages", "completions"),
+        ("aanthropic_messages", "completions"),
+        ("_arealtime", "completions"),
+        ("_aresponses_websocket", "completions"),
+        ("agenerate_content_stream", "completions"),
+        ("adecisions", "decisions"),
+        ("embedding", "embeddings"),
+        ("moderation", "moderations"),
+    ],
+)
+def test_call_types_have_kinds(call_type: str, kind: str) -> None:
+    assert read(CHAT | {"call_type": call_type}).events[0]["kind"] == kind
+
+
 def test_searches_are_events_of_their_own() -> None:
     usage = ANTHROPIC["metadata"]["usage_object"] | {"server_tool_use": {"web_search_requests": 2}}
     _, searches = read(with_usage(ANTHROPIC, usage)).events
@@ -237,19 +254,13 @@ VALUES = st.recursive(
 )
 
 
-@given(
-    st.lists(
-        st.builds(
-            lambda entry, key, value, usage: with_usage(entry, usage) | {key: value},
-            st.sampled_from(ENTRIES),
-            st.sampled_from(sorted(CHAT)),
-            VALUES,
-            VALUES,
-        )
-        | VALUES,
-        max_size=3,
-    )
-)
+@st.composite
+def entries_like_captured_ones(draw: st.DrawFn) -> dict[str, Any]:
+    entry = with_usage(draw(st.sampled_from(ENTRIES)), draw(VALUES))
+    return entry | {draw(st.sampled_from(sorted(CHAT))): draw(VALUES)}
+
+
+@given(st.lists(entries_like_captured_ones() | VALUES, max_size=3))
 def test_any_json_is_read_or_refused(entries: list[Any]) -> None:
     try:
         readings = read_litellm(json.dumps(entries).encode(), now=NOW)

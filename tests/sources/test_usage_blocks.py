@@ -355,6 +355,11 @@ def test_output_of_images_and_speech_is_of_their_modality_where_the_block_does_n
         assert isinstance(usage, Usage)
         assert usage.counts["input_image_tokens"] == 40
         assert usage.counts[f"output_{part}_tokens"] == 200
+    unsaid = read_usage(
+        "openai", block | {"output_tokens_details": {"reasoning_tokens": 0, "image_tokens": None}}, "images"
+    )
+    assert isinstance(unsaid, Usage)
+    assert unsaid.counts["output_image_tokens"] == 200
     said = read_usage("openai", block | {"output_tokens_details": {"image_tokens": 180, "text_tokens": 20}}, "images")
     assert isinstance(said, Usage)
     assert said.counts["output_image_tokens"] == 180

@@ -38,8 +38,8 @@ _TRAFFIC = "ON_DEMAND_"  # Vertex: what stands behind it is the tier
 _NO_TIER = {"", "unspecified", "SERVICE_TIER_UNSPECIFIED", "TRAFFIC_TYPE_UNSPECIFIED"}
 _NO_REGION = {"", "not_available"}
 
-# A modality → its names in an object of parts, and in a list of them.
-_MODALITIES = {"audio": ("audio_tokens", "AUDIO"), "image": ("image_tokens", "IMAGE")}
+# Modalities that are no text, whose names in an object of parts are `audio_tokens`, and in a list of them `AUDIO`.
+_MODALITIES = ("audio", "image")
 _PART_NAMES, _PART_COUNTS = ("modality", "ttl"), ("tokenCount", "inputTokens")
 
 
@@ -206,7 +206,7 @@ def _input_parts(shape: Shape, block: dict[str, Any], uncached: int, cached: int
 
 def _output_parts(shape: Shape, block: dict[str, Any], output: int, made: str | None) -> dict[str, int]:
     counts = {each: _number(block, _of(each, shape.output_parts)) for each in _MODALITIES}
-    if made and not _gives(block, shape.output_parts):
+    if made and not _gives(block, _of("text", shape.output_parts)) and not any(counts.values()):
         counts[made] = output
     found = {f"output_{modality}_tokens": count for modality, count in counts.items() if count}
     _check_at_most("audio and image tokens", sum(found.values()), "the output", output)
@@ -215,7 +215,7 @@ def _output_parts(shape: Shape, block: dict[str, Any], output: int, made: str | 
 
 @cache
 def _of(modality: str, details: Paths) -> Paths:
-    return tuple(f"{each}.{name}" for each in details for name in _MODALITIES[modality])
+    return tuple(f"{each}.{name}" for each in details for name in (f"{modality}_tokens", modality.upper()))
 
 
 def _further(block: dict[str, Any]) -> Iterator[Further]:
