@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.kept import assert_kept
 
-from usageledger.sources.readings import Note, to_batch
+from usageledger.sources.readings import Note
 from usageledger.sources.usage_blocks import Refusal, Usage, for_kind, read_usage
 
 OPENAI = {
@@ -253,8 +254,7 @@ def test_counts(vendor: str, block: dict[str, Any], counts: dict[str, int]) -> N
     usage = read_usage(vendor, block)
     assert isinstance(usage, Usage)
     assert usage.counts == counts
-    event = {"kind": "completions", "id": "a", "timestamp": 1_794_970_000, **usage.counts}
-    assert to_batch([event]).refused.events == 0
+    assert_kept([{"id": "a", "timestamp": 1_794_970_000, **for_kind("completions", usage.counts)}])
 
 
 @pytest.mark.parametrize(
@@ -290,6 +290,25 @@ def test_counts(vendor: str, block: dict[str, Any], counts: dict[str, int]) -> N
         ("openai", {"prompt_tokens": float("nan"), "completion_tokens": 1}, "prompt_tokens is no count: nan"),
         ("openai", {"prompt_tokens": "ten", "completion_tokens": 1}, "prompt_tokens is no count: 'ten'"),
         ("openai", {"prompt_tokens": [1], "completion_tokens": 1}, "prompt_tokens is no count: of type list"),
+        (
+            "openai",
+            OPENAI | {"completion_tokens_details": {"audio_tokens": 501}},
+            "audio and image tokens (501) is more than the output (500)",
+        ),
+        (
+            "openai",
+            OPENAI | {"prompt_tokens_details": {"audio_tokens": 900, "image_tokens": 101}},
+            "audio and image tokens (1001) is more than the input that was not cached (1000)",
+        ),
+        (
+            "google",
+            GEMINI
+            | {
+                "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 5}],
+                "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 6}],
+            },
+            "cached audio tokens (6) is more than audio tokens (5)",
+        ),
         (
             "anthropic",
             ANTHROPIC | {"iterations": [{}] * 1001},
@@ -336,6 +355,11 @@ def test_output_of_images_and_speech_is_of_their_modality_where_the_block_does_n
         assert isinstance(usage, Usage)
         assert usage.counts["input_image_tokens"] == 40
         assert usage.counts[f"output_{part}_tokens"] == 200
+    unsaid = read_usage(
+        "openai", block | {"output_tokens_details": {"reasoning_tokens": 0, "image_tokens": None}}, "images"
+    )
+    assert isinstance(unsaid, Usage)
+    assert unsaid.counts["output_image_tokens"] == 200
     said = read_usage("openai", block | {"output_tokens_details": {"image_tokens": 180, "text_tokens": 20}}, "images")
     assert isinstance(said, Usage)
     assert said.counts["output_image_tokens"] == 180
@@ -423,4 +447,4 @@ ANY = st.recursive(
 def test_any_block_gives_counts_that_an_event_may_have_or_none(block: dict[str, Any], vendor: str) -> None:
     usage = read_usage(vendor, block)
     if isinstance(usage, Usage):
-        assert all(type(count) is int and count >= 0 for count in usage.counts.values())
+        assert_kept([{"id": "a", "timestamp": 1_794_970_000, **for_kind("completions", usage.counts)}])

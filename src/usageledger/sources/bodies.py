@@ -6,6 +6,7 @@ without making anything of them, so that a body takes little more memory than it
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -14,6 +15,7 @@ from usageledger.errors import BodyTooLargeError, InvalidRequestError
 from usageledger.json_text import elements, is_array
 
 ITEMS_MAX = 10_000  # things of one body that are counted, or not
+LINES_TRIED_MAX = 1_000  # of which one has to be JSON
 USAGE_BYTES_MAX = 1 << 16  # of a usage block
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 END: Final = b"[DONE]"  # of a saved stream; more of them may follow
@@ -40,7 +42,7 @@ def texts(body: bytes) -> Iterator[bytes]:
         return elements(body)
     if whole:
         return iter([body])
-    if not any(is_json(line[0]) for line in _LINE.finditer(body)):
+    if not any(is_json(line) for line in islice(_lines(body), LINES_TRIED_MAX)):
         raise InvalidRequestError(
             "The body is neither JSON nor lines of JSON (NDJSON) nor a stream of server-sent events.",
             code="invalid_json",
@@ -64,6 +66,12 @@ def read(decoder: msgspec.json.Decoder[T], text: bytes | msgspec.Raw) -> T | Non
         return decoder.decode(text)
     except UNREADABLE:
         return None
+
+
+def read_each(decoder: msgspec.json.Decoder[T], array: msgspec.Raw, elements_max: int) -> list[T | None]:
+    """Decodes the first elements of an array; what is none has none."""
+    text = bytes(array)
+    return [read(decoder, each) for each in islice(elements(text), elements_max)] if is_array(text) else []
 
 
 def check_items(items: int, items_max: int) -> None:

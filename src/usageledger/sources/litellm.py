@@ -15,10 +15,10 @@ Bodies are arrays, lines (NDJSON, which LiteLLM labels as JSON as well) or singl
 
 **Identity.** `id` is the response's, as the program that called LiteLLM saw it: the vendor's own for OpenAI and Gemini,
 `chatcmpl-` and a UUID of LiteLLM's for Anthropic and others, and a wrapping of the vendor's for OpenAI's Responses,
-which is unwrapped. So a span of that program, or the answer it saved, is the same response and counts once; and a row
-of LiteLLM's spend logs is too, since its `request_id` is this `id`. Where there is none that is unique (embeddings,
-Ollama), both have `litellm_call_id`, which is taken for the response's: `call_event_id` makes the id for either.
-`litellm_call_id` alone would be no better with spend logs, and would count a call twice that a client reports as well.
+which is unwrapped. So a span of that program, or the answer it saved, is the same response and counts once. A spend log
+is it too: its `request_id` is this `id` (as of 1.110; versions that file spend logs by `litellm_call_id` leave the
+response's id out of them, so that theirs must be read instead of entries, not beside). Where there is no id that is
+unique (embeddings, Ollama), `litellm_call_id` is taken for it, here and there: `call_event_id` makes the id for either.
 
 **Not counted**: answers from LiteLLM's own cache, which repeat the tokens and id of an earlier one; failed calls, one
 an attempt, which have none; calls of other types; and entries whose numbers are all 0, as LiteLLM has it where the
@@ -55,6 +55,10 @@ KINDS = {
     "text_completion": _CHAT,
     "anthropic_messages": _CHAT,
     "responses": _CHAT,
+    "responses_websocket": _CHAT,
+    "get_responses": _CHAT,  # of a response in the background, whose usage was not known before
+    "compact_responses": _CHAT,
+    "create_interaction": _CHAT,
     "generate_content": _CHAT,
     "generate_content_stream": _CHAT,
     "realtime": _CHAT,
@@ -67,6 +71,7 @@ KINDS = {
     "speech": "audio_speeches",
     "transcription": "audio_transcriptions",
     "moderation": "moderations",
+    "decisions": "decisions",
 }
 # LiteLLM's routes to one provider → the provider.
 _ROUTES = {

@@ -17,6 +17,7 @@ Rules that hold for all of them:
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from usageledger.events.typed_events import FIELDS
@@ -37,8 +38,8 @@ _TRAFFIC = "ON_DEMAND_"  # Vertex: what stands behind it is the tier
 _NO_TIER = {"", "unspecified", "SERVICE_TIER_UNSPECIFIED", "TRAFFIC_TYPE_UNSPECIFIED"}
 _NO_REGION = {"", "not_available"}
 
-# A modality → its names in an object of parts, and in a list of them.
-_MODALITIES = {"audio": ("audio_tokens", "AUDIO"), "image": ("image_tokens", "IMAGE")}
+# Modalities that are no text, whose names in an object of parts are `audio_tokens`, and in a list of them `AUDIO`.
+_MODALITIES = ("audio", "image")
 _PART_NAMES, _PART_COUNTS = ("modality", "ttl"), ("tokenCount", "inputTokens")
 
 
@@ -134,39 +135,31 @@ def read_usage(vendor: str, block: object, kind: str = "completions") -> Usage |
 
 
 def _counts(shape: Shape, vendor: str, block: dict[str, Any], kind: str) -> dict[str, int] | None:
-    total = _number(block, shape.total)
-    given, output = _number(block, shape.input), _number(block, shape.output)
+    total, given, output = (_number(block, paths) for paths in (shape.total, shape.input, shape.output))
     if output is None and given is not None:
-        nothing = shape.zero_omitted or kind in _WITHOUT_OUTPUT
-        output = 0 if nothing else _rest(total, given)
+        output = 0 if shape.zero_omitted or kind in _WITHOUT_OUTPUT else _rest(total, given)
     if given is None or output is None:
         return None
     cached, written = _number(block, shape.cached), _number(block, shape.written)
-    lifetimes = {each: _number(block, paths) or 0 for each, paths in shape.lifetimes.items()}
+    lifetimes = {cache_write_of(each): _number(block, paths) or 0 for each, paths in shape.lifetimes.items()}
     if written is None and any(lifetimes.values()):
         written = sum(lifetimes.values())
     beside = (cached or 0) + (written or 0)
-    exclusive = shape.exclusive
-    if exclusive is None:
-        exclusive = total is None or total != given + output
+    exclusive = total != given + output if shape.exclusive is None else shape.exclusive
     whole = given + (beside if exclusive else 0) + (_number(block, shape.beside_input) or 0)
     output += _number(block, shape.beside_output) or 0
     if total is not None and not _has(block, ("prompt_audio_seconds",)):
         output = _checked(total, whole, output, _number(block, shape.reasoning) or 0, vendor)
     _check_at_most("what was read from the cache and written to it", beside, "the input", whole)
     _check_at_most("cache writes by lifetime", sum(lifetimes.values()), "cache writes", written or 0)
-    counts = {"input_tokens": whole}
+    counts = {"input_tokens": whole, "output_tokens": output}
     if cached is not None:
         counts["input_cached_tokens"] = cached
     if written is not None:
         counts["input_cache_write_tokens"] = written
-        counts |= {cache_write_of(each): count for each, count in lifetimes.items() if count}
-    counts["output_tokens"] = output
-    return (
-        counts
-        | _modalities(shape, block, cached or 0, written or 0)
-        | _output_parts(shape, block, output, _MADE.get(kind))
-    )
+    counts |= {name: count for name, count in lifetimes.items() if count}
+    inside = _input_parts(shape, block, whole - beside, cached or 0, written or 0)
+    return counts | inside | _output_parts(shape, block, output, _MADE.get(kind))
 
 
 def _rest(total: int | None, given: int) -> int | None:
@@ -192,30 +185,37 @@ def _check_at_most(part_name: str, part: int, name: str, whole: int) -> None:
         raise _ContradictionError(f"{part_name} ({part}) is more than {name} ({whole})")
 
 
-def _modalities(shape: Shape, block: dict[str, Any], cached: int, written: int) -> dict[str, int]:
+def _input_parts(shape: Shape, block: dict[str, Any], uncached: int, cached: int, written: int) -> dict[str, int]:
     """Audio and image tokens of the input, cached ones apart, where the block tells."""
-    told = any(_at(block, path) is not None for path in shape.cached_parts)
-    if written or (cached and not told):
+    if written or (cached and not _gives(block, shape.cached_parts)):
         return {}
-    found: dict[str, int] = {}
+    fresh: dict[str, int] = {}
+    read: dict[str, int] = {}
     for modality in _MODALITIES:
-        count = _number(block, _of(modality, shape.input_parts)) or 0
-        of_cached = _number(block, _of(modality, shape.cached_parts)) or 0 if cached else 0
+        count = _number(block, _of(modality, shape.input_parts))
+        if count is None:
+            continue
+        of_cached = (_number(block, _of(modality, shape.cached_parts)) or 0) if cached else 0
         _check_at_most(f"cached {modality} tokens", of_cached, f"{modality} tokens", count)
-        found[f"input_{modality}_tokens"] = count - of_cached
-        found[f"input_cached_{modality}_tokens"] = of_cached
-    return {name: count for name, count in found.items() if count}
+        fresh[f"input_{modality}_tokens"] = count - of_cached
+        read[f"input_cached_{modality}_tokens"] = of_cached
+    _check_at_most("audio and image tokens", sum(fresh.values()), "the input that was not cached", uncached)
+    _check_at_most("cached audio and image tokens", sum(read.values()), "the cached input", cached)
+    return {name: count for name, count in (fresh | read).items() if count}
 
 
 def _output_parts(shape: Shape, block: dict[str, Any], output: int, made: str | None) -> dict[str, int]:
     counts = {each: _number(block, _of(each, shape.output_parts)) for each in _MODALITIES}
-    if made and all(_at(block, path) is None for path in shape.output_parts):
+    if made and not _gives(block, _of("text", shape.output_parts)) and not any(counts.values()):
         counts[made] = output
-    return {f"output_{modality}_tokens": count for modality, count in counts.items() if count}
+    found = {f"output_{modality}_tokens": count for modality, count in counts.items() if count}
+    _check_at_most("audio and image tokens", sum(found.values()), "the output", output)
+    return found
 
 
+@cache
 def _of(modality: str, details: Paths) -> Paths:
-    return tuple(f"{each}.{name}" for each in details for name in _MODALITIES[modality])
+    return tuple(f"{each}.{name}" for each in details for name in (f"{modality}_tokens", modality.upper()))
 
 
 def _further(block: dict[str, Any]) -> Iterator[Further]:
@@ -270,17 +270,29 @@ def tier_fields(tier: object) -> dict[str, Any]:
 
 def _number(block: dict[str, Any], paths: Paths) -> int | None:
     """The largest number at the paths; None where none is given."""
+    largest = None
     try:
-        found = [number(_at(block, path), path) for path in paths]
+        for path, first, others in _steps(paths):
+            if (value := block.get(first)) is None:
+                continue
+            count = number(_inside(value, others, path) if others else value, path)
+            if count is not None and (largest is None or count > largest):
+                largest = count
     except ValueError as wrong:
         raise _ContradictionError(str(wrong)) from None
-    return max((each for each in found if each is not None), default=None)
+    return largest
 
 
-def _at(block: Any, path: str) -> Any:
-    """The value at a path; in a list of parts, the sum of those that have the name."""
-    value = block
-    for name in path.split("."):
+@cache
+def _steps(paths: Paths) -> list[tuple[str, str, list[str]]]:
+    """Each path with its first name and the others."""
+    names = {path: path.split(".") for path in paths}
+    return [(path, first, others) for path, (first, *others) in names.items()]
+
+
+def _inside(value: Any, names: list[str], path: str) -> Any:
+    """The value that the names lead to; in a list of parts, the sum of those that have the name."""
+    for name in names:
         if isinstance(value, dict):
             value = value.get(name)
         elif isinstance(value, list):
@@ -289,6 +301,11 @@ def _at(block: Any, path: str) -> Any:
         else:
             return None
     return value
+
+
+def _gives(block: dict[str, Any], paths: Paths) -> bool:
+    """Returns true if there is something at one of the paths."""
+    return any(_inside(block, [first, *others], path) is not None for path, first, others in _steps(paths))
 
 
 def _is_part(part: Any, name: str) -> bool:

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Raw, Struct, field
 
-from usageledger.json_text import elements, is_array
-from usageledger.sources.bodies import USAGE_BYTES_MAX, plain, read
+from usageledger.sources.bodies import USAGE_BYTES_MAX, plain, read, read_each
 from usageledger.sources.values import is_unique, unix_time
 
 HTTP_OK = 200
+ELEMENTS_MAX = 1_000  # candidates, images or embeddings of one answer that are looked at; vendors allow fewer
 TRANSCRIBED = ("transcript.text.done", "input_audio_transcription.completed")
 _NO_TEXT = Raw(b"")
 
@@ -105,12 +105,13 @@ class Answer(Struct):
     identity: _Identity | None = None
     input: Raw = _NO_TEXT
     output: Raw = _NO_TEXT
+    tools: Raw = _NO_TEXT
     error_code: Text = field(default=None, name="errorCode")
     amazon: _Metadata | None = field(default=None, name="ResponseMetadata")
 
 
 _answers: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
-_finishes: msgspec.json.Decoder[list[_Finish]] = msgspec.json.Decoder(list[_Finish])
+_finishes: msgspec.json.Decoder[_Finish] = msgspec.json.Decoder(_Finish)
 _logged: msgspec.json.Decoder[_LoggedTokens] = msgspec.json.Decoder(_LoggedTokens)
 
 
@@ -156,17 +157,19 @@ class _Prediction(Struct):
     embeddings: _Embedding | None = None
 
 
-_predictions: msgspec.json.Decoder[list[_Prediction]] = msgspec.json.Decoder(list[_Prediction])
+_predictions: msgspec.json.Decoder[_Prediction] = msgspec.json.Decoder(_Prediction)
 
 
 def _predicted_usage(answer: Answer) -> dict[str, Any] | None:
     """Vertex: each embedding says its tokens."""
-    found = read(_predictions, answer.predictions) or []
-    counts = [
-        each.embeddings.statistics.token_count for each in found if each.embeddings and each.embeddings.statistics
-    ]
-    numbers = [count for count in counts if isinstance(count, int | float)]
-    return {"prompt_tokens": sum(numbers)} if numbers and len(numbers) == len(found) else None
+    total: float = 0
+    predictions = read_each(_predictions, answer.predictions, ELEMENTS_MAX)
+    for each in predictions:
+        statistics = each and each.embeddings and each.embeddings.statistics
+        if not statistics or not isinstance(statistics.token_count, int | float):
+            return None
+        total += statistics.token_count
+    return {"prompt_tokens": total} if predictions else None
 
 
 def _logged_usage(answer: Answer) -> dict[str, Any]:
@@ -248,7 +251,8 @@ def stream_of(answer: Answer) -> str | None:
         return "converse"
     if answer.done is not None:
         return "ollama"
-    if any(map(has, (answer.candidates, answer.usage_metadata, answer.prompt_feedback))) and not has(answer.embeddings):
+    is_gemini = any(map(has, (answer.candidates, answer.usage_metadata, answer.prompt_feedback)))
+    if is_gemini and not has(answer.embedding) and not has(answer.embeddings):
         return f"gemini {answer.response_id}"
     return None
 
@@ -287,13 +291,13 @@ def _ends_converse(answer: Answer) -> bool:
 
 def finished(answer: Answer) -> bool:
     """Returns true for the last piece of a stream of Gemini's."""
-    found = read(_finishes, answer.candidates) or []
-    return has(answer.prompt_feedback) or any(each.finish for each in found)
+    candidates = read_each(_finishes, answer.candidates, ELEMENTS_MAX)
+    return has(answer.prompt_feedback) or any(each and each.finish for each in candidates)
 
 
 def images_of(answer: Answer) -> int:
     """The number of images in an answer."""
-    return sum(1 for _ in elements(bytes(answer.data))) if is_array(bytes(answer.data)) else 0
+    return len(read_each(_finishes, answer.data, ELEMENTS_MAX))
 
 
 def _is_string(raw: Raw) -> bool:

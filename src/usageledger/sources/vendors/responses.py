@@ -12,6 +12,7 @@ from usageledger.sources.readings import Note, Reason, short_id
 from usageledger.sources.usage_blocks import Further, Refusal, Usage, for_kind, read_seconds, read_usage, tier_fields
 from usageledger.sources.vendors import answers
 from usageledger.sources.vendors.answers import Answer, has
+from usageledger.sources.vendors.tools import calls_in
 
 _ANSWER_PREFIX = "answer:"
 
@@ -108,7 +109,7 @@ def events_of(response: Response, provider: str, model: str | None, now: int, re
         **response.fields,
     }
     events = [for_kind(kind, event | usage.counts | {"id": event_id})]
-    for further in usage.further:
+    for further in (*usage.further, *calls_in(response.last.output, response.last.tools)):
         further_id = short_id(prefix, *name, further.suffix)
         events.append(for_kind(further.kind, event | further.fields | {"id": further_id}))
     return Counted(events, usage.notes)
