@@ -6,7 +6,9 @@ from tests.server.support import NOW, Clock, Serve, event
 from tests.support.price_rows import row
 
 from usageledger.ledger import Ledger
+from usageledger.pricing.book import PriceBook
 from usageledger.pricing.price_file import PriceFile, shipped, written
+from usageledger.rating import current_book
 from usageledger.registry import Registry
 
 pytestmark = pytest.mark.anyio
@@ -66,3 +68,17 @@ async def test_a_file_that_a_later_version_took_changes_nothing(
         (card,) = (await server.get(CARDS, params=asked)).json()["data"]
     assert card["amount"]["value"] == 2.5
     assert f"stay in use: prices {shipped().serial + 1} cannot be read: format 2 is not known" in caplog.text
+
+
+def test_only_the_book_in_use_is_built(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[PriceFile | None] = []
+
+    def building(file: PriceFile | None = None) -> PriceBook:
+        built.append(file)
+        return PriceBook(file)
+
+    monkeypatch.setattr(current_book, "PriceBook", building)
+    file = later("3", 1)
+    take(registry, file)
+    assert current_book.CurrentBook(registry.price_files, lambda: NOW)().name.startswith(f"prices {file.serial} ")
+    assert [each and each.serial for each in built] == [file.serial]

@@ -38,10 +38,9 @@ class CurrentBook:
         self._files = files
         self._clock = clock
         self._looking = threading.Lock()
-        self._book = PriceBook()
-        self._serial = shipped().serial
-        self._looked_at = float("-inf")
-        self()
+        self._serial = max(files.serial(), shipped().serial)
+        self._book = self._newest(PriceBook)
+        self._looked_at = clock()
 
     def __call__(self) -> PriceBook:
         """The book in use, looked up anew where a minute has passed."""
@@ -57,10 +56,17 @@ class CurrentBook:
         serial = self._files.serial()
         if serial > self._serial:
             self._serial = serial
-            try:
-                self._book = PriceBook(newest_prices(self._files))
-            except PriceFileError as error:
-                logger.error("%s stay in use: prices %d cannot be read: %s", self._book.name, serial, error)  # noqa: TRY400 - its message says all
-            else:
-                logger.info("%s are in use", self._book.name)
+            self._book = self._newest(lambda: self._book)
         self._looked_at = self._clock()
+
+    def _newest(self, otherwise: Callable[[], PriceBook]) -> PriceBook:
+        """The book of the newest prices, or another one where these cannot be read."""
+        try:
+            book = PriceBook(newest_prices(self._files))
+        except PriceFileError as error:
+            book = otherwise()
+            logger.error("%s stay in use: prices %d cannot be read: %s", book.name, self._serial, error)  # noqa: TRY400 - its message says all
+        else:
+            if self._serial > shipped().serial:
+                logger.info("%s are in use", book.name)
+        return book
