@@ -31,10 +31,11 @@ from usageledger.pricing.cards import (
     of_tier,
 )
 from usageledger.pricing.genai_list import GenaiList, package_name, published
+from usageledger.pricing.hosted import all_rows, rows_by_name
 from usageledger.pricing.listed_prices import ListedModel, ListedPrice, fitting, seconds_of
 from usageledger.pricing.money import product, to_rate
 from usageledger.pricing.own_prices import NO_OWN_PRICES, NOTHING, Held, OwnPrices, operator_source
-from usageledger.pricing.price_file import ANY, PriceFile, Row, shipped
+from usageledger.pricing.price_file import ANY, Factor, PriceFile, Row, shipped
 from usageledger.pricing.regions import ANYWHERE, Regions, by_factor
 
 NAMES_KEPT_MAX = 10_000  # of models, with what is known of them
@@ -88,10 +89,9 @@ class PriceBook:
         self.aliases = names.Aliases(file.aliases)
         self._regions = Regions(file.factors)
         self._confirmed = seconds_of(file.confirmed_through)
-        self._rows: dict[tuple[str, str | None], list[Row]] = {}
-        for row in file.rows:
-            self._rows.setdefault((row.provider, row.model), []).append(row)
+        self._rows = rows_by_name(all_rows(file))
         self._vendors = sorted({provider for provider, _ in self._rows})
+        self._sellers = {said.provider for said in file.hosted}
         self._list_rows: dict[str, dict[str, list[Row]]] = {}
         self._model = lru_cache(NAMES_KEPT_MAX)(self._find_model)
         self._shared: dict[tuple[object, ...], list[tuple[int, int, Prices]]] = {}
@@ -212,7 +212,8 @@ class PriceBook:
         provider, name = names.model_name(listed, model)
         if provider == names.ROUTER:
             vendors = [vendor for vendor in self._vendors if (vendor, name) in self._rows]
-            provider = vendors[0] if len(vendors) == 1 else provider
+            own = [vendor for vendor in vendors if vendor not in self._sellers] or vendors
+            provider = own[0] if len(own) == 1 else provider
         return provider, name
 
     def resolve(self, subject: Subject) -> Resolved:
@@ -315,6 +316,12 @@ class PriceBook:
                     break
         return next(iter(found), Reason("no_variant", f"no price for the tier {subject.tier!r}"))
 
+    def _factor(self, subject: Subject, resolved: Resolved, region: str) -> Factor | None:
+        """The factor of a region by any of the names that are the subject's model on its day."""
+        provider, path = resolved.provider, resolved.path
+        same = self.aliases.standing_for(provider, path[-1], iso_day(subject.day)) if path else []
+        return self._regions.factor(provider, [*path, *same], region, subject.day)
+
     def _priced(
         self, price: ListedPrice, subject: Subject, part: str, resolved: Resolved
     ) -> tuple[int, Source] | Reason:
@@ -338,7 +345,7 @@ class PriceBook:
             times = product(times, Decimal(max(row.minutes_min, int(subject.session_minutes))))
         region = (subject.region or ANYWHERE).lower()
         if region != ANYWHERE and part in TOKEN_PARTS:
-            factor = self._regions.factor(resolved.provider, resolved.path, region, subject.day)
+            factor = self._factor(subject, resolved, region)
             if factor is None:
                 return Reason("no_region", f"no source says by how much it costs more in the region {region!r}")
             times = product(times, Decimal(factor.factor))
