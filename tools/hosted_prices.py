@@ -4,8 +4,9 @@
 knows, as `FOLDER/VERSION.json`. A price that is the vendor's, or that of the seller's own name without a place, times
 one of `FACTORS` becomes a part of `hosted`; any other one a row, where LiteLLM names the seller's own page for it. Both
 are of the newest release, and begin with the first one since which all have said the same. What differs from the
-vendor's by less than `ROUNDED` is left out: it was rounded. Names that the file or genai-prices has are left to them,
-and Google's own models to its own list.
+vendor's by less than `ROUNDED` is left out: it was rounded. So is a name without a place, where places differ. Names
+that the file has are left to it, Google's own models to its own list, and what genai-prices has besides to that; where
+it says another price, both are disputed.
 """
 
 import json
@@ -109,6 +110,7 @@ class Line:
     start: str
 
 
+_INPUT = Part("completions", "input_text_tokens", "standard")
 Release = dict[tuple[str, str], Entry]
 
 
@@ -173,15 +175,16 @@ class Maker:
         self._versions = {day: version for version, day in file.lists[LIST].items()}
         self.seen, self._newest = self._releases[-1]
         self._known = {each for each in self._by_name if self._holding(*each)}
-        listing = GenaiList("1970-01-01")
-        self._known |= {(row.provider, row.model) for of in ("aws", "azure") for row in listing.rows(of)}
+        self._listed = rows_by_name(row for of in ("aws", "azure") for row in GenaiList("1970-01-01").rows(of))
         self.rows: list[Row] = []
         self._parts: dict[tuple[Line, str, str], dict[str, list[str]]] = {}
 
     def hosted(self) -> Iterator[Hosted]:
         """Yields what is sold at a vendor's prices, and collects the other rows."""
         for seller, name in sorted(self._newest, key=lambda each: bool(_PLACE.match(each[1]))):
-            if (seller, name) not in self._known and (seller != "google" or _PARTNERS.match(name)):
+            if (seller, name) in self._known or (seller == "google" and not _PARTNERS.match(name)):
+                continue
+            if not self._dispute(seller, name) and self._is_placed(seller, name):
                 for part in self._newest[seller, name].prices:
                     self._take(seller, name, part)
         names: dict[tuple[Line, str], dict[str, str]] = {}
@@ -200,6 +203,24 @@ class Maker:
                 seen=self.seen,
                 source=self._source(line.start),
             )
+
+    def _is_placed(self, seller: str, name: str) -> bool:
+        """Tell whether a name says where the model runs, if its price depends on it."""
+        placed = self._newest.get((seller, f"us.{name}"))
+        return not placed or placed.prices.get(_INPUT) == self._newest[seller, name].prices.get(_INPUT)
+
+    def _dispute(self, seller: str, name: str) -> bool:
+        """Tell whether genai-prices has the name otherwise; what both price and not alike is added as disputed."""
+        entry, before = self._newest[seller, name], len(self.rows)
+        listed = [row for row in self._listed.get((seller, name), ()) if row.kind == "completions" and not row.end]
+        said = [(row, entry.prices.get(Part(row.kind, row.part, row.tier), {}).get(row.above)) for row in listed]
+        for row, usd in said:
+            if usd is not None and usd != Decimal(row.price):
+                source = f"{row.source}; {self._source(self.seen)}"
+                note = f"{row.price} ({row.source}), or {usd:f}"
+                about = {"start": self.seen, "confidence": "disputed", "source": source, "note": note}
+                self.rows += [structs.replace(row, **about, price=price) for price in (row.price, f"{usd:f}")]
+        return len(self.rows) > before or any(usd is None for _, usd in said) or (bool(said) and not entry.page)
 
     def _take(self, seller: str, name: str, part: Part) -> None:
         """Takes the prices of a part as those of another model times a factor, or else as the seller's own."""
@@ -292,7 +313,11 @@ def confirmed(file: PriceFile, release: Release, day: str) -> tuple[PriceFile, l
     names: list[tuple[Hosted | None, tuple[str, str], Part]] = [
         (each, (each.provider, name), part) for each in file.hosted for name in each.models for part in _parts(each)
     ]
-    own = ((row.provider, str(row.model), Part(row.kind, row.part, row.tier)) for row in rows if _is_made(row))
+    own = (
+        (row.provider, str(row.model), Part(row.kind, row.part, row.tier))
+        for row in rows
+        if _is_made(row) and row.confidence in USABLE
+    )
     names += [(None, (seller, name), part) for seller, name, part in dict.fromkeys(own)]
     others: list[tuple[Hosted | None, str]] = []
     for each, name, part in names:
@@ -315,7 +340,8 @@ def _words(prices: Prices | None) -> str:
 
 
 def _is_made(row: Row) -> bool:
-    return row.provider in _SELLERS.values() and row.source.startswith(f"{LIST} ") and "; https://" in row.source
+    own = row.source.startswith(f"{LIST} ") and "; https://" in row.source
+    return row.provider in _SELLERS.values() and (own or (row.provider != "google" and row.confidence == "disputed"))
 
 
 def _is_plain(row: Row) -> bool:

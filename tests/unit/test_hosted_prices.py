@@ -52,7 +52,7 @@ def test_a_price_that_is_the_vendors_times_a_factor_is_hosted() -> None:
     now = {
         "us.anthropic.claude-a-20260101-v1:0": listed("bedrock_converse", 2.2e-06, output_cost_per_token=8.8e-06),
         "eu.anthropic.claude-a-20260101-v1:0": listed("bedrock_converse", 2.2e-06, output_cost_per_token=8.8e-06),
-        "anthropic.claude-a-20260101-v1:0": listed("bedrock", 2e-06, input_cost_per_token_batches=1e-06),
+        "global.anthropic.claude-a-20260101-v1:0": listed("bedrock", 2e-06, input_cost_per_token_batches=1e-06),
         "vertex_ai/claude-a@20260101": listed("vertex_ai-anthropic_models", 2e-06),
         "vertex_ai/claude-a": listed("vertex_ai-anthropic_models", 2e-06, regional_endpoint_uplift_multiplier=1.1),
         "azure/us/gpt-a": listed("azure", 2.2e-06, input_cost_per_token_above_200k_tokens=4.4e-06),
@@ -61,9 +61,9 @@ def test_a_price_that_is_the_vendors_times_a_factor_is_hosted() -> None:
     dated, both = "claude-a-20260101", {"standard": ("input_text_tokens", "output_text_tokens")}
     bedrock = {f"{place}.anthropic.{dated}-v1:0": dated for place in ("eu", "us")}
     assert sorted(map(brief, found.hosted), key=str) == [
-        ("aws", "anthropic", {f"anthropic.{dated}-v1:0": dated}, {"batch": ("input_text_tokens",)}, "1", SECOND),
-        ("aws", "anthropic", {f"anthropic.{dated}-v1:0": dated}, INPUT, "1", FIRST),
         ("aws", "anthropic", bedrock, both, "1.1", FIRST),
+        ("aws", "anthropic", {f"global.anthropic.{dated}-v1:0": dated}, {"batch": ("input_text_tokens",)}, "1", SECOND),
+        ("aws", "anthropic", {f"global.anthropic.{dated}-v1:0": dated}, INPUT, "1", FIRST),
         ("azure", "openai", {"us/gpt-a": "gpt-a"}, INPUT, "1.1", FIRST),
         ("google", "anthropic", {"claude-a": dated, "claude-a@20260101": dated}, INPUT, "1", FIRST),
     ]
@@ -72,6 +72,24 @@ def test_a_price_that_is_the_vendors_times_a_factor_is_hosted() -> None:
     (factor,) = found.factors
     assert factor == Factor("google", "claude-a", "*", "1.1", FIRST, "first_seen", "medium", source, origin="observed")
     assert {each.source for each in found.hosted if each.start == FIRST} == {source}
+
+
+def test_a_name_without_a_place_is_left_out_where_places_differ() -> None:
+    bare = "anthropic.claude-a-20260101-v1:0"
+    now = {bare: listed("bedrock", 2e-06), f"us.{bare}": listed("bedrock", 2.2e-06)}
+    assert [each.models for each in made(now)[0].hosted] == [{f"us.{bare}": "claude-a-20260101"}]
+    now[f"us.{bare}"] = listed("bedrock", 2e-06)
+    assert [each.models.keys() for each in made(now)[0].hosted] == [{bare, f"us.{bare}"}]
+
+
+def test_what_another_list_says_otherwise_is_disputed() -> None:
+    name = "us-gov.anthropic.claude-sonnet-5"  # 2.20 in the installed genai-prices
+    found, rows = made({name: listed("bedrock", 2.4e-06, source=PAGE)})
+    assert found.hosted == ()
+    assert {(each.model, each.part, each.price, each.start, each.confidence) for each in rows} == {
+        (name, "input_text_tokens", price, THIRD, "disputed") for price in ("2.2", "2.4")
+    }
+    assert {each.note for each in rows} == {"2.2 (genai-prices 0.2.3), or 2.4"}
 
 
 def test_it_begins_with_the_first_release_since_which_all_have_said_so() -> None:
@@ -85,7 +103,7 @@ def test_it_begins_with_the_first_release_since_which_all_have_said_so() -> None
 
 def test_another_price_is_a_row_where_the_list_names_the_sellers_page() -> None:
     now = {
-        "us.amazon.nova-v1:0": listed("bedrock", 1.1e-06, source=PAGE),
+        "eu.amazon.nova-v1:0": listed("bedrock", 1.1e-06, source=PAGE),
         "amazon.nova-v1:0": listed("bedrock", 1e-06, source=PAGE, cache_creation_input_token_cost=1.25e-06),
         "amazon.titan-v1": listed("bedrock", 1e-06),
         "amazon.other-v1": listed("bedrock", 1e-06, source="https://aws.amazon.com.example.test/"),
@@ -114,7 +132,7 @@ def test_another_price_is_a_row_where_the_list_names_the_sellers_page() -> None:
     assert {(each.start, each.start_is, each.confidence) for each in rows} == {(SECOND, "first_seen", "medium")}
     assert rows[0].source == f"litellm 2.0 (PyPI) {SECOND}..{THIRD}; {PAGE}"
     assert [brief(each) for each in found.hosted] == [
-        ("aws", "aws", {"us.amazon.nova-v1:0": "amazon.nova-v1:0"}, INPUT, "1.1", SECOND)
+        ("aws", "aws", {"eu.amazon.nova-v1:0": "amazon.nova-v1:0"}, INPUT, "1.1", SECOND)
     ]
 
 
