@@ -21,8 +21,9 @@ from pathlib import Path
 
 from msgspec import structs
 
+from tools.hosted_prices import confirmed, entries
 from tools.price_file import PATH, finished, following
-from tools.price_lists import PriceList, genai_list, litellm_list, llm_prices_list
+from tools.price_lists import PriceList, genai_list, litellm_list, litellm_models, llm_prices_list
 from usageledger.pricing.listed_prices import seconds_of, times
 from usageledger.pricing.price_checks import check_after, subject_of
 from usageledger.pricing.price_file import PriceFile, Row, read, written
@@ -137,11 +138,12 @@ def _jump(earlier: Iterable[Row]) -> str:
 def _drop(made: Next, lists: Sequence[PriceList], before: PriceFile) -> None:
     """Notes the last day of observed rows whose names no list has any more."""
     named = frozenset().union(*(each.names for each in lists))
-    asked = {each.package for each in lists}
+    asked, vendors = {each.package for each in lists}, {vendor for vendor, _ in named}
     for rows in made.rows.values():
         for place, row in enumerate(rows):
             seen_in = {package for package in before.lists if package in row.source}
             is_open = row.origin == "observed" and row.end is None and row.last_seen is None
+            is_open &= row.provider in vendors
             if is_open and row not in made.added and seen_in <= asked and (row.provider, row.model) not in named:
                 rows[place] = structs.replace(row, last_seen=before.confirmed_through)
                 made.tell("Dropped: no list has the name", row, f"{row.price} USD, last on {before.confirmed_through}")
@@ -230,6 +232,9 @@ def main(arguments: Sequence[str]) -> int:
         KNOWN.write_text(known_text(unmatched(before, lists, known, day)), "utf-8")
         return 0
     file, made = make(before, lists, known, day)
+    if given.litellm:
+        file, others = confirmed(file, entries(litellm_models(given.litellm)), day)
+        made.report |= {"To decide: a seller charges something else": others} if others else {}
     check_after(file, before, yes=True)
     if not made.report and file.lists == before.lists:
         print("The lists say nothing new.")

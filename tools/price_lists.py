@@ -77,8 +77,7 @@ def litellm_list(wheel: Path) -> PriceList:
     named = _WHEEL.fullmatch(wheel.name)
     if not named:
         raise ValueError(f"expected a wheel of litellm, got {wheel.name}")
-    with zipfile.ZipFile(wheel) as opened:
-        models: dict[str, dict[str, Any]] = json.loads(opened.read(LITELLM_FILE), parse_float=Decimal)
+    models = litellm_models(wheel)
     source = f"litellm {named['version']} (PyPI)"
     ours = {
         (vendor, name.removeprefix(f"{about['litellm_provider']}/").lower()): about
@@ -87,6 +86,13 @@ def litellm_list(wheel: Path) -> PriceList:
     }
     rows = (row for (vendor, name), about in ours.items() for row in _litellm_rows(vendor, name, about, source))
     return PriceList("litellm", named["version"], source, tuple(rows), frozenset(ours))
+
+
+def litellm_models(wheel: Path) -> dict[str, dict[str, Any]]:
+    """LiteLLM's file in a wheel of it."""
+    with zipfile.ZipFile(wheel) as opened:
+        models: dict[str, dict[str, Any]] = json.loads(opened.read(LITELLM_FILE), parse_float=Decimal)
+    return models
 
 
 def _litellm_rows(vendor: str, name: str, about: dict[str, Any], source: str) -> Iterator[Row]:

@@ -340,6 +340,48 @@ DATED: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         {"claude-opus-5-5, input": "0.0044", "claude-opus-5-5, output": "0.0022"},
     ),
     (
+        # Claude Opus 4.5 by Bedrock's profile for the EU: 1.1 times 5.00, 0.50 and 25.00.
+        "bedrock in a region",
+        completion(
+            "eu.anthropic.claude-opus-4-5-20251101-v1:0",
+            AUTUMN,
+            provider="bedrock",
+            input_tokens=10_000,
+            input_cached_tokens=9_000,
+            output_tokens=100,
+        ),
+        {
+            "eu.anthropic.claude-opus-4-5-20251101-v1:0, input": "0.0055",
+            "eu.anthropic.claude-opus-4-5-20251101-v1:0, cached input": "0.00495",
+            "eu.anthropic.claude-opus-4-5-20251101-v1:0, output": "0.00275",
+        },
+    ),
+    (
+        # o4-mini in Azure's data zone US: 1.1 times 1.10 and 4.40.
+        "a data zone of azure",
+        completion("us/o4-mini", AUTUMN, provider="azure", input_tokens=MILLION, output_tokens=10_000),
+        {"us/o4-mini, input": "1.21", "us/o4-mini, output": "0.0484"},
+    ),
+    (
+        # Claude Opus 4.6 at Vertex AI's global endpoint: 5.00 and 25.00 ...
+        "claude at google",
+        completion("claude-opus-4-6@default", AUTUMN, provider="vertex_ai", input_tokens=1_000, output_tokens=100),
+        {"claude-opus-4-6@default, input": "0.005", "claude-opus-4-6@default, output": "0.0025"},
+    ),
+    (
+        # ... and 1.1 times as much in a region.
+        "claude at google in a region",
+        completion(
+            "claude-opus-4-6@default",
+            AUTUMN,
+            provider="vertex_ai",
+            region="europe-west1",
+            input_tokens=1_000,
+            output_tokens=100,
+        ),
+        {"claude-opus-4-6@default, input": "0.0055", "claude-opus-4-6@default, output": "0.00275"},
+    ),
+    (
         # text-embedding-3-small by batch: 0.01.
         "embeddings in a batch",
         {

@@ -11,7 +11,6 @@ from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
-from tests.support import price_rows
 from tests.support.price_rows import NO_LIST, book, row
 
 from usageledger.buckets import DAY_SECONDS
@@ -19,6 +18,7 @@ from usageledger.meters import METER_BY_KIND
 from usageledger.pricing import UNITS_PER_USD, Subject, to_rate
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.cards import of_tier
+from usageledger.pricing.hosted import all_rows
 from usageledger.pricing.listed_prices import CONDITIONS, ListedPrice, seconds_of
 from usageledger.pricing.listed_prices import listed as compiled
 from usageledger.pricing.names import fine_tuned_base
@@ -193,12 +193,11 @@ def mutations(name: str) -> list[str]:
     return [*made, *([head] if head else []), *([tail] if tail else [])]
 
 
-@pytest.mark.parametrize("provider", sorted({each.provider for each in ROWS}))
+@pytest.mark.parametrize("provider", sorted({each.provider for each in all_rows(shipped())}))
 def test_a_name_that_no_list_has_is_never_priced(provider: str) -> None:
     """Names that come near to known ones are unpriced, unless they are listed or stand for one that is."""
-    file = shipped()
-    known = {str(each.model) for each in file.rows if each.provider == provider}
-    known |= {alias.name for alias in file.aliases if alias.provider == provider}
+    known = {str(each.model) for each in real().rows(provider)}
+    known |= set(real().aliases.names(provider))
     for name in sorted(known - {ANY, "None"}):
         for near in mutations(name):
             base = fine_tuned_base(near)
@@ -302,7 +301,6 @@ def test_parts_are_priced_or_have_a_reason() -> None:
 
 def test_the_prices_of_the_file_are_exact() -> None:
     """A rate times as many units as the row says is its price, to the last digit."""
-    for listed in shipped().rows:
+    for listed in all_rows(shipped()):
         rate = to_rate(Decimal(listed.price), listed.per)
         assert rate * listed.per == Decimal(listed.price) * UNITS_PER_USD
-    assert price_rows.row("input_text_tokens", "1").per == 10**6

@@ -1,5 +1,7 @@
 """A running server takes up public prices that were taken meanwhile, for cards to come."""
 
+from typing import Any
+
 import pytest
 from msgspec import structs
 from tests.server.support import NOW, Clock, Serve, event
@@ -8,7 +10,9 @@ from tests.support.price_rows import row
 from usageledger.buckets import iso_day
 from usageledger.ledger import Ledger
 from usageledger.pricing import UNITS_PER_USD, Override
+from usageledger.pricing.book import PriceBook
 from usageledger.pricing.price_file import PriceFile, shipped, written
+from usageledger.rating import current_book
 from usageledger.registry import Registry
 
 pytestmark = pytest.mark.anyio
@@ -137,3 +141,17 @@ async def test_strict_days_end_45_days_after_the_last_comparison(
     reasons = [(each["first_time"], part["reason"], part["message"]) for each in lacking for part in each["quantities"]]
     words = f"no list was compared with it after {iso_day(TODAY - 46 * DAY)}"
     assert reasons == ([(NOW, "past_support", words)] if strict else [])
+
+
+def test_only_the_book_in_use_is_built(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[PriceFile | None] = []
+
+    def building(file: PriceFile | None = None, **given: Any) -> PriceBook:
+        built.append(file)
+        return PriceBook(file, **given)
+
+    monkeypatch.setattr(current_book, "PriceBook", building)
+    file = later("3", 1)
+    take(registry, file)
+    assert current_book.CurrentBook(registry.price_files, lambda: NOW)().name.startswith(f"prices {file.serial} ")
+    assert [each and each.serial for each in built] == [file.serial]

@@ -417,7 +417,7 @@ async def test_a_newer_price_book_changes_no_past_amount_by_itself(
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[known(1), known(2, timestamp=NOW - DAY)])
     book = price_rows.book(price_rows.row("input_text_tokens", "0.01", provider="openai", model=MODEL))
-    monkeypatch.setattr("usageledger.rating.current_book.PriceBook", lambda **_: book)
+    monkeypatch.setattr("usageledger.rating.current_book.PriceBook", lambda *_, **__: book)
     async with serve(ledger) as server:
         await server.post("/v1/events", json=[known(3), known(4, timestamp=NOW - 2 * DAY)])
         window = {"start_time": TODAY - 2 * DAY}

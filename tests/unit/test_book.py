@@ -220,6 +220,23 @@ def test_a_region_is_charged_by_its_factor_or_not_at_all(
     assert prices.reasons.get("input_text_tokens", Reason("", "")).code == (code or "")
 
 
+def test_a_factor_for_any_region_is_for_those_without_their_own() -> None:
+    made = book(INPUT, factors=(factor("*", "1.1"), factor("us", "1.2")))
+    rates = {region: made.prices(replace(SUBJECT, region=region)).rates for region in ("us", "eu", "global", None)}
+    assert [rates[each]["input_text_tokens"] * 10 // M for each in rates] == [24, 22, 20, 20]
+
+
+def test_a_factor_holds_for_all_names_of_the_model() -> None:
+    aliases = (Alias("acme", "m", "m-2026", "2026-05-05", "s"), Alias("acme", "n", "m", "2026-05-05", "s"))
+    rows = [row("input_text_tokens", "2", model=name) for name in ("m", "m-2026", "m-2025")]
+    made = book(*rows, aliases=aliases, factors=(factor("us", "1.1"),))
+    us = replace(SUBJECT, region="us")
+    for name in ("m", "n", "m-2026"):
+        assert made.prices(replace(us, model=name)).rates["input_text_tokens"] == 22 * M // 10, name
+    assert reason(made, model="m-2025", region="us") == "no_region"
+    assert reason(made, model="m-2026", region="us", day=MAY_5 - DAY) == "no_region"
+
+
 def test_the_source_of_a_factor_stands_beside_that_of_the_price() -> None:
     factors = (factor("us", "1.1", "2026-01-01", end="2026-06-01", confidence="medium"),)
     source = book(INPUT, factors=factors).prices(replace(SUBJECT, region="us")).sources["input_text_tokens"]

@@ -31,10 +31,11 @@ from usageledger.pricing.cards import (
     of_tier,
 )
 from usageledger.pricing.genai_list import GenaiList, package_name, published
-from usageledger.pricing.listed_prices import CONDITIONS, ENDLESS, ListedModel, ListedPrice, seconds_of
+from usageledger.pricing.hosted import all_rows, rows_by_name
+from usageledger.pricing.listed_prices import ENDLESS, ListedModel, ListedPrice, fitting, seconds_of
 from usageledger.pricing.money import product, to_rate
 from usageledger.pricing.own_prices import NO_OWN_PRICES, NOTHING, Held, OwnPrices, operator_source
-from usageledger.pricing.price_file import ANY, USABLE, PriceFile, Row, shipped
+from usageledger.pricing.price_file import ANY, Factor, PriceFile, Row, shipped
 from usageledger.pricing.regions import ANYWHERE, Regions, by_factor
 
 NAMES_KEPT_MAX = 10_000  # of models, with what is known of them
@@ -94,10 +95,9 @@ class PriceBook:
         self._regions = Regions(file.factors)
         self.confirmed_through = seconds_of(file.confirmed_through)
         self._known_through = self.confirmed_through + (PROVISIONAL_SECONDS_MAX if strict_days else ENDLESS)
-        self._rows: dict[tuple[str, str | None], list[Row]] = {}
-        for row in file.rows:
-            self._rows.setdefault((row.provider, row.model), []).append(row)
+        self._rows = rows_by_name(all_rows(file))
         self._vendors = sorted({provider for provider, _ in self._rows})
+        self._sellers = {said.provider for said in file.hosted}
         self._list_rows: dict[str, dict[str, list[Row]]] = {}
         self._model = lru_cache(NAMES_KEPT_MAX)(self._find_model)
         self._shared: dict[tuple[object, ...], list[tuple[int, int, Prices]]] = {}
@@ -181,11 +181,11 @@ class PriceBook:
 
         A discount on the list of another provider says nothing of names that this one does not have.
         """
-        held = own.of(subject, self.names_of(subject)) if own else NOTHING
-        resolved, discount = self.resolve(subject), held.discount
+        provider, path = self._path(subject)
+        held = own.of(subject, self._names(subject, provider, path)) if own else NOTHING
+        resolved, discount = self._resolved(subject, provider, path), held.discount
         if discount and discount.like:
-            name = subject.model and self.name_of(subject.provider, subject.model)[1]
-            liked = self.resolve(structs.replace(subject, provider=discount.like, model=name))
+            liked = self.resolve(structs.replace(subject, provider=discount.like, model=path[0] if path else None))
             resolved, discount = (liked, discount) if liked.model else (resolved, None)
         return held, replace(resolved, discount=discount, defaults=held.defaults) if held else resolved
 
@@ -196,13 +196,18 @@ class PriceBook:
 
         They are what it stands for that day, the fine-tuned model's base, and the other names that stand for the same.
         """
+        return self._names(subject, *self._path(subject))
+
+    def _names(self, subject: Subject, provider: str, path: Sequence[str]) -> list[names.Name]:
         first = names.own_name(subject.provider, subject.model)
-        if subject.model is None:
+        if not path:
             return [first]
-        provider, name = self.name_of(subject.provider, subject.model)
-        day, base = iso_day(subject.day), names.fine_tuned_base(name)
-        path = self.aliases.path(provider, name, day)
-        others = [*path, *([base] if base else []), *self.aliases.standing_for(provider, path[-1], day)]
+        base = names.fine_tuned_base(path[0])
+        others = [
+            *path,
+            *([base] if base else []),
+            *self.aliases.standing_for(provider, path[-1], iso_day(subject.day)),
+        ]
         return list(dict.fromkeys([first, *((provider, each) for each in others)]))
 
     def name_of(self, provider: str, model: str) -> tuple[str, str]:
@@ -213,26 +218,33 @@ class PriceBook:
         provider, name = names.model_name(listed, model)
         if provider == names.ROUTER:
             vendors = [vendor for vendor in self._vendors if (vendor, name) in self._rows]
-            provider = vendors[0] if len(vendors) == 1 else provider
+            own = [vendor for vendor in vendors if vendor not in self._sellers] or vendors
+            provider = own[0] if len(own) == 1 else provider
         return provider, name
 
     def resolve(self, subject: Subject) -> Resolved:
         """The rows that are for the subject's model on its day."""
+        return self._resolved(subject, *self._path(subject))
+
+    def _path(self, subject: Subject) -> tuple[str, Sequence[str]]:
+        """The provider as prices name it, and the name of the model with what it stands for that day."""
         if subject.model is None:
-            provider = names.provider_name(subject.provider)
-            return Resolved(provider, (), self._model(provider, None), self._model(provider, ANY))
+            return names.provider_name(subject.provider), ()
         provider, name = self.name_of(subject.provider, subject.model)
+        return provider, self.aliases.path(provider, name, iso_day(subject.day))
+
+    def _resolved(self, subject: Subject, provider: str, path: Sequence[str]) -> Resolved:
         any_model = self._model(provider, ANY)
-        base = names.fine_tuned_base(name)
-        path = self.aliases.path(provider, name, iso_day(subject.day))
-        exact = self._model(provider, name)
+        if not path:
+            return Resolved(provider, (), self._model(provider, None), any_model)
         for place, each in enumerate(path):
             model = self._model(provider, each)
             if model and model.covers(subject.day):
                 return Resolved(provider, tuple(path[: place + 1]), model, any_model)
+        exact, base = self._model(provider, path[0]), names.fine_tuned_base(path[0])
         if exact is None and base is not None and (model := self._model(provider, base)):
-            return Resolved(provider, (name, base), model, any_model)
-        return Resolved(provider, (name,), exact, any_model)
+            return Resolved(provider, (path[0], base), model, any_model)
+        return Resolved(provider, (path[0],), exact, any_model)
 
     def rows(self, provider: str) -> list[Row]:
         """All rows of a provider, those of the installed list last."""
@@ -302,13 +314,19 @@ class PriceBook:
             of_tier = [price for price in model.of(kind, part) if price.row.tier == tier]
             if of_tier:
                 bands = model.bands(kind, second, second + 1)
-                each = _fitting(subject, of_tier, max((band for band in bands if band <= subject.band), default=0))
+                each = fitting(subject, of_tier, max((band for band in bands if band <= subject.band), default=0))
                 if not isinstance(each, Reason):
                     return each
                 found.append(each)
                 if each.code not in OUT_OF_TIME:
                     break
         return next(iter(found), Reason("no_variant", f"no price for the tier {subject.tier!r}"))
+
+    def _factor(self, subject: Subject, resolved: Resolved, region: str) -> Factor | None:
+        """The factor of a region by any of the names that are the subject's model on its day."""
+        provider, path = resolved.provider, resolved.path
+        same = self.aliases.standing_for(provider, path[-1], iso_day(subject.day)) if path else []
+        return self._regions.factor(provider, [*path, *same], region, subject.day)
 
     def _priced(
         self, price: ListedPrice, subject: Subject, part: str, resolved: Resolved
@@ -335,55 +353,12 @@ class PriceBook:
             times = product(times, Decimal(max(row.minutes_min, int(subject.session_minutes))))
         region = (subject.region or ANYWHERE).lower()
         if region != ANYWHERE and part in TOKEN_PARTS:
-            factor = self._regions.factor(resolved.provider, resolved.path, region, subject.day)
+            factor = self._factor(subject, resolved, region)
             if factor is None:
                 return Reason("no_region", f"no source says by how much it costs more in the region {region!r}")
             times = product(times, Decimal(factor.factor))
             source = by_factor(source, factor)
         return (price.rate if times == 1 else to_rate(Decimal(row.price), row.per, times)), source
-
-
-def _fitting(subject: Subject, prices: Sequence[ListedPrice], band: int) -> ListedPrice | Reason:
-    """The one price of a subject among those of its name, part and tier; the others of the model begin at `band`."""
-    second = subject.day + subject.second
-    of_band = [price for price in prices if price.row.above == band]
-    if not of_band:
-        return Reason("no_row", f"no price above {band:,} input tokens, where the model has others")
-    holding = [price for price in of_band if price.holds(second)]
-    return _of_case(subject, holding) if holding else _out_of_time(of_band, second)
-
-
-def _of_case(subject: Subject, prices: Sequence[ListedPrice]) -> ListedPrice | Reason:
-    """The price whose conditions an event meets, if what it says leaves no doubt."""
-    said = {name: getattr(subject, name) for name in CONDITIONS}
-    possible = [price for price in prices if all(said[name] in (value, None) for name, value in price.conditions)]
-    missing = next((n for price in possible for n, _ in price.conditions if said[n] is None), None)
-    if missing:
-        values = sorted({str(value) for price in prices for name, value in price.conditions if name == missing})
-        return Reason(f"ambiguous:{missing}", f"{missing} is not said: the price depends on it ({', '.join(values)})")
-    if not possible:
-        words = ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
-        return Reason("no_row", f"no price for {words}")
-    exact = max(len(price.conditions) for price in possible)
-    fit = [price for price in possible if len(price.conditions) == exact]
-    candidates = ", ".join(sorted({f"{price.row.price} ({price.row.source})" for price in fit}))
-    if any(price.row.confidence == "disputed" for price in fit) or len({price.rate for price in fit}) > 1:
-        return Reason("disputed", f"sources disagree: {candidates}")
-    usable = [price for price in fit if price.row.confidence in USABLE]
-    return usable[0] if usable else Reason("unconfirmed", f"not confirmed to be the vendor's: {candidates}")
-
-
-def _out_of_time(prices: Sequence[ListedPrice], second: int) -> Reason:
-    """The reason why none of a part's prices holds at a second."""
-    first = min(prices, key=lambda price: price.start)
-    if second < first.start:
-        return Reason("before_first_seen", f"the price is known from {first.row.start} on")
-    if any(second < price.start for price in prices):
-        return Reason("gap", "no source says what it was then")
-    last = max(prices, key=lambda price: price.end)
-    if last.row.last_seen:
-        return Reason("past_support", f"no list has had a price since {last.row.last_seen}")
-    return Reason("gap", f"the price ended on {last.row.end}, and no source says the next one")
 
 
 def _absent(subject: Subject, part: str, resolved: Resolved) -> Reason:

@@ -142,15 +142,15 @@ def _terms(model: ModelInfo, published: str) -> Iterator[tuple[str, str, str | N
         if isinstance(model.prices, ModelPrice)
         else [(p.constraint, p.prices) for p in model.prices]
     )
+    terms = [("standard", constraint, prices) for constraint, prices in dated]
+    terms += [(tier, each.constraint, each.prices) for each in model.price_variants or () if (tier := _tier(each))]
     # A price by the time of day holds on days that the list cannot say: that needs a row of the price file.
-    if not any(isinstance(constraint, TimeOfDateConstraint) for constraint, _ in dated):
-        starts = [_start(constraint) for constraint, _ in dated]
-        for start, end, (_, prices) in zip(starts, [*starts[1:], None], dated, strict=True):
-            if end is None or published < end:
-                yield "standard", max(published, start), end, prices
-    for variant in model.price_variants or ():
-        if (tier := _tier(variant)) and not isinstance(variant.constraint, TimeOfDateConstraint):
-            yield tier, max(published, _start(variant.constraint)), None, variant.prices
+    timed = {tier for tier, constraint, _ in terms if isinstance(constraint, TimeOfDateConstraint)}
+    for tier, constraint, prices in terms:
+        start = _start(constraint)
+        end = min((at for of, each, _ in terms if of == tier and (at := _start(each)) > start), default=None)
+        if tier not in timed and (end is None or published < end):
+            yield tier, max(published, start), end, prices
 
 
 def _start(constraint: StartDateConstraint | TimeOfDateConstraint | None) -> str:

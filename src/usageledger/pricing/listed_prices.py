@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from usageledger.buckets import DAY_SECONDS
-from usageledger.pricing.cards import CASES
+from usageledger.pricing.cards import CASES, Reason, Subject
 from usageledger.pricing.money import to_rate
-from usageledger.pricing.price_file import Alias, Factor, Hours, Row
+from usageledger.pricing.price_file import USABLE, Alias, Factor, Hours, Row
 
 # The fields of a row that an event must say the same of.
 CONDITIONS = tuple(name for name in CASES if name in Row.__struct_fields__)
@@ -92,6 +92,49 @@ class ListedModel:
             and (start < price.end or price.row.last_seen)
             and (price.start < end or price.row.start_is == "first_seen")
         }
+
+
+def fitting(subject: Subject, prices: Sequence[ListedPrice], band: int) -> ListedPrice | Reason:
+    """The one price of a subject among those of its name, part and tier; the others of the model begin at `band`."""
+    second = subject.day + subject.second
+    of_band = [price for price in prices if price.row.above == band]
+    if not of_band:
+        return Reason("no_row", f"no price above {band:,} input tokens, where the model has others")
+    holding = [price for price in of_band if price.holds(second)]
+    return _of_case(subject, holding) if holding else _out_of_time(of_band, second)
+
+
+def _of_case(subject: Subject, prices: Sequence[ListedPrice]) -> ListedPrice | Reason:
+    """The price whose conditions an event meets, if what it says leaves no doubt."""
+    said = {name: getattr(subject, name) for name in CONDITIONS}
+    possible = [price for price in prices if all(said[name] in (value, None) for name, value in price.conditions)]
+    missing = next((n for price in possible for n, _ in price.conditions if said[n] is None), None)
+    if missing:
+        values = sorted({str(value) for price in prices for name, value in price.conditions if name == missing})
+        return Reason(f"ambiguous:{missing}", f"{missing} is not said: the price depends on it ({', '.join(values)})")
+    if not possible:
+        words = ", ".join(f"{name} {value}" for name, value in said.items() if value is not None)
+        return Reason("no_row", f"no price for {words}")
+    exact = max(len(price.conditions) for price in possible)
+    fit = [price for price in possible if len(price.conditions) == exact]
+    candidates = ", ".join(sorted({f"{price.row.price} ({price.row.source})" for price in fit}))
+    if any(price.row.confidence == "disputed" for price in fit) or len({price.rate for price in fit}) > 1:
+        return Reason("disputed", f"sources disagree: {candidates}")
+    usable = [price for price in fit if price.row.confidence in USABLE]
+    return usable[0] if usable else Reason("unconfirmed", f"not confirmed to be the vendor's: {candidates}")
+
+
+def _out_of_time(prices: Sequence[ListedPrice], second: int) -> Reason:
+    """The reason why none of a part's prices holds at a second."""
+    first = min(prices, key=lambda price: price.start)
+    if second < first.start:
+        return Reason("before_first_seen", f"the price is known from {first.row.start} on")
+    if any(second < price.start for price in prices):
+        return Reason("gap", "no source says what it was then")
+    last = max(prices, key=lambda price: price.end)
+    if last.row.last_seen:
+        return Reason("past_support", f"no list has had a price since {last.row.last_seen}")
+    return Reason("gap", f"the price ended on {last.row.end}, and no source says the next one")
 
 
 def listed(row: Row) -> ListedPrice:

@@ -15,6 +15,7 @@ from msgspec import structs
 from usageledger.buckets import DAY_SECONDS
 from usageledger.errors import PriceFileError
 from usageledger.pricing.cards import PARTS_OF_KIND
+from usageledger.pricing.hosted import all_rows
 from usageledger.pricing.listed_prices import CONDITIONS, ListedPrice, listed, seconds_of, times
 from usageledger.pricing.money import to_rate
 from usageledger.pricing.price_file import USABLE, Alias, Factor, PriceFile, Row, digest, id_of
@@ -39,7 +40,7 @@ def check(file: PriceFile) -> None:
     Raises:
         PriceFileError: names the rows that are wrong.
     """
-    _refuse([*_header_faults(file), *_row_faults(file.rows), *_other_faults(file)])
+    _refuse([*_header_faults(file), *_other_faults(file), *_hosted_faults(file)])
 
 
 def check_after(file: PriceFile, before: PriceFile, *, rebase: bool = False, yes: bool = False) -> None:
@@ -154,6 +155,23 @@ def _other_faults(file: PriceFile) -> Iterator[str]:
             yield f"{words(after)}: it overlaps the one from {before.start}"
 
 
+def _hosted_faults(file: PriceFile) -> Iterator[str]:
+    known = {(row.provider, row.model) for row in file.rows}
+    for said in file.hosted:
+        named = f"{said.provider} {next(iter(said.models), '-')} from {said.vendor}"
+        if not said.source.strip():
+            yield f"{named}: source: none is given"
+        if not _DECIMAL.fullmatch(said.factor):
+            yield f"{named}: factor: expected a decimal that is 0 or more, got {said.factor!r}"
+            return
+        if not _is_day(said.seen) or said.seen < said.start:
+            yield f"{named}: seen: expected a UTC day that is not before {said.start}, got {said.seen!r}"
+        yield from (f"{named}: {fault}" for fault in _time_faults(said.start, said.end, None, _is_day))
+        missing = [model for model in said.models.values() if (said.vendor, model) not in known]
+        yield from (f"{named}: {said.vendor} has no row of {model!r}" for model in missing)
+    yield from _row_faults(all_rows(file))
+
+
 def _time_faults(start: str, end: str | None, last_seen: str | None, is_time: Callable[[str], bool]) -> Iterator[str]:
     for name, time in (("from", start), ("to", end)):
         if time is not None and not is_time(time):
@@ -191,7 +209,7 @@ def _changed(file: PriceFile, before: PriceFile) -> Iterator[str]:
     past = seconds_of(before.confirmed_through) + DAY_SECONDS
     corrected = {each.corrects for each in file.corrections}
     pairs: tuple[tuple[Sequence[Timed], Sequence[Timed]], ...] = (
-        (before.rows, file.rows),
+        (all_rows(before), all_rows(file)),
         (before.aliases, file.aliases),
         (before.factors, file.factors),
     )
@@ -209,8 +227,8 @@ def _changed(file: PriceFile, before: PriceFile) -> Iterator[str]:
 
 
 def _moved(file: PriceFile, before: PriceFile) -> Iterator[str]:
-    kept = {_what(row) for row in _open(file.rows)}
-    were = list(_open(before.rows))
+    kept = {_what(row) for row in _open(all_rows(file))}
+    were = list(_open(all_rows(before)))
     moved = [row for row in were if _what(row) not in kept]
     if 100 * len(moved) > MOVED_PERCENT_MAX * len(were):
         many = f"{len(moved):,} of {len(were):,} rows without an end change at once"

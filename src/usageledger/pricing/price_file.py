@@ -1,13 +1,14 @@
 """The file of dated public prices: what each vendor's list said of a name, a part and a tier, since when, and where.
 
-A file has rows, aliases and regional factors. A row is a price for exactly that model, kind, part and tier, where all
-of its conditions hold, between two days or instants. What no row says is not known: a row is never taken for another.
+A file has rows, aliases, regional factors, and what others sell. A row is a price for exactly that model, kind, part
+and tier, where all of its conditions hold, between two days or instants. What no row says is not known: a row is never
+taken for another.
 
-`rows_sha256` is the SHA-256 of the canonical form of what the file says: its rows, aliases, factors and corrections, in
-this order and the file's, each as JSON in one line: keys sorted, no blanks, UTF-8, without fields that have their
-default. A line feed joins lines. The first 12 digits of the SHA-256 of such a line are the id of the row. The next
-file has this `rows_sha256` as its `previous_sha256`, and all later ones have it in `earlier_sha256`. A further field of
-a row is a further format, so that no version reads a price without its conditions.
+`rows_sha256` is the SHA-256 of the canonical form of what the file says: its rows, aliases, factors, hosted and
+corrections, in this order and the file's, each as JSON in one line: keys sorted, no blanks, UTF-8, without fields that
+have their default. A line feed joins lines. The first 12 digits of the SHA-256 of such a line are the id of the row.
+The next file has this `rows_sha256` as its `previous_sha256`, and all later ones have it in `earlier_sha256`. A further
+field of a row is a further format, so that no version reads a price without its conditions.
 """
 
 import hashlib
@@ -102,7 +103,7 @@ class Factor(
     omit_defaults=True,
     rename={"start": "from", "start_is": "from_is", "end": "to"},
 ):
-    """A factor on all token prices of a model where a region processes the request."""
+    """A factor on all token prices of a model where a region processes the request; `ANY` is each that has none."""
 
     provider: str
     model: str
@@ -115,6 +116,31 @@ class Factor(
     end: str | None = None
     last_seen: str | None = None
     origin: Origin = "curated"
+
+
+class Hosted(
+    Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename={"start": "from", "end": "to"}
+):
+    """Models that a provider sells at what their vendor charges for them, times a factor.
+
+    Attributes:
+        provider: the one that sells them.
+        models: its exact name → the vendor's, which has rows.
+        prices: tier → parts: those of the vendor's prices that are its own as well.
+        start: the first UTC day on which a source says so. Before it the prices are not known.
+        seen: the last one. A price of the vendor's that begins later is not known to be the provider's.
+    """
+
+    provider: str
+    vendor: str
+    models: dict[str, str]
+    kind: str
+    prices: dict[str, tuple[str, ...]]
+    factor: str
+    start: str
+    seen: str
+    source: str
+    end: str | None = None
 
 
 def holds(said: Alias | Factor, day: str) -> bool:
@@ -130,7 +156,7 @@ class Correction(Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
 
 
-Said: TypeAlias = Row | Alias | Factor | Correction
+Said: TypeAlias = Row | Alias | Factor | Hosted | Correction
 
 
 class PriceFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -154,6 +180,7 @@ class PriceFile(Struct, frozen=True, forbid_unknown_fields=True):
     rows: tuple[Row, ...]
     aliases: tuple[Alias, ...] = ()
     factors: tuple[Factor, ...] = ()
+    hosted: tuple[Hosted, ...] = ()
     corrections: tuple[Correction, ...] = ()
     rows_sha256: str = ""
     previous_sha256: str | None = None
@@ -167,7 +194,7 @@ class PriceFile(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def said(self) -> tuple[Said, ...]:
         """Everything that it says, in the order of the canonical form."""
-        return *self.rows, *self.aliases, *self.factors, *self.corrections
+        return *self.rows, *self.aliases, *self.factors, *self.hosted, *self.corrections
 
 
 class _Form(Struct):
@@ -217,9 +244,9 @@ def digest(file: PriceFile) -> str:
 
 # --- writing -----------------------------------------------------------------------------------------------------
 
-_LISTS = ("rows", "aliases", "factors", "corrections")
-_FIRST = ("provider", "model", "name", "kind", "part", "tier", "region")
-_LAST = ("price", "per", "factor", "resolves_to", "from", "from_is", "to", "last_seen", "confidence", "origin")
+_LISTS = ("rows", "aliases", "factors", "hosted", "corrections")
+_FIRST = ("provider", "model", "name", "vendor", "kind", "part", "tier", "region")
+_LAST = ("price", "per", "factor", "resolves_to", "from", "from_is", "seen", "to", "last_seen", "confidence", "origin")
 _END = ("source", "note")
 
 

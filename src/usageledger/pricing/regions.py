@@ -6,7 +6,7 @@ from msgspec import structs
 
 from usageledger.buckets import iso_day
 from usageledger.pricing.cards import Source
-from usageledger.pricing.price_file import USABLE, Factor, holds
+from usageledger.pricing.price_file import ANY, USABLE, Factor, holds
 
 ANYWHERE = "global"  # where the vendor chooses: its list price
 
@@ -23,7 +23,8 @@ class Regions:
     def factor(self, provider: str, names: Sequence[str], region: str, day: int) -> Factor | None:
         """The factor of a model with these names, in a region, on a UTC day (its first second)."""
         at = iso_day(day)
-        known = (factor for name in names for factor in self._by_place.get((provider, name, region), ()))
+        places = [(provider, name, place) for place in (region, ANY) for name in names]
+        known = (factor for place in places for factor in self._by_place.get(place, ()))
         return next((factor for factor in known if holds(factor, at)), None)
 
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from usageledger.errors import PriceFileError
 from usageledger.pricing.book import PriceBook
@@ -40,10 +41,9 @@ class CurrentBook:
         self._clock = clock
         self._looking = threading.Lock()
         self._strict_days = strict_days
-        self._book = PriceBook(strict_days=strict_days)
-        self._serial = shipped().serial
-        self._looked_at = float("-inf")
-        self()
+        self._serial = max(files.serial(), shipped().serial)
+        self._book = self._newest(partial(PriceBook, strict_days=strict_days))
+        self._looked_at = clock()
 
     def __call__(self) -> PriceBook:
         """The book in use, looked up anew where a minute has passed."""
@@ -59,10 +59,17 @@ class CurrentBook:
         serial = self._files.serial()
         if serial > self._serial:
             self._serial = serial
-            try:
-                self._book = PriceBook(newest_prices(self._files), strict_days=self._strict_days)
-            except PriceFileError as error:
-                logger.error("%s stay in use: prices %d cannot be read: %s", self._book.name, serial, error)  # noqa: TRY400 - its message says all
-            else:
-                logger.info("%s are in use", self._book.name)
+            self._book = self._newest(lambda: self._book)
         self._looked_at = self._clock()
+
+    def _newest(self, otherwise: Callable[[], PriceBook]) -> PriceBook:
+        """The book of the newest prices, or another one where these cannot be read."""
+        try:
+            book = PriceBook(newest_prices(self._files), strict_days=self._strict_days)
+        except PriceFileError as error:
+            book = otherwise()
+            logger.error("%s stay in use: prices %d cannot be read: %s", book.name, self._serial, error)  # noqa: TRY400 - its message says all
+        else:
+            if self._serial > shipped().serial:
+                logger.info("%s are in use", book.name)
+        return book

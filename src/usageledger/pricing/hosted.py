@@ -1,0 +1,57 @@
+"""Prices of models that one provider sells at another's prices: the vendor's rows, under the seller's name.
+
+A vendor's price that begins after the day on which it was last seen to hold at the seller is none of the seller's.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+
+from msgspec import structs
+
+from usageledger.pricing.money import product
+from usageledger.pricing.price_file import Hosted, PriceFile, Row
+
+RowsByName = Mapping[tuple[str, str | None], Sequence[Row]]
+
+
+def rows_by_name(rows: Iterable[Row]) -> dict[tuple[str, str | None], list[Row]]:
+    """The rows of each provider's model."""
+    found: dict[tuple[str, str | None], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.provider, row.model), []).append(row)
+    return found
+
+
+def all_rows(file: PriceFile) -> list[Row]:
+    """The rows of a file, then those that its `hosted` stand for."""
+    by_name = rows_by_name(file.rows)
+    return [
+        *file.rows,
+        *(row for said in file.hosted for name in said.models for row in hosted_rows(said, name, by_name)),
+    ]
+
+
+def hosted_rows(said: Hosted, name: str, rows: RowsByName) -> Iterator[Row]:
+    """Yields the prices of one of the seller's names."""
+    for row in rows.get((said.vendor, said.models[name]), ()):
+        start = max(row.start, said.start)
+        end = min((day for day in (row.end, said.end) if day), default=None)
+        if (
+            row.kind == said.kind
+            and row.part in said.prices.get(row.tier, ())
+            and row.start[:10] <= said.seen
+            and (end is None or start < end)
+            and (row.last_seen is None or start[:10] <= row.last_seen)
+        ):
+            yield structs.replace(
+                row,
+                provider=said.provider,
+                model=name,
+                price=f"{product(Decimal(row.price), Decimal(said.factor)).normalize():f}",
+                start=start,
+                start_is="first_seen" if start == said.start else row.start_is,
+                end=end,
+                origin="observed",
+                confidence="medium" if row.confidence == "high" else row.confidence,
+                source=f"{said.vendor} {row.model} × {said.factor}: {said.source}; {row.source}",  # noqa: RUF001 - a times sign
+            )
