@@ -127,6 +127,11 @@ def test_a_name_that_no_list_has_any_more_was_last_seen_when_they_were_compared(
     assert rows[:2] == [(*OLD[:5], THROUGH), ("of two", *OLD[1:])]
 
 
+def test_a_price_of_a_provider_that_the_lists_were_not_asked_for_is_not_dropped() -> None:
+    old = before(row(INPUT, "1"), seen(INPUT, "1", provider="cloud"))
+    assert made(old, listing("one", row(INPUT, "1"))) == brief(old)
+
+
 def test_a_day_that_was_compared_is_not_compared_again() -> None:
     with pytest.raises(SystemExit, match="compared with the file on 2026-11-20 already"):
         make(before(row(INPUT, "1")), [], set(), THROUGH)
