@@ -1,5 +1,7 @@
 """What tests share: a fixed clock, ledgers on real files, and the profile of generated examples."""
 
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -16,6 +18,9 @@ from tests.support.services import programs
 from usageledger.ledger import Ledger
 from usageledger.ledger.duckdb.tuning import MEASURED, Tuning
 
+MEMORY = Path("/dev/shm")  # a file system in memory, on Linux
+MEMORY_BYTES = 4 * 1024**3  # that must be free there
+
 # Examples differ from run to run, and a failure prints what reproduces it.
 settings.register_profile(
     "usageledger",
@@ -31,6 +36,18 @@ settings.load_profile("usageledger")
 def now() -> int:
     """The time, which stands still."""
     return NOW
+
+
+def pytest_configure() -> None:
+    """Keep the folders of tests in memory, where there is room, unless TMPDIR names another place.
+
+    Their ledgers and registries then need not wait for a disk each time that they are made and written.
+    """
+    if "TMPDIR" in os.environ or not MEMORY.is_dir():
+        return
+    there = os.statvfs(MEMORY)
+    if there.f_bavail * there.f_frsize >= MEMORY_BYTES and not there.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"], tempfile.tempdir = str(MEMORY), None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -144,18 +145,20 @@ def changed(file: PriceFile) -> PriceFile:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (written(made()).replace(b'"price":"7"', b'"price":"8"'), "it was changed after it was made"),
-        (written(made()).replace(b'"price":"7"', b'"price":"7'), "it is not a price file"),
-        (written(made(serial=SERIAL)), f"serial {SERIAL} is not newer than {SERIAL}, which is in use"),
-        (written(made(previous_sha256="0" * 64)), f"serial {SERIAL + 1} was made from 000"),
-        (written(structs.replace(made(), format=2)), "format 2 is not known"),
-        (shipped_text(), f"serial {SERIAL} is not newer than {SERIAL}"),
-        (written(changed(made())), f"no correction names {id_of(shipped().rows[0])}"),
+        (lambda: written(made()).replace(b'"price":"7"', b'"price":"8"'), "it was changed after it was made"),
+        (lambda: written(made()).replace(b'"price":"7"', b'"price":"7'), "it is not a price file"),
+        (lambda: written(made(serial=SERIAL)), f"serial {SERIAL} is not newer than {SERIAL}, which is in use"),
+        (lambda: written(made(previous_sha256="0" * 64)), f"serial {SERIAL + 1} was made from 000"),
+        (lambda: written(structs.replace(made(), format=2)), "format 2 is not known"),
+        (shipped_text, f"serial {SERIAL} is not newer than {SERIAL}"),
+        (lambda: written(changed(made())), f"no correction names {id_of(shipped().rows[0])}"),
     ],
     ids=range(7),
 )
-def test_what_is_refused_sets_nothing(call: Run, data: Path, tmp_path: Path, text: bytes, words: str) -> None:
-    path, digest = saved(tmp_path, text)
+def test_what_is_refused_sets_nothing(
+    call: Run, data: Path, tmp_path: Path, text: Callable[[], bytes], words: str
+) -> None:
+    path, digest = saved(tmp_path, text())
     assert words in one_error(call("prices", "update", path, "--sha256", digest, "--data", data), 1)
     assert nothing_is_set(call, data)
 

@@ -1,9 +1,5 @@
-"""Generated requests, right and wrong ones, for every operation of the server's own description.
+"""Generated requests, right and wrong ones, for every operation of the server's own description."""
 
-`USAGELEDGER_TEST_EFFORT=20` multiplies how many are generated (`make fuzz`).
-"""
-
-import os
 from collections.abc import Iterator
 from random import random
 from typing import Any
@@ -17,6 +13,7 @@ from schemathesis import Case
 from schemathesis.checks import CHECKS
 from schemathesis.config import SchemathesisConfig
 from schemathesis.generation.meta import TestPhase
+from tests.support.effort import EFFORT
 from tests.support.server_process import RunningServer, running
 
 from usageledger.buckets import LATEST_LOCAL_TIME, LATEST_TIME
@@ -25,7 +22,6 @@ from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.openapi.document import document
 from usageledger.settings import Settings
 
-EFFORT = int(os.environ.get("USAGELEDGER_TEST_EFFORT", "1"))
 EXAMPLES = 20 * EFFORT
 SHARE_OF_EVENTS = 0.15
 KEY = "sk-admin-of-generated-requests"

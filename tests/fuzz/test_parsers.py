@@ -1,13 +1,12 @@
 """The short form of `make fuzz`: random bytes, and what is right with a few bytes changed."""
 
-import os
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fuzz.targets import CORPUS, TARGETS, corpus
+from tests.support.effort import EFFORT
 
-EXAMPLES = 150 * int(os.environ.get("USAGELEDGER_TEST_EFFORT", "1"))
+EXAMPLES = 150 * EFFORT
 
 
 @st.composite

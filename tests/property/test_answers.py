@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.effort import EFFORT
 from tests.support.engines import EAGER, Engine
 from tests.support.ledger_contents import count, doubled, malformed, rollup_differences
 from tests.support.model import WIDTHS, Model, Usage
@@ -43,7 +44,7 @@ from usageledger.meter import Meter
 from usageledger.meters import METER_BY_KIND, METERS
 
 # A failure takes minutes to be made small; until then it would only be a large one.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]
+pytestmark = [pytest.mark.timeout(900 * EFFORT), pytest.mark.embedded]
 
 SUMS = [meter for meter in METERS if all(measure.adds == "sum" for measure in meter.measures)]
 
@@ -85,7 +86,7 @@ def added_up(buckets: list[dict[str, Any]], meter: Meter, seconds: int) -> dict[
     return found
 
 
-@settings(max_examples=60)
+@settings(max_examples=30 * EFFORT)
 @given(history=histories(), data=st.data())
 def test_any_question_is_answered_as_by_the_model(engine: Engine, history: list[Usage], data: st.DataObject) -> None:
     model = Model()
@@ -105,7 +106,7 @@ def test_any_question_is_answered_as_by_the_model(engine: Engine, history: list[
             assert answer(ledger, query) == expected
 
 
-@settings(max_examples=60)
+@settings(max_examples=30 * EFFORT)
 @given(place=places, history=histories(), data=st.data())
 def test_days_of_a_time_zone_are_those_of_the_model(
     engine: Engine, place: Place, history: list[Usage], data: st.DataObject
@@ -133,7 +134,7 @@ def test_days_of_a_time_zone_are_those_of_the_model(
             assert added == [sum(each[name] for each in day["results"]) for name in sums]
 
 
-@settings(max_examples=40)
+@settings(max_examples=20 * EFFORT)
 @given(history=histories(), data=st.data())
 def test_groups_sum_to_the_whole(engine: Engine, history: list[Usage], data: st.DataObject) -> None:
     model = Model()
@@ -148,7 +149,7 @@ def test_groups_sum_to_the_whole(engine: Engine, history: list[Usage], data: st.
         assert totals(meter, groups) == totals(meter, whole)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20 * EFFORT)
 @given(history=histories(), data=st.data())
 def test_a_filter_selects_its_group(engine: Engine, history: list[Usage], data: st.DataObject) -> None:
     model = Model()
@@ -169,7 +170,7 @@ def test_a_filter_selects_its_group(engine: Engine, history: list[Usage], data: 
         assert filtered == groups
 
 
-@settings(max_examples=30)
+@settings(max_examples=15 * EFFORT)
 @given(meter=st.sampled_from(SUMS), data=st.data())
 def test_widths_agree(engine: Engine, meter: Meter, data: st.DataObject) -> None:
     history = data.draw(st.lists(usages(st.just(meter.kind)), min_size=1, max_size=20), label="history")
@@ -183,7 +184,7 @@ def test_widths_agree(engine: Engine, meter: Meter, data: st.DataObject) -> None
         assert added_up(minutes, meter, 3600) == totals(meter, hours)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20 * EFFORT)
 @given(history=histories(), data=st.data())
 def test_pages_concatenate(engine: Engine, history: list[Usage], data: st.DataObject) -> None:
     model = Model()
@@ -201,7 +202,7 @@ def test_pages_concatenate(engine: Engine, history: list[Usage], data: st.DataOb
         assert [bucket["start_time"] for bucket in paged] == sorted({bucket["start_time"] for bucket in paged})
 
 
-@settings(max_examples=30)
+@settings(max_examples=15 * EFFORT)
 @given(history=histories(), data=st.data())
 def test_order_of_arrival_changes_nothing(engine: Engine, history: list[Usage], data: st.DataObject) -> None:
     """As long as the same events are kept: the first one of those that contradict each other."""

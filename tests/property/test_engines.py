@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.property.test_costs import RandomBook, expected, priced, questions, shown
 from tests.property.test_costs import ask as ask_costs
+from tests.support.effort import EFFORT
 from tests.support.engines import ENGINES
 from tests.support.ledger_contents import (
     cards_used,
@@ -51,7 +52,7 @@ from usageledger.ledger.clickhouse.ledger import LATEST, ClickHouseLedger
 from usageledger.meters import FACETS, METER_BY_KIND
 from usageledger.questions.facet import Facet
 
-pytestmark = [pytest.mark.external, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.external, pytest.mark.timeout(900 * EFFORT)]
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +85,7 @@ def send_past_every_look(ledger: Ledger, usages: list[Usage]) -> None:
         ledger._insert(rows, LATEST - NOW * 10**6 * 2)
 
 
-@settings(max_examples=12)
+@settings(max_examples=12 * EFFORT)
 @given(history=histories(), seed=st.integers(0, 10**6), data=st.data())
 def test_engines_answer_alike(history: list[Usage], seed: int, data: st.DataObject) -> None:
     model, book = Model(), RandomBook(seed)
@@ -115,7 +116,7 @@ def test_engines_answer_alike(history: list[Usage], seed: int, data: st.DataObje
             assert [ask_costs(ledger, question) for ledger in ledgers[1:]] == [buckets] * (len(ledgers) - 1)
 
 
-@settings(max_examples=6)
+@settings(max_examples=6 * EFFORT)
 @given(place=places, history=histories(), seed=st.integers(0, 10**6), data=st.data())
 def test_engines_answer_alike_of_days_of_a_time_zone(
     place: Place, history: list[Usage], seed: int, data: st.DataObject
@@ -133,7 +134,7 @@ def test_engines_answer_alike_of_days_of_a_time_zone(
         assert costs[1:] == costs[:1] * 2
 
 
-@settings(max_examples=6)
+@settings(max_examples=6 * EFFORT)
 @given(history=histories(), seed=st.integers(0, 10**6), data=st.data())
 def test_engines_know_the_same(history: list[Usage], seed: int, data: st.DataObject) -> None:
     """What is unpriced, the values of dimensions, single events, which cards are used, and what verify looks at."""

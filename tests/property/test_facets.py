@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.effort import EFFORT
 from tests.support.engines import EAGER, Engine
 from tests.support.ledger_contents import facet_differences
 from tests.support.model import Model, Usage
@@ -36,7 +37,7 @@ def answered(ledger: Ledger, facet: Facet) -> list[str]:
     return ledger.facets(facet, max_seconds=60, limit=10_000)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20 * EFFORT)
 @given(history=histories(), data=st.data())
 def test_facets_are_the_values_of_the_events(engine: Engine, history: list[Usage], data: st.DataObject) -> None:
     model = Model()

@@ -11,6 +11,7 @@ from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
+from tests.support.effort import EFFORT
 from tests.support.price_rows import NO_LIST, book, row
 
 from usageledger.buckets import DAY_SECONDS
@@ -24,7 +25,7 @@ from usageledger.pricing.listed_prices import listed as compiled
 from usageledger.pricing.names import fine_tuned_base
 from usageledger.pricing.price_file import ANY, USABLE, Row, shipped
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(600 * EFFORT)
 
 M = UNITS_PER_USD // 10**6
 PARTS = ("input_text_tokens", "input_cached_text_tokens", "input_audio_tokens", "output_text_tokens")
@@ -142,7 +143,7 @@ for each in ROWS:
 TODAY = seconds_of(shipped().made)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400 * EFFORT)
 @given(st.sampled_from(ROWS), st.integers(0, 1_500), st.sampled_from([0, 12 * 3600, DAY_SECONDS - 1]), st.booleans())
 def test_the_book_agrees_with_reading_every_row(listed: Row, ago: int, second: int, standard: bool) -> None:
     at = subject_of(listed, TODAY - ago * DAY_SECONDS, second=second)

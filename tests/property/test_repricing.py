@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 from tests.support import price_rows
+from tests.support.effort import EFFORT
 from tests.support.engines import Engine
 from tests.support.ledger_contents import event
 from tests.support.priced import Priced
@@ -24,7 +25,7 @@ from usageledger.pricing.own_prices import OwnPrices
 from usageledger.rating.repricing import reprice
 from usageledger.registry import CardPrices
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]
+pytestmark = [pytest.mark.timeout(900 * EFFORT), pytest.mark.embedded]
 
 START = TODAY - 3 * DAY
 PARTS = ("input_text_tokens", "input_cached_text_tokens", "output_text_tokens")
@@ -77,7 +78,7 @@ def price_of(event: tuple[Any, ...], prices: PriceBook, own: Sequence[Override])
     )
 
 
-@settings(max_examples=30)
+@settings(max_examples=15 * EFFORT)
 @given(events=EVENTS, before=st.lists(overrides(), max_size=4), after=st.lists(overrides(), max_size=4))
 def test_every_event_has_the_price_that_holds_for_it(
     engine: Engine, events: list[tuple[Any, ...]], before: list[Override], after: list[Override]

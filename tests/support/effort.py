@@ -1,0 +1,5 @@
+"""How many examples tests make: `USAGELEDGER_TEST_EFFORT=20` multiplies them (`make fuzz`)."""
+
+import os
+
+EFFORT = int(os.environ.get("USAGELEDGER_TEST_EFFORT", "1"))
