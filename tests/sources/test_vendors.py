@@ -102,6 +102,17 @@ def test_streams_of_one_body_are_told_apart() -> None:
     assert left(two) == {Reason.NO_USAGE: 1}
 
 
+@pytest.mark.parametrize(
+    "chunk",
+    [{"id": "cmpl-7", "object": "text_completion"}, {"id": "chatcmpl-7"}, {"id": None, "object": "text_completion"}],
+)
+def test_answers_whose_ids_come_again_count_each(chunk: dict[str, Any]) -> None:
+    pieces = [CHUNK | chunk | {"usage": USAGE | {"service": n}} for n in range(2)]
+    reading = read("ollama", ndjson(*pieces))
+    assert [event["input_tokens"] for event in reading.events] == [1000, 1000]
+    assert len({event["id"] for event in reading.events}) == 2
+
+
 def test_the_model_of_answers_that_name_none_is_the_one_that_is_said() -> None:
     usage = {"usage": BEDROCK_USAGE}
     assert read("bedrock", usage, model="anthropic.claude").events[0]["model"] == "anthropic.claude"

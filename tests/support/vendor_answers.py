@@ -161,8 +161,8 @@ ONE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "chat": ("openai", CHAT, CHAT_EVENT),
     "legacy completions": (
         "openai",
-        CHAT | {"object": "text_completion", "id": "cmpl-1"},
-        CHAT_EVENT | {"id": "response:cmpl-1"},
+        CHAT | {"object": "text_completion", "id": "cmpl-1a2b"},
+        CHAT_EVENT | {"id": "response:cmpl-1a2b"},
     ),
     "responses": (
         "openai",

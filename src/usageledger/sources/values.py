@@ -9,7 +9,7 @@ from usageledger.events.typed_events import COUNT_MAX
 _DIGITS_MAX = len(str(COUNT_MAX))
 _SHOWN_MAX = 40  # characters of a value that is no count
 # Ollama's OpenAI-compatible answers are numbered at random: their ids come again.
-_NOT_UNIQUE = re.compile(r"chatcmpl-[0-9]{1,3}")
+_NOT_UNIQUE = re.compile(r"(?:chat)?cmpl-[0-9]{1,3}")
 
 
 def number(value: object, name: str) -> int | None:

@@ -245,7 +245,7 @@ def stream_of(answer: Answer) -> str | None:
     """A name of the stream that a piece belongs to; None for an answer that is whole."""
     if answer.type in _MESSAGES:
         return "messages"
-    if answer.object is not None and (answer.object.endswith(".chunk") or answer.object == "text_completion"):
+    if _is_chunk(answer):
         return f"chunk {answer.id}"
     if has(answer.message_start) or _ends_converse(answer):
         return "converse"
@@ -271,6 +271,8 @@ def is_last(answer: Answer) -> bool:
     """Returns true for the last piece of a stream, in streams that have such a piece."""
     if answer.type == "message_stop" or answer.done or _ends_converse(answer):
         return True
+    if _is_chunk(answer):
+        return not is_unique(answer.id or "") and has(answer.usage)
     return answer.response_id is None and has(answer.candidates) and finished(answer)
 
 
@@ -280,6 +282,12 @@ def said_by(answer: Answer) -> Answer:
     if answer.type in _MESSAGES or _ends_converse(answer):
         return inner(inside) or answer
     return answer
+
+
+def _is_chunk(answer: Answer) -> bool:
+    """Returns true for a piece of a stream of OpenAI's; those of old completions look like whole answers."""
+    name = answer.object or ""
+    return name.endswith(".chunk") or (name == "text_completion" and answer.id is not None)
 
 
 def _ends_converse(answer: Answer) -> bool:
