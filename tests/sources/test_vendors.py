@@ -13,6 +13,7 @@ from tests.support.vendor_answers import (
     BEDROCK_LOG,
     BEDROCK_USAGE,
     CHAT,
+    CHAT_EVENT,
     CHUNK,
     CHUNKS,
     MADE,
@@ -297,3 +298,31 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
             read_vendor("openai", prefix + body, now=NOW)
         except InvalidRequestError:
             continue
+
+
+HOSTILE = {
+    "half a character": rb'"\ud800"',
+    "a NUL": rb'"\u0000"',
+    "a number beyond all floats": b"1e400",
+    "digits without end": b"9" * 5_000,
+    "a fraction": b"90.5",
+    "bytes that are no UTF-8": b'"\xff"',
+    "depth": b"[" * 5_000 + b"]" * 5_000,
+    "an object": b'{"type": {}}',
+}
+
+
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("name", ["id", "model", "created", "prompt_tokens", "service_tier", "content"])
+def test_hostile_values_harm_only_their_own_answer(name: str, value: bytes) -> None:
+    text = json.dumps(CHAT | {"choices": [{"content": "mark"}]}).encode()
+    mark = {"content": b'"mark"', "prompt_tokens": b"1000", "created": str(MADE).encode()}.get(name)
+    mark = mark or json.dumps(CHAT[name]).encode()
+    spoilt = text.replace(mark, value, 1)
+    assert spoilt != text
+    for body in (ndjson(CHAT) + spoilt, b"data: " + spoilt + b"\n\ndata: " + json.dumps(CHAT).encode()):
+        readings = read_vendor("openai", body, now=NOW)
+        (reading,) = readings.values()
+        batch = to_batch(reading.events)
+        assert batch.count + batch.refused.events + sum(left(reading).values()) == 2
+        assert CHAT_EVENT in reading.events

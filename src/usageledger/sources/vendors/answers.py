@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from usageledger.sources.bodies import USAGE_BYTES_MAX, plain, read, read_each
-from usageledger.sources.values import is_unique, unix_time
+from usageledger.sources.values import is_unique, unix_time, vendors_id
 
 HTTP_OK = 200
 ELEMENTS_MAX = 1_000  # candidates, images or embeddings of one answer that are looked at; vendors allow fewer
@@ -186,7 +186,7 @@ def id_of(answer: Answer) -> str | None:
     """The vendor's id of a response; None where it has none that is its own."""
     ids = (answer.id, answer.response_id, answer.request_id, answer.amazon and answer.amazon.request_id)
     found = next((each for each in ids if each), None)
-    return found if found and is_unique(found) else None
+    return vendors_id(found) if found and is_unique(found) else None
 
 
 def model_of(answer: Answer) -> str | None:
