@@ -203,7 +203,7 @@ def test_equal_answers_without_an_id_count_each_and_the_same_again() -> None:
     [
         ("openai", CHAT | {"usage": None}, Reason.NO_USAGE),
         ("openai", {"id": "modr-1", "model": "omni-moderation-latest", "results": [{}]}, Reason.NO_USAGE),
-        ("openai", {"id": "batch_1", "object": "batch", "status": "completed"}, Reason.AGGREGATE),
+        ("openai", {"id": "batch_1", "object": "batch", "usage": RESPONSE["usage"]}, Reason.AGGREGATE),
         ("openai", {"error": {"message": "secret", "code": "x"}}, Reason.FAILED_CALL),
         ("openai", {"id": "b", "custom_id": "c", "response": {"status_code": 500, "body": {}}}, Reason.FAILED_CALL),
         ("openai", {"id": "b", "custom_id": "c", "response": None, "error": {"code": "x"}}, Reason.FAILED_CALL),
