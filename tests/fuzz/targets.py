@@ -39,6 +39,9 @@ from usageledger.server.http.http_connection import protocol_of
 from usageledger.server.http.request_bodies import _decompress
 from usageledger.server.http.requests import SECURITY_HEADERS
 from usageledger.settings import Settings
+from usageledger.sources.litellm import read_litellm
+from usageledger.sources.readings import to_batch
+from usageledger.sources.vendors import VENDORS, read_vendor
 
 EVENTS_MAX = 200
 BODY_BYTES_MAX = 100_000
@@ -78,6 +81,23 @@ def _check_batch(batch: EventBatch) -> None:
     joined.rows.validate(full=True)
     refused = sum(each.events for each in joined.refused.values())
     assert joined.rows.num_rows + refused == batch.count
+
+
+def source_bodies(data: bytes) -> None:
+    """What a vendor returned, or LiteLLM sends; the first byte chooses."""
+    choice, body = data[:1], data[1:]
+    names = (*VENDORS, "litellm")
+    name = names[choice[0] % len(names)] if choice else "litellm"
+    try:
+        if name == "litellm":
+            readings = read_litellm(body, now=NOW, items_max=EVENTS_MAX)
+        else:
+            readings = read_vendor(name, body, now=NOW, items_max=EVENTS_MAX)
+    except RequestError as error:
+        _check_error(error.status, msgspec.json.encode(error.body()))
+        return
+    for reading in readings.values():
+        _check_batch(to_batch(reading.events))
 
 
 def arrow_streams(data: bytes) -> None:
@@ -286,7 +306,7 @@ def _server() -> tuple[asyncio.AbstractEventLoop, Any, list[tuple[str, str]]]:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
-        *(json_events, event_lines, arrow_streams, parquet_files, gzip_body, zstd_body),
+        *(json_events, event_lines, source_bodies, arrow_streams, parquet_files, gzip_body, zstd_body),
         *(page_tokens, query_strings, requests, connections),
     )
 }
@@ -338,6 +358,7 @@ def seeds() -> dict[str, list[bytes]]:
     chunked = b"transfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(lone), lone)
     return {
         "json_events": [array, *map(msgspec.json.encode, events[:4]), twice, nested],
+        "source_bodies": _source_bodies(),
         "event_lines": [lines, lines.replace(b"\n", b"\r\n\r\n"), twice + b"\n\n" + nested],
         "arrow_streams": [_stream(table), _stream(narrow), _stream(referred), hostile_bodies.old_compression()],
         "parquet_files": [
@@ -370,6 +391,29 @@ def seeds() -> dict[str, list[bytes]]:
             for place in range(0, paths, 2)
         ],
     }
+
+
+def _source_bodies() -> list[bytes]:
+    """A stream and answers of each vendor, and a call of LiteLLM's."""
+    from tests.support.vendor_answers import ONE, STREAMS, ndjson, sse
+
+    def place(vendor: str) -> bytes:
+        return bytes([[*VENDORS, "litellm"].index(vendor)])
+
+    call = {
+        "id": "chatcmpl-1",
+        "call_type": "acompletion",
+        "model": "gpt-4o",
+        "custom_llm_provider": "openai",
+        "endTime": NOW - 0.5,
+        "metadata": {"user_api_key_team_id": "t", "usage_object": {"prompt_tokens": 5, "completion_tokens": 7}},
+    }
+    vendors = {vendor for vendor, _, _ in ONE.values()}
+    return [
+        place("litellm") + ndjson(call, call | {"cache_hit": True}),
+        *(place(vendor) + sse(*pieces) for vendor, pieces, _ in STREAMS.values()),
+        *(place(each) + ndjson(*[answer for vendor, answer, _ in ONE.values() if vendor == each]) for each in vendors),
+    ]
 
 
 def _stream(table: pa.Table) -> bytes:

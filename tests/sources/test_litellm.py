@@ -128,13 +128,13 @@ def test_providers_have_the_names_of_prices(provider: str, name: str) -> None:
 
 def test_a_call_is_the_same_response_as_the_vendors_answer_and_a_span_of_the_caller() -> None:
     answer = {
-        "id": "resp_fake8",
         "object": "response",
         "created_at": 1_795_747_095,
         "usage": {"input_tokens": 1000, "output_tokens": 500},
     }
-    (answers,) = read_vendor("openai", json.dumps(answer).encode(), now=NOW).values()
-    assert read(RESPONSES).events[0]["id"] == answers.events[0]["id"] == "response:resp_fake8"
+    for response_id in ("resp_fake8", RESPONSES["id"]):  # asked for by itself, or through LiteLLM
+        (answers,) = read_vendor("openai", json.dumps(answer | {"id": response_id}).encode(), now=NOW).values()
+        assert read(RESPONSES).events[0]["id"] == answers.events[0]["id"] == "response:resp_fake8"
     assert read(ANTHROPIC).events[0]["id"] == "response:chatcmpl-a59bcce3-9875-4486-8cf2-54e33faf4471"
 
 

@@ -28,10 +28,7 @@ vendor said nothing.
 since the vendor was not asked for usage (`stream_options: {"include_usage": true}`). That is counted, and noted.
 """
 
-import binascii
 import hashlib
-import re
-from base64 import b64decode
 from typing import Any, TypeAlias
 
 import msgspec
@@ -42,11 +39,8 @@ from usageledger.pricing.names import provider_name
 from usageledger.sources.bodies import END, ITEMS_MAX, USAGE_BYTES_MAX, check_items, plain, read, texts
 from usageledger.sources.readings import Emitter, Note, Reading, Readings, Reason, response_event_id, short_id
 from usageledger.sources.usage_blocks import Refusal, Usage, for_kind, read_seconds, read_usage, tier_fields
-from usageledger.sources.values import is_unique, unix_time
+from usageledger.sources.values import is_unique, unix_time, vendors_id
 
-_WRAPPED = "resp_"
-_WRAPPED_MAX = 4_096  # characters of a wrapped id
-_INSIDE = re.compile(r"litellm:.*;response_id:(.+)", re.DOTALL)
 _NO_TEXT = Raw(b"")
 
 _CHAT = "completions"
@@ -176,17 +170,6 @@ def call_event_id(response_id: str | None, call_id: str | None) -> str | None:
 def _own_id(response_id: str | None, call_id: str | None) -> str | None:
     own_id = vendors_id(response_id) if response_id else ""
     return own_id if own_id and is_unique(own_id) else call_id or None
-
-
-def vendors_id(response_id: str) -> str:
-    """Gives the vendor's id of a response that LiteLLM wrapped (`resp_` and base64); any other id as it is."""
-    if not response_id.startswith(_WRAPPED) or len(response_id) > _WRAPPED_MAX:
-        return response_id
-    try:
-        inside = _INSIDE.fullmatch(b64decode(response_id.removeprefix(_WRAPPED), validate=True).decode())
-    except (binascii.Error, ValueError):
-        return response_id
-    return inside[1] if inside else response_id
 
 
 def _take(entry: _Entry, text: bytes, now: int, reading: Reading) -> None:

@@ -1,6 +1,8 @@
 """Values as others write them: counts, times and ids."""
 
+import binascii
 import re
+from base64 import b64decode
 from datetime import datetime
 
 from usageledger.buckets import LATEST_TIME
@@ -9,7 +11,12 @@ from usageledger.events.typed_events import COUNT_MAX
 _DIGITS_MAX = len(str(COUNT_MAX))
 _SHOWN_MAX = 40  # characters of a value that is no count
 # Ollama's OpenAI-compatible answers are numbered at random: their ids come again.
-_NOT_UNIQUE = re.compile(r"chatcmpl-[0-9]{1,3}")
+_NOT_UNIQUE = re.compile(r"(?:chat)?cmpl-[0-9]{1,3}")
+
+# LiteLLM wraps ids of OpenAI's Responses, for its clients as well as for its logs.
+_WRAPPED = "resp_"
+_WRAPPED_MAX = 4_096  # characters of a wrapped id
+_INSIDE = re.compile(r"litellm:.*;response_id:(.+)", re.DOTALL)
 
 
 def number(value: object, name: str) -> int | None:
@@ -49,3 +56,14 @@ def unix_time(time: object) -> int | None:
 def is_unique(response_id: str) -> bool:
     """Returns false for an id of a response that others may have as well."""
     return not _NOT_UNIQUE.fullmatch(response_id)
+
+
+def vendors_id(response_id: str) -> str:
+    """Gives the vendor's id of a response that LiteLLM wrapped (`resp_` and base64); any other id as it is."""
+    if not response_id.startswith(_WRAPPED) or len(response_id) > _WRAPPED_MAX:
+        return response_id
+    try:
+        inside = _INSIDE.fullmatch(b64decode(response_id.removeprefix(_WRAPPED), validate=True).decode())
+    except (binascii.Error, ValueError):
+        return response_id
+    return inside[1] if inside else response_id

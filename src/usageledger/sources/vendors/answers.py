@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from usageledger.sources.bodies import USAGE_BYTES_MAX, plain, read, read_each
-from usageledger.sources.values import is_unique, unix_time
+from usageledger.sources.values import is_unique, unix_time, vendors_id
 
 HTTP_OK = 200
 ELEMENTS_MAX = 1_000  # candidates, images or embeddings of one answer that are looked at; vendors allow fewer
@@ -186,7 +186,7 @@ def id_of(answer: Answer) -> str | None:
     """The vendor's id of a response; None where it has none that is its own."""
     ids = (answer.id, answer.response_id, answer.request_id, answer.amazon and answer.amazon.request_id)
     found = next((each for each in ids if each), None)
-    return found if found and is_unique(found) else None
+    return vendors_id(found) if found and is_unique(found) else None
 
 
 def model_of(answer: Answer) -> str | None:
@@ -245,7 +245,7 @@ def stream_of(answer: Answer) -> str | None:
     """A name of the stream that a piece belongs to; None for an answer that is whole."""
     if answer.type in _MESSAGES:
         return "messages"
-    if answer.object is not None and (answer.object.endswith(".chunk") or answer.object == "text_completion"):
+    if _is_chunk(answer):
         return f"chunk {answer.id}"
     if has(answer.message_start) or _ends_converse(answer):
         return "converse"
@@ -271,6 +271,8 @@ def is_last(answer: Answer) -> bool:
     """Returns true for the last piece of a stream, in streams that have such a piece."""
     if answer.type == "message_stop" or answer.done or _ends_converse(answer):
         return True
+    if _is_chunk(answer):
+        return not is_unique(answer.id or "") and has(answer.usage)
     return answer.response_id is None and has(answer.candidates) and finished(answer)
 
 
@@ -280,6 +282,12 @@ def said_by(answer: Answer) -> Answer:
     if answer.type in _MESSAGES or _ends_converse(answer):
         return inner(inside) or answer
     return answer
+
+
+def _is_chunk(answer: Answer) -> bool:
+    """Returns true for a piece of a stream of OpenAI's; those of old completions look like whole answers."""
+    name = answer.object or ""
+    return name.endswith(".chunk") or (name == "text_completion" and answer.id is not None)
 
 
 def _ends_converse(answer: Answer) -> bool:

@@ -94,6 +94,8 @@ def events_of(response: Response, provider: str, model: str | None, now: int, re
     event_id = short_id(prefix, *name)
     if response.kind not in FIELDS:
         return Uncounted(Reason.UNKNOWN_KIND, event_id)
+    if response.last.object == "batch":
+        return Uncounted(Reason.AGGREGATE, event_id)  # its usage is the sum of its lines
     kind, usage = _usage(provider, response)
     if usage is None:
         return Uncounted(_reason(response.last), event_id)
@@ -150,9 +152,7 @@ def _transcription(response: Response, usage: Usage | Refusal | None) -> tuple[s
 
 
 def _reason(answer: Answer) -> Reason:
-    if answer.error_code or has(answer.error):
-        return Reason.FAILED_CALL
-    return Reason.AGGREGATE if answer.object == "batch" else Reason.NO_USAGE
+    return Reason.FAILED_CALL if answer.error_code or has(answer.error) else Reason.NO_USAGE
 
 
 def _is_of_another(answer: Answer) -> bool:
