@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 HOUR_SECONDS, DAY_SECONDS = 3_600, 86_400
 LATEST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second that ISO 8601 can write
 LATEST_LOCAL_TIME = LATEST_TIME - 2 * DAY_SECONDS  # the day that it falls in ends within the year 9999 everywhere
+DAYS_KEPT_MAX = 1_000  # with how they are written
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND, _MINUTE, _DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 
@@ -103,6 +104,7 @@ def zones() -> dict[str, str]:
 
 
 @lru_cache(maxsize=16_384)
+@lru_cache(DAYS_KEPT_MAX)
 def iso_day(seconds: int) -> str:
     """The UTC day of a second, as `2026-11-01`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

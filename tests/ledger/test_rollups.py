@@ -5,7 +5,7 @@ from itertools import cycle, islice
 from typing import Any, cast
 
 import pytest
-from tests.support.engines import EAGER, OpenLedger, tuned
+from tests.support.engines import ADDED_AT_ONCE, EAGER, OpenLedger, tuned
 from tests.support.ledger_contents import rebuild_rollups, rollup_differences
 from tests.support.model import Model, Usage
 from tests.support.samples import DAY, TODAY, answer, append, ask, counted, keep, usage
@@ -121,6 +121,22 @@ def test_a_wrong_rollup_is_mended(kept: tuple[OpenLedger, Model]) -> None:
     list(rebuild_rollups(ledger))
     agree(ledger, model)
     assert {meter.kind for meter in METERS} > set(KINDS)
+
+
+@tuned(ADDED_AT_ONCE)
+@pytest.mark.parametrize(
+    ("second", "rows"), [(60, [2, 2, 2]), (900, [2, 2, 3]), (3600, [2, 3, 3]), (DAY, [3, 3, 3])], ids=str
+)
+def test_longer_spans_of_one_commit(open_again: OpenLedger, second: int, rows: list[int]) -> None:
+    """Sums of a longer span that has one shorter span's alone are not added up again."""
+    ledger = open_again()
+    times = {"a": TODAY - DAY, "b": TODAY - DAY + 1, "c": TODAY - DAY + second}
+    append(ledger, [usage("completions", id_, at, model="b" if id_ == "b" else "a") for id_, at in times.items()])
+    assert ledger.compact()
+    writer = cast("Any", ledger)._writer
+    tables = [rollup.table for rollup in FAMILIES[0].rollups]
+    assert [writer.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in tables] == rows
+    assert rollup_differences(ledger) == []
 
 
 @tuned(Tuning(full_rows=1, worth={family.name: Worth(10, 10, 1) for family in FAMILIES}))

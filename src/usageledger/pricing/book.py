@@ -7,13 +7,11 @@ not the price of another part, tier, band, model or time.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from usageledger.buckets import DAY_SECONDS, iso_day
 from usageledger.meters import METER_BY_KIND
@@ -38,13 +36,12 @@ from usageledger.pricing.own_prices import NO_OWN_PRICES, NOTHING, Held, OwnPric
 from usageledger.pricing.price_file import ANY, Factor, PriceFile, Row, shipped
 from usageledger.pricing.regions import ANYWHERE, Regions, by_factor
 
-NAMES_KEPT_MAX = 10_000  # of models, with what is known of them
+OFFERS_KEPT_MAX = 10_000  # of models that cost alike
 PROVISIONAL_SECONDS_MAX = 45 * DAY_SECONDS  # where days are strict
 OUT_OF_TIME = ("before_first_seen", "gap", "past_support")  # then another row may be for the time
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """A name, and the rows that are for it.
 
     Attributes:
@@ -60,7 +57,7 @@ class Resolved:
     model: ListedModel | None
     any_model: ListedModel | None
     discount: Override | None = None
-    defaults: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = {}
 
     @property
     def models(self) -> list[ListedModel]:
@@ -99,7 +96,7 @@ class PriceBook:
         self._vendors = sorted({provider for provider, _ in self._rows})
         self._sellers = {said.provider for said in file.hosted}
         self._list_rows: dict[str, dict[str, list[Row]]] = {}
-        self._model = lru_cache(NAMES_KEPT_MAX)(self._find_model)
+        self._models: dict[tuple[str, str | None], ListedModel] = {}  # those that were asked for
         self._shared: dict[tuple[object, ...], list[tuple[int, int, Prices]]] = {}
         self.name = f"prices {file.serial} of {file.made}, {package_name()}"
 
@@ -119,7 +116,7 @@ class PriceBook:
             key = (about, resolved.path if resolved.model else subject.model is None)
             shared = self._shared.get(key)
             if shared is None:
-                if len(self._shared) >= NAMES_KEPT_MAX:
+                if len(self._shared) >= OFFERS_KEPT_MAX:
                     self._shared.clear()
                 shared = self._shared[key] = self._offers(subject, resolved, NOTHING)
             found = shared
@@ -187,7 +184,7 @@ class PriceBook:
         if discount and discount.like:
             liked = self.resolve(structs.replace(subject, provider=discount.like, model=path[0] if path else None))
             resolved, discount = (liked, discount) if liked.model else (resolved, None)
-        return held, replace(resolved, discount=discount, defaults=held.defaults) if held else resolved
+        return held, structs.replace(resolved, discount=discount, defaults=held.defaults) if held else resolved
 
     # --- names ---------------------------------------------------------------------------------------------------
 
@@ -237,11 +234,12 @@ class PriceBook:
         any_model = self._model(provider, ANY)
         if not path:
             return Resolved(provider, (), self._model(provider, None), any_model)
+        exact = self._model(provider, path[0])
         for place, each in enumerate(path):
-            model = self._model(provider, each)
+            model = self._model(provider, each) if place else exact
             if model and model.covers(subject.day):
                 return Resolved(provider, tuple(path[: place + 1]), model, any_model)
-        exact, base = self._model(provider, path[0]), names.fine_tuned_base(path[0])
+        base = names.fine_tuned_base(path[0])
         if exact is None and base is not None and (model := self._model(provider, base)):
             return Resolved(provider, (path[0], base), model, any_model)
         return Resolved(provider, (path[0],), exact, any_model)
@@ -251,11 +249,17 @@ class PriceBook:
         of_file = [row for (of, _), rows in self._rows.items() if of == provider for row in rows]
         return [*of_file, *(row for rows in self._listed_models(provider).values() for row in rows)]
 
-    def _find_model(self, provider: str, name: str | None) -> ListedModel | None:
-        rows = self._rows.get((provider, name))
-        if rows is None and name is not None:
-            rows = self._listed_models(provider).get(name)
-        return ListedModel(rows) if rows else None
+    def _model(self, provider: str, name: str | None) -> ListedModel | None:
+        """The rows of a model; names that no list has are not remembered, since there may be any number of them."""
+        key = provider, name
+        found = self._models.get(key)
+        if found is None:
+            rows = self._rows.get(key)
+            if rows is None and name is not None:
+                rows = self._listed_models(provider).get(name)
+            if rows:
+                found = self._models[key] = ListedModel(rows)
+        return found
 
     def _listed_models(self, provider: str) -> dict[str, list[Row]]:
         """The rows of the installed list, by model."""

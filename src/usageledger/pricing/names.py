@@ -5,7 +5,7 @@ else is left away. No pattern and no beginning of a name makes it another model'
 """
 
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import msgspec
@@ -16,6 +16,7 @@ from usageledger.pricing.price_file import ANY, Alias, holds
 ROUTER = "litellm"  # sends usage of other providers' models, which it names `provider/model`
 FINE_TUNED = "ft:"
 ALIASES_FOLLOWED_MAX = 2
+PROVIDERS_KEPT_MAX = 1_000
 # OpenAI renamed `priority` on 2026-07-30.
 _TIERS_WITH_TWO_NAMES = {("openai", "priority"): ("priority", "fast"), ("openai", "fast"): ("fast", "priority")}
 _PROFILE = ":inference-profile/"  # of an ARN; the id of the profile stands behind it
@@ -42,6 +43,7 @@ def _providers() -> dict[str, str]:
     return {name: provider for provider, each in spellings().items() for name in (provider, *each.names)}
 
 
+@lru_cache(PROVIDERS_KEPT_MAX)
 def provider_name(provider: str) -> str:
     """The name by which prices know a provider: `bedrock` and `AWS` are `aws`."""
     folded = provider.strip().lower().replace("_", "-")
@@ -56,8 +58,10 @@ def model_name(provider: str, model: str) -> tuple[str, str]:
         return (provider_name(before), after) if slash and before else (provider, name)
     if provider == "aws" and name.startswith("arn:") and _PROFILE in name:
         name = name.partition(_PROFILE)[2]
-    prefix = next((each for each in spellings().get(provider, Spelling()).prefixes if name.startswith(each)), "")
-    return provider, name.removeprefix(prefix)
+    spelling = spellings().get(provider)
+    if spelling and name.startswith(spelling.prefixes):
+        name = name.removeprefix(next(each for each in spelling.prefixes if name.startswith(each)))
+    return provider, name
 
 
 def own_name(provider: str, model: str | None) -> Name:
@@ -100,6 +104,8 @@ class Aliases:
     def path(self, provider: str, name: str, day: str) -> list[str]:
         """The name, what it stands for on a day (ISO), and so on."""
         found = [name]
+        if (provider, name) not in self._by_name:
+            return found
         while len(found) <= ALIASES_FOLLOWED_MAX and (target := self._target(provider, found[-1], day)):
             found.append(target)
         return found

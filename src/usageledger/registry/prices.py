@@ -34,6 +34,12 @@ _FIRST = (
     "band",
     "second",
 )
+_StoredSubject = msgspec.defstruct(
+    "_StoredSubject",
+    [(name, Any) if name in _FIRST else (name, Any, None) for name in sorted(Subject.__struct_fields__)],
+    kw_only=True,
+    omit_defaults=True,
+)
 GIVEN = 0  # the revision of what a card said when it was given
 
 
@@ -316,8 +322,7 @@ def _encode(value: Subject | Prices | Override) -> str:
     if isinstance(value, Override) and value.rate is not None:
         return msgspec.json.encode(structs.asdict(value) | {"rate": _rate_text(value.rate)}, order="sorted").decode()
     if isinstance(value, Subject):
-        said = structs.asdict(value).items()
-        return _ENCODER.encode({name: each for name, each in said if each is not None or name in _FIRST}).decode()
+        return msgspec.json.encode(_StoredSubject(**structs.asdict(value))).decode()
     return _ENCODER.encode(value).decode()
 
 

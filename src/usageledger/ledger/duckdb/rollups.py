@@ -108,16 +108,20 @@ def make_days(writer: duckdb.DuckDBPyConnection, family: Family, covered: int, s
 def _insert(writer: duckdb.DuckDBPyConnection, family: Family, where: str) -> Added:
     """Adds the events that are chosen to every rollup of a family: to the finest, and from it to the coarser ones."""
     added: Added = {}
-    source = "events"
+    made: list[str] = []
+    source, rows = "events", Counter[int]()
     for rollup in reversed(family.rollups):
-        sums = f"{rollup.table}_sums"
-        writer.execute(
-            f"CREATE TEMP TABLE {sums} AS {_sums(family, rollup, source, where)}; "
-            f"INSERT INTO {rollup.table} BY NAME SELECT * FROM {sums}"
-        )
-        added[rollup.table] = _rows(writer, sums)
-        source, where = sums, "TRUE"
-    writer.execute("; ".join(f"DROP TABLE {rollup.table}_sums" for rollup in family.rollups))
+        wider = Counter({floor(span, rollup.seconds): count for span, count in rows.items()})
+        if made and len(wider) == len(rows):  # no span is to be summed up with another: the sums are the same
+            chosen, rows = f"SELECT * REPLACE (ts - ts % {rollup.seconds} AS ts) FROM {source}", wider
+        else:
+            sums = f"{rollup.table}_sums"
+            writer.execute(f"CREATE TEMP TABLE {sums} AS {_sums(family, rollup, source, where)}")
+            made.append(sums)
+            chosen, rows, source, where = f"SELECT * FROM {sums}", _rows(writer, sums), sums, "TRUE"
+        writer.execute(f"INSERT INTO {rollup.table} BY NAME {chosen}")
+        added[rollup.table] = rows
+    writer.execute("; ".join(f"DROP TABLE {sums}" for sums in made))
     return added
 
 
