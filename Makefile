@@ -31,8 +31,9 @@ quick: $(VENV)/.dev  ## style, types (mypy), and the tests of units, server, cli
 	$(BIN)/mypy
 	$(PYTEST) -m "not external and not processes" tests/unit tests/sources tests/golden tests/server tests/client
 
+# Three processes keep two cores busy: many tests wait for a server, a browser or a clock.
 test: check $(PROGRAMS)  ## the whole suite: style, types, tests
-	$(PYTEST)
+	$(PYTEST) -n 3
 
 programs: $(PROGRAMS)  ## install what tests need beside Python: Node.js, PostgreSQL, nginx, OpenSSH, ClickHouse, Chromium, Java (as root)
 

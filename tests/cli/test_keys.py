@@ -40,23 +40,23 @@ def status(server: Server, key: str) -> int:
     return httpx.get(f"{server.address}/v1/organization/usage/images?start_time=0", headers=headers).status_code
 
 
-def test_keys_work_on_a_running_server(run: Run, start: Start, data: Path) -> None:
+def test_keys_work_on_a_running_server(call: Run, start: Start, data: Path) -> None:
     server = start("serve", "--data", data, "--port", 0)
-    done = run("keys", "create", "--data", data, "--name", "grafana", "--scope", "api.usage.read")
+    done = call("keys", "create", "--data", data, "--name", "grafana", "--scope", "api.usage.read")
     assert done.returncode == 0
     value = done.stdout.removesuffix("\n")
     assert status(server, value) == 200
     assert value not in done.stderr
     # By its name: keys made in the same second are listed in the order of their ids.
-    [made] = [k for k in json.loads(run("keys", "list", "--data", data, "--json").stdout) if k["name"] == "grafana"]
+    [made] = [k for k in json.loads(call("keys", "list", "--data", data, "--json").stdout) if k["name"] == "grafana"]
     assert (made["name"], made["scopes"], made["expires_at"]) == ("grafana", ["api.usage.read"], None)
-    done = run("keys", "revoke", made["id"], "--data", data, "--yes")
+    done = call("keys", "revoke", made["id"], "--data", data, "--yes")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", f"Revoked {made['id']} (grafana).\n")
     deadline = time.monotonic() + DEADLINE_S
     while status(server, value) != 401:
         assert time.monotonic() < deadline
-    assert made["id"] not in run("keys", "list", "--data", data).stdout
-    assert "revoked already" in one_error(run("keys", "revoke", made["id"], "--data", data, "--yes"), 1)
+    assert made["id"] not in call("keys", "list", "--data", data).stdout
+    assert "revoked already" in one_error(call("keys", "revoke", made["id"], "--data", data, "--yes"), 1)
 
 
 def test_a_key_can_be_made_before_there_is_a_server(call: Run, start: Start, data: Path) -> None:

@@ -38,31 +38,31 @@ def host(url: str) -> str:
     return url.removeprefix("http://").removesuffix("/v1")
 
 
-def test_from_login_to_logout(run: Run, server: RunningServer, file: Path, tmp_path: Path) -> None:
-    done = run("login", "--url", server.url, stdin=f"{KEY}\n".encode())
+def test_from_login_to_logout(call: Run, server: RunningServer, file: Path, tmp_path: Path) -> None:
+    done = call("login", "--url", server.url, stdin=f"{KEY}\n".encode())
     assert (done.returncode, done.stdout) == (0, "")
     assert f"Logged in to {server.url}/v1: profile '{host(server.url)}' is used from now on." in done.stderr
     assert KEY not in done.stderr
     assert file.stat().st_mode & 0o777 == 0o600
 
-    done = run("costs", "--json")
+    done = call("costs", "--json")
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
     events = tmp_path / "events.ndjson"
     now = int(time.time()) - 60
     events.write_text(f'{{"kind": "images", "id": "i", "timestamp": {now}, "images": 3}}')
-    assert run("ingest", events).stdout == "1 accepted, 0 duplicates, 0 refused\n"
-    assert sum(row["images"] for row in json.loads(run("usage", "images", "--json").stdout)) == 3
+    assert call("ingest", events).stdout == "1 accepted, 0 duplicates, 0 refused\n"
+    assert sum(row["images"] for row in json.loads(call("usage", "images", "--json").stdout)) == 3
 
-    listed = run("profiles", "list")
+    listed = call("profiles", "list")
     assert f"*  {host(server.url)}" in listed.stdout
     assert f"…{KEY[-4:]}" in listed.stdout
-    assert KEY not in listed.stdout + run("profiles", "list", "--json").stdout
+    assert KEY not in listed.stdout + call("profiles", "list", "--json").stdout
 
-    done = run("logout")
+    done = call("logout")
     assert (done.returncode, done.stdout) == (0, "")
     assert "Its key is still valid" in done.stderr
     assert KEY not in file.read_text()
-    assert "There is no API key" in one_error(run("costs"), 2)
+    assert "There is no API key" in one_error(call("costs"), 2)
 
 
 def test_several_servers(call: Run, server: RunningServer, other: Faulty) -> None:

@@ -39,7 +39,7 @@ def completions(server: Server, key: str) -> httpx.Response:
     )
 
 
-def test_from_an_empty_folder_to_checked_numbers(run: Run, start: Start, data: Path, tmp_path: Path) -> None:
+def test_from_an_empty_folder_to_checked_numbers(run: Run, call: Run, start: Start, data: Path, tmp_path: Path) -> None:
     server = start("serve", "--data", data, "--port", 0)
     assert server.key
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
@@ -51,7 +51,7 @@ def test_from_an_empty_folder_to_checked_numbers(run: Run, start: Start, data: P
 
     done = run("ingest", file, **here)
     assert (done.returncode, done.stdout, done.stderr) == (0, "3,000 accepted, 0 duplicates, 0 refused\n", "")
-    done = run("ingest", "-", stdin=b"".join(events[:10]), **here)
+    done = call("ingest", "-", stdin=b"".join(events[:10]), **here)
     assert (done.returncode, done.stdout) == (0, "0 accepted, 10 duplicates, 0 refused\n")
 
     requests = sum(
@@ -60,7 +60,7 @@ def test_from_an_empty_folder_to_checked_numbers(run: Run, start: Start, data: P
     page = completions(server, server.key).raise_for_status().json()
     assert sum(result["num_model_requests"] for bucket in page["data"] for result in bucket["results"]) == requests
 
-    assert "Another process holds the ledger" in one_error(run("verify", "--data", data), 1)
+    assert "Another process holds the ledger" in one_error(call("verify", "--data", data), 1)
     code, errors = server.stop()
     assert (code, errors) == (0, "")
     done = run("verify", "--data", data)
@@ -68,7 +68,7 @@ def test_from_an_empty_folder_to_checked_numbers(run: Run, start: Start, data: P
     assert done.stdout.splitlines()
     assert all(line.startswith("ok ") for line in done.stdout.splitlines())
     assert "3,000 events" in done.stderr
-    told = json.loads(run("verify", "--data", data, "--json").stdout)
+    told = json.loads(call("verify", "--data", data, "--json").stdout)
     assert told["ok"]
     assert told["events"] == 3000
     assert len(told["findings"]) == len(done.stdout.splitlines())
@@ -147,11 +147,11 @@ def test_the_first_key_is_shown_once(call: Run, start: Start, data: Path) -> Non
     assert completions(again, server.key).status_code == 200
 
 
-def test_a_start_that_fails_uses_up_no_key(run: Run, start: Start, data: Path, tmp_path: Path) -> None:
+def test_a_start_that_fails_uses_up_no_key(run: Run, call: Run, start: Start, data: Path, tmp_path: Path) -> None:
     other = start("serve", "--data", tmp_path / "other", "--port", 0)
     port = other.address.rpartition(":")[2]
     assert "Cannot listen on" in one_error(run("serve", "--data", data, "--port", port), 2)
-    assert run("keys", "list", "--data", data, "--json").stdout == "[]\n"
+    assert call("keys", "list", "--data", data, "--json").stdout == "[]\n"
     assert start("serve", "--data", data, "--port", 0).key
 
 
@@ -217,10 +217,10 @@ def test_verify_finds_what_is_wrong(call: Run, start: Start, data: Path) -> None
     assert [finding for finding in told["findings"] if not finding["ok"]]
 
 
-def test_a_file_that_is_no_ledger(run: Run, data: Path) -> None:
+def test_a_file_that_is_no_ledger(run: Run, call: Run, data: Path) -> None:
     data.mkdir()
     (data / "ledger.duckdb").write_bytes(b"no ledger" * 1000)
-    assert "cannot be opened" in one_error(run("verify", "--data", data), 1)
+    assert "cannot be opened" in one_error(call("verify", "--data", data), 1)
     assert "cannot be opened" in one_error(run("serve", "--data", data, "--port", 0), 1)
 
 

@@ -1,12 +1,14 @@
 """Events in batches that are hard to compress, what a server tells of them, and whether its ledger is sound."""
 
+import io
 import json
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+import usageledger.cli
 
 SINCE = 1_790_000_000 - 1_790_000_000 % 86_400
 
@@ -42,8 +44,8 @@ def events_told(client: httpx.Client, group_by: str = "user_id") -> int:
 
 def verified(data: Path) -> int:
     """How many events there are in a ledger that `usageledger verify` finds in order."""
-    command = [sys.executable, "-W", "error", "-m", "usageledger", "verify", "--data", str(data), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    count: int = json.loads(done.stdout)["events"]
+    with redirect_stdout(io.StringIO()) as said:
+        code = usageledger.cli.run(["verify", "--data", str(data), "--json"])
+    assert code == 0, said.getvalue()
+    count: int = json.loads(said.getvalue())["events"]
     return count
