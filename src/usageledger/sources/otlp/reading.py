@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from usageledger.pricing.names import provider_name
-from usageledger.sources.litellm import vendors_id
 from usageledger.sources.otlp.blocks import ContradictionError, is_estimate
 from usageledger.sources.otlp.counts import counts_of
 from usageledger.sources.otlp.dialects import (
@@ -28,7 +27,7 @@ from usageledger.sources.otlp.json_form import read_json
 from usageledger.sources.otlp.protobuf_form import read_protobuf
 from usageledger.sources.otlp.signals import Signal
 from usageledger.sources.readings import Emitter, Note, Readings, Reason, response_event_id, short_id
-from usageledger.sources.values import is_unique
+from usageledger.sources.values import is_unique, vendors_id
 
 UNNAMED_SERVICE = "unknown_service"  # as SDKs name a program that has no name
 NAME_CHARACTERS_MAX = 128  # of an emitter, and of its version
