@@ -1,8 +1,8 @@
 """A vendor on loopback whose answers have fixed numbers: OpenAI, Anthropic and Gemini, answers and streams.
 
-OpenAI: 1,000 tokens in, of which 400 from the cache, and 500 out, of which 120 of reasoning. Anthropic: 90, 900 from the
-cache, 7 written to it for five minutes and 3 for an hour, and 150 out. Gemini: 1,000, of which 400 from the cache, and
-380 with 120 of thoughts. Embeddings: 730.
+OpenAI: 1,000 tokens in, of which 400 from the cache, and 500 out, of which 120 of reasoning. Anthropic: 90, 900 from
+the cache, 7 written to it for five minutes and 3 for an hour, and 150 out. Gemini: 1,000, of which 400 from the cache,
+and 380 with 120 of thoughts. Embeddings: 730.
 """
 
 import itertools
@@ -69,7 +69,8 @@ def chat(asked: dict[str, Any]) -> dict[str, Any]:
 
 def chat_stream(asked: dict[str, Any]) -> Events:
     whole = chat(asked)
-    chunk = {key: whole[key] for key in ("id", "created", "model", "service_tier")} | {"object": "chat.completion.chunk"}
+    chunk = {key: whole[key] for key in ("id", "created", "model", "service_tier")}
+    chunk["object"] = "chat.completion.chunk"
     for delta, reason in (({"role": "assistant", "content": "hel"}, None), ({"content": "lo"}, None), ({}, "stop")):
         yield None, chunk | {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}], "usage": None}
     if (asked.get("stream_options") or {}).get("include_usage"):
@@ -135,8 +136,9 @@ def message_stream(asked: dict[str, Any]) -> Events:
 
 
 def gemini(_: dict[str, Any]) -> dict[str, Any]:
+    content = {"role": "model", "parts": [{"text": "hello"}]}
     return {
-        "candidates": [{"content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": "STOP", "index": 0}],
+        "candidates": [{"content": content, "finishReason": "STOP", "index": 0}],
         "usageMetadata": GEMINI,
         "modelVersion": "gemini-2.5-flash",
         "responseId": uuid.uuid4().hex,
@@ -160,7 +162,7 @@ _ANSWERS = {
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # noqa: N802 - as the base class names it
+    def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
         path = self.path.partition("?")[0]
         if "streamGenerateContent" in path:

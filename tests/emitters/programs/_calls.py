@@ -1,4 +1,4 @@
-"""The calls that each program makes: chat, stream, stream without usage, responses, embeddings; messages and a stream."""
+"""The calls of every program: chat, streams with and without usage, responses, embeddings; messages and a stream."""
 
 import os
 
@@ -27,7 +27,7 @@ def anthropic_calls() -> None:
     list(client.messages.create(**asked, stream=True))
 
 
-def exporting():  # noqa: ANN201 - run in another environment
+def exporting():
     from opentelemetry import metrics, trace
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

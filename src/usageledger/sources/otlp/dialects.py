@@ -112,8 +112,8 @@ class Dialect:
 
 _COMPLETIONS, _EMBEDDINGS = "completions", "embeddings"
 _LEAVES = {
-    **dict.fromkeys(("chat", "text_completion", "generate_content"), _COMPLETIONS),
-    "embeddings": _EMBEDDINGS,
+    **dict.fromkeys(("chat", "text_completion", "generate_content", "completion"), _COMPLETIONS),
+    **dict.fromkeys(("embeddings", "embedding"), _EMBEDDINGS),
 }
 _PARENTS = frozenset(
     {
@@ -335,6 +335,7 @@ DIALECTS: tuple[Dialect, ...] = (
     _other(_GEMINI_CLI, Signal.LOGS, events=(_DETAILS_EVENT,), numbers=GEN_AI.numbers),
     _other(_GEMINI_CLI, numbers=GEN_AI.numbers, events=()),
     _LITELLM,
+    replace(GEN_AI, name="OpenLIT", scopes=("openlit.*",), cacheless=("anthropic", "aws")),
     replace(_AI_SDK, scopes=("ai",)),
     replace(GEN_AI, name="Pydantic AI", scopes=("pydantic-ai",), parents=_PARENTS | {""}, rest_is_5m=True),
     # Early versions gave Anthropic's input without what was read from and written to the cache.

@@ -3,8 +3,8 @@
 from _calls import anthropic_calls, exporting, openai_calls
 
 end = exporting()
-from opentelemetry.instrumentation.genai.anthropic import AnthropicInstrumentor  # noqa: E402
-from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor  # noqa: E402
+from opentelemetry.instrumentation.genai.anthropic import AnthropicInstrumentor
+from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
 
 OpenAIInstrumentor().instrument()
 AnthropicInstrumentor().instrument()
