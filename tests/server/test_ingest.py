@@ -20,7 +20,7 @@ from tests.support.samples import decode
 
 from usageledger.errors import RegistryError
 from usageledger.events.typed_events import COUNT_MAX, FIELDS
-from usageledger.ledger import Ledger
+from usageledger.ledger import Judged, Ledger
 from usageledger.registry import Registry
 from usageledger.server.app import create_app
 from usageledger.server.ingest import commit_group
@@ -498,7 +498,7 @@ async def test_outcomes_that_fit_nobody_are_told_to_nobody_as_events_that_were_n
 ) -> None:
     append = double.append
     async with serve(double) as server:
-        monkeypatch.setattr(double, "append", lambda rows: append(rows)[:-1])
+        monkeypatch.setattr(double, "append", lambda rows: Judged(append(rows).outcomes[:-1]))
         problem(await send(server, 1), 500, code="internal_error")
         monkeypatch.undo()
         assert (await send(server, 2)).json()["accepted"] == 1

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from usageledger.ledger import Ledger
-from usageledger.ledger.identity import Outcomes
+from usageledger.ledger.identity import Judged
 from usageledger.ledger.price_table import PricesOf, Unpriced
 from usageledger.ledger.protocol import CardsOf, Snapshot
 from usageledger.questions.aggregate import Aggregate
@@ -56,13 +56,13 @@ class LedgerDouble(Ledger):
     def let_go(self) -> None:
         self._open.set()
 
-    def append(self, rows: pa.Table) -> Outcomes:
+    def append(self, rows: pa.Table) -> Judged:
         self.entered.release()
         self._open.wait()
         if self.failure:
             raise self.failure
         self.commits.append(rows["event_id"].to_pylist())
-        return np.zeros(rows.num_rows, np.uint8)
+        return Judged(np.zeros(rows.num_rows, np.uint8))
 
     def compact(self) -> bool:
         return False

@@ -193,7 +193,7 @@ class Ingest:
         """Commits the events and returns an answer for each submission, or the error for which none was kept."""
         try:
             joined = self._assemble(submissions)
-            outcomes = self._ledger.append(joined.rows)
+            judged = self._ledger.append(joined.rows)
         except UsageLedgerError as error:
             logger.error("a commit failed: %s", error)  # noqa: TRY400 - the message is the whole story
             return [error] * len(submissions)
@@ -201,7 +201,7 @@ class Ingest:
             logger.exception("a commit failed")
             return [LedgerUnavailableError("The ledger could not write.")] * len(submissions)
         try:
-            return list(answers(submissions, joined, outcomes))
+            return list(answers(submissions, joined, judged))
         except Exception as error:  # noqa: BLE001 - it is raised again where each request is answered
             return [error] * len(submissions)  # and not that nothing was kept
 
