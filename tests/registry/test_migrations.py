@@ -86,7 +86,15 @@ def tables(url: str) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("version", ["0007", "1000", "ae1027a6acf", "", "0000"])
+def test_one_of_before_there_were_claims(url: str) -> None:
+    open_registry(url).close()
+    execute(url, "DROP TABLE claims", f"UPDATE {VERSION_TABLE} SET version_num = '0006'")
+    with open_registry(url) as registry:
+        assert differences(registry) == []
+        assert registry.claims.claim([("response:r", 5)], now=9).seconds == [5]
+
+
+@pytest.mark.parametrize("version", ["0008", "1000", "ae1027a6acf", "", "0000"])
 def test_a_version_that_is_not_ours_is_refused(url: str, version: str) -> None:
     open_registry(url).close()
     execute(url, f"UPDATE {VERSION_TABLE} SET version_num = '{version}'")
@@ -159,6 +167,7 @@ def test_cards_of_before_their_days_were_kept_beside_them(url: str) -> None:
         cards = registry.rate_cards.give(given)
     execute(
         url,
+        "DROP TABLE claims",
         "DROP TABLE price_files",
         "DROP INDEX ix_card_prices_day",
         "ALTER TABLE card_prices DROP COLUMN day",

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from usageledger.events.columns import PAYLOAD_COLUMNS
-from usageledger.events.typed_events import RESPONSE_PREFIX, RESPONSE_SECONDS
+from usageledger.events.responses import is_response, nearest
+from usageledger.events.typed_events import RESPONSE_PREFIX
 from usageledger.meters import MEASURE_COLUMNS
 
 Identity = tuple[str, int]
@@ -25,7 +26,7 @@ _COUNTED = tuple((name, PAYLOAD_COLUMNS.index(name)) for name in ("kind", *MEASU
 class Outcome(IntEnum):
     """The outcome of an event: its identity is (`id`, `timestamp`), and it counts once.
 
-    Of a response the identity is its `id`, within `RESPONSE_SECONDS`.
+    Of a response the identity is its `id`, within `typed_events.RESPONSE_SECONDS`.
     """
 
     ACCEPTED = 0
@@ -55,11 +56,6 @@ def identities_of(rows: pa.Table) -> list[Identity]:
     return list(zip(ids, timestamps, strict=True))
 
 
-def is_response(event_id: str) -> bool:
-    """Returns true if an id is that of a response."""
-    return event_id.startswith(RESPONSE_PREFIX)
-
-
 def responses_in(rows: pa.Table) -> pa.Table:
     """`event_id` and `ts` of the responses among rows."""
     identities = rows.select(["event_id", "ts"])
@@ -82,7 +78,7 @@ def judge(rows: pa.Table, identities: list[Identity], stored: Mapping[Identity, 
         seconds.setdefault(event_id, []).append(second)
     for row, payload in enumerate(payloads(rows)):
         event_id, second = payload[:2]
-        near = _nearest(second, seconds.get(event_id, ()))
+        near = nearest(second, seconds.get(event_id, ()))
         kept = first.get((event_id, second if near is None else near))
         if kept is None:
             first[event_id, second] = payload
@@ -97,12 +93,6 @@ def judge(rows: pa.Table, identities: list[Identity], stored: Mapping[Identity, 
         else:
             outcomes[row] = Outcome.SAME_RESPONSE
     return Judged(outcomes, in_conflict)
-
-
-def _nearest(second: int, seconds: Iterable[int]) -> int | None:
-    """The second that is nearest to one, of two the earlier; None where all are too far away to be of one response."""
-    nearest = min(seconds, key=lambda each: (abs(each - second), each), default=None)
-    return None if nearest is None or abs(nearest - second) > RESPONSE_SECONDS else nearest
 
 
 def differences(kept: Payload, given: Payload) -> list[tuple[str, Any, Any]]:

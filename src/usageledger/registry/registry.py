@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, Table, or_, select, update
 
 from usageledger.errors import RegistryError
 from usageledger.registry import audit, copying, records
+from usageledger.registry.claims import Claims
 from usageledger.registry.database import (
     WAITS,
     Database,
@@ -66,6 +67,7 @@ class Registry:
         price_files: public prices that were taken since the release, in the same database.
         audit_log: who changed keys and prices.
         sessions: sign-ins of the dashboard, in the same database.
+        claims: the seconds at which responses count, for servers that share a ledger.
     """
 
     def __init__(self, database: Database) -> None:
@@ -74,6 +76,7 @@ class Registry:
         self.price_files = PriceFiles(database)
         self.audit_log = audit.AuditLog(database)
         self.sessions = Sessions(database)
+        self.claims = Claims(database)
 
     def __enter__(self) -> Self:
         return self

@@ -164,11 +164,12 @@ class DuckDBLedger(Ledger):
         if not rows.num_rows:
             return Judged(np.zeros(0, np.uint8))
         identities = identity.identities_of(rows)
-        hashes = set(map(hash, identities))
+        hashes, batch = set(map(hash, identities)), responses.Batch(rows, identities)
         with self._writer_lock, self._writing("The ledger could not write"):
             self._engine.reopen()
-            if self._fits_journal(rows, hashes) and not self._responses.near(self._writer, rows, self._journal):
+            if self._fits_journal(rows, hashes) and not self._responses.near(self._writer, batch, self._journal):
                 self._keep(rows, hashes)
+                self._responses.note(batch)
                 return Judged(np.zeros(rows.num_rows, np.uint8))
         with self._events_lock, self._writer_lock, self._writing("The ledger could not write"):
             return self._judge(rows, identities)
@@ -193,7 +194,6 @@ class DuckDBLedger(Ledger):
         """Keeps new rows in the journal."""
         self._writer.execute("INSERT INTO journal VALUES (?, ?)", [self._journal.next_position, to_bytes(rows)])
         self._journal.add(rows, hashes)
-        self._responses.note(rows)
         self._note(rows, hashes)
 
     @holding("_events_lock", "_writer_lock")
@@ -205,14 +205,14 @@ class DuckDBLedger(Ledger):
             if not young.all():
                 rows, identities = rows.filter(pa.array(young)), list(compress(identities, young))
             self._move()
-            near = self._responses.near(self._writer, rows, self._journal)
+            near = self._responses.near(self._writer, responses.Batch(rows, identities), self._journal)
             judged = identity.judge(rows, identities, stored_events.stored(self._writer, rows, near))
             outcomes[young] = judged.outcomes
             kept = dict(zip(np.nonzero(young)[0][list(judged.kept)].tolist(), judged.kept.values(), strict=True))
             fresh = identity.accepted(rows, judged.outcomes)
             if fresh.num_rows:
                 self._insert(self._writer, fresh)
-                self._responses.note(fresh)
+                self._responses.note(responses.Batch(fresh, identity.identities_of(fresh)))
             self._note(rows, set(map(hash, identities)))
         return Judged(outcomes, kept)
 

@@ -3,16 +3,18 @@
 All rows that were added since the start are noted, and those of earlier times by days, when a commit asks about a day.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import compress
 from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from usageledger.buckets import DAY_SECONDS
 from usageledger.events.typed_events import RESPONSE_PREFIX, RESPONSE_SECONDS
-from usageledger.ledger.identity import Identity, responses_in
+from usageledger.ledger.identity import Identity, identities_of
 
 # A key: the upper bits of a hash of the id, and the second, of which more is known than that it is 48 hours away.
 SECONDS = 1 << 20
@@ -22,6 +24,17 @@ _DAYS_AROUND = -(-RESPONSE_SECONDS // DAY_SECONDS)
 
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
 Seconds = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class Batch:
+    """The responses among rows: their ids, seconds and hashes, and their keys, ascending."""
+
+    def __init__(self, rows: pa.Table, identities: Sequence[Identity]) -> None:
+        which = pc.starts_with(rows["event_id"], RESPONSE_PREFIX).to_numpy()
+        self.ids = [event_id for event_id, _ in compress(identities, which)] if which.any() else []
+        self.seconds: Seconds = rows["ts"].to_numpy()[which]
+        self.hashes: Keys = np.fromiter(map(hash, self.ids), np.int64, len(self.ids)).view(np.uint64) & _HASH
+        self.keys: Keys = np.sort(self.hashes | (self.seconds.view(np.uint64) & _SECOND))
 
 
 class Known:
@@ -40,28 +53,28 @@ class Known:
         self._days: set[int] = set()  # of which all responses are known
         self._runs: list[Keys] = []  # each sorted, and less than half as long as the one before
         for rows in journal:
-            self.note(rows)
+            self.note(Batch(rows, identities_of(rows)))
 
-    def note(self, rows: pa.Table) -> None:
-        """Remembers the responses among rows that are in the ledger now."""
-        ids, seconds = _columns(responses_in(rows))
-        if ids:
-            self._runs.append(np.sort(_hashes(ids) | (seconds.astype(np.uint64) & _SECOND)))
+    def note(self, batch: Batch) -> None:
+        """Remembers responses that are in the ledger now."""
+        if batch.ids:
+            self._runs.append(batch.keys)
             while len(self._runs) > 1 and len(self._runs[-2]) <= 2 * len(self._runs[-1]):
                 self._runs[-2:] = [np.sort(np.concatenate(self._runs[-2:]), kind="stable")]
 
-    def near(self, writer: duckdb.DuckDBPyConnection, rows: pa.Table, journal: Iterable[pa.Table]) -> list[Identity]:
-        """Identities that responses among `rows` may be kept under, within 48 hours; all of theirs if one comes twice.
+    def near(self, writer: duckdb.DuckDBPyConnection, batch: Batch, journal: Iterable[pa.Table]) -> list[Identity]:
+        """Identities that these responses may be kept under, within 48 hours; all of theirs if one comes twice.
 
         Raises duckdb.Error.
         """
-        ids, seconds = _columns(responses_in(rows))
-        if not ids:
+        if not batch.ids:
             return []
-        found = self._remembered(ids, seconds) if self._learn(writer, seconds, journal) else None
+        found = self._remembered(batch) if self._learn(writer, batch.seconds, journal) else None
         if found is None:
-            found = [*self._remembered(ids, seconds), *_read(writer, ids, seconds)]
-        return found if found or len(set(ids)) == len(ids) else list(zip(ids, seconds.tolist(), strict=True))
+            found = [*self._remembered(batch), *_read(writer, batch)]
+        if found or len(set(batch.ids)) == len(batch.ids):
+            return found
+        return list(zip(batch.ids, batch.seconds.tolist(), strict=True))
 
     def _learn(self, writer: duckdb.DuckDBPyConnection, seconds: Seconds, journal: Iterable[pa.Table]) -> bool:
         """Remembers the responses of all days around these seconds; false where they are too many."""
@@ -77,32 +90,25 @@ class Known:
                 return False
         for span in missing:
             for batch in writer.sql(f"SELECT event_id, ts FROM events WHERE {_inside(span)}").to_arrow_reader():
-                self.note(pa.Table.from_batches([batch]))
+                rows = pa.Table.from_batches([batch])
+                self.note(Batch(rows, identities_of(rows)))
         self._days |= asked
         return True
 
-    def _remembered(self, ids: list[str], seconds: Seconds) -> list[Identity]:
+    def _remembered(self, batch: Batch) -> list[Identity]:
         found: list[Identity] = []
-        hashes = _hashes(ids)
+        sought = batch.keys & _HASH  # ascending: searched so they are found several times as fast
         for run in self._runs:
-            first = np.searchsorted(run, hashes)
-            hit = (run[np.minimum(first, len(run) - 1)] & _HASH) == hashes
-            for row in np.nonzero(hit)[0].tolist():
-                for at in range(first[row], np.searchsorted(run, hashes[row] | _SECOND, "right")):
-                    second = int(seconds[row])
-                    apart = (int(run[at] & _SECOND) - second + SECONDS // 2) % SECONDS - SECONDS // 2
-                    if abs(apart) <= RESPONSE_SECONDS:
-                        found.append((ids[row], second + apart))
+            first = np.searchsorted(run, sought)
+            hit = (run[np.minimum(first, len(run) - 1)] & _HASH) == sought
+            for hashed in np.unique(sought[hit]):
+                kept = run[np.searchsorted(run, hashed) : np.searchsorted(run, hashed | _SECOND, "right")]
+                for row in np.nonzero(batch.hashes == hashed)[0].tolist():
+                    second = int(batch.seconds[row])
+                    apart = ((kept & _SECOND).astype(np.int64) - second + SECONDS // 2) % SECONDS - SECONDS // 2
+                    near = apart[np.abs(apart) <= RESPONSE_SECONDS]
+                    found += [(batch.ids[row], second + each) for each in near.tolist()]
         return found
-
-
-def _columns(responses: pa.Table) -> tuple[list[str], Seconds]:
-    ids: list[str] = responses["event_id"].to_pylist()  # type: ignore[assignment]  # no id is null
-    return ids, responses["ts"].to_numpy()
-
-
-def _hashes(ids: list[str]) -> Keys:
-    return np.fromiter(map(hash, ids), np.int64, len(ids)).view(np.uint64) & _HASH
 
 
 def _spans(days: set[int]) -> list[range]:
@@ -128,10 +134,10 @@ def _count(writer: duckdb.DuckDBPyConnection, spans: list[range]) -> int:
     return sum(count for ((count,),) in counts)
 
 
-def _read(writer: duckdb.DuckDBPyConnection, ids: list[str], seconds: Seconds) -> list[Identity]:
+def _read(writer: duckdb.DuckDBPyConnection, batch: Batch) -> list[Identity]:
     """The identities of these responses among the events of 48 hours before to 48 hours after."""
-    _sought = pa.table({"event_id": ids})
-    between = [int(seconds.min()) - RESPONSE_SECONDS, int(seconds.max()) + RESPONSE_SECONDS]
+    _sought = pa.table({"event_id": batch.ids})
+    between = [int(batch.seconds.min()) - RESPONSE_SECONDS, int(batch.seconds.max()) + RESPONSE_SECONDS]
     found = writer.execute(
         "SELECT event_id, ts FROM events SEMI JOIN _sought USING (event_id) WHERE ts BETWEEN ? AND ?", between
     )
