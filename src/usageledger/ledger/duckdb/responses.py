@@ -16,9 +16,10 @@ from usageledger.buckets import DAY_SECONDS
 from usageledger.events.typed_events import RESPONSE_PREFIX, RESPONSE_SECONDS
 from usageledger.ledger.identity import Identity, identities_of
 
-# A key: the upper bits of a hash of the id, and the second, of which more is known than that it is 48 hours away.
+# A key is the upper bits of a hash of the id, and the lower ones of the second: within 48 hours these tell all of it.
 SECONDS = 1 << 20
 _SECOND, _HASH = np.uint64(SECONDS - 1), np.uint64(2**64 - SECONDS)
+RUNS_GROW = 8  # of sorted keys, each is more than so many times as long as the next, or both become one
 SPANS_MAX = 64  # of days, each of which is a statement; beyond it one reads all between
 _DAYS_AROUND = -(-RESPONSE_SECONDS // DAY_SECONDS)
 
@@ -51,7 +52,7 @@ class Known:
 
     def _forget(self, journal: Iterable[pa.Table]) -> None:
         self._days: set[int] = set()  # of which all responses are known
-        self._runs: list[Keys] = []  # each sorted, and less than half as long as the one before
+        self._runs: list[Keys] = []  # each sorted; few, since each is searched
         for rows in journal:
             self.note(Batch(rows, identities_of(rows)))
 
@@ -59,7 +60,7 @@ class Known:
         """Remembers responses that are in the ledger now."""
         if batch.ids:
             self._runs.append(batch.keys)
-            while len(self._runs) > 1 and len(self._runs[-2]) <= 2 * len(self._runs[-1]):
+            while len(self._runs) > 1 and len(self._runs[-2]) <= RUNS_GROW * len(self._runs[-1]):
                 self._runs[-2:] = [np.sort(np.concatenate(self._runs[-2:]), kind="stable")]
 
     def near(self, writer: duckdb.DuckDBPyConnection, batch: Batch, journal: Iterable[pa.Table]) -> list[Identity]:
