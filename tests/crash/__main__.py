@@ -35,6 +35,7 @@ def main() -> int:
         "  of them kept before their answer was lost": outcome.kept,
         "acknowledged requests sent once more": outcome.retried,
         "  events of them refused, since their day was dropped": outcome.refused,
+        "responses sent once more by a second way, none of which counted": outcome.another_way,
         "times that the clock was set, from half an hour back to 4,000 days ahead": outcome.jumps,
         "starts with a longer retention than before": outcome.longer,
         "starts of a later version, with more columns": outcome.upgrades,

@@ -61,13 +61,17 @@ class Gate:
 
 @dataclass(frozen=True)
 class Manner:
-    """How a client sends: events in one request, of which times, in which form, and how many in all."""
+    """How a client sends: events in one request, of which times, in which form, and how many in all.
+
+    Those of `responses` are sent by a second way as well, when they were acknowledged.
+    """
 
     batch: int
     times: Times = "spread"
     lines: bool = False
     compressed: bool = False
     most: int | None = None
+    responses: bool = False
 
 
 MANNERS = (
@@ -76,6 +80,7 @@ MANNERS = (
     Manner(1, "in order"),
     Manner(300, lines=True, compressed=True),
     Manner(500, "old", most=6_000),
+    Manner(200, responses=True),
 )
 
 
@@ -91,6 +96,7 @@ class Client(threading.Thread):
         kept: those of them that had been kept before their answer was lost.
         retried: acknowledged requests sent once more.
         refused: events of them, since their days were dropped.
+        another_way: responses that were told of once more by a second way.
     """
 
     def __init__(self, number: int, manner: Manner, gate: Gate, since: int) -> None:
@@ -104,7 +110,7 @@ class Client(threading.Thread):
         self.full = threading.Event()
         self.in_flight: list[dict[str, Any]] = []
         self._certain: Counter[str] = Counter()
-        self.resent = self.kept = self.retried = self.refused = 0
+        self.resent = self.kept = self.retried = self.refused = self.another_way = 0
         self.failure: BaseException | None = None
 
     def run(self) -> None:
@@ -117,6 +123,8 @@ class Client(threading.Thread):
                     self._send_old()
                     continue
                 self._send_next()
+                if self.manner.responses:
+                    self._send_another_way()
                 batches += 1
                 if batches % RETRY_EVERY == 0:
                     self._send_old()
@@ -131,7 +139,8 @@ class Client(threading.Thread):
         return int(event(self.number, self.acknowledged - 1, self._since, self.manner.times)["timestamp"])
 
     def events(self, start: int, end: int) -> list[dict[str, Any]]:
-        return [event(self.number, n, self._since, self.manner.times) for n in range(start, end)]
+        numbered = (event(self.number, n, self._since, self.manner.times) for n in range(start, end))
+        return [each | {"id": f"response:{each['id']}"} if self.manner.responses else each for each in numbered]
 
     def known(self) -> tuple[Counter[str], Counter[str]]:
         """What the API must tell of this client's events, and what it may tell besides."""
@@ -152,11 +161,20 @@ class Client(threading.Thread):
             self._certain += tallies(batch)
             self.in_flight = []
 
+    def _send_another_way(self) -> None:
+        """Sends the last responses as another tells of them: none counts again, whatever was killed meanwhile."""
+        batch = another_way(self.events(self.acknowledged - self.manner.batch, self.acknowledged))
+        answer, _ = self._answer(batch)
+        assert (answer["duplicates"], answer["same_response"]) == (len(batch), len(batch)), answer
+        self.another_way += len(batch)
+
     def _send_old(self) -> None:
         """Sends something acknowledged again: none of it is new, and what was dropped once stays so."""
         size = min(self.manner.batch, REFUSALS_LISTED_MAX)
         first = self._random.randrange(self.acknowledged - size + 1)
         batch = self.events(first, first + size)
+        if self.manner.responses and self._random.random() < 0.5:
+            batch = another_way(batch)
         answer, _ = self._answer(batch)
         refused = {error["id"]: error["code"] for error in answer["errors"]}
         assert set(refused.values()) <= ({"too_old"} if self.manner.times == "old" else set()), answer
@@ -209,6 +227,13 @@ class Client(threading.Thread):
             headers["content-encoding"] = "zstd"
             body = zstandard.compress(body)
         return body, headers
+
+
+def another_way(batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same responses as a gateway tells of them: up to 17 hours earlier, and of another provider."""
+    return [
+        each | {"timestamp": each["timestamp"] - 1 - n * 300, "provider": "gateway"} for n, each in enumerate(batch)
+    ]
 
 
 @contextmanager

@@ -113,6 +113,7 @@ class Outcome:
     kept: int = 0
     retried: int = 0
     refused: int = 0
+    another_way: int = 0
     comparison: Comparison | None = None
 
 
@@ -164,7 +165,7 @@ class Run:
             self._end(said, started)
         self._verify()
         assert "Traceback" not in self._said.read_text(), self._said.read_text()
-        for name in ("resent", "kept", "retried", "refused"):
+        for name in ("resent", "kept", "retried", "refused", "another_way"):
             setattr(self.outcome, name, sum(getattr(client, name) for client in started))
         assert all(client.closed_before <= self._dropped_before for client in started)
         self.outcome.comparison = compare(self._data / "ledger.duckdb", started, self._dropped_before)

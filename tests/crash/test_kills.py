@@ -17,3 +17,4 @@ def test_nothing_acknowledged_is_lost_doubled_or_changed(tmp_path: Path) -> None
     assert found == Comparison(found.acknowledged, found.dropped, lost=0, doubled=0, changed=0, unknown=0)
     assert found.acknowledged > found.dropped > KILLS
     assert outcome.verified >= 1
+    assert outcome.another_way > 0

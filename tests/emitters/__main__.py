@@ -1,4 +1,4 @@
-"""`make test-emitters`: each emitter is installed from PyPI and calls a fake vendor; what the ledger counts is compared."""
+"""`make test-emitters`: emitters from PyPI call a fake vendor; what the ledger counts is compared with the truth."""
 
 import os
 import subprocess

@@ -24,12 +24,12 @@ def many(count: int, start: int = 0) -> list[Usage]:
 
 
 def test_outcomes_have_the_numbers_that_others_rely_on() -> None:
-    numbers = {"ACCEPTED": 0, "DUPLICATE": 1, "CONFLICT": 2, "TOO_OLD": 3}
+    numbers = {"ACCEPTED": 0, "DUPLICATE": 1, "CONFLICT": 2, "TOO_OLD": 3, "SAME_RESPONSE": 4}
     assert {outcome.name: int(outcome) for outcome in Outcome} == numbers
 
 
 def test_an_empty_batch(ledger: Ledger) -> None:
-    outcomes = ledger.append(SCHEMA.empty_table())
+    outcomes = ledger.append(SCHEMA.empty_table()).outcomes
     assert (outcomes.tolist(), outcomes.dtype) == ([], np.dtype(np.uint8))
     assert (count(ledger), span(ledger)) == (0, None)
 

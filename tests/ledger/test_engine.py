@@ -133,10 +133,14 @@ def test_a_ledger_is_opened_on_a_full_disk(tmp_path: Path, left: str) -> None:
 def test_commits_from_before_an_engine_failed_stand_beside_those_after_it(ledger: DuckDBLedger) -> None:
     """Those are read from the disk again, these are as they came, with rate cards: they are moved and read together."""
     cards = np.zeros(1, np.int64)
-    assert (ledger.append(with_cards(table([wire(each) for each in MORE])[0], cards)) == Outcome.ACCEPTED).all()
+    assert (
+        ledger.append(with_cards(table([wire(each) for each in MORE])[0], cards)).outcomes == Outcome.ACCEPTED
+    ).all()
     ledger._engine.note(FAILED)
     last = [usage("images", "last", TODAY + 2000, images=100)]
-    assert (ledger.append(with_cards(table([wire(each) for each in last])[0], cards)) == Outcome.ACCEPTED).all()
+    assert (
+        ledger.append(with_cards(table([wire(each) for each in last])[0], cards)).outcomes == Outcome.ACCEPTED
+    ).all()
     for _ in range(2):
         (bucket,) = answer(ledger, IMAGES)
         assert [result["images"] for result in bucket["results"]] == [45 + 7 + 100]

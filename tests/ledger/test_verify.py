@@ -27,6 +27,7 @@ from usageledger.questions.query import Query
 NAMES = [
     "events are well formed",
     "every event counts once",
+    "every response counts once in 48 hours",
     "rollups equal the events",
     "facets equal the events",
     "groups sum to the whole",
@@ -197,6 +198,16 @@ def test_the_same_id_at_another_time_is_not_there_twice(tampered: Tampered) -> N
     found = tampered(f"INSERT INTO events SELECT * REPLACE (ts + 1 AS ts) FROM events WHERE {ONE}")
     assert "every event counts once" not in found
     assert "rollups equal the events" in found
+
+
+def test_a_response_that_counts_twice(tampered: Tampered) -> None:
+    found = tampered(
+        f"INSERT INTO events SELECT * REPLACE ('response:r' AS event_id, {START} AS ts) FROM events WHERE {ONE}",
+        f"INSERT INTO events SELECT * REPLACE ('response:r' AS event_id, {START} + 60 AS ts) FROM events WHERE {ONE}",
+    )
+    said = f"event_id=response:r, earlier={START}, ts={START + 60}"
+    assert found["every response counts once in 48 hours"] == said
+    assert "every event counts once" not in found
 
 
 @pytest.mark.parametrize(

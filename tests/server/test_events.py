@@ -173,6 +173,30 @@ async def test_the_answer_for_each_event(serve: Serve, ledger: Ledger) -> None:
     assert str(NOW - 60) in conflict["message"]
 
 
+async def test_the_same_response_by_two_ways(serve: Serve, ledger: Ledger) -> None:
+    """It is among the duplicates, and other numbers are told."""
+    first = event(1) | {"id": "response:r", "input_tokens": 11}
+    span = first | {"timestamp": first["timestamp"] + 3, "provider": "azure"}
+    async with serve(ledger) as server:
+        assert (await server.post(URL, json=first)).json()["accepted"] == 1
+        told = (await server.post(URL, json=[first, span, event(2), span | {"input_tokens": 12}])).json()
+        other = (await server.post(URL, json=span | {"kind": "moderations"})).json()
+    errors = told.pop("errors")
+    assert told == {"object": "event.batch", "accepted": 1, "duplicates": 2, "rejected": 1, "same_response": 1}
+    assert errors == [
+        {
+            "index": 3,
+            "id": "response:r",
+            "code": "conflict",
+            "param": "id",
+            "message": "The response with id 'response:r' was kept before with other numbers: "
+            "input_text_tokens 11 is kept, 12 was given. Nothing was changed.",
+        }
+    ]
+    assert "other numbers: kind 'embeddings' is kept, 'moderations' was given" in other["errors"][0]["message"]
+    assert count(ledger) == 2
+
+
 async def test_events_that_fit_alone_but_not_together_or_not_now(
     serve: Serve, ledger: Ledger, settings: Settings
 ) -> None:

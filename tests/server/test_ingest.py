@@ -14,13 +14,13 @@ import pytest
 import uvicorn
 from tests.server.support import NO_SPACE, NOW, Clock, MakeKey, Serve, Server, event, lifespan, until
 from tests.support.ledger_contents import count, drop_events
-from tests.support.ledger_double import LedgerDouble
+from tests.support.ledger_double import LedgerDouble, no_claims
 from tests.support.problems import problem
 from tests.support.samples import decode
 
 from usageledger.errors import RegistryError
 from usageledger.events.typed_events import COUNT_MAX, FIELDS
-from usageledger.ledger import Ledger
+from usageledger.ledger import Judged, Ledger
 from usageledger.registry import Registry
 from usageledger.server.app import create_app
 from usageledger.server.ingest import commit_group
@@ -498,7 +498,7 @@ async def test_outcomes_that_fit_nobody_are_told_to_nobody_as_events_that_were_n
 ) -> None:
     append = double.append
     async with serve(double) as server:
-        monkeypatch.setattr(double, "append", lambda rows: append(rows)[:-1])
+        monkeypatch.setattr(double, "append", lambda rows: Judged(append(rows).outcomes[:-1]))
         problem(await send(server, 1), 500, code="internal_error")
         monkeypatch.undo()
         assert (await send(server, 2)).json()["accepted"] == 1
@@ -508,7 +508,7 @@ async def test_outcomes_that_fit_nobody_are_told_to_nobody_as_events_that_were_n
 def test_an_event_loop_that_closed_keeps_no_answer_from_others(
     double: LedgerDouble, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ingest = Ingest(double, lambda *_: None, lambda rows: rows["ts"].to_numpy(), settings, Clock())
+    ingest = Ingest(double, lambda *_: None, lambda rows: rows["ts"].to_numpy(), no_claims, settings, Clock())
     decoded = [decode(json.dumps(event(number)).encode(), lines=False, max_events=1) for number in (1, 2, 3)]
     gone, here = asyncio.new_event_loop(), asyncio.new_event_loop()
     left: Any = gone.create_task(ingest.submit(decoded[0]))
@@ -579,7 +579,7 @@ async def test_a_thread_that_ends_ends_the_server(
 def test_what_a_writer_leaves_another_one_takes_at_once(double: LedgerDouble, settings: Settings) -> None:
     """One waits for as much company as last time, another for anything at all: neither is left asleep."""
     changed = replace(settings, commit_events=1, commit_wait_ms=200)
-    ingest = Ingest(double, lambda *_: None, lambda rows: rows["ts"].to_numpy(), changed, Clock())
+    ingest = Ingest(double, lambda *_: None, lambda rows: rows["ts"].to_numpy(), no_claims, changed, Clock())
     taken: list[list[Any]] = []
     loop = asyncio.new_event_loop()
 

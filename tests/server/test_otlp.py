@@ -143,6 +143,27 @@ async def test_a_time_too_far_ahead_is_refused_and_said(serve: Serve, ledger: Le
     assert "Invalid 'timestamp'" in answer.json()["partialSuccess"]["errorMessage"]
 
 
+async def test_a_response_that_comes_another_way_counts_once_and_other_numbers_are_listed(
+    serve: Serve, ledger: Ledger
+) -> None:
+    def told(second: int, output: int, scope: str) -> bytes:
+        body = span(**{"gen_ai.response.id": "msg_0123456789abcdef", "gen_ai.usage.output_tokens": output})
+        (one,) = body["resourceSpans"][0]["scopeSpans"]
+        one["scope"]["name"] = scope
+        one["spans"][0] |= {"endTimeUnixNano": str((START + second) * 10**9), "spanId": f"{second:016x}"}
+        return as_json(body)
+
+    async with serve(ledger) as server:
+        for second, output, scope in ((0, 5, "client"), (7, 5, "gateway"), (9, 6, "other"), (0, 5, "client")):
+            assert (await send(server, Signal.TRACES, told(second, output, scope))).json() == {}
+        assert await used(server) == (1, 10, 5)
+        found = await sources(server)
+    assert (found["client"]["counted"], found["client"]["sent_again"]) == (1, 1)
+    for scope, reason in (("gateway", "same_response"), ("other", "other_numbers")):
+        assert found[scope]["counted"] == 0
+        assert [(each["reason"], each["count"]) for each in found[scope]["not_counted"]] == [(reason, 1)]
+
+
 async def test_an_unknown_emitter_that_follows_the_conventions_counts(serve: Serve, ledger: Ledger) -> None:
     async with serve(ledger) as server:
         assert (await send(server, Signal.TRACES, as_json(span()))).json() == {}

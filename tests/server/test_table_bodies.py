@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.server.support import NOW, Serve, event
 from tests.support import hostile_bodies
 from tests.support.ledger_contents import count
-from tests.support.ledger_double import LedgerDouble
+from tests.support.ledger_double import LedgerDouble, no_claims
 from tests.support.problems import problem
 from tests.support.samples import NOW as LATEST
 from tests.support.samples import decode, total
@@ -68,7 +68,9 @@ def answers(tmp: Path, body: bytes, kind: str) -> tuple[list[Any], list[tuple[An
     else:
         decodeds = [decode(body, lines=False, max_events=MANY) for _ in range(2)]
     with closing(open_ledger(f"duckdb:///{tmp}/ledger.duckdb")) as ledger:
-        ingest = Ingest(ledger, lambda *_: None, lambda rows: rows["ts"].to_numpy(), Settings(), lambda: LATEST)
+        ingest = Ingest(
+            ledger, lambda *_: None, lambda rows: rows["ts"].to_numpy(), no_claims, Settings(), lambda: LATEST
+        )
         told = [ingest._written([Submission(decoded, NOBODY, NOBODY)]) for decoded in decodeds]
         with ledger.snapshot() as snapshot:
             stored = snapshot.read(Sql(f"SELECT {', '.join(PAYLOAD_COLUMNS)} FROM events ORDER BY ALL"))
@@ -113,7 +115,9 @@ def test_requests_of_every_form_in_one_commit_are_answered_as_one_by_one(tmp_pat
     told: list[list[Any]] = []
     for number, groups in enumerate(([requests], [[request] for request in requests])):
         with closing(open_ledger(f"duckdb:///{tmp_path}/{number}.duckdb")) as ledger:
-            ingest = Ingest(ledger, lambda *_: None, lambda rows: rows["ts"].to_numpy(), Settings(), lambda: LATEST)
+            ingest = Ingest(
+                ledger, lambda *_: None, lambda rows: rows["ts"].to_numpy(), no_claims, Settings(), lambda: LATEST
+            )
             together = [[Submission(each, NOBODY, NOBODY) for each in group] for group in groups]
             told.append([answer for group in together for answer in ingest._written(group)])
             assert count(ledger) == 4

@@ -21,6 +21,7 @@ EAGER = Tuning(
     full_rows=6,
     worth={"models": Worth(2, 2, 2), "keys": Worth(5, 3, 1)},
     identities_kept_max=7,
+    responses_kept_max=8,
     facets_kept_max=9,
 )
 # After it all events are in the rollups, and none of these is merged.

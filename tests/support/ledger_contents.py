@@ -45,6 +45,11 @@ def doubled(ledger: Ledger, limit: int = 9) -> list[str]:
         return inspection.doubled(snapshot, limit)
 
 
+def responses_doubled(ledger: Ledger, limit: int = 9) -> list[str]:
+    with ledger.snapshot() as snapshot:
+        return inspection.responses_doubled(snapshot, limit)
+
+
 def rollup_differences(ledger: Ledger, limit: int = 9) -> list[str]:
     with ledger.snapshot() as snapshot:
         return inspection.rollup_differences(snapshot, limit)

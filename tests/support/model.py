@@ -60,11 +60,24 @@ class Model:
     kept: dict[tuple[str, int], Usage] = field(default_factory=dict)
 
     def add(self, usage: Usage) -> str:
-        """Keeps an event once: `accepted`, `duplicate` or `conflict`."""
+        """Keeps an event once: `accepted`, `duplicate`, `same_response` or `conflict`."""
+        if usage.id.startswith("response:"):
+            return self._add_response(usage)
         if usage.identity not in self.kept:
             self.kept[usage.identity] = usage
             return "accepted"
         return "duplicate" if self.kept[usage.identity] == usage else "conflict"
+
+    def _add_response(self, usage: Usage) -> str:
+        """Keeps a response that is more than 48 hours from every other with its id."""
+        kept = [k for k in self.kept.values() if k.id == usage.id and abs(k.timestamp - usage.timestamp) <= 48 * 3600]
+        if not kept:
+            self.kept[usage.identity] = usage
+            return "accepted"
+        nearest = min(kept, key=lambda k: (abs(k.timestamp - usage.timestamp), k.timestamp))
+        if nearest == usage:
+            return "duplicate"
+        return "same_response" if (nearest.kind, nearest.counts) == (usage.kind, usage.counts) else "conflict"
 
     def buckets(
         self,

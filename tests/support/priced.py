@@ -45,7 +45,7 @@ class Priced:
     def send(self, events: Sequence[Mapping[str, Any]]) -> list[str]:
         """What came of each event, in the order given."""
         rows, places = table(events, latest=NOW)
-        outcomes = self.ledger.append(with_cards(rows, self.giver.cards(rows))).tolist()
+        outcomes = self.ledger.append(with_cards(rows, self.giver.cards(rows))).outcomes.tolist()
         return [Outcome(outcomes[places.index(place)]).name.lower() for place in range(len(events))]
 
     def pages(self, start: int, end: int, **given: Any) -> list[dict[str, Any]]:

@@ -113,7 +113,7 @@ def table(events: Sequence[Mapping[str, Any]], *, latest: int = LATEST) -> tuple
 def append_wire(ledger: Ledger, events: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a ledger makes of each event, in the order given."""
     rows, places = table(events)
-    outcomes = ledger.append(rows).tolist()
+    outcomes = ledger.append(rows).outcomes.tolist()
     by_place = dict(zip(places, outcomes, strict=True))
     return [Outcome(by_place[place]).name.lower() for place in range(len(events))]
 

@@ -4,10 +4,10 @@
 """
 
 from usageledger.errors import SettingsError
-from usageledger.ledger.identity import Outcome
+from usageledger.ledger.identity import Judged, Outcome
 from usageledger.ledger.protocol import CardsOf, Ledger
 
-__all__ = ["CardsOf", "Ledger", "Outcome", "migrate_ledger", "on_clickhouse", "open_ledger"]
+__all__ = ["CardsOf", "Judged", "Ledger", "Outcome", "migrate_ledger", "on_clickhouse", "open_ledger"]
 
 
 def open_ledger(url: str, *, memory_bytes: int = 1024**3) -> Ledger:

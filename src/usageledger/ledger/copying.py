@@ -105,7 +105,7 @@ def _bytes_of(column: Any) -> Iterator[bytes]:
 
 
 def _add(target: Ledger, page: pa.Table) -> int:
-    outcomes = target.append(page)
+    outcomes = target.append(page).outcomes
     conflicts = np.nonzero(outcomes == Outcome.CONFLICT)[0]
     if len(conflicts):
         row = int(conflicts[0])

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from usageledger.errors import InvalidRequestError
 from usageledger.ledger import aggregates
-from usageledger.ledger.identity import Outcomes
+from usageledger.ledger.identity import Judged
 from usageledger.ledger.price_table import CardCount, PricesOf, Unpriced
 from usageledger.ledger.statements import cost_sums, usage_sums
 from usageledger.ledger.statements.dialect import Dialect
@@ -93,6 +93,22 @@ class Backups(Protocol):
         ...
 
 
+class Claims(Protocol):
+    """Appending of responses, for each of which the servers that share a ledger agreed on a second.
+
+    For an engine where several servers may keep the same response at the same moment.
+    """
+
+    def append_claimed(self, rows: pa.Table, known_from: int) -> Judged:
+        """Keeps `rows` as `append` does, the responses among them at the seconds that were claimed for them.
+
+        Args:
+            rows: `columns.SCHEMA`.
+            known_from: from this second on, whatever response the ledger has was claimed, and the claim is known.
+        """
+        ...
+
+
 class Ledger(Protocol):
     """A store of events that counts each of them once.
 
@@ -120,7 +136,12 @@ class Ledger(Protocol):
         """Backups; None for an engine that is backed up by means of its own."""
         ...
 
-    def append(self, rows: pa.Table) -> Outcomes:
+    @property
+    def claims(self) -> Claims | None:
+        """Claims; None for an engine that one server writes to."""
+        return None
+
+    def append(self, rows: pa.Table) -> Judged:
         """Keeps `rows` (`columns.SCHEMA`); an `Outcome` for each, in their order. On disk when it returns.
 
         Raises:

@@ -5,6 +5,7 @@ that a server and the command line can use one file at once; PostgreSQL, for sev
 """
 
 from usageledger.registry.audit import AUDIT_TYPES, AuditEntry, AuditLog
+from usageledger.registry.claims import Claimed, Claims
 from usageledger.registry.price_files import PriceFiles, StoredPrices
 from usageledger.registry.prices import GIVEN, CardPrices, OwnPrice, RateCards, Revision
 from usageledger.registry.records import MANAGE, READ, SCOPES, WRITE, AdminKey, Listing, Order, Project, Scope, User
@@ -21,6 +22,8 @@ __all__ = [
     "AuditEntry",
     "AuditLog",
     "CardPrices",
+    "Claimed",
+    "Claims",
     "Listing",
     "Order",
     "OwnPrice",

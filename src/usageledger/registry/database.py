@@ -33,9 +33,10 @@ logger = logging.getLogger("usageledger.registry")
 _WRITES = "usageledger_writes"
 _LOGGING_NAME = "usageledger_registry"
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)  # when a file beside it is made
-# PostgreSQL's advisory locks are numbers: "ulreg" and "ulprc".
+# PostgreSQL's advisory locks are numbers: "ulreg", "ulprc" and "ulclm".
 _MIGRATION_LOCK = 0x75_6C_72_65_67
 _PRICES_LOCK = 0x75_6C_70_72_63
+_CLAIMS_LOCK = 0x75_6C_63_6C_6D
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +272,11 @@ def lock_prices(connection: Connection) -> None:
     than those of whoever commits later, so that reading on from a number misses nothing.
     """
     _lock(connection, _PRICES_LOCK)
+
+
+def lock_claims(connection: Connection) -> None:
+    """Let one process claim responses at a time, until this transaction ends: of times near each other one counts."""
+    _lock(connection, _CLAIMS_LOCK)
 
 
 def _lock(connection: Connection, number: int) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, Table, or_, select, update
 
 from usageledger.errors import RegistryError
 from usageledger.registry import audit, copying, records
+from usageledger.registry.claims import Claims
 from usageledger.registry.database import (
     WAITS,
     Database,
@@ -68,6 +69,7 @@ class Registry:
         audit_log: who changed keys and prices.
         sessions: sign-ins of the dashboard, in the same database.
         source_counts: what emitters sent and what became of it, in the same database.
+        claims: the seconds at which responses count, for servers that share a ledger.
     """
 
     def __init__(self, database: Database) -> None:
@@ -77,6 +79,7 @@ class Registry:
         self.audit_log = audit.AuditLog(database)
         self.sessions = Sessions(database)
         self.source_counts = SourceCounts(database)
+        self.claims = Claims(database)
 
     def __enter__(self) -> Self:
         return self

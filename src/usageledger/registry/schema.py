@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBina
 from sqlalchemy import UniqueConstraint as Unique
 
 # The newest revision in migrations/versions. A registry that says the same opens without Alembic.
-SCHEMA_VERSION = "0007"
+SCHEMA_VERSION = "0008"
 
 # Our own name, so that a PostgreSQL database may hold another application's Alembic version too.
 VERSION_TABLE = "usageledger_registry_version"
@@ -12,6 +12,7 @@ VERSION_TABLE = "usageledger_registry_version"
 TEXT_CHARACTERS_MAX = 256
 DIGEST_BYTES = 32
 SECRET_BYTES = 32
+CLAIM_BYTES = 16
 
 # SQLite numbers rows by itself only where the key is called INTEGER, which has 64 bits there.
 NUMBER = BigInteger().with_variant(Integer, "sqlite")
@@ -157,4 +158,14 @@ source_counts = Table(
     Column("example", String(TEXT_CHARACTERS_MAX), nullable=False),
     Column("first_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
+)
+
+# The second at which a response counts, by a digest of its id; removed when no server needs it any more.
+claims = Table(
+    "claims",
+    metadata,
+    Column("digest", LargeBinary(CLAIM_BYTES), primary_key=True),
+    Column("second", BigInteger, primary_key=True, autoincrement=False),
+    Column("made_at", BigInteger, nullable=False),
+    Index("ix_claims_made_at", "made_at"),
 )

@@ -81,7 +81,7 @@ def create_app(
         registry=registry,
         price_book=book,
         price_tables=tables,
-        ingest=Ingest(ledger, names.note, giver.cards, settings, clock),
+        ingest=Ingest(ledger, names.note, giver.cards, registry.claims.claim, settings, clock),
         source_counts=PendingSourceCounts(registry.source_counts, clock),
         authenticator=Authenticator(registry, settings, clock),
         bodies=Bodies(settings),

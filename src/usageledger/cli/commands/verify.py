@@ -30,8 +30,8 @@ def verify(
 ) -> None:
     """Check that a ledger's numbers add up.
 
-    Reads every event: no identity is stored twice, every value is one that an
-    event may have, all sums agree, and costs are quantity times rate, digit by
+    Reads every event: no identity is stored twice, no response counts twice in
+    48 hours, every value is one that an event may have, all sums agree, and costs are quantity times rate, digit by
     digit.
     """
     from usageledger.ledger import open_ledger

@@ -12,14 +12,15 @@ from contextlib import contextmanager
 import numpy as np
 import pyarrow as pa
 
-from usageledger.buckets import DAY_SECONDS
+from usageledger.buckets import DAY_SECONDS, LATEST_TIME
 from usageledger.errors import LedgerUnavailableError, LedgerVersionError
 from usageledger.events.columns import NO_CARD, PAYLOAD_COLUMNS, refuse_unknown, with_cards
+from usageledger.events.typed_events import RESPONSE_SECONDS
 from usageledger.ledger import identity
 from usageledger.ledger.clickhouse import table_ddl
 from usageledger.ledger.clickhouse.address import Address
 from usageledger.ledger.clickhouse.client import Connection, no_tables, to_columns
-from usageledger.ledger.identity import Identity, Outcomes, identities_of
+from usageledger.ledger.identity import Identity, Judged, counted_once, identities_of, responses_in
 from usageledger.ledger.protocol import CardsOf, Columns, Ledger
 from usageledger.ledger.schema import EVENT_LIST
 from usageledger.ledger.statements.dialect import CLICKHOUSE
@@ -62,7 +63,7 @@ class ClickHouseLedger(Ledger):
         self._address = address
         self._at_once_max = events_at_once_max
         self._one_ended = threading.Condition()  # guards _under_way
-        self._under_way: list[set[Identity]] = []
+        self._under_way: list[set[Identity | str]] = []
         self._connection = Connection(address, database=address.database)
         try:
             _check(address, self._connection)
@@ -83,27 +84,36 @@ class ClickHouseLedger(Ledger):
     def backups(self) -> None:
         """See `Ledger.backups`: they are ClickHouse's to make."""
 
+    @property
+    def claims(self) -> "ClickHouseLedger":
+        """See `Claims`."""
+        return self
+
     # --- writing -------------------------------------------------------------------------------------------------
 
-    def append(self, rows: pa.Table) -> Outcomes:
+    def append(self, rows: pa.Table) -> Judged:
         """See `Ledger.append`; after an error, some of `rows` may be kept, and are found when they are sent again."""
+        return self.append_claimed(rows, LATEST_TIME)
+
+    def append_claimed(self, rows: pa.Table, known_from: int) -> Judged:
+        """See `Claims.append_claimed`."""
         if not rows.num_rows:
-            return np.zeros(0, np.uint8)
+            return Judged(np.zeros(0, np.uint8))
         identities = identities_of(rows)
-        with self._alone_with(set(identities)):
+        with self._alone_with(counted_once(identities)):
             try:
-                outcomes = identity.judge(rows, identities, self._stored(rows))
-                fresh = identity.accepted(rows, outcomes)
+                judged = identity.judge(rows, identities, self._stored(rows, known_from))
+                fresh = identity.accepted(rows, judged.outcomes)
                 if fresh.num_rows:
                     self._insert(fresh, LATEST - time.time_ns() // 1000)
             except LedgerUnavailableError:
                 self._ready = False
                 raise
             self._ready = True
-            return outcomes
+            return judged
 
     @contextmanager
-    def _alone_with(self, identities: set[Identity]) -> Generator[None]:
+    def _alone_with(self, identities: set[Identity | str]) -> Generator[None]:
         """Begins when no other commit of this server has one of them, so that what it finds stored is complete."""
         with self._one_ended:
             self._one_ended.wait_for(lambda: all(map(identities.isdisjoint, self._under_way)))
@@ -115,11 +125,25 @@ class ClickHouseLedger(Ledger):
                 self._under_way.remove(identities)
                 self._one_ended.notify_all()
 
-    def _stored(self, rows: pa.Table) -> dict[Identity, identity.Payload]:
-        """Identity → payload of those among `rows` that the ledger has already."""
+    def _stored(self, rows: pa.Table, known_from: int) -> dict[Identity, identity.Payload]:
+        """Identity → payload of those among `rows` that the ledger has already.
+
+        Responses whose claims are not all known are looked for in the 48 hours before and after.
+        """
         incoming = rows.select(["ts", "event_id"])
         which = "(ts, event_id) GLOBAL IN (SELECT ts, event_id FROM incoming)"
         found = self._connection.read(f"SELECT ts, event_id FROM events WHERE {which}", tables={"incoming": incoming})
+        responses = responses_in(incoming)
+        early = responses.filter(pa.array(responses["ts"].to_numpy() < known_from + RESPONSE_SECONDS))
+        if early.num_rows:
+            seconds = early["ts"].to_numpy()
+            around = self._connection.read(
+                "SELECT DISTINCT ts, event_id FROM events WHERE event_id GLOBAL IN (SELECT event_id FROM early) "
+                "AND ts BETWEEN ? AND ?",
+                [int(seconds.min()) - RESPONSE_SECONDS, int(seconds.max()) + RESPONSE_SECONDS],
+                tables={"early": early},
+            )
+            found = pa.concat_tables([found, around])
         if not found.num_rows:
             return {}
         # Conditions on the order's own columns may come before rows of the same place are made one.

@@ -30,7 +30,7 @@ from usageledger.errors import LedgerUnavailableError, LedgerVersionError
 from usageledger.events.columns import NO_CARD, refuse_unknown
 from usageledger.ledger import identity
 from usageledger.ledger.arrow_bytes import from_bytes, to_bytes
-from usageledger.ledger.duckdb import give_cards, journal, new_facets, stored_events
+from usageledger.ledger.duckdb import give_cards, journal, new_facets, responses, stored_events
 from usageledger.ledger.duckdb.backup import copy_database
 from usageledger.ledger.duckdb.connection import cannot_open, columns_of, deadline, first_line, stored_version
 from usageledger.ledger.duckdb.engine import Engine
@@ -38,16 +38,9 @@ from usageledger.ledger.duckdb.rollup_schedule import Upkeep
 from usageledger.ledger.duckdb.rollups import coverage
 from usageledger.ledger.duckdb.snapshot import DuckDBSnapshot
 from usageledger.ledger.duckdb.tuning import MEASURED, Tuning
-from usageledger.ledger.identity import Outcome, Outcomes
+from usageledger.ledger.identity import Judged, Outcome
 from usageledger.ledger.protocol import CardsOf, Ledger, too_large_sum, too_slow
-from usageledger.ledger.schema import (
-    EVENT_LIST,
-    FACET_LIST,
-    TABLES,
-    VERSION,
-    create_tables,
-    migrate,
-)
+from usageledger.ledger.schema import EVENT_LIST, FACET_LIST, TABLES, VERSION, create_tables, migrate
 from usageledger.locks import RankedLock, holding
 
 ROW_BYTES = 400  # that an event takes in the log, about
@@ -143,6 +136,7 @@ class DuckDBLedger(Ledger):
         latest = self._one("SELECT COALESCE(MAX(ts), -1) FROM events")
         latest = max([latest, *(int(rows["ts"].to_numpy().max()) for rows in self._journal)])
         self._newcomers = journal.Newcomers(latest + 1, self._tuning.identities_kept_max)
+        self._responses = responses.Known(self._tuning.responses_kept_max, self._journal)
         self._commits += 1
         self._all_touched = self._commits
         self._number = self._upkeep.learn(self._writer)
@@ -165,17 +159,18 @@ class DuckDBLedger(Ledger):
 
     # --- writing -------------------------------------------------------------------------------------------------
 
-    def append(self, rows: pa.Table) -> Outcomes:
+    def append(self, rows: pa.Table) -> Judged:
         """See `Ledger.append`."""
         if not rows.num_rows:
-            return np.zeros(0, np.uint8)
+            return Judged(np.zeros(0, np.uint8))
         identities = identity.identities_of(rows)
-        hashes = set(map(hash, identities))
+        hashes, batch = set(map(hash, identities)), responses.Batch(rows, identities)
         with self._writer_lock, self._writing("The ledger could not write"):
             self._engine.reopen()
-            if self._fits_journal(rows, hashes):
+            if self._fits_journal(rows, hashes) and not self._responses.near(self._writer, batch, self._journal):
                 self._keep(rows, hashes)
-                return np.zeros(rows.num_rows, np.uint8)
+                self._responses.note(batch)
+                return Judged(np.zeros(rows.num_rows, np.uint8))
         with self._events_lock, self._writer_lock, self._writing("The ledger could not write"):
             return self._judge(rows, identities)
 
@@ -202,20 +197,24 @@ class DuckDBLedger(Ledger):
         self._note(rows, hashes)
 
     @holding("_events_lock", "_writer_lock")
-    def _judge(self, rows: pa.Table, identities: list[identity.Identity]) -> Outcomes:
+    def _judge(self, rows: pa.Table, identities: list[identity.Identity]) -> Judged:
         """Keeps rows of which some may be known or too old; with the locks of the events and the writer."""
         young = rows["ts"].to_numpy() >= self._upkeep.events_from
-        outcomes = np.full(rows.num_rows, Outcome.TOO_OLD, np.uint8)
+        outcomes, kept = np.full(rows.num_rows, Outcome.TOO_OLD, np.uint8), dict[int, identity.Payload]()
         if young.any():
             if not young.all():
                 rows, identities = rows.filter(pa.array(young)), list(compress(identities, young))
             self._move()
-            outcomes[young] = judged = identity.judge(rows, identities, stored_events.stored(self._writer, rows))
-            fresh = identity.accepted(rows, judged)
+            near = self._responses.near(self._writer, responses.Batch(rows, identities), self._journal)
+            judged = identity.judge(rows, identities, stored_events.stored(self._writer, rows, near))
+            outcomes[young] = judged.outcomes
+            kept = dict(zip(np.nonzero(young)[0][list(judged.kept)].tolist(), judged.kept.values(), strict=True))
+            fresh = identity.accepted(rows, judged.outcomes)
             if fresh.num_rows:
                 self._insert(self._writer, fresh)
+                self._responses.note(responses.Batch(fresh, identity.identities_of(fresh)))
             self._note(rows, set(map(hash, identities)))
-        return outcomes
+        return Judged(outcomes, kept)
 
     @holding("_writer_lock")
     def _note(self, rows: pa.Table, hashes: set[int]) -> None:

@@ -1,24 +1,31 @@
 """Look-ups of a commit's rows in the embedded ledger's table of events."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from usageledger.events.columns import PAYLOAD_COLUMNS
+from usageledger.events.columns import PAYLOAD_COLUMNS, SCHEMA
 from usageledger.ledger.identity import Identity, Payload, by_identity
 
+_IDENTITY = pa.schema([SCHEMA.field("event_id"), SCHEMA.field("ts")])
 
-def stored(writer: duckdb.DuckDBPyConnection, rows: pa.Table) -> dict[Identity, Payload]:
-    """Identity → payload of those among `rows` that are among the events."""
-    matched = _matched(writer, rows)
+
+def stored(writer: duckdb.DuckDBPyConnection, rows: pa.Table, others: Sequence[Identity]) -> dict[Identity, Payload]:
+    """Identity → payload of those among `rows`, and among these other identities, that are among the events."""
+    sought = rows.select(_IDENTITY.names)
+    if others:
+        columns = dict(zip(_IDENTITY.names, zip(*others, strict=True), strict=True))
+        sought = pa.concat_tables([sought, pa.table(columns, _IDENTITY)])
+    matched = _matched(writer, sought)
     if not len(matched["ts"]):
         return {}
     _matches = pa.table(matched)
     found = writer.sql(
         f"SELECT {', '.join(PAYLOAD_COLUMNS)} FROM events SEMI JOIN _matches USING (event_id, ts) "
         "WHERE ts BETWEEN ? AND ?",
-        params=_between(rows),
+        params=_between(_matches),
     ).to_arrow_table()
     return by_identity(found)
 

@@ -36,6 +36,8 @@ class Tuning:
         journal_bytes_max: the same.
         busy_seconds: after a commit, another is likely.
         identities_kept_max: of recent commits, remembered; about 30 MB.
+        responses_kept_max: of the days that commits ask about, remembered in 8 bytes each. Where a commit asks about
+            days with more, each commit reads the ids of these days.
         facets_kept_max: values of dimensions, remembered; about 40 MB.
         worth: of each family of rollups. Larger steps cost less each event and leave less of the file unused; a query
             reads what is left in some milliseconds.
@@ -52,6 +54,7 @@ class Tuning:
     journal_bytes_max: int = 256 * 1024**2
     busy_seconds: float = 1.0
     identities_kept_max: int = 500_000
+    responses_kept_max: int = 20_000_000
     facets_kept_max: int = 300_000
     worth: Mapping[str, Worth] = field(default_factory=_worth)
     checkpoint_threshold: str = "64MB"

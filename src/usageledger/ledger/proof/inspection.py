@@ -10,7 +10,7 @@ from typing import Any
 
 from usageledger.buckets import DAY_SECONDS, LATEST_TIME
 from usageledger.events.columns import PAYLOAD_COLUMNS
-from usageledger.events.typed_events import COUNT_MAX, ID_CHARACTERS_MAX
+from usageledger.events.typed_events import COUNT_MAX, ID_CHARACTERS_MAX, RESPONSE_PREFIX, RESPONSE_SECONDS
 from usageledger.ledger.protocol import Columns, Snapshot
 from usageledger.ledger.schema import EVENTS_TABLE, EVER, FACET_LIST, FACETS_TABLE, FAMILIES, Rollup, facets_of_events
 from usageledger.ledger.statements.cost_sums import FLOWS
@@ -96,6 +96,22 @@ def doubled(snapshot: Snapshot, limit: int) -> list[str]:
         f"HAVING payloads > 1 ORDER BY ts, event_id LIMIT {limit}",
     )
     return [*found, *_words(conflicts)][:limit]
+
+
+def responses_doubled(snapshot: Snapshot, limit: int) -> list[str]:
+    """Responses that count more than once within 48 hours."""
+    frame = "OVER (PARTITION BY event_id ORDER BY ts ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)"
+    responses = f"SELECT event_id, ts FROM {snapshot.dialect.events} WHERE event_id LIKE '{RESPONSE_PREFIX}%'"
+    pairs = (
+        f"SELECT event_id, ts, MIN(ts) {frame} AS earlier, COUNT(*) {frame} AS times FROM ({responses}) AS responses"
+    )
+    return _words(
+        _read(
+            snapshot,
+            f"SELECT event_id, earlier, ts FROM ({pairs}) AS pairs "
+            f"WHERE times = 2 AND ts - earlier <= {RESPONSE_SECONDS} ORDER BY event_id, ts LIMIT {limit}",
+        )
+    )
 
 
 def rollup_differences(snapshot: Snapshot, limit: int, stretch_rows: int = STRETCH_ROWS) -> list[str]:

@@ -68,6 +68,8 @@ def verify(ledger: Ledger, bounds: Bounds = BOUNDS) -> Iterator[Finding]:
         events = counted(lookups.count(snapshot), "event")
         yield finding("events are well formed", inspection.malformed(snapshot, DIFFERENCES_MAX), events)
         yield finding("every event counts once", inspection.doubled(snapshot, DIFFERENCES_MAX), events)
+        doubled = inspection.responses_doubled(snapshot, DIFFERENCES_MAX)
+        yield finding("every response counts once in 48 hours", doubled, events)
         if ledger.rollups:
             differences = inspection.rollup_differences(snapshot, DIFFERENCES_MAX, bounds.stretch_rows)
             yield finding("rollups equal the events", differences, "every day, hour and quarter")

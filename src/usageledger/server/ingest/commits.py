@@ -23,8 +23,9 @@ import pyarrow.compute as pc
 from usageledger.errors import LedgerUnavailableError, OverloadedError, RequestError, UsageLedgerError
 from usageledger.events.batch import EventBatch, Joined, Refusals, join
 from usageledger.events.columns import with_cards
-from usageledger.ledger import CardsOf, Ledger
+from usageledger.ledger import CardsOf, Judged, Ledger
 from usageledger.locks import RankedCondition, RankedLock, holding
+from usageledger.server.ingest.claimed_rows import Claim, ClaimedRows, claimed
 from usageledger.server.ingest.commit_group import Submission, answer, answers
 from usageledger.server.ingest.upkeep import Upkeep
 from usageledger.settings import Settings
@@ -41,11 +42,12 @@ class Ingest:
         commit_bytes_max: of events in one commit, which takes several times as much for a moment.
     """
 
-    def __init__(  # noqa: PLR0913 - what a commit goes through, and a bound
+    def __init__(  # noqa: PLR0913, PLR0917 - what a commit goes through, and a bound
         self,
         ledger: Ledger,
         note_seen: Callable[[set[str], set[str]], None],
         cards: CardsOf,
+        claim: Claim,
         settings: Settings,
         clock: Callable[[], float],
         *,
@@ -55,6 +57,7 @@ class Ingest:
         self._commit_bytes_max = commit_bytes_max
         self._note_seen = note_seen
         self._cards = cards
+        self._claim = claim
         self._settings = settings
         self._clock = clock
         self._on_failure: Callable[[str], None] = lambda _: None
@@ -178,22 +181,31 @@ class Ingest:
     def _enough(self) -> bool:
         return len(self._waiting) >= self._wanted or self._closing
 
-    def _assemble(self, submissions: list[Submission]) -> Joined:
-        """Makes one table of all submissions, each row with its rate card."""
+    def _assemble(self, submissions: list[Submission]) -> tuple[Joined, ClaimedRows | None]:
+        """Makes one table of all submissions, each row with its rate card, and each response where it was claimed."""
         with self._assembling:
             now = int(self._clock())
             batches = [submission.batch for submission in submissions]
             joined = join(batches, now + self._settings.max_future_seconds, now)
             self._note_seen(_names(joined.rows, "project_id"), _names(joined.rows, "user_id"))
+            at = None
             if joined.rows.num_rows:
+                if self._ledger.claims:
+                    at = claimed(joined.rows, self._claim, now)
+                    joined.rows = at.rows
                 joined.rows = with_cards(joined.rows, self._cards(joined.rows))
-            return joined
+            return joined, at
+
+    def _append(self, rows: pa.Table, at: ClaimedRows | None) -> Judged:
+        if at and self._ledger.claims:
+            return at.judged(self._ledger.claims.append_claimed(rows, at.known_from))
+        return self._ledger.append(rows)
 
     def _written(self, submissions: list[Submission]) -> list[dict[str, Any] | Exception]:
         """Commits the events and returns an answer for each submission, or the error for which none was kept."""
         try:
-            joined = self._assemble(submissions)
-            outcomes = self._ledger.append(joined.rows)
+            joined, at = self._assemble(submissions)
+            judged = self._append(joined.rows, at)
         except UsageLedgerError as error:
             logger.error("a commit failed: %s", error)  # noqa: TRY400 - the message is the whole story
             return [error] * len(submissions)
@@ -201,7 +213,7 @@ class Ingest:
             logger.exception("a commit failed")
             return [LedgerUnavailableError("The ledger could not write.")] * len(submissions)
         try:
-            return list(answers(submissions, joined, outcomes))
+            return list(answers(submissions, joined, judged))
         except Exception as error:  # noqa: BLE001 - it is raised again where each request is answered
             return [error] * len(submissions)  # and not that nothing was kept
 

@@ -204,12 +204,16 @@ def _event_answers() -> dict[str, Schema]:
             "object": const("event.batch"),
             "accepted": described(COUNT, "Events that are now on disk."),
             "duplicates": described(COUNT, "Events that were there before with the same payload; they count once."),
+            "same_response": described(
+                COUNT,
+                "Those of `duplicates` that came another way: the same response at another second or with other names.",
+            ),
             "rejected": described(COUNT, "Events that were refused; the others of the request were kept."),
             "errors": {"type": "array", "items": ref("EventRejection"), "maxItems": ERRORS_LISTED_MAX},
             "errors_omitted": described(COUNT, "How many more refusals there are than `errors` lists."),
         },
         "What came of the events of a request.",
-        optional=["errors_omitted"],
+        optional=["same_response", "errors_omitted"],
     )
     return {"EventRejection": rejection, "EventBatch": batch}
 
