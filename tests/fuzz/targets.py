@@ -40,6 +40,8 @@ from usageledger.server.http.request_bodies import _decompress
 from usageledger.server.http.requests import SECURITY_HEADERS
 from usageledger.settings import Settings
 from usageledger.sources.litellm import read_litellm
+from usageledger.sources.otlp.reading import read_otlp
+from usageledger.sources.otlp.signals import Signal
 from usageledger.sources.readings import to_batch
 from usageledger.sources.vendors import VENDORS, read_vendor
 
@@ -93,6 +95,19 @@ def source_bodies(data: bytes) -> None:
             readings = read_litellm(body, now=NOW, items_max=EVENTS_MAX)
         else:
             readings = read_vendor(name, body, now=NOW, items_max=EVENTS_MAX)
+    except RequestError as error:
+        _check_error(error.status, msgspec.json.encode(error.body()))
+        return
+    for reading in readings.values():
+        _check_batch(to_batch(reading.events))
+
+
+def otlp_bodies(data: bytes) -> None:
+    """A body of OTLP; the first byte chooses its form and its signal."""
+    choice, body = data[:1] or b"\0", data[1:]
+    signal = tuple(Signal)[choice[0] % len(Signal)]
+    try:
+        readings = read_otlp(signal, body, is_json=choice[0] >= 128, now=NOW)
     except RequestError as error:
         _check_error(error.status, msgspec.json.encode(error.body()))
         return
@@ -306,7 +321,7 @@ def _server() -> tuple[asyncio.AbstractEventLoop, Any, list[tuple[str, str]]]:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
-        *(json_events, event_lines, source_bodies, arrow_streams, parquet_files, gzip_body, zstd_body),
+        *(json_events, event_lines, source_bodies, otlp_bodies, arrow_streams, parquet_files, gzip_body, zstd_body),
         *(page_tokens, query_strings, requests, connections),
     )
 }
@@ -359,6 +374,7 @@ def seeds() -> dict[str, list[bytes]]:
     return {
         "json_events": [array, *map(msgspec.json.encode, events[:4]), twice, nested],
         "source_bodies": _source_bodies(),
+        "otlp_bodies": _otlp_bodies(),
         "event_lines": [lines, lines.replace(b"\n", b"\r\n\r\n"), twice + b"\n\n" + nested],
         "arrow_streams": [_stream(table), _stream(narrow), _stream(referred), hostile_bodies.old_compression()],
         "parquet_files": [
@@ -391,6 +407,18 @@ def seeds() -> dict[str, list[bytes]]:
             for place in range(0, paths, 2)
         ],
     }
+
+
+def _otlp_bodies() -> list[bytes]:
+    """One of each signal in both forms, small ones of the captured bodies."""
+    from tests.support.otlp_bodies import as_json, as_protobuf, captured
+
+    found = []
+    for label in ("anthropic-sdk", "claude-code", "ai-sdk-5-anthropic-google"):
+        for signal, body in captured(label):
+            number = tuple(Signal).index(signal)
+            found += [bytes([number]) + as_protobuf(signal, body), bytes([129 + number]) + as_json(body)]
+    return found
 
 
 def _source_bodies() -> list[bytes]:
