@@ -27,6 +27,8 @@ from usageledger.client import (
     EventSender,
     RateLimitError,
     SenderCounts,
+    Source,
+    SourceTally,
     UsageBucket,
     UsagePage,
     VectorStoresResult,
@@ -60,11 +62,20 @@ def pages_are_of_their_kind(client: UsageAPI) -> None:
     assert_type(cost.quantity, Decimal | None)
 
 
+def sources(client: UsageAPI) -> None:
+    (source, *_) = client.list_sources()
+    assert_type(source, Source)
+    assert_type(source.version, str | None)
+    assert_type(source.not_counted, tuple[SourceTally, ...])
+    source.counted = 1  # type: ignore[misc]  # frozen
+
+
 async def the_asynchronous_client_has_the_same(client: AsyncUsageAPI) -> None:
     page = await client.usage_completions(start_time=0)
     assert_type(page, AsyncUsagePage[CompletionsResult])
     assert_type(page.auto_paging_iter(), AsyncIterator[UsageBucket[CompletionsResult]])
     assert_type(await page.collect(), AsyncUsagePage[CompletionsResult])
+    assert_type(await client.list_sources(), tuple[Source, ...])
     async with AsyncUsageAPI() as other:
         assert_type(other, AsyncUsageAPI)
 

@@ -56,6 +56,11 @@ def server(start: Start, environment: dict[str, str], tmp_path: Path) -> Server:
             event = {"id": HOSTILE, "kind": meter.kind, "timestamp": TIME + number, **names, **counts}
             answer = client.post("/v1/events", json=event).json()
             assert answer["accepted"] == 1, (event, answer)
+        agent = {"key": "gen_ai.operation.name", "value": {"stringValue": "invoke_agent"}}
+        tokens = {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "5"}}
+        span = {"traceId": "ab", "spanId": "cd", "name": HOSTILE, "attributes": [agent, tokens]}
+        spans = {"scope": {"name": HOSTILE, "version": HOSTILE}, "spans": [span]}
+        assert client.post("/v1/traces", json={"resourceSpans": [{"scopeSpans": [spans]}]}).json() == {}
     return running
 
 
@@ -94,6 +99,7 @@ def commands(data: Path, event: Path, models: Path) -> dict[str, list[object]]:
         "ingest": [event],
         "costs": ["--group-by", "line_item,project_id,model"],
         "explain": [HOSTILE, "--at", TIME],
+        "sources": [],
         "profiles list": [],
         **{f"usage {kind}": ["--group-by", grouped] for kind, grouped in names.items()},
     }
@@ -188,7 +194,13 @@ def test_what_a_stranger_answers(stranger: str, call: Run, tmp_path: Path) -> No
     event.write_text("{}")
     asked: list[list[Any]] = [
         *(["usage", "embeddings"], ["costs"], ["explain", "x", "--at", TIME], ["ingest", event]),
-        *(["prices", "unpriced"], ["prices", "diff"], ["prices", "reprice"], ["backup", tmp_path / "copy"]),
+        *(
+            ["prices", "unpriced"],
+            ["prices", "diff"],
+            ["prices", "reprice"],
+            ["backup", tmp_path / "copy"],
+            ["sources"],
+        ),
     ]
     for arguments in asked:
         done = call(*arguments, USAGELEDGER_URL=stranger, USAGELEDGER_API_KEY="k" * 20)

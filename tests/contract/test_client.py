@@ -1,17 +1,19 @@
 """Our own client against a running server: every endpoint, and the same answers as the official client gets."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from decimal import localcontext
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from tests.support.server_process import RunningServer
 from tests.support.three_days import END, START, model, values
 
 from usageledger import AsyncUsageAPI, UsageAPI
-from usageledger.client import BadRequestError
+from usageledger.client import BadRequestError, Source
 from usageledger.meter import Meter
 from usageledger.meters import COSTS, METERS
 
@@ -105,3 +107,19 @@ def test_errors_of_the_server(api: UsageAPI) -> None:
     assert (error.param, error.code, error.type) == ("bucket_width", "invalid_value", "invalid_request_error")
     assert (error.request_id or "").startswith("req_")
     assert "'1w'" in error.message
+
+
+def test_sources(api: UsageAPI, server: RunningServer, raw: httpx.Client) -> None:
+    chat = {"id": "chatcmpl-AbCdEf0123456789", "object": "chat.completion", "created": START, "model": "gpt-4o"}
+    assert api.request("POST", "/sources/openai", body=chat)["not_counted"] == {"no_usage": 1}
+    (source,) = api.list_sources()
+    (told,) = raw.get("sources").json()["data"]
+    assert json.loads(msgspec.json.encode(source)) == {name: value for name, value in told.items() if name != "object"}
+    (tally,) = source.not_counted
+    assert (tally.reason, tally.count, tally.example) == ("no_usage", 1, "response:chatcmpl-AbCdEf0123456789")
+
+    async def ask() -> tuple[Source, ...]:
+        async with AsyncUsageAPI(server.key, f"{server.url}/v1") as client:
+            return await client.list_sources()
+
+    assert asyncio.run(ask()) == (source,)

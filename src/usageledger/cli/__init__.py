@@ -33,6 +33,7 @@ from usageledger.cli.commands import (
     reprice,
     restore,
     serve,
+    sources,
     unpriced,
     usage,
     verify,
@@ -73,6 +74,7 @@ app.command(epilog=ingest.EPILOG, rich_help_panel=USE)(ingest.ingest)
 app.command("costs", epilog=costs.EPILOG, rich_help_panel=USE)(costs.costs)
 app.add_typer(usage.app, name="usage", rich_help_panel=USE)
 app.command(epilog=explain.EPILOG, rich_help_panel=USE)(explain.explain)
+app.command(epilog=sources.EPILOG, rich_help_panel=USE)(sources.sources)
 app.command(epilog=login.EPILOG, rich_help_panel=LOG_IN)(login.login)
 app.command(epilog=logout.EPILOG, rich_help_panel=LOG_IN)(logout.logout)
 app.add_typer(profiles.app, name="profiles", rich_help_panel=LOG_IN)

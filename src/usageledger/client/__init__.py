@@ -21,8 +21,10 @@ from usageledger.client.outbox import SenderCounts
 from usageledger.client.pages import Amount, AsyncUsagePage, Result, UsageBucket, UsagePage
 from usageledger.client.results import *  # noqa: F403
 from usageledger.client.sender import AsyncEventSender, Drop, DropReason, EventSender
+from usageledger.client.sources import Source, SourceTally
 
-__all__ = ["Amount", "AsyncUsagePage", "Listing", "Result", "Time", "UsageBucket", "UsagePage"]
+__all__ = ["Amount", "AsyncUsagePage", "Listing", "Result", "Source", "SourceTally", "Time", "UsageBucket"]
+__all__ += ["UsagePage"]
 __all__ += ["AsyncEventSender", "Drop", "DropReason", "EventError", "EventReport", "EventSender", "SenderCounts"]
 __all__ += api.__all__
 __all__ += errors.__all__

@@ -13,6 +13,7 @@ from usageledger.client.delivery import BATCH_EVENTS, batches, deliver, deliver_
 from usageledger.client.errors import APIError, SettingsError
 from usageledger.client.events import Event, EventReport, encode
 from usageledger.client.pages import AsyncUsagePage, R, UsagePage
+from usageledger.client.sources import Source, read_sources
 from usageledger.client.transport import DEFAULT_BASE_URL, AsyncTransport, Request, SyncTransport
 
 OPENAI = httpx.URL(DEFAULT_BASE_URL).host
@@ -46,6 +47,14 @@ class SyncClient(SyncTransport):
                 raise
             sent += len(lines)
         return report
+
+    def list_sources(self) -> tuple[Source, ...]:
+        """Lists the emitters that a UsageLedger heard from, that which sent last first: `GET /sources`.
+
+        Raises:
+            APIError: there is no answer, or it is an error; of a server that is no UsageLedger, `NotFoundError`.
+        """
+        return read_sources(self.request("GET", "/sources"))
 
     def request(
         self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
@@ -103,6 +112,14 @@ class AsyncClient(AsyncTransport):
                 raise
             sent += len(lines)
         return report
+
+    async def list_sources(self) -> tuple[Source, ...]:
+        """Lists the emitters that a UsageLedger heard from, that which sent last first: `GET /sources`.
+
+        Raises:
+            APIError: there is no answer, or it is an error; of a server that is no UsageLedger, `NotFoundError`.
+        """
+        return read_sources(await self.request("GET", "/sources"))
 
     async def request(
         self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
