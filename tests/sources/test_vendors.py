@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.support.kept import assert_kept
 
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
-from usageledger.sources.readings import Reading, Reason, to_batch
+from usageledger.sources.batches import to_batch
+from usageledger.sources.readings import Reading, Reason
 from usageledger.sources.vendors import VENDORS, read_vendor
 
 NOW = 1_794_970_000
