@@ -14,9 +14,10 @@ import pytest
 from tests.support.otlp_bodies import CAPTURED, as_json, as_protobuf, captured
 
 from usageledger.events.columns import to_table
+from usageledger.sources.batches import to_batch
 from usageledger.sources.otlp.reading import read_otlp
 from usageledger.sources.otlp.signals import Signal
-from usageledger.sources.readings import Note, Readings, Reason, to_batch
+from usageledger.sources.readings import Note, Readings, Reason
 
 LATER = 2_000_000_000
 FORMS = ("json", "protobuf")

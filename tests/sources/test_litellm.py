@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.support.kept import assert_kept
 
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
+from usageledger.sources.batches import to_batch
 from usageledger.sources.litellm import KINDS, call_event_id, read_litellm
-from usageledger.sources.readings import Emitter, Note, Reading, Reason, Tally, to_batch
+from usageledger.sources.readings import Emitter, Note, Reading, Reason, Tally
 from usageledger.sources.vendors import read_vendor
 
 NOW = 1_794_970_000

@@ -30,7 +30,8 @@ from tests.support.vendor_answers import (
 )
 
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
-from usageledger.sources.readings import Reading, Reason, to_batch
+from usageledger.sources.batches import to_batch
+from usageledger.sources.readings import Reading, Reason
 from usageledger.sources.vendors import VENDORS, read_vendor
 
 

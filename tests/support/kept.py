@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from usageledger.events.batch import join
-from usageledger.sources.readings import to_batch
+from usageledger.sources.batches import to_batch
 
 LATEST = 4_000_000_000
 

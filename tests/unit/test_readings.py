@@ -3,7 +3,8 @@
 import pytest
 
 from usageledger.events.typed_events import ID_CHARACTERS_MAX
-from usageledger.sources.readings import Emitter, Note, Readings, Reason, Tally, response_event_id, short_id, to_batch
+from usageledger.sources.batches import to_batch
+from usageledger.sources.readings import Emitter, Note, Readings, Reason, Tally, response_event_id, short_id
 
 USE = {"kind": "embeddings", "id": "a", "timestamp": 1_794_970_000, "model": "m", "input_tokens": 7}
 

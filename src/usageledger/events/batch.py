@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from usageledger.errors import BodyTooLargeError
 from usageledger.events.columns import SCHEMA, reason_of, to_table
+from usageledger.events.typed_events import ERRORS_LISTED_MAX
 
-ERRORS_LISTED_MAX = 100  # reasons in one answer; those of further events are counted, not looked for
 EVENT_BYTES = 512  # of an event beside its text: what Python needs for it, its texts and its numbers
 
 Array = np.ndarray[Any, Any]

@@ -19,6 +19,7 @@ ID_CHARACTERS_MAX = 128
 # An id that begins so is that of a vendor's response: within so many seconds it counts once, whenever it came.
 RESPONSE_PREFIX, RESPONSE_SECONDS = "response:", 48 * 3600
 NOT_GIVEN = -1
+ERRORS_LISTED_MAX = 100  # reasons in one answer; those of further events are counted, not looked for
 
 Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARACTERS_MAX)]

@@ -1,21 +1,13 @@
 """The form that every source is read into: events by emitter, and of the rest how much was not counted and why."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from usageledger.events.batch import ERRORS_LISTED_MAX, EVENT_BYTES, EventBatch
-from usageledger.events.json_events import decode_texts
-from usageledger.events.typed_events import ID_CHARACTERS_MAX, RESPONSE_PREFIX, STRUCTS
-
-_STRUCTS: Any = next(iter(STRUCTS.values()))
-for _struct in STRUCTS.values():
-    _STRUCTS = _STRUCTS | _struct
-_LIST: Any = list[_STRUCTS]
+from usageledger.events.typed_events import ERRORS_LISTED_MAX, ID_CHARACTERS_MAX, RESPONSE_PREFIX
 
 
 class Reason(StrEnum):
@@ -112,21 +104,3 @@ def short_id(prefix: str, *parts: str) -> str:
     if len(plain) <= ID_CHARACTERS_MAX and "\0" not in plain:
         return plain
     return prefix + hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
-
-
-def to_batch(events: Sequence[dict[str, Any]]) -> EventBatch:
-    """Makes a batch of events; those with a value that is not allowed are refused, each with all that is wrong."""
-    try:
-        typed = [] if _have_nul(events) else msgspec.convert(events, _LIST)
-    except msgspec.ValidationError:
-        typed = []
-    if len(typed) == len(events):
-        return EventBatch(typed, range(len(typed)), size=2 * EVENT_BYTES * len(typed))
-    batch = decode_texts([(index, msgspec.json.encode(event)) for index, event in enumerate(events)])
-    batch.size = 2 * EVENT_BYTES * len(events)
-    return batch
-
-
-def _have_nul(events: Sequence[dict[str, Any]]) -> bool:
-    """Returns true if one has a text that not every engine can store."""
-    return any("\0" in value for event in events for value in event.values() if type(value) is str)

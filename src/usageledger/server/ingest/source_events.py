@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from usageledger.events.batch import ERRORS_LISTED_MAX
+from usageledger.events.typed_events import ERRORS_LISTED_MAX
 from usageledger.server.ingest.commits import Ingest
 from usageledger.server.ingest.source_counts import PendingSourceCounts
-from usageledger.sources.readings import Emitter, Readings, Reason, to_batch
+from usageledger.sources.batches import to_batch
+from usageledger.sources.readings import Emitter, Readings, Reason
 
 SUBMITTED_AT_ONCE_MAX = 32
 COUNTED, SENT_AGAIN = "counted", "sent_again"

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from usageledger.buckets import zones
-from usageledger.events.batch import ERRORS_LISTED_MAX
-from usageledger.events.typed_events import FIELDS, NOT_GIVEN
+from usageledger.events.typed_events import ERRORS_LISTED_MAX, FIELDS, NOT_GIVEN
 from usageledger.fields import Field
 from usageledger.meter import Meter
 from usageledger.meters import COSTS, METERS
