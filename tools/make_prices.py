@@ -24,6 +24,7 @@ from msgspec import structs
 from tools.hosted_prices import confirmed, entries
 from tools.price_file import PATH, finished, following
 from tools.price_lists import PriceList, genai_list, litellm_list, litellm_models, llm_prices_list
+from usageledger.pricing.hosted import with_alike
 from usageledger.pricing.listed_prices import seconds_of, times
 from usageledger.pricing.price_checks import check_after, subject_of
 from usageledger.pricing.price_file import PriceFile, Row, read, written
@@ -36,7 +37,7 @@ Figure = tuple[str, ...]  # the values of `TITLES`
 
 @dataclass
 class Next:
-    """The rows of the next file as they come to be, and the report by its headings."""
+    """The rows of the next file as they come to be, also of parts that cost alike, and the report by its headings."""
 
     rows: dict[Hashable, list[Row]]
     day: str
@@ -71,7 +72,7 @@ def make(before: PriceFile, lists: Sequence[PriceList], known: set[Figure], day:
     if day <= before.confirmed_through:
         raise SystemExit(f"The lists were compared with the file on {before.confirmed_through} already.")
     following_rows: dict[Hashable, list[Row]] = {}
-    for row in before.rows:
+    for row in with_alike(before.rows, before.alike):
         following_rows.setdefault(subject_of(row), []).append(row)
     made = Next(following_rows, day)
     said: dict[Hashable, list[tuple[PriceList, Row]]] = {}
@@ -187,7 +188,7 @@ def read_known(text: str) -> set[Figure]:
 def unmatched(file: PriceFile, lists: Sequence[PriceList], known: set[Figure], day: str) -> set[Figure]:
     """The figures that lists say otherwise than `file`, and those that lists which were not asked said before."""
     rows: dict[Hashable, list[Row]] = {}
-    for row in file.rows:
+    for row in with_alike(file.rows, file.alike):
         rows.setdefault(subject_of(row), []).append(row)
     holding = Next(rows, day).holding
     asked = {each.package for each in lists}

@@ -39,6 +39,70 @@ CASES: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         },
     ),
     (
+        # gemini-2.5-flash: 0.30 input and 0.03 cached (text / image / video), 1.00 and 0.10 (audio), 2.50 output.
+        "images that Google charges as text, and audio apart",
+        completion(
+            "gemini-2.5-flash",
+            provider="google",
+            input_tokens=1_000,
+            input_image_tokens=218,
+            input_audio_tokens=50,
+            input_cached_tokens=400,
+            input_cached_image_tokens=40,
+            output_tokens=100,
+        ),
+        {
+            "gemini-2.5-flash, input": "0.0000996",
+            "gemini-2.5-flash, image input": "0.0000654",
+            "gemini-2.5-flash, audio input": "0.00005",
+            "gemini-2.5-flash, cached input": "0.0000108",
+            "gemini-2.5-flash, cached image input": "0.0000012",
+            "gemini-2.5-flash, output": "0.00025",
+        },
+    ),
+    (
+        # gemini-2.5-pro: 1.25 input (text, image, video, audio), 2.50 above 200,000 tokens.
+        "images and audio at one price with text, in the long band",
+        completion(
+            "gemini-2.5-pro",
+            provider="google",
+            input_tokens=300_000,
+            input_image_tokens=20_000,
+            input_audio_tokens=100_000,
+        ),
+        {
+            "gemini-2.5-pro, input": "0.45",
+            "gemini-2.5-pro, image input": "0.05",
+            "gemini-2.5-pro, audio input": "0.25",
+        },
+    ),
+    (
+        # gpt-4o: 2.50 input, images just as text, 1.25 cached.
+        "images that OpenAI charges as text",
+        completion(
+            "gpt-4o-2024-08-06",
+            input_tokens=1_000,
+            input_image_tokens=765,
+            input_cached_tokens=128,
+            input_cached_image_tokens=100,
+        ),
+        {
+            "gpt-4o-2024-08-06, input": "0.0002675",
+            "gpt-4o-2024-08-06, image input": "0.0019125",
+            "gpt-4o-2024-08-06, cached input": "0.000035",
+            "gpt-4o-2024-08-06, cached image input": "0.000125",
+        },
+    ),
+    (
+        # Azure's eu data zone: 1.1 times gpt-4o's 2.50, image tokens with text tokens.
+        "images that a seller charges as text",
+        completion("eu/gpt-4o-2024-08-06", provider="azure", input_tokens=1_000, input_image_tokens=765),
+        {
+            "eu/gpt-4o-2024-08-06, input": "0.00064625",
+            "eu/gpt-4o-2024-08-06, image input": "0.00210375",
+        },
+    ),
+    (
         # gpt-realtime: text 4.00, 0.40, 16.00; audio 32.00, 0.40, 64.00; image 5.00.
         "audio and images beside text",
         completion(

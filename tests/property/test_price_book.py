@@ -166,7 +166,7 @@ def test_a_row_that_is_taken_away_leaves_its_part_unpriced_and_no_other_part_cha
     usable = [each for each in ROWS if each.confidence in USABLE]
     for gone in chance.sample(usable, 250):
         rows = [each for each in BY_NAME[gone.provider, str(gone.model)] if each is not gone]
-        kept = structs.replace(file, rows=tuple(rows), aliases=())
+        kept = structs.replace(file, rows=tuple(rows), aliases=(), alike=())
         whole = structs.replace(kept, rows=(*rows, gone))
         at = subject_of(gone, day_of(compiled(gone)))
         before, after = (PriceBook(each, NO_LIST).prices(at) for each in (whole, kept))
@@ -177,6 +177,20 @@ def test_a_row_that_is_taken_away_leaves_its_part_unpriced_and_no_other_part_cha
         if gone.part in before.rates and all(each.above != gone.above or each.part != gone.part for each in rows):
             lonely = gone.above and all(each.above != gone.above for each in rows)
             assert gone.part not in after.rates or lonely, gone
+
+
+def test_parts_cost_alike_only_where_a_source_says_so() -> None:
+    """A part that is priced by another one has its price exactly, and none without what the file says of them."""
+    file = structs.replace(shipped(), alike=())
+    alone, implied = PriceBook(file, NO_LIST), all_rows(shipped())[len(all_rows(file)) :]
+    assert len(implied) > 1_500
+    for listed in implied[::3]:
+        about = (each for each in shipped().alike if each.provider == listed.provider and listed.model in each.models)
+        said = next(each for each in about if listed.part in each.parts)
+        at = subject_of(listed, day_of(compiled(listed)))
+        rates = without_list().prices(at).rates
+        assert rates.get(listed.part) == rates.get(said.parts[listed.part]), listed
+        assert listed.part not in alone.prices(at).rates, listed
 
 
 def mutations(name: str) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.genai_list import GenaiList
-from usageledger.pricing.price_file import Alias, Factor, Hosted, PriceFile, Row
+from usageledger.pricing.price_file import Alias, Alike, Factor, Hosted, PriceFile, Row
 
 NO_LIST = GenaiList(published=None)
 
@@ -27,9 +27,10 @@ def price_file(
     aliases: tuple[Alias, ...] = (),
     factors: tuple[Factor, ...] = (),
     hosted: tuple[Hosted, ...] = (),
+    alike: tuple[Alike, ...] = (),
     confirmed_through: str = "2030-01-01",
 ) -> PriceFile:
-    return PriceFile(1, 1, confirmed_through, confirmed_through, {}, rows, aliases, factors, hosted)
+    return PriceFile(1, 1, confirmed_through, confirmed_through, {}, rows, aliases, factors, hosted, alike)
 
 
 def book(*rows: Row, **given: Any) -> PriceBook:

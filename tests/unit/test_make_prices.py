@@ -16,7 +16,7 @@ from tools.price_file import finished
 from tools.price_lists import LITELLM_FILE, PriceList, genai_list, litellm_list, llm_prices_list
 
 from usageledger.pricing.price_checks import check_after
-from usageledger.pricing.price_file import PriceFile, Row
+from usageledger.pricing.price_file import Alike, PriceFile, Row
 
 INPUT, OUTPUT = "input_text_tokens", "output_text_tokens"
 THROUGH, DAY = "2026-11-20", "2026-11-28"
@@ -63,6 +63,15 @@ OLD = ("m", "1", "2020-01-01", None, "medium", None)
 
 def test_what_lists_say_still_is_confirmed() -> None:
     assert made(before(seen(INPUT, "1.0")), listing("one", row(INPUT, "1"))) == [(*OLD[:1], "1.0", *OLD[2:])]
+
+
+def test_a_figure_of_a_part_that_costs_alike_is_new_where_it_says_something_else() -> None:
+    image = "input_image_tokens"
+    said = Alike("acme", ("m",), "completions", {image: INPUT}, "2020-01-01", "https://acme.test/images")
+    old = finished(structs.replace(before(seen(INPUT, "1")), alike=(said,)))
+    assert made(old, listing("one", row(INPUT, "1"), row(image, "1"))) == [OLD]
+    other = listing("one", row(INPUT, "1"), row(image, "2"))
+    assert made(old, other, headings=("Changed",)) == [OLD, ("m", "2", DAY, None, "high", None)]
 
 
 def test_a_new_figure_is_known_from_this_day_on() -> None:

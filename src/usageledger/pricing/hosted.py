@@ -1,4 +1,4 @@
-"""Prices of models that one provider sells at another's prices: the vendor's rows, under the seller's name.
+"""Prices that a file says by others: of models sold at their vendor's prices, and of parts that cost alike.
 
 A vendor's price that begins after the day on which it was last seen to hold at the seller is none of the seller's.
 """
@@ -9,7 +9,7 @@ from decimal import Decimal
 from msgspec import structs
 
 from usageledger.pricing.money import product
-from usageledger.pricing.price_file import Hosted, PriceFile, Row
+from usageledger.pricing.price_file import Alike, Hosted, PriceFile, Row
 
 RowsByName = Mapping[tuple[str, str | None], Sequence[Row]]
 
@@ -23,12 +23,38 @@ def rows_by_name(rows: Iterable[Row]) -> dict[tuple[str, str | None], list[Row]]
 
 
 def all_rows(file: PriceFile) -> list[Row]:
-    """The rows of a file, then those that its `hosted` stand for."""
+    """The rows of a file, then those that its `hosted` stand for, then those of its `alike`."""
     by_name = rows_by_name(file.rows)
-    return [
-        *file.rows,
-        *(row for said in file.hosted for name in said.models for row in hosted_rows(said, name, by_name)),
-    ]
+    sold = (row for said in file.hosted for name in said.models for row in hosted_rows(said, name, by_name))
+    return with_alike([*file.rows, *sold], file.alike)
+
+
+def with_alike(rows: Sequence[Row], alike: Iterable[Alike]) -> list[Row]:
+    """These rows, then those of the parts that cost as theirs do."""
+    by_name = rows_by_name(rows) if alike else {}
+    return [*rows, *(row for said in alike for name in said.models for row in alike_rows(said, name, by_name))]
+
+
+def alike_rows(said: Alike, name: str, rows: RowsByName) -> Iterator[Row]:
+    """Yields the prices of the parts of a model that cost as others do, until it has its own."""
+    known = [row for row in rows.get((said.provider, name), ()) if row.kind == said.kind]
+    for row in known:
+        for part in (part for part, like in said.parts.items() if like == row.part):
+            own = (each.start for each in known if (each.part, each.tier) == (part, row.tier))
+            start = max(row.start, said.start)
+            end = min((day for day in (row.end, said.end, *own) if day), default=None)
+            last_seen = row.last_seen if end is None or (row.last_seen or "") < end[:10] else None
+            end = None if last_seen else end
+            if (end is None or start < end) and (last_seen is None or start[:10] <= last_seen):
+                yield structs.replace(
+                    row,
+                    part=part,
+                    start=start,
+                    start_is=row.start_is if start == row.start else "first_seen",
+                    end=end,
+                    last_seen=last_seen,
+                    source=f"{row.source}; {part} at the price of {row.part}: {said.source}",
+                )
 
 
 def hosted_rows(said: Hosted, name: str, rows: RowsByName) -> Iterator[Row]:

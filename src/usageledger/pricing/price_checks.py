@@ -169,7 +169,21 @@ def _hosted_faults(file: PriceFile) -> Iterator[str]:
         yield from (f"{named}: {fault}" for fault in _time_faults(said.start, said.end, None, _is_day))
         missing = [model for model in said.models.values() if (said.vendor, model) not in known]
         yield from (f"{named}: {said.vendor} has no row of {model!r}" for model in missing)
-    yield from _row_faults(all_rows(file))
+    rows = all_rows(file)
+    yield from _alike_faults(file, rows)
+    yield from _row_faults(rows)
+
+
+def _alike_faults(file: PriceFile, rows: Iterable[Row]) -> Iterator[str]:
+    known = {(row.provider, row.model, row.kind, row.part) for row in rows}
+    for said in file.alike:
+        named = f"{said.provider}: {', '.join(said.parts)} alike"
+        if not said.source.strip():
+            yield f"{named}: source: none is given"
+        yield from (f"{named}: {fault}" for fault in _time_faults(said.start, said.end, None, _is_day))
+        for model in said.models:
+            if not any((said.provider, model, said.kind, like) in known for like in said.parts.values()):
+                yield f"{named}: there is no row of {model!r}"
 
 
 def _time_faults(start: str, end: str | None, last_seen: str | None, is_time: Callable[[str], bool]) -> Iterator[str]:

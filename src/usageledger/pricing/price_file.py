@@ -1,10 +1,10 @@
 """The file of dated public prices: what each vendor's list said of a name, a part and a tier, since when, and where.
 
-A file has rows, aliases, regional factors, and what others sell. A row is a price for exactly that model, kind, part
-and tier, where all of its conditions hold, between two days or instants. What no row says is not known: a row is never
-taken for another.
+A file has rows, aliases, regional factors, what others sell, and parts that cost alike. A row is a price for exactly
+that model, kind, part and tier, where all of its conditions hold, between two days or instants. What no row says is not
+known: a row is never taken for another, unless a source says that they are one price.
 
-`rows_sha256` is the SHA-256 of the canonical form of what the file says: its rows, aliases, factors, hosted and
+`rows_sha256` is the SHA-256 of the canonical form of what the file says: its rows, aliases, factors, hosted, alike and
 corrections, in this order and the file's, each as JSON in one line: keys sorted, no blanks, UTF-8, without fields that
 have their default. A line feed joins lines. The first 12 digits of the SHA-256 of such a line are the id of the row.
 The next file has this `rows_sha256` as its `previous_sha256`, and all later ones have it in `earlier_sha256`. A further
@@ -143,6 +143,24 @@ class Hosted(
     end: str | None = None
 
 
+class Alike(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename={"start": "from", "end": "to"}):
+    """Parts that a provider charges at the price of another one, whatever that is, in all tiers and bands.
+
+    Attributes:
+        models: its exact names. A row of theirs for such a part holds in any case, from its start on.
+        parts: part → the one whose price is its own as well.
+        start: the first UTC day of which the source says so.
+    """
+
+    provider: str
+    models: tuple[str, ...]
+    kind: str
+    parts: dict[str, str]
+    start: str
+    source: str
+    end: str | None = None
+
+
 def holds(said: Alias | Factor, day: str) -> bool:
     """Tell whether an alias or a factor holds on a UTC day (ISO)."""
     last_seen = None if isinstance(said, Alias) else said.last_seen
@@ -156,7 +174,7 @@ class Correction(Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
 
 
-Said: TypeAlias = Row | Alias | Factor | Hosted | Correction
+Said: TypeAlias = Row | Alias | Factor | Hosted | Alike | Correction
 
 
 class PriceFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -181,6 +199,7 @@ class PriceFile(Struct, frozen=True, forbid_unknown_fields=True):
     aliases: tuple[Alias, ...] = ()
     factors: tuple[Factor, ...] = ()
     hosted: tuple[Hosted, ...] = ()
+    alike: tuple[Alike, ...] = ()
     corrections: tuple[Correction, ...] = ()
     rows_sha256: str = ""
     previous_sha256: str | None = None
@@ -194,7 +213,7 @@ class PriceFile(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def said(self) -> tuple[Said, ...]:
         """Everything that it says, in the order of the canonical form."""
-        return *self.rows, *self.aliases, *self.factors, *self.hosted, *self.corrections
+        return *self.rows, *self.aliases, *self.factors, *self.hosted, *self.alike, *self.corrections
 
 
 class _Form(Struct):
@@ -244,7 +263,7 @@ def digest(file: PriceFile) -> str:
 
 # --- writing -----------------------------------------------------------------------------------------------------
 
-_LISTS = ("rows", "aliases", "factors", "hosted", "corrections")
+_LISTS = ("rows", "aliases", "factors", "hosted", "alike", "corrections")
 _FIRST = ("provider", "model", "name", "vendor", "kind", "part", "tier", "region")
 _LAST = ("price", "per", "factor", "resolves_to", "from", "from_is", "seen", "to", "last_seen", "confidence", "origin")
 _END = ("source", "note")
