@@ -39,10 +39,10 @@ from usageledger.server.http.http_connection import protocol_of
 from usageledger.server.http.request_bodies import _decompress
 from usageledger.server.http.requests import SECURITY_HEADERS
 from usageledger.settings import Settings
+from usageledger.sources.batches import to_batch
 from usageledger.sources.litellm import read_litellm
 from usageledger.sources.otlp.reading import read_otlp
 from usageledger.sources.otlp.signals import Signal
-from usageledger.sources.readings import to_batch
 from usageledger.sources.vendors import VENDORS, read_vendor
 
 EVENTS_MAX = 200

@@ -13,10 +13,11 @@ from tests.support.effort import EFFORT
 from usageledger.events.batch import join
 from usageledger.ledger import open_ledger
 from usageledger.ledger.statements.sql import Sql
+from usageledger.sources.batches import to_batch
 from usageledger.sources.litellm import read_litellm
 from usageledger.sources.otlp.reading import read_otlp
 from usageledger.sources.otlp.signals import Signal
-from usageledger.sources.readings import Readings, to_batch
+from usageledger.sources.readings import Readings
 from usageledger.sources.vendors import read_vendor
 
 NOW = 1_794_970_000

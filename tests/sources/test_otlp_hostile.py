@@ -11,9 +11,9 @@ from tests.support.effort import EFFORT
 from tests.support.otlp_bodies import as_json, as_protobuf, captured
 
 from usageledger.errors import InvalidRequestError
+from usageledger.sources.batches import to_batch
 from usageledger.sources.otlp.reading import read_otlp
 from usageledger.sources.otlp.signals import Signal
-from usageledger.sources.readings import to_batch
 
 NOW = 1_800_000_000
 LABELS = ("anthropic-sdk", "ai-sdk-5-anthropic-google", "pydantic-logfire", "claude-code", "codex", "litellm")
