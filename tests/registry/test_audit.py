@@ -13,6 +13,7 @@ from usageledger.pricing.money import UNITS
 from usageledger.pricing.price_file import written
 from usageledger.registry import AUDIT_TYPES, AuditEntry, Registry
 from usageledger.registry.schema import admin_keys, audit_log, price_overrides, price_revisions
+from usageledger.sources.rules import Origin, Rule
 
 NOW = 1_750_000_000
 SUBJECT = Subject(day=NOW - NOW % 86_400, kind="embeddings", provider="openai", model="m")
@@ -35,6 +36,8 @@ def test_each_change_is_noted_with_who_and_what(registry: Registry) -> None:
     revision = registry.rate_cards.revise([(card(registry), Prices({}, {}))], "why", actor="key_b", now=NOW + 3)
     file = price_file()
     registry.price_files.take(file, written(file), now=NOW + 4)
+    registry.source_rules.set([Rule("project_id", (Origin("header", "x-team"),))], actor="key_c", now=NOW + 5)
+    assert registry.source_rules.remove(registry.source_rules.list()[0].number, now=NOW + 6)
     here = f"local:{getpass.getuser()}"
     found = entries(registry)
     assert [(e.effective_at, e.type, e.actor) for e in found] == [
@@ -43,6 +46,8 @@ def test_each_change_is_noted_with_who_and_what(registry: Registry) -> None:
         (NOW + 2, "price.set", here),
         (NOW + 3, "price.revised", "key_b"),
         (NOW + 4, "price.updated", here),
+        (NOW + 5, "source.mapped", "key_c"),
+        (NOW + 6, "source.unmapped", here),
     ]
     assert {e.type for e in found} == set(AUDIT_TYPES)
     shown = {"scopes": ["api.usage.read"], "name": "ci", "expires_at": NOW + 9}
@@ -51,6 +56,7 @@ def test_each_change_is_noted_with_who_and_what(registry: Registry) -> None:
     assert [each["rate"] for each in found[2].details["prices"]] == ["5", "5"]
     assert found[3].details == {"id": revision.id, "reason": "why", "rate_cards": 1}
     assert [found[4].details[name] for name in ("serial", "made")] == [1, file.made]
+    assert (found[5].details["emitter"], found[5].details["origins"]) == ("*", ["header:x-team"])
     assert value not in str(found)
 
 

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 from tests.server.support import MakeKey, Serve, Server
-from tests.server.test_otlp import START, clock, send, sources, used
+from tests.server.test_otlp import START, clock, send, sources, span, used
 from tests.support.ledger_double import LedgerDouble
 from tests.support.otlp_bodies import CAPTURED, as_json, captured
 
 from usageledger.errors import LedgerUnavailableError
 from usageledger.ledger import Ledger
+from usageledger.registry import Registry
+from usageledger.sources.rules import Rule, origin_of
 
 __all__ = ["clock"]
 pytestmark = pytest.mark.anyio
@@ -113,3 +115,31 @@ async def test_a_ledger_that_cannot_write_is_answered_with_503(serve: Serve, dou
         answer = await server.post("/v1/sources/openai", json=CHAT)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
     assert int(answer.headers["retry-after"]) in (1, 2)
+
+
+async def grouped(server: Server, field: str) -> set[str | None]:
+    answer = await server.get(
+        "/v1/organization/usage/completions",
+        params={"start_time": START - 86_400, "bucket_width": "all", "group_by": [field]},
+    )
+    return {result[field] for result in answer.json()["data"][0]["results"]}
+
+
+async def test_rules_say_for_whom_it_was_in_every_way(serve: Serve, ledger: Ledger, registry: Registry) -> None:
+    registry.source_rules.set(
+        [
+            Rule("project_id", (origin_of("metadata.user_api_key_user_id"), origin_of("value:rest"))),
+            Rule("user_id", (origin_of("header:x-user"),)),
+            Rule("api_key_id", (origin_of("gen_ai.request.model"),), emitter="unheard*"),
+        ],
+        now=START,
+    )
+    async with serve(ledger) as server:
+        headers = {"content-type": "application/json", "x-user": "from header"}
+        await server.post("/v1/traces", content=as_json(span()), headers=headers)
+        await server.post("/v1/sources/openai", json=CHAT, headers=headers, params={"project_id": "asked"})
+        for content in litellm_bodies():
+            await server.post("/v1/sources/litellm", content=content, headers=headers)
+        assert await grouped(server, "project_id") == {"rest", "u_1"}
+        assert await grouped(server, "user_id") == {"from header"}
+        assert await grouped(server, "api_key_id") >= {"gpt-4o"}

@@ -33,6 +33,7 @@ from usageledger.cli.commands import (
     reprice,
     restore,
     serve,
+    source_rules,
     sources,
     unpriced,
     usage,
@@ -74,7 +75,10 @@ app.command(epilog=ingest.EPILOG, rich_help_panel=USE)(ingest.ingest)
 app.command("costs", epilog=costs.EPILOG, rich_help_panel=USE)(costs.costs)
 app.add_typer(usage.app, name="usage", rich_help_panel=USE)
 app.command(epilog=explain.EPILOG, rich_help_panel=USE)(explain.explain)
-app.command(epilog=sources.EPILOG, rich_help_panel=USE)(sources.sources)
+sources.app.command("map", epilog=source_rules.MAP_EPILOG)(source_rules.map_sources)
+sources.app.command(epilog=source_rules.RULES_EPILOG)(source_rules.rules)
+sources.app.command(epilog=source_rules.UNMAP_EPILOG)(source_rules.unmap)
+app.add_typer(sources.app, name="sources", rich_help_panel=USE)
 app.command(epilog=login.EPILOG, rich_help_panel=LOG_IN)(login.login)
 app.command(epilog=logout.EPILOG, rich_help_panel=LOG_IN)(logout.logout)
 app.add_typer(profiles.app, name="profiles", rich_help_panel=LOG_IN)

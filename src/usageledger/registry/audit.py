@@ -14,7 +14,15 @@ from usageledger.registry.records import Listing
 from usageledger.registry.schema import TEXT_CHARACTERS_MAX, audit_log
 
 # The first two are called as the official API calls them.
-AuditType: TypeAlias = Literal["api_key.created", "api_key.deleted", "price.set", "price.revised", "price.updated"]
+AuditType: TypeAlias = Literal[
+    "api_key.created",
+    "api_key.deleted",
+    "price.set",
+    "price.revised",
+    "price.updated",
+    "source.mapped",
+    "source.unmapped",
+]
 AUDIT_TYPES: tuple[AuditType, ...] = get_args(AuditType)
 LOCAL = "local:"  # before the name of the machine's user who ran a command
 

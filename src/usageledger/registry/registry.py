@@ -30,6 +30,7 @@ from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Proje
 from usageledger.registry.schema import SECRET_BYTES, TEXT_CHARACTERS_MAX, admin_keys, projects, secrets, users
 from usageledger.registry.sessions import Sessions
 from usageledger.registry.source_counts import SourceCounts
+from usageledger.registry.source_rules import SourceRules
 
 TOUCH_INTERVAL_S = 60
 ROWS_AT_ONCE = 1_000
@@ -68,6 +69,7 @@ class Registry:
         price_files: public prices that were taken since the release, in the same database.
         audit_log: who changed keys and prices.
         sessions: sign-ins of the dashboard, in the same database.
+        source_rules: from what the projects, users and keys of sources come.
         source_counts: what emitters sent and what became of it, in the same database.
         claims: the seconds at which responses count, for servers that share a ledger.
     """
@@ -79,6 +81,7 @@ class Registry:
         self.audit_log = audit.AuditLog(database)
         self.sessions = Sessions(database)
         self.source_counts = SourceCounts(database)
+        self.source_rules = SourceRules(database)
         self.claims = Claims(database)
 
     def __enter__(self) -> Self:

@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBina
 from sqlalchemy import UniqueConstraint as Unique
 
 # The newest revision in migrations/versions. A registry that says the same opens without Alembic.
-SCHEMA_VERSION = "0008"
+SCHEMA_VERSION = "0009"
 
 # Our own name, so that a PostgreSQL database may hold another application's Alembic version too.
 VERSION_TABLE = "usageledger_registry_version"
@@ -168,4 +168,16 @@ claims = Table(
     Column("second", BigInteger, primary_key=True, autoincrement=False),
     Column("made_at", BigInteger, nullable=False),
     Index("ix_claims_made_at", "made_at"),
+)
+
+# A rule of the operator on sources; `key_id` is empty for all keys.
+source_rules = Table(
+    "source_rules",
+    metadata,
+    Column("id", NUMBER, primary_key=True),
+    Column("emitter", String(128), nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("field", String(64), nullable=False),
+    Column("origins", Text, nullable=False),
+    Column("set_at", BigInteger, nullable=False),
 )

@@ -44,6 +44,7 @@ from usageledger.server.http.shared_memory import SharedMemory
 from usageledger.server.ingest.commits import Ingest, as_request_error
 from usageledger.server.ingest.seen_names import SeenNames
 from usageledger.server.ingest.source_counts import PendingSourceCounts
+from usageledger.server.ingest.source_rules import CurrentRules
 from usageledger.server.openapi.document import document
 from usageledger.server.services import Services, wall_clock
 from usageledger.settings import Settings
@@ -83,6 +84,7 @@ def create_app(
         price_tables=tables,
         ingest=Ingest(ledger, names.note, giver.cards, registry.claims.claim, settings, clock),
         source_counts=PendingSourceCounts(registry.source_counts, clock),
+        source_rules=CurrentRules(registry.source_rules, clock),
         authenticator=Authenticator(registry, settings, clock),
         bodies=Bodies(settings),
         cache=BucketCache(ledger, settings),

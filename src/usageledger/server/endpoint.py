@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
+import anyio.to_thread
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -20,6 +21,7 @@ from usageledger.server.http.routes import RequestHandler, is_below, route_of, u
 from usageledger.server.json_schema import Schema, ref
 from usageledger.server.services import Services
 from usageledger.settings import Settings
+from usageledger.sources.rules import Rules
 
 PUBLIC: tuple[Scope, ...] = ()
 
@@ -124,6 +126,11 @@ class Call:
         if self.key is None:
             raise AssertionError(f"{self.endpoint.name} is public: nobody is known to call it")
         return self.key.id
+
+    async def rules(self) -> Rules:
+        """Gives the operator's rules on sources for what this call brings."""
+        key_id = self.key.id if self.key else None
+        return await anyio.to_thread.run_sync(self.services.source_rules, key_id, self.request.headers)
 
     def given(self) -> dict[str, list[str]]:
         """Reads the parameters: name → values. Raises InvalidRequestError."""

@@ -19,6 +19,7 @@ from usageledger.server.http.auth import Authenticator
 from usageledger.server.http.request_bodies import Bodies
 from usageledger.server.ingest.commits import Ingest
 from usageledger.server.ingest.source_counts import PendingSourceCounts
+from usageledger.server.ingest.source_rules import CurrentRules
 from usageledger.settings import Settings
 
 T = TypeVar("T")
@@ -40,6 +41,7 @@ class Services:
     price_tables: PriceTables
     ingest: Ingest
     source_counts: PendingSourceCounts
+    source_rules: CurrentRules
     authenticator: Authenticator
     bodies: Bodies
     cache: BucketCache

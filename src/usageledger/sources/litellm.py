@@ -38,10 +38,12 @@ from usageledger.events.typed_events import RESPONSE_PREFIX
 from usageledger.pricing.names import provider_name
 from usageledger.sources.bodies import END, ITEMS_MAX, USAGE_BYTES_MAX, check_items, plain, read, texts
 from usageledger.sources.readings import Emitter, Note, Reading, Readings, Reason, response_event_id, short_id
+from usageledger.sources.rules import NO_RULES, Rules
 from usageledger.sources.usage_blocks import Refusal, Usage, for_kind, read_seconds, read_usage, tier_fields
 from usageledger.sources.values import is_unique, unix_time, vendors_id
 
 _NO_TEXT = Raw(b"")
+NAME = "litellm"
 
 _CHAT = "completions"
 KINDS = {
@@ -127,11 +129,18 @@ class _Entry(Struct):
     parameters: Raw = field(default=_NO_TEXT, name="model_parameters")
 
 
+class _Metadatas(Struct):
+    metadata: dict[str, Raw] | None = None
+
+
 _entries: msgspec.json.Decoder[_Entry] = msgspec.json.Decoder(_Entry)
+_whole: msgspec.json.Decoder[_Metadatas] = msgspec.json.Decoder(_Metadatas)
 _parameters: msgspec.json.Decoder[_Parameters] = msgspec.json.Decoder(_Parameters)
 
 
-def read_litellm(body: bytes, *, now: int, version: str = "", items_max: int = ITEMS_MAX) -> Readings:
+def read_litellm(
+    body: bytes, *, now: int, version: str = "", items_max: int = ITEMS_MAX, rules: Rules = NO_RULES
+) -> Readings:
     """Reads a batch of LiteLLM's.
 
     Args:
@@ -139,18 +148,19 @@ def read_litellm(body: bytes, *, now: int, version: str = "", items_max: int = I
         now: the time of entries that say none, Unix seconds.
         version: of LiteLLM, as its `User-Agent` says it.
         items_max: entries in one body.
+        rules: of the operator; attributes are those of an entry's `metadata`, with dots between names.
 
     Raises:
         InvalidRequestError: a body that is no JSON at all.
         BodyTooLargeError: too many entries.
     """
     readings = Readings()
-    reading = readings.of(Emitter("litellm", version))
+    reading = readings.of(Emitter(NAME, version))
     for count, text in enumerate(texts(body), 1):
         check_items(count, items_max)
         entry = read(_entries, text)
         if entry is not None:
-            _take(entry, text, now, reading)
+            _take(entry, text, now, reading, rules)
         elif text != END:
             reading.leave(Reason.REFUSED, hashlib.sha256(text).hexdigest())
     return readings
@@ -172,7 +182,7 @@ def _own_id(response_id: str | None, call_id: str | None) -> str | None:
     return own_id if own_id and is_unique(own_id) else call_id or None
 
 
-def _take(entry: _Entry, text: bytes, now: int, reading: Reading) -> None:
+def _take(entry: _Entry, text: bytes, now: int, reading: Reading, rules: Rules) -> None:
     """Takes an entry: its events, or why it is not counted."""
     own_id = _own_id(entry.id, entry.litellm_call_id)
     prefix, name = (RESPONSE_PREFIX, own_id) if own_id else ("litellm:", hashlib.sha256(text).hexdigest())
@@ -192,6 +202,7 @@ def _take(entry: _Entry, text: bytes, now: int, reading: Reading) -> None:
         **tier_fields(entry.costs and entry.costs.service_tier),
         **usage.said,
         **_who(entry),
+        **_mapped(text, rules),
         "provider": provider,
         "model": entry.model or None,
         "timestamp": next((t for t in map(unix_time, (entry.end, entry.start)) if t is not None), now),
@@ -202,6 +213,25 @@ def _take(entry: _Entry, text: bytes, now: int, reading: Reading) -> None:
         reading.events.append(for_kind(further.kind, event | further.fields | {"id": further_id}))
     for note in usage.notes:
         reading.note(note, event_id)
+
+
+def _mapped(text: bytes, rules: Rules) -> dict[str, str]:
+    """Gives what the operator's rules find in an entry's metadata."""
+    found = rules.of(NAME)
+    if not found:
+        return {}
+    whole = read(_whole, text)
+
+    metadata = (whole.metadata if whole else None) or {}
+
+    def attribute(path: str) -> object:
+        first, *names = path.removeprefix("metadata.").split(".")
+        node = plain(metadata.get(first, _NO_TEXT), USAGE_BYTES_MAX)
+        for name in names:
+            node = node.get(name) if isinstance(node, dict) else None
+        return node
+
+    return rules.who(found, attribute)
 
 
 def _reason(entry: _Entry) -> Reason | None:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import typer
+
 from usageledger.cli.options import AsJson
 from usageledger.cli.server_connection import Key, ProfileName, Url, connect_to
 from usageledger.cli.terminal.output import iso_time, note, print_table, visible
@@ -25,12 +27,24 @@ for it.
 """
 
 
-def sources(url: Url = None, key: Key = None, profile: ProfileName = None, as_json: AsJson = False) -> None:
+app = typer.Typer(rich_markup_mode="rich")
+
+
+@app.callback(invoke_without_command=True, epilog=EPILOG)
+def sources(
+    context: typer.Context,
+    url: Url = None,
+    key: Key = None,
+    profile: ProfileName = None,
+    as_json: AsJson = False,
+) -> None:
     """List what sends usage, and what of it is not counted and why.
 
     Below the emitters it says what each reason means, and what can be done
     about it.
     """
+    if context.invoked_subcommand:
+        return
     from usageledger.cli.asking import client_of
     from usageledger.client.sources import read_sources
 

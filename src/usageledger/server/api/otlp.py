@@ -34,9 +34,10 @@ async def export(call: Call, signal: Signal) -> Response:
     """Keeps the usage that a body tells of; answers when it is on disk."""
     services, now = call.services, int(call.services.clock())
     is_json = media_type(call.request, (PROTOBUF, JSON)) == JSON
+    rules = await call.rules()
     largest = max(BODY_BYTES_MAX, services.settings.max_body_bytes)
     async with services.bodies.read(call.request, largest) as body:
-        read = partial(read_otlp, signal, body, is_json=is_json, now=now)
+        read = partial(read_otlp, signal, body, is_json=is_json, now=now, rules=rules)
         readings = read() if len(body) <= READ_AT_ONCE_BYTES_MAX else await services.bodies.work(read)
     events_max = services.settings.max_batch_events
     kept = await keep(readings, services.ingest, services.source_counts, events_max=events_max)

@@ -23,11 +23,12 @@ from usageledger.server.ingest.source_events import COUNTED, SENT_AGAIN, Kept, k
 from usageledger.server.json_schema import NO_NUL, Schema, ref
 from usageledger.settings import Settings
 from usageledger.sources.explanations import NOTES, REASONS
+from usageledger.sources.litellm import NAME as LITELLM
 from usageledger.sources.litellm import read_litellm
 from usageledger.sources.readings import Note, Readings, Reason
+from usageledger.sources.rules import Rules
 from usageledger.sources.vendors import VENDORS, read_vendor
 
-LITELLM = "litellm"
 STREAM_TYPES = ("text/event-stream",)
 READ_AT_ONCE_BYTES_MAX = 64 * 1024  # of a body read on the event loop, which takes some milliseconds
 
@@ -84,26 +85,29 @@ async def take(call: Call) -> Response:
     for name, value in given.items():
         if problem := FIELDS["completions"][name].problem(value):
             raise refused(name, problem[1])
+    rules = await call.rules()
     source = call.request.path_params["source"]
     if source == LITELLM:
         name, _, version = call.request.headers.get("user-agent", "").partition("/")
-        read = partial(read_litellm, now=now, version=version[:128] if name == LITELLM else "")
+        read = partial(read_litellm, now=now, version=version[:128] if name == LITELLM else "", rules=rules)
     else:
         read = partial(read_vendor, source, now=now, model=given.get("model"))
     async with services.bodies.read(call.request) as body:
         quick = len(body) <= READ_AT_ONCE_BYTES_MAX
         readings = read(body) if quick else await services.bodies.work(partial(read, body))
-    _fill_in(readings, {name: value for name, value in given.items() if name != "model"})
+    _fill_in(readings, {name: value for name, value in given.items() if name != "model"}, rules)
     events_max = services.settings.max_batch_events
     return json_response(_told(await keep(readings, services.ingest, services.source_counts, events_max=events_max)))
 
 
-def _fill_in(readings: Readings, given: dict[str, str]) -> None:
-    """Says for whom it was where the source itself does not."""
-    for reading in readings.values():
+def _fill_in(readings: Readings, given: dict[str, str], rules: Rules) -> None:
+    """Says for whom it was where the source itself does not; a vendor's answers have nothing that rules could read."""
+    for emitter, reading in readings.items():
+        found = {} if emitter.name == LITELLM else rules.who(rules.of(emitter.name), lambda _: None)
         for event in reading.events:
-            for name, value in given.items():
-                event.setdefault(name, value)
+            for name, value in {**given, **found}.items():
+                if name in found or name not in event:
+                    event[name] = value
 
 
 def _told(kept: Kept) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from usageledger.sources.otlp.json_form import read_json
 from usageledger.sources.otlp.protobuf_form import read_protobuf
 from usageledger.sources.otlp.signals import Signal
 from usageledger.sources.readings import Emitter, Note, Readings, Reason, response_event_id, short_id
+from usageledger.sources.rules import NO_RULES, Rules
 from usageledger.sources.values import is_unique, vendors_id
 
 UNNAMED_SERVICE = "unknown_service"  # as SDKs name a program that has no name
@@ -47,7 +48,7 @@ class _Call:
     note: Note | None
 
 
-def read_otlp(signal: Signal, body: bytes, *, is_json: bool, now: int) -> Readings:
+def read_otlp(signal: Signal, body: bytes, *, is_json: bool, now: int, rules: Rules = NO_RULES) -> Readings:
     """Reads a body of OTLP.
 
     Args:
@@ -55,11 +56,13 @@ def read_otlp(signal: Signal, body: bytes, *, is_json: bool, now: int) -> Readin
         body: decompressed.
         is_json: or else it is protobuf.
         now: the time of items that give none, Unix seconds.
+        rules: of the operator.
 
     Raises:
         InvalidRequestError: it cannot be read at all.
     """
-    groups = read_json(body, WANTED.__contains__) if is_json else read_protobuf(signal, body, WANTED.__contains__)
+    wanted = (WANTED | rules.attributes).__contains__ if rules.attributes else WANTED.__contains__
+    groups = read_json(body, wanted) if is_json else read_protobuf(signal, body, wanted)
     readings = Readings()
     calls: list[_Call] = []
     silent: list[tuple[Emitter, Item]] = []
@@ -69,7 +72,7 @@ def read_otlp(signal: Signal, body: bytes, *, is_json: bool, now: int) -> Readin
         if signal == Signal.METRICS:
             _read_metrics(group, readings)
         else:
-            for call in _calls(signal, group, readings, now):
+            for call in _calls(signal, group, readings, now, rules):
                 if isinstance(call, _Call):
                     calls.append(call)
                 else:
@@ -95,8 +98,10 @@ def _read_metrics(group: Group, readings: Readings) -> None:
 class _Sender:
     """The emitter of a group, and for whom its resource says that all of it was."""
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: Group, rules: Rules = NO_RULES) -> None:
         self.scope, self._resource = group.scope, group.resource
+        self._all_rules = rules
+        self._rules = rules.of(group.scope, str(group.resource.get("service.name", "")))
         self._version = group.version
         self._emitters: dict[str, Emitter] = {}
         self._whos: dict[Dialect, dict[str, str]] = {}
@@ -108,6 +113,14 @@ class _Sender:
             name = self.scope or str(self._resource.get("service.name", "")) or "unnamed"
             self._emitters[version] = Emitter(name[:NAME_CHARACTERS_MAX], version[:NAME_CHARACTERS_MAX])
         return self._emitters[version]
+
+    def mapped(self, attributes: Attributes) -> dict[str, str]:
+        """Field of an event → its value, as the operator's rules find it in an item or its resource."""
+
+        def attribute(name: str) -> object:
+            return attributes.get(name, self._resource.get(name))
+
+        return self._all_rules.who(self._rules, attribute) if self._rules else {}
 
     def who(self, row: Dialect) -> dict[str, str]:
         """Field of an event → its value, as the resource says it; a service without a name is no project."""
@@ -123,9 +136,11 @@ def _version_in(attributes: Attributes) -> str:
     return version.partition(" ")[0] if name == "ai" else ""
 
 
-def _calls(signal: Signal, group: Group, readings: Readings, now: int) -> Iterator[_Call | tuple[Emitter, Item]]:
+def _calls(
+    signal: Signal, group: Group, readings: Readings, now: int, rules: Rules
+) -> Iterator[_Call | tuple[Emitter, Item]]:
     """Finds the calls of a group, and those that do not say how much they used; the rest is noted."""
-    rows, sender = dialects_of(signal, group.scope, group.version), _Sender(group)
+    rows, sender = dialects_of(signal, group.scope, group.version), _Sender(group, rules)
     for item in group.items:
         row = dialect_of(rows, item)
         call = _judged(row, sender, item, now) if row else _unknown(item)
@@ -183,6 +198,7 @@ def _call(row: Dialect, layout: Layout, sender: _Sender, item: Item, event: dict
     event |= sender.who(row)
     for field, attribute in layout.who.items():
         event[field] = str(attributes[attribute])
+    event |= sender.mapped(attributes)
     if layout.model:
         event["model"] = str(attributes[layout.model])
     if layout.tier and event["kind"] == "completions":
