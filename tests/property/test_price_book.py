@@ -19,7 +19,7 @@ from usageledger.meters import METER_BY_KIND
 from usageledger.pricing import UNITS_PER_USD, Subject, to_rate
 from usageledger.pricing.book import PriceBook
 from usageledger.pricing.cards import of_tier
-from usageledger.pricing.hosted import all_rows
+from usageledger.pricing.hosted import all_rows, rows_by_name
 from usageledger.pricing.listed_prices import CONDITIONS, ListedPrice, seconds_of
 from usageledger.pricing.listed_prices import listed as compiled
 from usageledger.pricing.names import fine_tuned_base
@@ -140,16 +140,23 @@ ROWS = [each for each in shipped().rows if each.model and each.model != ANY]
 BY_NAME: dict[tuple[str, str], list[Row]] = {}
 for each in ROWS:
     BY_NAME.setdefault((each.provider, str(each.model)), []).append(each)
+WITH_IMPLIED = all_rows(structs.replace(shipped(), rows=tuple(ROWS)))
+WITH_IMPLIED_BY_NAME = rows_by_name(WITH_IMPLIED)
 TODAY = seconds_of(shipped().made)
 
 
 @settings(max_examples=400 * EFFORT)
-@given(st.sampled_from(ROWS), st.integers(0, 1_500), st.sampled_from([0, 12 * 3600, DAY_SECONDS - 1]), st.booleans())
+@given(
+    st.sampled_from(WITH_IMPLIED),
+    st.integers(0, 1_500),
+    st.sampled_from([0, 12 * 3600, DAY_SECONDS - 1]),
+    st.booleans(),
+)
 def test_the_book_agrees_with_reading_every_row(listed: Row, ago: int, second: int, standard: bool) -> None:
     at = subject_of(listed, TODAY - ago * DAY_SECONDS, second=second)
     if standard:
         at = structs.replace(at, service_tier=None, batch=False)
-    rows = BY_NAME[listed.provider, str(listed.model)]
+    rows = WITH_IMPLIED_BY_NAME[listed.provider, str(listed.model)]
     prices = of_names().prices(at)
     if of_names().resolve(at).path != (str(listed.model),):
         return  # it stands for another name on that day

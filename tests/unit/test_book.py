@@ -1,5 +1,6 @@
 """What the price book says, and above all what it does not say."""
 
+import tracemalloc
 from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
@@ -388,3 +389,20 @@ def test_what_looks_like_a_prefix_may_be_a_part_of_the_name() -> None:
     compound = replace(SUBJECT, provider="groq", model="Groq/compound")
     assert made.prices(compound).rates == {"input_text_tokens": M}
     assert made.prices(replace(compound, model="compound")).reasons["input_text_tokens"].code == "no_alias"
+
+
+def test_names_of_providers_that_no_list_has_are_not_kept() -> None:
+    made, names = PriceBook(), iter(range(10_000))
+
+    def ask(times: int) -> None:
+        for _ in range(times):
+            assert made.resolve(replace(SUBJECT, provider=f"provider-{next(names)}")).model is None
+
+    ask(2_000)  # so that what keeps a limited number of names is full
+    tracemalloc.start()
+    try:
+        ask(5_000)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 5_000 * 40

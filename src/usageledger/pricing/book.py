@@ -95,7 +95,7 @@ class PriceBook:
         self._rows = rows_by_name(all_rows(file))
         self._vendors = sorted({provider for provider, _ in self._rows})
         self._sellers = {said.provider for said in file.hosted}
-        self._list_rows: dict[str, dict[str, list[Row]]] = {}
+        self._list_rows: dict[str, dict[str, list[Row]]] = {}  # of providers that it has
         self._models: dict[tuple[str, str | None], ListedModel] = {}  # those that were asked for
         self._shared: dict[tuple[object, ...], list[tuple[int, int, Prices]]] = {}
         self.name = f"prices {file.serial} of {file.made}, {package_name()}"
@@ -262,13 +262,15 @@ class PriceBook:
         return found
 
     def _listed_models(self, provider: str) -> dict[str, list[Row]]:
-        """The rows of the installed list, by model."""
-        if provider not in self._list_rows:
-            by_name: dict[str, list[Row]] = {}
+        """The rows of the installed list, by model; a provider that it does not have is not remembered either."""
+        found = self._list_rows.get(provider)
+        if found is None:
+            found = {}
             for row in self._listed.rows(provider):
-                by_name.setdefault(str(row.model), []).append(row)
-            self._list_rows[provider] = by_name
-        return self._list_rows[provider]
+                found.setdefault(str(row.model), []).append(row)
+            if found:
+                self._list_rows[provider] = found
+        return found
 
     # --- prices --------------------------------------------------------------------------------------------------
 

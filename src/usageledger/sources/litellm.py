@@ -74,7 +74,6 @@ _ROUTES = {
     "text-completion-openai": "openai",
     "azure_text": "azure",
     "bedrock_converse": "aws",
-    "vertex_ai_beta": "google",
     "cohere_chat": "cohere",
     "codestral": "mistral",
     "text-completion-codestral": "mistral",

@@ -184,9 +184,9 @@ def _judged(row: Dialect, sender: _Sender, item: Item, now: int) -> _Call | Reas
 
 
 def _provider(given: str, row: Dialect) -> str:
-    """The name by which prices know a provider."""
+    """The name by which prices know a provider; `github` is Copilot there, and GitHub Models elsewhere."""
     name = given.partition(".")[0] if row.dotted_providers else given
-    return provider_name(name) or name
+    return "github-copilot" if name == "github" else provider_name(name) or name
 
 
 def _call(row: Dialect, layout: Layout, sender: _Sender, item: Item, event: dict[str, Any]) -> _Call:
