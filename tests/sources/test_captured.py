@@ -156,3 +156,34 @@ def shuffled(node: Any) -> Any:
 def test_both_forms_give_the_same_events(label: str) -> None:
     for signal, body in captured(label):
         assert read("json", signal, body) == read("protobuf", signal, body)
+
+
+@pytest.mark.parametrize(
+    ("provider", "counts"),
+    [
+        ("openai.chat", {"input_tokens": 90, "output_tokens": 150}),
+        ("anthropic.messages", {"input_uncached_tokens": 90, "output_tokens": 150}),
+        ("google.vertex.anthropic.messages", {"input_uncached_tokens": 90, "output_tokens": 150}),
+        ("google.generative-ai", {"input_tokens": 90, "output_tokens": 170}),
+    ],
+)
+def test_what_the_ai_sdks_numbers_include_depends_on_the_interface(provider: str, counts: dict[str, int]) -> None:
+    attributes = {
+        "ai.operationId": {"stringValue": "ai.streamText.doStream"},
+        "ai.model.provider": {"stringValue": provider},
+        "ai.model.id": {"stringValue": "m"},
+        "ai.usage.inputTokens": {"intValue": "90"},
+        "ai.usage.outputTokens": {"intValue": "150"},
+        "ai.usage.reasoningTokens": {"intValue": "20"},
+    }
+    span = {
+        "traceId": "1" * 32,
+        "spanId": "1" * 16,
+        "endTimeUnixNano": "1",
+        "attributes": [{"key": key, "value": value} for key, value in attributes.items()],
+    }
+    body = {"resourceSpans": [{"scopeSpans": [{"scope": {"name": "ai"}, "spans": [span]}]}]}
+    (reading,) = read("json", Signal.TRACES, body).values()
+    (event,) = reading.events
+    assert {name: event[name] for name in event if name.endswith("_tokens")} == counts
+    assert event["provider"] == provider.partition(".")[0]

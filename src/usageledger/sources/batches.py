@@ -9,10 +9,10 @@ from usageledger.events.batch import EVENT_BYTES, EventBatch
 from usageledger.events.json_events import decode_texts
 from usageledger.events.typed_events import STRUCTS
 
-_STRUCTS: Any = next(iter(STRUCTS.values()))
+_union: Any = None
 for _struct in STRUCTS.values():
-    _STRUCTS = _STRUCTS | _struct
-_LIST: Any = list[_STRUCTS]
+    _union = _struct if _union is None else _union | _struct
+_LIST: Any = list[_union]
 
 
 def to_batch(events: Sequence[dict[str, Any]]) -> EventBatch:

@@ -5,8 +5,18 @@ from usageledger.sources.otlp.dialects import MODALITIES, Dialect, Layout
 from usageledger.sources.otlp.items import Attributes
 
 
-def counts_of(row: Dialect, layout: Layout, kind: str, attributes: Attributes, provider: str) -> Counts | None:
+def counts_of(  # noqa: PLR0913, PLR0917 - what an item is read by, and what it says
+    row: Dialect, layout: Layout, kind: str, attributes: Attributes, provider: str, interface: str
+) -> Counts | None:
     """Gives the counts of an item as fields of an event of this kind; None where it does not say enough.
+
+    Args:
+        row: of its emitter.
+        layout: of its attributes.
+        kind: of the event.
+        attributes: its own.
+        provider: as prices name it.
+        interface: the provider as the item names it, on which depends what input and output include.
 
     Raises:
         ContradictionError: they contradict each other.
@@ -19,20 +29,20 @@ def counts_of(row: Dialect, layout: Layout, kind: str, attributes: Attributes, p
         counted = given.get("input", given.get("total"))
         return None if counted is None else {"input_tokens": counted}
     output = given.get("output")
-    counts = _input(row, given, provider) | block
+    counts = _input(row, given, interface) | block
     if not counts or output is None:
         return None
-    if not row.output_has_reasoning or (row.reasonless and provider.startswith(row.reasonless)):
+    if not row.output_has_reasoning or (row.reasonless and interface.startswith(row.reasonless)):
         output += given.get("reasoning", 0)
     _check_total(counts, output, given.get("total"))
     counts["output_tokens"] = output
     return counts | _modalities(given, counts) if layout.has_modalities else counts
 
 
-def _input(row: Dialect, given: Counts, provider: str) -> Counts:
+def _input(row: Dialect, given: Counts, interface: str) -> Counts:
     """The fields of input; none where nothing is said of it."""
     cached, written = given.get("cached"), given.get("written")
-    inclusive = row.input_has_cache and not (row.cacheless and provider.startswith(row.cacheless))
+    inclusive = row.input_has_cache and not (row.cacheless and interface.startswith(row.cacheless))
     if "uncached" in given:
         counts = {"input_uncached_tokens": given["uncached"]}
     elif "input" in given:

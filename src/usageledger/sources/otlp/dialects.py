@@ -210,8 +210,8 @@ _AI_SDK = Dialect(
         output=("ai.usage.outputTokens", "ai.usage.completionTokens", "gen_ai.usage.output_tokens"),
         reasoning=("ai.usage.reasoningTokens",),
     ),
-    cacheless=("anthropic", "amazon-bedrock", "bedrock"),
-    reasonless=("google",),
+    cacheless=("anthropic", "vertex.anthropic", "google.vertex.anthropic", "amazon-bedrock", "bedrock"),
+    reasonless=("google.generative-ai", "google.vertex.chat"),
     block="ai.response.providerMetadata",
     response_id=("ai.response.id", "gen_ai.response.id"),
     models=("ai.response.model", "ai.model.id"),
@@ -321,19 +321,21 @@ _GEMINI_CLI = Dialect(
 _DETAILS_EVENT = "gen_ai.client.inference.operation.details"
 
 
-def _other(row: Dialect, signal: Signal = Signal.TRACES, **changed: object) -> Dialect:
+def _other(
+    row: Dialect, numbers: Numbers, signal: Signal = Signal.TRACES, marker: str = "", events: Names = ()
+) -> Dialect:
     """A signal of the same emitters that says again what `row` counts."""
-    return replace(row, signal=signal, is_counted=False, **changed)  # type: ignore[arg-type]  # fields of a row
+    return replace(row, signal=signal, is_counted=False, numbers=numbers, marker=marker, events=events)
 
 
 DIALECTS: tuple[Dialect, ...] = (
     _CLAUDE_CODE,
-    _other(_CLAUDE_CODE, marker="output_tokens", events=()),
+    _other(_CLAUDE_CODE, _CLAUDE_CODE.numbers, marker="output_tokens"),
     _CODEX,
-    _other(_CODEX, numbers=replace(GEN_AI.numbers, total=("codex.turn.token_usage.total_tokens",)), events=()),
+    _other(_CODEX, replace(GEN_AI.numbers, total=("codex.turn.token_usage.total_tokens",))),
     _GEMINI_CLI,
-    _other(_GEMINI_CLI, Signal.LOGS, events=(_DETAILS_EVENT,), numbers=GEN_AI.numbers),
-    _other(_GEMINI_CLI, numbers=GEN_AI.numbers, events=()),
+    _other(_GEMINI_CLI, GEN_AI.numbers, Signal.LOGS, events=(_DETAILS_EVENT,)),
+    _other(_GEMINI_CLI, GEN_AI.numbers),
     _LITELLM,
     replace(GEN_AI, name="OpenLIT", scopes=("openlit.*",), cacheless=("anthropic", "aws")),
     replace(_AI_SDK, scopes=("ai",)),

@@ -171,9 +171,10 @@ def _judged(row: Dialect, sender: _Sender, item: Item, now: int) -> _Call | Reas
         kind = Reason.CACHE_HIT
     if isinstance(kind, Reason):
         return kind if layout.says or item.others else _unknown(item)
-    provider = _provider(str(attributes[layout.provider]), row) if layout.provider else row.provider
+    given = str(attributes[layout.provider]) if layout.provider else row.provider
+    provider = _provider(given, row)
     try:
-        counts = counts_of(row, layout, kind, attributes, provider)
+        counts = counts_of(row, layout, kind, attributes, provider, given)
     except ContradictionError as contradiction:
         return str(contradiction)
     if counts and not (item.failed and not any(counts.values())):
