@@ -13,7 +13,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.support.otlp_bodies import CAPTURED, captured
 from tests.support.services.programs import program
 
 IMAGES = Path(__file__).parents[1] / "docs/images/dashboard"
@@ -26,6 +28,7 @@ VIEWS = {
     "rates": "/costs?rates=gpt-6-astra%2C+input",
     "usage": "/usage/completions?group_by=project_id",
     "filter": "/usage/completions?group_by=model",
+    "sources": "/sources",
     "unpriced": "/unpriced",
     "keys": "/keys",
 }
@@ -59,10 +62,22 @@ def demo(events: int) -> Generator[tuple[str, str]]:
     try:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())
+        send_captured(said["address"], said["admin_key"])
         yield said["address"], said["admin_key"]
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+
+
+def send_captured(url: str, key: str) -> None:
+    """Sends what real emitters sent, so that there are sources to show."""
+    with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=60) as client:
+        for label in sorted(path.name for path in CAPTURED.iterdir() if path.is_dir()):
+            for otlp_signal, body in captured(label):
+                client.post(f"/v1/{otlp_signal}", json=body).raise_for_status()
+        for path in sorted(CAPTURED.glob("litellm-*.json")):
+            headers = {"content-type": "application/json", "user-agent": "litellm/1.110.2"}
+            client.post("/v1/sources/litellm", content=path.read_bytes(), headers=headers).raise_for_status()
 
 
 def picture(browser: Browser, url: str, key: str, name: str, form: str) -> None:

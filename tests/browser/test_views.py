@@ -21,7 +21,7 @@ FORMS: dict[str, Any] = {
     "dark": {"color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
 }
-OTHERS = ("/", "/costs", "/unpriced", "/keys")
+OTHERS = ("/", "/costs", "/sources", "/unpriced", "/keys")
 
 
 def window() -> dict[str, Any]:
@@ -156,11 +156,13 @@ def test_a_ledger_without_usage_says_how_to_begin(visit: Visit, tmp_path: Path) 
         page = visitor.go("/")
         expect(page.get_by_text("No costs yet")).to_be_visible()
         expect(page.locator("pre")).to_contain_text("/v1/events")
+        expect(page.get_by_role("link", name="point what you already run")).to_have_attribute("href", "/sources")
         assert violations(page) == []
         for path, text in (
             ("/costs", "No costs here"),
             ("/usage/images", "No images here"),
             ("/unpriced", "Everything has a price"),
+            ("/sources", "Nothing was sent yet"),
         ):
             visitor.go(path)
             expect(page.get_by_text(text)).to_be_visible()

@@ -16,6 +16,7 @@ from tests.support.problems import problem
 
 from usageledger.errors import RegistryError
 from usageledger.registry import SCOPES, AdminKey, Registry
+from usageledger.server.api.otlp import OTLP_PATHS
 from usageledger.server.dashboard.assets import PAGES
 from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.http.auth import PAGE_HEADER, SESSION_COOKIE, Authenticator
@@ -26,6 +27,10 @@ pytestmark = pytest.mark.anyio
 PUBLIC = {"/healthz", "/readyz", "/openapi.json"}
 NEEDS = {
     "/v1/events": {"POST": {"api.usage.write"}},
+    "/v1/traces": {"POST": {"api.usage.write"}},
+    "/v1/logs": {"POST": {"api.usage.write"}},
+    "/v1/metrics": {"POST": {"api.usage.write"}},
+    "/v1/sources": {"GET": {"api.usage.read"}, "POST": {"api.usage.write"}},
     "/v1/meters": {"GET": {"api.usage.read"}},
     "/v1/organization/usage/": {"GET": {"api.usage.read"}},
     "/v1/organization/costs": {"GET": {"api.usage.read"}},
@@ -87,7 +92,7 @@ async def test_every_route_but_the_public_ones_needs_a_key(serve: Serve, double:
                 response = await server.request(method, path, headers=headers)
                 if path in PUBLIC:
                     assert response.status_code == 200, path
-                elif method == "HEAD":
+                elif method == "HEAD" or path in OTLP_PATHS:  # which answer in OTLP's own form: test_otlp
                     assert response.status_code == 401
                 else:
                     problem(response, 401, type="invalid_request_error", param=None, code="invalid_api_key")
@@ -102,7 +107,7 @@ async def test_every_route_needs_its_scope(serve: Serve, double: LedgerDouble, k
                 response = await server.request(method, path, headers=bearer(value))
                 if path in PUBLIC or scope in needed(method, path):
                     assert response.status_code not in (401, 403), (method, path, scope)
-                elif method == "HEAD":
+                elif method == "HEAD" or path in OTLP_PATHS:
                     assert response.status_code == 403
                 else:
                     error = problem(response, 403, code="insufficient_permissions", param=None)

@@ -82,7 +82,10 @@ function cells(element, columns, text, full) {
     { class: column.number ? "number" : null, scope: place === 0 ? "row" : null, title: full(column) }, text(column)));
   // A row that says the same is left alone, so that focus and selection stay.
   if (made.length === element.children.length && made.every((cell, place) => cell.isEqualNode(element.children[place]))) return;
+  const stop = "a[href], button";
+  const focused = [...element.querySelectorAll(stop)].indexOf(document.activeElement);
   element.replaceChildren(...made);
+  if (focused >= 0) element.querySelectorAll(stop)[focused]?.focus();
 }
 
 function same(children, elements) {

@@ -107,7 +107,8 @@ export class Overview {
       return empty("Nothing was spent in this range", h("a", { href: this.context.address({ range: "year", start: null, end: null }) }, "Show 12 months"));
     }
     const line = `curl ${location.origin}/v1/events \\\n  -H "Authorization: Bearer $USAGELEDGER_ADMIN_KEY" -H "Content-Type: application/json" \\\n  -d '{"id": "evt_1", "kind": "${usage.kind}", "timestamp": ${nowSeconds()}, "model": "gpt-5", "input_tokens": 1200, "output_tokens": 300}'`;
-    return [empty("No costs yet", "Send usage events and they are here at once, for instance:"), h("pre", { class: "first-event", tabindex: "0" }, h("code", {}, line))];
+    return [empty("No costs yet", "Send usage events and they are here at once, for instance:"), h("pre", { class: "first-event", tabindex: "0" }, h("code", {}, line)),
+      h("p", {}, h("a", { href: "/sources" }, "Or point what you already run at this server"))];
   }
 
   async #loadLists(signal) {
