@@ -16,9 +16,8 @@ from typing import Any
 import msgspec
 
 from tools import cli_help, client_code
-from usageledger.events.batch import ERRORS_LISTED_MAX
 from usageledger.events.json_events import ERRORS_PER_EVENT_MAX
-from usageledger.events.typed_events import COUNT_MAX, FIELDS, ID_CHARACTERS_MAX
+from usageledger.events.typed_events import COUNT_MAX, ERRORS_LISTED_MAX, FIELDS, ID_CHARACTERS_MAX
 from usageledger.fields import NAME_CHARACTERS_MAX, Field
 from usageledger.meter import Dimension, Measure, Meter, Width
 from usageledger.meters import COSTS, METERS, WHOLE

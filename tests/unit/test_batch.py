@@ -15,10 +15,11 @@ from tests.support.samples import LATEST, MANY, NOW, TODAY, decode, usage, wire
 from usageledger.errors import BodyTooLargeError
 from usageledger.events import columns
 from usageledger.events.arrow_events import decode_table
-from usageledger.events.batch import ERRORS_LISTED_MAX, EventBatch, Limits, Refusals, Rejection, join
+from usageledger.events.batch import EventBatch, Limits, Refusals, Rejection, join
 from usageledger.events.columns import SCHEMA
 from usageledger.events.decoders import DECODERS
 from usageledger.events.decoders import decode as decode_form
+from usageledger.events.typed_events import ERRORS_LISTED_MAX
 
 CONTRADICTORY = {
     "kind": "completions",

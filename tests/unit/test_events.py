@@ -28,10 +28,10 @@ from tests.support.strategies import usages, wires
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
-from usageledger.events.batch import ERRORS_LISTED_MAX, EventBatch
+from usageledger.events.batch import EventBatch
 from usageledger.events.columns import EVENTS_AT_ONCE_MAX, SCHEMA, reason_of, to_table
 from usageledger.events.json_events import ERRORS_PER_EVENT_MAX
-from usageledger.events.typed_events import COUNT_MAX, FIELDS, ID_CHARACTERS_MAX
+from usageledger.events.typed_events import COUNT_MAX, ERRORS_LISTED_MAX, FIELDS, ID_CHARACTERS_MAX
 from usageledger.fields import NAME_CHARACTERS_MAX
 from usageledger.meter import Dimension, Measure, Meter
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METERS

@@ -1,6 +1,8 @@
 """Events that sources are read into → a batch for the ledger."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import msgspec
@@ -9,10 +11,8 @@ from usageledger.events.batch import EVENT_BYTES, EventBatch
 from usageledger.events.json_events import decode_texts
 from usageledger.events.typed_events import STRUCTS
 
-_STRUCTS: Any = next(iter(STRUCTS.values()))
-for _struct in STRUCTS.values():
-    _STRUCTS = _STRUCTS | _struct
-_LIST: Any = list[_STRUCTS]
+_ANY_STRUCT: Any = reduce(or_, STRUCTS.values())
+_LIST: Any = list[_ANY_STRUCT]
 
 
 def to_batch(events: Sequence[dict[str, Any]]) -> EventBatch:
