@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-EXECUTED = ("README.md", *(f"docs/{name}.md" for name in ("getting-started", "events", "queries", "costs", "client")))
+EXECUTED = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("getting-started", "events", "queries", "costs", "client", "python")),
+)
 PAGES = tuple(sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))))
 ANYTHING = "…"  # stands in a shown output for what differs from run to run
 LANGUAGES = ("sh", "python", "js")

@@ -68,6 +68,22 @@ def answer(status: int, body: Any = EMPTY_PAGE, **headers: str) -> Step:
     return step
 
 
+def streamed(*chunks: bytes, media_type: str = "text/event-stream", whole: bool = True, **headers: str) -> Step:
+    """Answers chunk by chunk; where it is not `whole`, the connection ends without the end of the body."""
+
+    def step(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        for name, value in {"content-type": media_type, "transfer-encoding": "chunked", **headers}.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        for chunk in (*chunks, *([b""] if whole else [])):
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+            handler.wfile.flush()
+        handler.close_connection = not whole
+
+    return step
+
+
 def cut(handler: BaseHTTPRequestHandler) -> None:
     """Ends the connection without an answer."""
     handler.close_connection = True

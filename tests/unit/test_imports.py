@@ -28,6 +28,7 @@ LAYERS = (
     {"rating"},
     {"server"},
     {"client"},  # and there is another test for it
+    {"capturing"},
     {"cli", "__main__"},
 )
 PURE = 5  # so many layers work without reading, writing or serving
@@ -100,6 +101,11 @@ def test_the_client_stands_by_itself(module: str) -> None:
         assert {room(other) for other in OURS[module]} - {""} <= CLIENT_MAY
     elif room(module) in ("ledger", "registry", "server"):
         assert "client" not in {room(other) for other in OURS[module]}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if room(module) == "capturing"])
+def test_what_captures_needs_no_engine_and_no_server(module: str) -> None:
+    assert {room(other) for other in OURS[module]} - {""} <= {"capturing", "client", "sources", "events", "errors"}
 
 
 def test_there_are_no_cycles() -> None:

@@ -2,12 +2,10 @@
 
 import gc
 import resource
-import signal
 import socket
 import ssl
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
-from typing import Any
 
 import uvicorn
 
@@ -18,6 +16,7 @@ from usageledger.registry import Registry, open_registry
 from usageledger.server.api.otlp import OTLP_PATHS
 from usageledger.server.app import create_app
 from usageledger.server.http.http_connection import protocol_of
+from usageledger.server.http.listening import StoppableServer, listen
 from usageledger.settings import Settings, without_password
 
 OWN_FILES = 200  # files, sockets and pipes of the server itself, generously
@@ -42,7 +41,7 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
     """
     _check_tls(settings)
     with (
-        closing(_listen(settings.host, settings.port)) as listener,
+        closing(listen(settings.host, settings.port)) as listener,
         closing(open_registry(settings.registry_url)) as registry,
         closing(open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)) as ledger,
     ):
@@ -74,7 +73,7 @@ def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=10,
             backlog=BACKLOG,
         )
-        server = _Server(config, lambda: on_ready(_address(settings, listener)))
+        server = StoppableServer(config, lambda: on_ready(_address(settings, listener)))
         with _startup_objects_frozen():
             server.run(sockets=[listener])
         if failures:
@@ -104,47 +103,6 @@ def _check_cards(ledger: Ledger, registry: Registry, settings: Settings) -> None
             f"Events in the ledger have rate card {card}, and the registry {without_password(settings.registry_url)} "
             f"gave {given}: they do not belong together, and costs would be wrong. Restore both from one backup."
         )
-
-
-class _Server(uvicorn.Server):
-    """A server that says when it answers, and that ends cleanly on a signal instead of raising it again."""
-
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_started = on_started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            try:
-                self._on_started()
-            except BaseException:
-                await self.shutdown(sockets)  # or the loop waits for ever for what still listens
-                raise
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        before: dict[int, Any] = {
-            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror}") from error
-    listener.set_inheritable(True)
-    return listener
 
 
 def _address(settings: Settings, listener: socket.socket) -> str:

@@ -1,6 +1,8 @@
 """Events that sources are read into → a batch for the ledger."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import msgspec
@@ -9,10 +11,8 @@ from usageledger.events.batch import EVENT_BYTES, EventBatch
 from usageledger.events.json_events import decode_texts
 from usageledger.events.typed_events import STRUCTS
 
-_union: Any = None
-for _struct in STRUCTS.values():
-    _union = _struct if _union is None else _union | _struct
-_LIST: Any = list[_union]
+_ANY_STRUCT: Any = reduce(or_, STRUCTS.values())
+_LIST: Any = list[_ANY_STRUCT]
 
 
 def to_batch(events: Sequence[dict[str, Any]]) -> EventBatch:

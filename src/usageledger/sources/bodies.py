@@ -36,18 +36,18 @@ def texts(body: bytes) -> Iterator[bytes]:
     """
     body = body.removeprefix(_MARK).strip()
     if _STREAM.match(body):
-        return _events(body)
+        return event_texts(body)
     whole = is_json(body)
     if whole and is_array(body):
         return elements(body)
     if whole:
         return iter([body])
-    if not any(is_json(line) for line in islice(_lines(body), LINES_TRIED_MAX)):
+    if not any(is_json(line) for line in islice(line_texts(body), LINES_TRIED_MAX)):
         raise InvalidRequestError(
             "The body is neither JSON nor lines of JSON (NDJSON) nor a stream of server-sent events.",
             code="invalid_json",
         )
-    return _lines(body)
+    return line_texts(body)
 
 
 def is_json(text: bytes) -> bool:
@@ -90,14 +90,15 @@ def plain(raw: msgspec.Raw, bytes_max: int) -> Any:
         return None
 
 
-def _lines(body: bytes) -> Iterator[bytes]:
+def line_texts(body: bytes) -> Iterator[bytes]:
+    """Gives the lines of a body that are not empty."""
     for line in _LINE.finditer(body):
         if text := line[0].strip():
             yield text
 
 
-def _events(body: bytes) -> Iterator[bytes]:
-    """The data of each event of a stream. Fields other than `data` only repeat what the data say."""
+def event_texts(body: bytes) -> Iterator[bytes]:
+    """Gives the data of each event of a stream. Fields other than `data` only repeat what the data say."""
     for line in _LINE.finditer(body):
         name, colon, value = line[0].partition(b":")
         if name == b"data" and colon and (text := value.strip()):

@@ -18,7 +18,7 @@ Gemini and Vertex, Bedrock (Converse, InvokeModel, invocation logs), Cohere and 
 
 from usageledger.errors import InvalidRequestError
 from usageledger.hints import did_you_mean
-from usageledger.sources.bodies import END, ITEMS_MAX, texts
+from usageledger.sources.bodies import ITEMS_MAX, texts
 from usageledger.sources.readings import Readings
 from usageledger.sources.vendors.collector import Collector
 
@@ -69,10 +69,6 @@ def read_vendor(
             f"Unknown vendor: {vendor!r}.{hint} Supported vendors are: {known}.", param="vendor", code="invalid_value"
         )
     collector = Collector(provider, now, model, items_max)
-    for text in texts(body):
-        if text == END:
-            collector.end()
-        else:
-            collector.take(text)
+    collector.take_all(texts(body))
     collector.end()
     return collector.readings

@@ -1,11 +1,12 @@
 """Objects of a body → responses: pieces of streams put together, lines of batches and events opened."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Raw
 
-from usageledger.sources.bodies import check_items
+from usageledger.sources.bodies import END, check_items
 from usageledger.sources.readings import Emitter, Reading, Readings, Reason
 from usageledger.sources.vendors import answers
 from usageledger.sources.vendors.answers import Answer, has, inner
@@ -47,6 +48,14 @@ class Collector:
             response = Response(fields)
             response.add(answer, text)
             self._end(response)
+
+    def take_all(self, texts: Iterable[bytes]) -> None:
+        """Takes objects of the body, and ends of its streams."""
+        for text in texts:
+            if text == END:
+                self.end()
+            else:
+                self.take(text)
 
     def end(self) -> None:
         """Ends the streams that are open."""
