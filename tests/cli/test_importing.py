@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from tests.cli.support import KEY, Run, Server, Start, one_error
+from tests.support.services.postgresql import new_database
 
 from usageledger.cli.commands.import_files import SOURCES
 from usageledger.cli.importing import IDS_SEEN_MAX
@@ -22,6 +24,19 @@ FOUND = {
     "codex-fork.jsonl": ("codex", 1, 50, 5),
     "gemini-cli.json": ("gemini-cli", 2, 1120, 510),
     "gemini-cli.jsonl": ("gemini-cli", 1, 1020, 500),
+    "openai-batch.jsonl": ("openai-batch", 3, 308, 50),
+    "anthropic-batch.jsonl": ("anthropic-batch", 1, 115, 7),
+    "bedrock.jsonl": ("bedrock", 1, 30, 9),
+    "litellm.csv": ("litellm", 3, 2730, 650),
+}
+
+
+KINDS = {
+    "startTime": "timestamp(3)",
+    "endTime": "timestamp(3)",
+    "metadata": "jsonb",
+    "messages": "jsonb",
+    "spend": "float",
 }
 
 
@@ -157,3 +172,31 @@ def test_a_server_that_is_not_there_is_said(call: Run) -> None:
     done = call("import", "codex", FILES / "codex.jsonl", "--url", "http://127.0.0.1:9", "--retries", 0, "--key", KEY)
     assert done.returncode == 1
     assert "did not answer" in done.stderr
+
+
+def test_files_must_be_named_where_no_folder_is_known(call: Run) -> None:
+    assert "Name the files to import, or - for stdin." in one_error(call("import", "litellm"), 2)
+
+
+def test_an_address_that_does_not_answer_is_said_without_its_password(call: Run) -> None:
+    error = one_error(call("import", "litellm", "postgresql://l:secret@127.0.0.1:9/litellm", "--dry-run"), 1)
+    assert "postgresql://l:***@127.0.0.1:9/litellm cannot be read: " in error
+    assert "secret" not in error
+
+
+@pytest.mark.external
+def test_spend_logs_are_read_from_their_table(call: Run, server: Server) -> None:
+    address = new_database().replace("+psycopg", "")
+    rows = [json.loads(line) for line in (FILES / "litellm.jsonl").read_text("utf-8").splitlines()]
+    with psycopg.connect(address, autocommit=True) as connection:
+        columns = ", ".join(f'"{name}" {KINDS.get(name, "text")}' for name in rows[0])
+        connection.execute(f'CREATE TABLE "LiteLLM_SpendLogs" ({columns})')
+        insert = (
+            'INSERT INTO "LiteLLM_SpendLogs" SELECT * FROM json_populate_record(NULL::"LiteLLM_SpendLogs", %s::json)'
+        )
+        for row in rows:
+            connection.execute(insert, (json.dumps(row),))
+    here = {"USAGELEDGER_URL": server.address, "USAGELEDGER_API_KEY": KEY}
+    assert call("import", "litellm", address, **here).stdout.endswith("3 accepted, 0 duplicates, 0 refused\n")
+    done = call("import", "litellm", FILES / "litellm.jsonl", **here)
+    assert done.stdout.endswith("0 accepted, 3 duplicates, 0 refused\n")

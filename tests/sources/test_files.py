@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from usageledger.cli.event_files import read_records
 from usageledger.sources.explanations import REASONS
 from usageledger.sources.files import FORMATS
 from usageledger.sources.files.origin import Origin
+from usageledger.sources.litellm import read_litellm
 from usageledger.sources.readings import Reading, Reason
 
 FILES = Path(__file__).parent / "files"
@@ -28,6 +30,11 @@ TOTALS = [
     ("codex-subagent.jsonl", "codex", 2, 60 + 70, 50 + 60, 0, 6 + 7),
     ("gemini-cli.json", "gemini-cli", 2, 1020 + 100, 400, 0, 500 + 10),
     ("gemini-cli.jsonl", "gemini-cli", 1, 1020, 400, 0, 500),
+    ("openai-batch.jsonl", "openai-batch", 3, 100 + 200 + 8, 40, 0, 50),
+    ("anthropic-batch.jsonl", "anthropic-batch", 1, 115, 100, 5, 7),
+    ("bedrock.jsonl", "bedrock", 1, 30, 20, 0, 9),
+    ("litellm.jsonl", "litellm", 3, 1000 + 1000 + 730, 400 + 900, 10 + 10, 500 + 150),
+    ("litellm.csv", "litellm", 3, 1000 + 1000 + 730, 400 + 900, 10 + 10, 500 + 150),
 ]
 # File → what is not counted.
 LEFT = {
@@ -35,6 +42,10 @@ LEFT = {
     "codex-fork.jsonl": {Reason.SAME_RESPONSE: 2},
     "codex-subagent.jsonl": {Reason.SAME_RESPONSE: 2},
     "gemini-cli.json": {Reason.NO_USAGE: 1},
+    "openai-batch.jsonl": {Reason.FAILED_CALL: 2},
+    "anthropic-batch.jsonl": {Reason.FAILED_CALL: 2},
+    "litellm.jsonl": {Reason.CACHE_HIT: 1, Reason.FAILED_CALL: 1, Reason.UNKNOWN_KIND: 1},
+    "litellm.csv": {Reason.CACHE_HIT: 1, Reason.FAILED_CALL: 1, Reason.UNKNOWN_KIND: 1},
 }
 
 
@@ -165,3 +176,32 @@ def test_a_gemini_chat_is_of_the_project_whose_folder_it_is_in() -> None:
     assert {event["project_id"] for event in read_file("gemini-cli.jsonl")[0]} == {"shop"}
     events, _ = read_texts("gemini-cli", texts_of("gemini-cli.jsonl"), f"/x/tmp/{'ab' * 32}/chats/session-1.json")
     assert "project_id" not in events[0]
+
+
+def test_a_spend_log_is_the_entry_of_the_same_call() -> None:
+    """The same call by either way is one event, to the last field."""
+    entry = json.loads((Path(__file__).parent / "captured" / "litellm-1.json").read_bytes())[0]
+    (event,) = (
+        each for reading in read_litellm(json.dumps(entry).encode(), now=NOW).values() for each in reading.events
+    )
+    row = {
+        "request_id": entry["id"],
+        "litellm_call_id": entry["litellm_call_id"],
+        "call_type": entry["call_type"],
+        "endTime": datetime.fromtimestamp(entry["endTime"], UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
+        "model": entry["model"],
+        "custom_llm_provider": entry["custom_llm_provider"],
+        "api_key": "",
+        "team_id": "team_1",
+        "user": "u_1",
+        "metadata": json.dumps({"usage_object": entry["metadata"]["usage_object"]}),
+    }
+    assert read_texts("litellm", [json.dumps(row).encode()])[0] == [event]
+
+
+def test_spend_logs_of_either_form_are_the_same() -> None:
+    assert read_file("litellm.csv")[0] == read_file("litellm.jsonl")[0]
+
+
+def test_lines_of_a_batch_cost_what_batches_do() -> None:
+    assert all(event["batch"] for event in read_file("openai-batch.jsonl")[0])

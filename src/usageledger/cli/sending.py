@@ -65,13 +65,15 @@ def walk_files(
     advance: Callable[[int, int], None],
 ) -> None:
     """Gives the records of files to `take`, in batches."""
-    from usageledger.cli.event_files import STDIN, open_file
+    from usageledger.cli.event_files import STDIN
+    from usageledger.cli.spend_logs import open_source
     from usageledger.client.delivery import batches
+    from usageledger.settings import without_password
 
     done = 0
     for name in names:
-        with open_file(name) as file:
-            records = read(file, "stdin" if name == STDIN else name)
+        with open_source(name) as file:
+            records = read(file, "stdin" if name == STDIN else without_password(name))
             for batch in batches(records, batch_size, lambda record: len(record.text)):
                 take(batch)
                 place = file.tell() if file.seekable() else 0
@@ -120,7 +122,7 @@ def progress(names: Sequence[str]) -> Generator[tuple[Callable[[int, int], None]
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
-    total = None if "-" in names else sum(Path(name).stat().st_size for name in names)
+    total = None if any(not Path(name).exists() for name in names) else sum(Path(name).stat().st_size for name in names)
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[events]:,} events"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=total, events=0)

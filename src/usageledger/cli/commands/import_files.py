@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from usageledger.cli.importing import Import
     from usageledger.sources.files import Folder
 
-SOURCES = ("claude-code", "codex", "gemini-cli")
+SOURCES = ("claude-code", "codex", "gemini-cli", "openai-batch", "anthropic-batch", "bedrock", "litellm")
 EPILOG = """\
 [bold]Examples[/]
 
   usageledger import claude-code --dry-run
   usageledger import codex --user ada@example.com --project platform
   usageledger import claude-code ~/backup/laptop/.claude
+  usageledger import openai-batch batch_abc_output.jsonl --project evaluation
+  usageledger import litellm postgresql://litellm:…@db/litellm
   zstdcat rollout.jsonl.zst | usageledger import codex -
 
 Importing a file again is safe: every call counts once. Exit code 1 where
@@ -39,8 +41,8 @@ def import_files(  # noqa: PLR0913, PLR0917 - a command's parameters are its opt
         list[str] | None,
         typer.Argument(
             metavar="FILE",
-            help="Its files, plain, gzip or Zstandard, or its folder; - for stdin. "
-            "Coding agents' are found where there is none.",
+            help="Its files, plain, gzip or Zstandard, or its folder; - for stdin. Coding agents' are found where "
+            "there is none; LiteLLM's may be an address of PostgreSQL.",
             show_default=False,
         ),
     ] = None,
@@ -118,10 +120,12 @@ def _report(found: "Import", tally: "Tally | None", *, as_json: bool) -> None:
 
 def _files(source: str, folder: "Folder | None", given: Sequence[str]) -> list[str]:
     """The files that are named, those in folders that are named, or those where the source writes them."""
+    from usageledger.cli.spend_logs import ADDRESSES
+
     if folder is None:
         if not given:
             raise CommandError("Name the files to import, or - for stdin.", exit_code=2)
-        check_files(given)
+        check_files([name for name in given if source != "litellm" or not name.startswith(ADDRESSES)])
         return list(given)
     at = given or [os.environ.get(folder.variable) or str(Path(folder.path).expanduser())]
     check_files([name for name in given if not Path(name).is_dir()])

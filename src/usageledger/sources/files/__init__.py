@@ -6,6 +6,7 @@ size is read in little memory. What it leaves out is in the `Reading` that it is
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +14,8 @@ from usageledger.sources.files.claude_code import read_claude_code
 from usageledger.sources.files.codex import read_codex
 from usageledger.sources.files.gemini_cli import read_gemini_cli
 from usageledger.sources.files.origin import Origin
+from usageledger.sources.files.spend_logs import read_spend_logs
+from usageledger.sources.files.vendor_lines import read_lines
 from usageledger.sources.readings import Reading
 
 Reader = Callable[[Iterable[bytes], Origin, Reading], Iterator[dict[str, Any]]]
@@ -55,5 +58,9 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "gemini-cli": Format(
             read_gemini_cli, Folder("GEMINI_DIR", "~/.gemini", ("tmp/*/chats/**/*.json", "tmp/*/chats/**/*.jsonl"))
         ),
+        "openai-batch": Format(partial(read_lines, "openai")),
+        "anthropic-batch": Format(partial(read_lines, "anthropic")),
+        "bedrock": Format(partial(read_lines, "bedrock")),
+        "litellm": Format(read_spend_logs),
     }
 )

@@ -1,12 +1,15 @@
 """Origins of texts, and usage blocks made into events: the common part of readers of files."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import PurePath, PureWindowsPath
 from typing import Any, NamedTuple
 
-from usageledger.sources.readings import Reading, Reason, short_id
+from usageledger.sources.readings import Reading, Readings, Reason, short_id
 from usageledger.sources.usage_blocks import Refusal, Usage, for_kind
+
+_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?")
 
 
 class Origin(NamedTuple):
@@ -58,3 +61,15 @@ def folder_name(path: object) -> str | None:
 def leave_text(reading: Reading, text: bytes) -> None:
     """Leaves a text that cannot be read; its digest names it."""
     reading.leave(Reason.REFUSED, hashlib.sha256(text).hexdigest(), "It is not JSON of the form of this source.")
+
+
+def take_readings(readings: Readings, reading: Reading) -> Iterator[dict[str, Any]]:
+    """Takes readings of a body: gives their events, and adds what they left out to `reading`."""
+    for each in readings.values():
+        yield from each.events
+        reading.add(each)
+
+
+def utc(time: object) -> object:
+    """Gives a time without a zone, as databases write it, one: UTC; any other value as it is."""
+    return f"{time}Z" if isinstance(time, str) and _WITHOUT_ZONE.fullmatch(time) else time
