@@ -13,7 +13,8 @@ import httpx2
 import pytest
 import zstandard
 from tests.capturing.conftest import Start
-from tests.sources.test_vendors import (
+from tests.support.faulty_server import KEY, Faulty, answer, cut, cut_body, streamed
+from tests.support.vendor_answers import (
     CHAT,
     CHUNK,
     CHUNKS,
@@ -27,7 +28,6 @@ from tests.sources.test_vendors import (
     ndjson,
     sse,
 )
-from tests.support.faulty_server import KEY, Faulty, answer, cut, cut_body, streamed
 
 import usageledger
 from usageledger.capturing import CaptureCounts

@@ -11,8 +11,8 @@ import pytest
 from anthropic import Anthropic, AsyncAnthropic
 from openai import AsyncOpenAI, OpenAI, RateLimitError
 from tests.capturing.conftest import Start
-from tests.sources.test_vendors import CHAT, CHUNKS, COUNTS, MESSAGE, MESSAGE_STREAM, RESPONSE, RESPONSE_STREAM, sse
 from tests.support.faulty_server import Faulty, answer, cut, streamed
+from tests.support.vendor_answers import CHAT, CHUNKS, COUNTS, MESSAGE, MESSAGE_STREAM, RESPONSE, RESPONSE_STREAM, sse
 
 from usageledger.capturing.transports import http_clients
 

@@ -97,6 +97,7 @@ def commands(data: Path, event: Path, models: Path) -> dict[str, list[object]]:
         "prices revisions": registry,
         "audit": registry,
         "ingest": [event],
+        "import": ["gemini-cli", models.with_name("chat.jsonl"), "--user", HOSTILE, "--project", HOSTILE],
         "costs": ["--group-by", "line_item,project_id,model"],
         "explain": [HOSTILE, "--at", TIME],
         "sources": [],
@@ -111,6 +112,8 @@ def test_every_command(server: Server, call: Run, tmp_path: Path) -> None:
     models = tmp_path / "models.csv"
     with models.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("provider", "model", "mode"), (HOSTILE, HOSTILE, "chat")])
+    message = {"id": HOSTILE, "type": "gemini", "model": HOSTILE, "tokens": {"input": 1, "output": 1}}
+    (tmp_path / "chat.jsonl").write_text(json.dumps(message), "utf-8")
     asked = commands(server.data, event, models)
     known = {" ".join(names) for names in cli_help.commands() if names not in GROUPS}
     assert known == asked.keys() | WITHOUT_NAMES
@@ -213,6 +216,7 @@ def test_what_a_stranger_answers(stranger: str, call: Run, tmp_path: Path) -> No
 def test_paths_that_are_hostile(call: Run, tmp_path: Path) -> None:
     path = tmp_path / HOSTILE.replace("/", "")
     asked: list[list[Any]] = [
+        *(["import", "codex", path], ["import", path], ["import", "codex", f"{path}\udcff"]),
         *(["ingest", path], ["ingest", f"{path}\udcff"], ["backup", path, "--data", path], ["restore", path]),
         *(["verify", "--data", path], ["keys", "list", "--data", path], ["rebuild-rollups", "--data", path]),
         *(

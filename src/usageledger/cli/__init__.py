@@ -19,6 +19,7 @@ from usageledger.cli.commands import (
     costs,
     demo,
     explain,
+    import_files,
     ingest,
     keys,
     login,
@@ -72,6 +73,7 @@ prices.app.command(epilog=reprice.DIFF_EPILOG, rich_help_panel=USE)(reprice.diff
 prices.app.command(epilog=reprice.REPRICE_EPILOG, rich_help_panel=USE)(reprice.reprice)
 app.add_typer(prices.app, name="prices", rich_help_panel=RUN)
 app.command(epilog=ingest.EPILOG, rich_help_panel=USE)(ingest.ingest)
+app.command("import", epilog=import_files.EPILOG, rich_help_panel=USE)(import_files.import_files)
 app.command("costs", epilog=costs.EPILOG, rich_help_panel=USE)(costs.costs)
 app.add_typer(usage.app, name="usage", rich_help_panel=USE)
 app.command(epilog=explain.EPILOG, rich_help_panel=USE)(explain.explain)

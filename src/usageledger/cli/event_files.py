@@ -1,15 +1,17 @@
 """Files of events → records: the text of one event each, and where it stands.
 
 What a file is follows from its content, not from its name: gzip, Zstandard or plain; one JSON object a line (NDJSON),
-an array of objects, or one object. NDJSON is streamed; an array is read whole.
+an array of objects, or one object. NDJSON is streamed; an array is read whole. Files of others may be CSV as well.
 """
 
+import csv
 import gzip
 import io
 import sys
 import zlib
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import BinaryIO, NamedTuple, cast
 
 import msgspec
@@ -20,6 +22,7 @@ from usageledger.cli.terminal.output import CommandError
 STDIN = "-"
 LINE_BYTES_MAX = 16 * 1024**2
 OBJECT_BYTES_MAX = 1024**2  # an event that spans lines is looked for in so many bytes
+OTHERS_OBJECT_BYTES_MAX = 256 * 1024**2  # an export or a session is one object
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UNREADABLE = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
@@ -82,14 +85,19 @@ def open_file(name: str) -> Generator[BinaryIO]:
         yield file
 
 
-def read_records(file: BinaryIO, name: str) -> Iterator[Record]:
+def read_records(file: BinaryIO, name: str, *, own: bool = True) -> Iterator[Record]:
     """The records of an open file, called `name` in messages.
+
+    Args:
+        file: its bytes.
+        name: of it.
+        own: false for a file of others, which may be CSV, or one long object.
 
     Raises:
         CommandError: it cannot be read, is cut short, or is neither NDJSON nor JSON.
     """
     try:
-        for text, line in _records(cast("BinaryIO", _decompressed(file)), name):
+        for text, line in _records(cast("BinaryIO", _decompressed(file)), name, own=own):
             yield Record(text, name, line)
     except UNREADABLE as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -106,7 +114,7 @@ def _decompressed(file: BinaryIO) -> io.BufferedIOBase:
     return buffered
 
 
-def _records(file: BinaryIO, name: str) -> Iterator[tuple[bytes, int]]:
+def _records(file: BinaryIO, name: str, *, own: bool) -> Iterator[tuple[bytes, int]]:
     """(text, line) of each event."""
     number, first = 1, file.readline(LINE_BYTES_MAX).removeprefix(BYTE_ORDER_MARK)
     while first and not first.strip():
@@ -117,7 +125,9 @@ def _records(file: BinaryIO, name: str) -> Iterator[tuple[bytes, int]]:
     if start == b"[":
         yield from _array(first + file.read(), name, number)
     elif start == b"{":
-        yield from _lines_or_object(first, file, name, number)
+        yield from _lines_or_object(first, file, name, number, OBJECT_BYTES_MAX if own else OTHERS_OBJECT_BYTES_MAX)
+    elif not own and b"," in first:
+        yield from _rows(first, file, name, number)
     else:
         shown = first.strip()[:40].decode(errors="replace")
         raise CommandError(f"{name}:{number}: expected one JSON object a line, or a JSON array, got {shown!r}")
@@ -139,12 +149,26 @@ def _array(body: bytes, name: str, number: int) -> Iterator[tuple[bytes, int]]:
         number += text.count(b"\n")
 
 
-def _lines_or_object(first: bytes, file: BinaryIO, name: str, number: int) -> Iterator[tuple[bytes, int]]:
-    """NDJSON, unless its first line goes on in the next ones to make one object."""
+def _rows(first: bytes, file: BinaryIO, name: str, number: int) -> Iterator[tuple[bytes, int]]:
+    """The rows of CSV, each as a JSON object of texts by the names in the first line."""
+    csv.field_size_limit(LINE_BYTES_MAX)
+    lines = chain([first], _lines(file, name, number))
+    rows = csv.DictReader(line.decode(errors="replace") for line in lines)
+    try:
+        for row in rows:
+            yield msgspec.json.encode({column: text for column, text in row.items() if column}), rows.line_num
+    except csv.Error as error:
+        raise CommandError(f"{name}:{rows.line_num}: this is no CSV: {error}") from None
+
+
+def _lines_or_object(
+    first: bytes, file: BinaryIO, name: str, number: int, bytes_max: int
+) -> Iterator[tuple[bytes, int]]:
+    """NDJSON, unless its first line goes on in the next ones to make one object of so many bytes."""
     rest = b""
     if not _is_json(first):
-        rest = file.read(OBJECT_BYTES_MAX)
-        if len(rest) < OBJECT_BYTES_MAX and _is_json(first + rest):
+        rest = file.read(bytes_max)
+        if len(rest) < bytes_max and _is_json(first + rest):
             yield _on_one_line(first + rest), number
             return
         rest += file.readline(LINE_BYTES_MAX)

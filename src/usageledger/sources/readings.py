@@ -79,10 +79,18 @@ class Reading:
         """Remarks on an event that is counted."""
         _add(self.notes, note, example)
 
+    def add(self, other: "Reading") -> None:
+        """Adds what another left out, and its notes."""
+        for reason, tally in other.not_counted.items():
+            _add(self.not_counted, reason, tally.example, tally.count)
+        for note, tally in other.notes.items():
+            _add(self.notes, note, tally.example, tally.count)
+        self.refused += other.refused[: ERRORS_LISTED_MAX - len(self.refused)]
 
-def _add(tallies: dict[Any, Tally], what: Reason | Note, example: str) -> None:
+
+def _add(tallies: dict[Any, Tally], what: Reason | Note, example: str, count: int = 1) -> None:
     tally = tallies.setdefault(what, Tally(0, example))
-    tally.count += 1
+    tally.count += count
 
 
 class Readings(dict[Emitter, Reading]):
