@@ -206,3 +206,12 @@ def test_who_may_only_read_is_led_to_no_keys(visit: Visit, other_site: RunningSe
     page = visit(other_site.url, made["value"]).go("/sources")
     expect(page.get_by_text("a key with the scope api.usage.write")).to_be_visible()
     expect(page.locator("main").get_by_role("link")).to_have_count(0)
+
+
+def test_a_reason_without_an_example(visit: Visit, other_site: RunningServer, data: Path) -> None:
+    fill(data, {(AGENT, "other_numbers"): (2, "")})
+    page = visit(other_site.url, other_site.key).go("/sources")
+    page.get_by_role("button", name="2 other numbers").click()
+    dialog = page.get_by_role("dialog", name="Other numbers")
+    expect(dialog.get_by_role("heading", level=3)).to_have_text(["What can be done", "From"])
+    expect(dialog.get_by_role("button")).to_have_count(1)

@@ -22,7 +22,7 @@ COUNTS = {
     (AGENT, "other_signal"): (24_001, "claude_code.token.usage"),
     (AGENT, "cache_lifetime_unknown"): (12_000, "req_3"),
     (GATEWAY, "no_usage"): (7, "chatcmpl-1"),
-    (GATEWAY, "other_signal"): (1, "span-1"),
+    (GATEWAY, "other_signal"): (1, ""),
 }
 
 
@@ -57,6 +57,7 @@ def test_emitters_reasons_and_remedies(call: Run, server: Server) -> None:
         f"24,001 of {' '.join(AGENT)}, such as claude_code.token.usage",
     ):
         assert words in reasons
+    assert "1 of litellm 1.110.2\n" in "\n".join(line.rstrip() for line in reasons.splitlines())
     assert reasons.count("The same usage comes by another signal") == 1
     assert reasons.index("cache_lifetime_unknown") < reasons.index("no_usage") < reasons.index("other_signal")
 

@@ -14,7 +14,7 @@ class SourceTally(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         reason: why they are not counted, or what is to be known of them, in a word such as `no_usage`.
         count: how many.
-        example: the id of one of them, as its emitter has it.
+        example: the id of one of them, as its emitter has it; empty where it has none.
         last_at: when the last of them came, Unix seconds.
         meaning: the reason in a sentence.
         remedy: what can be done about it.

@@ -100,8 +100,8 @@ def _reasons(found: "Sequence[Source]") -> "Table":
         for of, tallies in (("of", source.not_counted), ("counted, of", source.notes)):
             for tally in tallies:
                 text = about.setdefault(tally.reason, Text(f"{visible(tally.meaning)}\n{visible(tally.remedy)}"))
-                example = f"\n{tally.count:,} {of} {_name(source, ' ')}, such as {visible(tally.example)}"
-                text.append(example, "dim")
+                example = f", such as {visible(tally.example)}" if tally.example else ""
+                text.append(f"\n{tally.count:,} {of} {_name(source, ' ')}{example}", "dim")
     for reason, text in sorted(about.items()):
         table.add_row(reason, text)
     return table

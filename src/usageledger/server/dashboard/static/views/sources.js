@@ -77,7 +77,7 @@ export class SourcesView {
     this.dialog = openDialog(`${words(tally.reason)[0].toUpperCase()}${words(tally.reason).slice(1)}`,
       h("p", {}, withCode(tally.meaning)),
       h("h3", {}, "What can be done"), h("p", {}, withCode(tally.remedy)),
-      h("h3", {}, "An example, by its id"), h("div", { class: "secret" }, h("code", { tabindex: "0" }, h("bdi", {}, tally.example)), copyButton(() => tally.example)),
+      tally.example && [h("h3", {}, "An example, by its id"), h("div", { class: "secret" }, h("code", { tabindex: "0" }, h("bdi", {}, tally.example)), copyButton(() => tally.example))],
       h("h3", {}, "From"), h("div", { class: "emitter" }, nameAndVersion(source)),
       h("p", { class: "muted small" }, `${count(exact(tally.count))} of them, the last on ${momentText(tally.last_at, this.zone)}.`));
   }
