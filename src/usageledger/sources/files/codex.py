@@ -165,7 +165,7 @@ class _Session:
     def _events(self, counts: dict[str, Any], name: tuple[str, ...], time: int | None) -> Iterator[dict[str, Any]]:
         fields = self._fields | {"timestamp": self._origin.now if time is None else time // 1000}
         block = _block(counts)
-        yield from events_of(read_usage(fields["provider"], block), fields, name, self._reading)
+        yield from events_of(read_usage(str(fields["provider"]), block), fields, name, self._reading)
 
 
 def _block(counts: dict[str, Any]) -> dict[str, Any]:
