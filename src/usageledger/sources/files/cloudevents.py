@@ -7,11 +7,11 @@ of the output is counted as the request. `subject` is the user and `source` the 
 An event is known by its source and id. It may be sent again.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from usageledger.sources.bodies import END, ITEMS_MAX, check_items, texts
-from usageledger.sources.files.origin import Origin
+from usageledger.sources.files.origin import Origin, leave_text
 from usageledger.sources.files.rows import (
     Row,
     block_of,
@@ -19,10 +19,10 @@ from usageledger.sources.files.rows import (
     count,
     part,
     provider_of,
-    read_rows,
     text,
     time_of,
 )
+from usageledger.sources.files.spend_logs import json_of
 from usageledger.sources.readings import Emitter, Reading, Readings, Reason, short_id
 
 _INPUT, _OUTPUT = {"input", "system", "prompt"}, {"output", "completion"}
@@ -37,15 +37,14 @@ def read_cloudevents(body: bytes, *, now: int) -> Readings:
     """
     readings = Readings()
     reading = readings.of(Emitter("cloudevents"))
-    reading.events += read_rows(take_cloudevent, _limited(texts(body)), Origin("", now, now), reading)
-    return readings
-
-
-def _limited(found: Iterable[bytes]) -> Iterator[bytes]:
-    for number, each in enumerate(found, 1):
+    for number, each in enumerate(texts(body), 1):
         check_items(number, ITEMS_MAX)
-        if each != END:
-            yield each
+        row = json_of(each)
+        if isinstance(row, dict):
+            reading.events += take_cloudevent(row, Origin("", now, now), reading)
+        elif each != END:
+            leave_text(reading, each)
+    return readings
 
 
 def take_cloudevent(row: Row, origin: Origin, reading: Reading) -> Iterator[dict[str, Any]]:
