@@ -28,6 +28,12 @@ FOUND = {
     "anthropic-batch.jsonl": ("anthropic-batch", 1, 115, 7),
     "bedrock.jsonl": ("bedrock", 1, 30, 9),
     "litellm.csv": ("litellm", 3, 2730, 650),
+    "langfuse-api.json": ("langfuse", 1, 10, 5),
+    "langsmith.jsonl": ("langsmith", 2, 2000, 650),
+    "cloudflare.json": ("cloudflare", 3, 300, 40),
+    "portkey.jsonl": ("portkey", 2, 1100, 520),
+    "helicone.jsonl": ("helicone", 3, 2100, 670),
+    "kong.jsonl": ("kong", 3, 217, 96),
 }
 
 
@@ -200,3 +206,12 @@ def test_spend_logs_are_read_from_their_table(call: Run, server: Server) -> None
     assert call("import", "litellm", address, **here).stdout.endswith("3 accepted, 0 duplicates, 0 refused\n")
     done = call("import", "litellm", FILES / "litellm.jsonl", **here)
     assert done.stdout.endswith("0 accepted, 3 duplicates, 0 refused\n")
+
+
+def test_the_provider_can_be_said_where_files_do_not(call: Run) -> None:
+    done = call("import", "langfuse", FILES / "langfuse.csv", "--provider", "azure", "--dry-run", "--json")
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert {each["provider"] for each in told["models"]} == {"openai", "anthropic", "azure"}
+    assert told["refused"][0]["id"] == "langfuse:o8"
+    assert "the total (99)" in told["refused"][0]["message"]

@@ -1,5 +1,7 @@
 """What gateways and vendors send: their usage in the ledger, once over all ways, and what is not counted."""
 
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,16 @@ CHAT = {
     "created": START,
     "model": "gpt-4o-2024-08-06",
     "usage": {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500},
+}
+
+CLOUDEVENT: dict[str, Any] = {
+    "specversion": "1.0",
+    "type": "litellm_tokens",
+    "id": "1",
+    "source": "litellm-proxy",
+    "time": datetime.fromtimestamp(START, UTC).isoformat(),
+    "subject": "user_1",
+    "data": {"model": "gpt-4o", "provider": "openai", "prompt_tokens": 1000, "completion_tokens": 500},
 }
 
 
@@ -143,3 +155,34 @@ async def test_rules_say_for_whom_it_was_in_every_way(serve: Serve, ledger: Ledg
         assert await grouped(server, "project_id") == {"rest", "u_1"}
         assert await grouped(server, "user_id") == {"from header"}
         assert await grouped(server, "api_key_id") >= {"gpt-4o"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "content"),
+    [
+        ("application/cloudevents+json", as_json(CLOUDEVENT)),
+        (
+            "application/cloudevents-batch+json",
+            json.dumps([CLOUDEVENT, CLOUDEVENT | {"id": "2", "data": {"tokens": 9}}, 1]).encode(),
+        ),
+        ("application/json", json.dumps([CLOUDEVENT]).encode()),
+    ],
+)
+async def test_cloudevents_count_once(serve: Serve, ledger: Ledger, content_type: str, content: bytes) -> None:
+    headers = {"content-type": content_type}
+    async with serve(ledger) as server:
+        for accepted in (1, 0):
+            answer = await server.post("/v1/sources/cloudevents", content=content, headers=headers)
+            assert answer.status_code == 200, answer.text
+            assert (answer.json()["accepted"], answer.json()["duplicates"]) == (accepted, 1 - accepted)
+        assert await used(server) == (1, 1000, 500)
+        assert (await sources(server))["cloudevents"]["counted"] == 1
+    batch = content_type.endswith("batch+json")
+    assert answer.json()["not_counted"] == ({"refused": 1, "unknown_dialect": 1} if batch else {})
+
+
+async def test_a_body_of_cloudevents_that_is_no_json_is_refused(serve: Serve, ledger: Ledger) -> None:
+    headers = {"content-type": "application/cloudevents+json"}
+    async with serve(ledger) as server:
+        answer = await server.post("/v1/sources/cloudevents", content=b"{", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")

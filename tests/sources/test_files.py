@@ -35,6 +35,15 @@ TOTALS = [
     ("bedrock.jsonl", "bedrock", 1, 30, 20, 0, 9),
     ("litellm.jsonl", "litellm", 3, 1000 + 1000 + 730, 400 + 900, 10 + 10, 500 + 150),
     ("litellm.csv", "litellm", 3, 1000 + 1000 + 730, 400 + 900, 10 + 10, 500 + 150),
+    ("langfuse.jsonl", "langfuse", 4, 1000 + 1000 + 100 + 8, 400 + 900 + 40, 10, 500 + 150 + 20),
+    ("langfuse.csv", "langfuse", 4, 1000 + 1000 + 100 + 8, 400 + 900 + 40, 10, 500 + 150 + 20),
+    ("langfuse-api.json", "langfuse", 1, 10, 0, 0, 5),
+    ("langsmith.jsonl", "langsmith", 2, 2000, 400 + 900, 10, 650),
+    ("cloudevents.jsonl", "cloudevents", 3, 123 + 100, 0, 0, 45 + 20),
+    ("cloudflare.json", "cloudflare", 3, 300, 0, 0, 40),
+    ("portkey.jsonl", "portkey", 2, 1100, 400, 0, 520),
+    ("helicone.jsonl", "helicone", 3, 100 + 1000 + 1000, 900 + 400, 10, 20 + 150 + 500),
+    ("kong.jsonl", "kong", 3, 100 + 28 + 89, 0, 0, 20 + 20 + 56),
 ]
 # File → what is not counted.
 LEFT = {
@@ -46,12 +55,20 @@ LEFT = {
     "anthropic-batch.jsonl": {Reason.FAILED_CALL: 2},
     "litellm.jsonl": {Reason.CACHE_HIT: 1, Reason.FAILED_CALL: 1, Reason.UNKNOWN_KIND: 1},
     "litellm.csv": {Reason.CACHE_HIT: 1, Reason.FAILED_CALL: 1, Reason.UNKNOWN_KIND: 1},
+    "langfuse.jsonl": {Reason.AGGREGATE: 1, Reason.NO_USAGE: 1, Reason.REFUSED: 1},
+    "langfuse.csv": {Reason.AGGREGATE: 1, Reason.NO_USAGE: 1, Reason.REFUSED: 1},
+    "langsmith.jsonl": {Reason.AGGREGATE: 1, Reason.FAILED_CALL: 1, Reason.NO_USAGE: 1},
+    "cloudevents.jsonl": {Reason.UNKNOWN_DIALECT: 1, Reason.NO_USAGE: 1, Reason.REFUSED: 1},
+    "cloudflare.json": {Reason.CACHE_HIT: 1, Reason.FAILED_CALL: 1, Reason.NO_USAGE: 1},
+    "portkey.jsonl": {Reason.CACHE_HIT: 1, Reason.FAILED_CALL: 1},
+    "helicone.jsonl": {Reason.CACHE_HIT: 1, Reason.FAILED_CALL: 1},
+    "kong.jsonl": {Reason.CACHE_HIT: 1},
 }
 
 
 def read_texts(name: str, texts: Iterator[bytes] | list[bytes], file: str = "a-file") -> tuple[Events, Reading]:
     reading = Reading()
-    events = list(FORMATS[name].read(texts, Origin(file, NOW), reading))
+    events = list(FORMATS[name].read(texts, Origin(file, NOW, NOW), reading))
     assert_kept(events)
     return events, reading
 
@@ -112,7 +129,7 @@ def test_a_changed_line_raises_nothing(file: str, name: str, place: int, path: l
     at = place % len(texts)
     texts[at] = json.dumps(changed(json.loads(texts[at]), path, to)).encode()
     reading = Reading()
-    assert isinstance(list(FORMATS[name].read(texts, Origin("a-file", NOW), reading)), list)
+    assert isinstance(list(FORMATS[name].read(texts, Origin("a-file", NOW, NOW), reading)), list)
 
 
 HOSTILE = [b"{", b"null", b"[]", b"1", b'"x"', b"\xff", b"{}", b"[" * 100_000, b'{"type": 1}', b'{"a": "\\ud800"}']
@@ -156,7 +173,7 @@ def test_a_message_that_is_being_written_is_left_for_the_next_time() -> None:
     events, reading = read_texts("claude-code", lines)
     assert [event["output_tokens"] for event in events] == [3]
     reading = Reading()
-    assert list(FORMATS["claude-code"].read(lines, Origin("a-file", 1_793_610_060), reading)) == []
+    assert list(FORMATS["claude-code"].read(lines, Origin("a-file", 1_793_610_060, NOW), reading)) == []
     assert left(reading) == {Reason.NO_USAGE: 1}
 
 
@@ -205,3 +222,67 @@ def test_spend_logs_of_either_form_are_the_same() -> None:
 
 def test_lines_of_a_batch_cost_what_batches_do() -> None:
     assert all(event["batch"] for event in read_file("openai-batch.jsonl")[0])
+
+
+def test_exports_say_provider_model_project_and_user() -> None:
+    about = ("provider", "model", "project_id", "user_id")
+    found = {
+        file: [tuple(event.get(name) for name in about) for event in read_file(file)[0]]
+        for file in (
+            "langfuse.csv",
+            "langsmith.jsonl",
+            "cloudflare.json",
+            "portkey.jsonl",
+            "helicone.jsonl",
+            "kong.jsonl",
+        )
+    }
+    assert found["langfuse.csv"][:3] == [
+        ("openai", "gpt-4o", "p1", "u_1"),
+        ("anthropic", "claude-sonnet-4-5", "p1", "u_1"),
+        ("unknown", "gpt-4o", "p1", "u_1"),
+    ]
+    assert found["langsmith.jsonl"] == [
+        ("openai", "gpt-4o-mini", "shop", "u_1"),
+        ("google", "gemini-2.5-pro", "shop", None),
+    ]
+    assert found["cloudflare.json"][1] == ("google", "gemini-2.5-flash", "shop", "u_1")
+    assert found["portkey.jsonl"][0] == ("openai", "gpt-4o", None, "u_1")
+    assert found["helicone.jsonl"][1] == ("anthropic", "claude-sonnet-4-5", "shop", "u_1")
+    assert found["kong.jsonl"][1] == ("cohere", "command", None, "ada")
+    assert {event["api_key_id"] for event in read_file("kong.jsonl")[0]} == {"key-1"}
+
+
+def test_an_answer_in_a_log_is_the_response_it_is() -> None:
+    for file, response in (("portkey.jsonl", "chatcmpl-Pk2abc"), ("helicone.jsonl", "chatcmpl-He3abc")):
+        assert f"response:{response}" in {event["id"] for event in read_file(file)[0]}
+
+
+def test_lifetimes_of_cache_writes_are_kept_apart() -> None:
+    for file in ("langfuse.jsonl", "langsmith.jsonl"):
+        event = read_file(file)[0][1]
+        assert (event["input_cache_write_5m_tokens"], event["input_cache_write_1h_tokens"]) == (7, 3)
+
+
+def test_events_of_one_type_of_tokens_are_one_request_together() -> None:
+    events, _ = read_file("cloudevents.jsonl")
+    assert [event.get("num_model_requests") for event in events] == [0, None, None]
+    assert events[0] == {
+        "kind": "completions",
+        "id": "cloudevents:chat-app:1",
+        "timestamp": 1_793_952_000,
+        "provider": "openai",
+        "model": "gpt-4o",
+        "project_id": "chat-app",
+        "user_id": "customer-1",
+        "num_model_requests": 0,
+        "input_tokens": 123,
+        "output_tokens": 0,
+    }
+
+
+def test_what_says_no_time_has_that_of_its_file() -> None:
+    row = {"id": "x", "provider": "openai", "model": "m", "tokens_in": 1, "tokens_out": 1}
+    reading = Reading()
+    (event,) = FORMATS["cloudflare"].read([json.dumps(row).encode()], Origin("a-file", NOW, NOW - 1000), reading)
+    assert event["timestamp"] == NOW - 1000

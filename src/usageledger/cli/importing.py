@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
@@ -13,6 +14,7 @@ from usageledger.cli.terminal.text_table import plain_table
 from usageledger.sources.explanations import NOTES, REASONS
 from usageledger.sources.files import Format
 from usageledger.sources.files.origin import Origin
+from usageledger.sources.files.rows import UNKNOWN
 from usageledger.sources.readings import Reading, Reason
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Import:
     Attributes:
         format: theirs.
         given: fields of all events, in place of what the files say.
+        provider: of events whose files say none.
         reading: what is not counted.
         sums: by kind, provider and model.
         unreadable: why files could not be read to their end.
@@ -59,6 +62,7 @@ class Import:
 
     format: Format
     given: Mapping[str, str]
+    provider: str | None = None
     reading: Reading = field(default_factory=Reading)
     sums: dict[tuple[str, str, str | None], Sum] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
@@ -66,7 +70,9 @@ class Import:
 
     def records(self, file: BinaryIO, name: str) -> Iterator[Record]:
         """Reads a file: the records of its events."""
-        origin = Origin(name, int(time.time()))
+        now = int(time.time())
+        path = Path(name)
+        origin = Origin(name, now, int(path.stat().st_mtime) if path.is_file() else now)
         for event in self.format.read(self._texts(file, name), origin, self.reading):
             identity = hash((event["id"], event["timestamp"]))
             if identity in self._seen:
@@ -75,6 +81,8 @@ class Import:
             if len(self._seen) < IDS_SEEN_MAX:
                 self._seen.add(identity)
             whole = {**event, **self.given}
+            if self.provider and whole["provider"] == UNKNOWN:
+                whole["provider"] = self.provider
             key = whole["kind"], whole["provider"], whole.get("model")
             self.sums.setdefault(key, Sum(*key)).add(whole)
             yield Record(msgspec.json.encode(whole), name, 0)

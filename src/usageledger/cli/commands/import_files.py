@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from usageledger.cli.importing import Import
     from usageledger.sources.files import Folder
 
-SOURCES = ("claude-code", "codex", "gemini-cli", "openai-batch", "anthropic-batch", "bedrock", "litellm")
+SOURCES = (
+    *("claude-code", "codex", "gemini-cli", "openai-batch", "anthropic-batch", "bedrock", "litellm"),
+    *("langfuse", "langsmith", "cloudevents", "cloudflare", "portkey", "helicone", "kong"),
+)
 EPILOG = """\
 [bold]Examples[/]
 
@@ -60,6 +63,10 @@ def import_files(  # noqa: PLR0913, PLR0917 - a command's parameters are its opt
             show_default=False,
         ),
     ] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option("--provider", metavar="<name>", help="The provider of what the files say none of."),
+    ] = None,
     url: Url = None,
     key: Key = None,
     profile: ProfileName = None,
@@ -85,7 +92,7 @@ def import_files(  # noqa: PLR0913, PLR0917 - a command's parameters are its opt
     if folder and user is None:
         user = _own_name()
     said = {"project_id": project, "user_id": user}
-    found = Import(FORMATS[source], {name: value for name, value in said.items() if value})
+    found = Import(FORMATS[source], {name: value for name, value in said.items() if value}, provider)
 
     if dry_run:
         with progress(names) as (advance, _):

@@ -23,13 +23,16 @@ from usageledger.server.ingest.source_events import COUNTED, SENT_AGAIN, Kept, k
 from usageledger.server.json_schema import NO_NUL, Schema, ref
 from usageledger.settings import Settings
 from usageledger.sources.explanations import NOTES, REASONS
+from usageledger.sources.files.cloudevents import read_cloudevents
 from usageledger.sources.litellm import NAME as LITELLM
 from usageledger.sources.litellm import read_litellm
 from usageledger.sources.readings import Note, Readings, Reason
 from usageledger.sources.rules import Rules
 from usageledger.sources.vendors import VENDORS, read_vendor
 
+CLOUDEVENTS = "cloudevents"
 STREAM_TYPES = ("text/event-stream",)
+CLOUDEVENTS_TYPES = ("application/cloudevents+json", "application/cloudevents-batch+json")
 READ_AT_ONCE_BYTES_MAX = 64 * 1024  # of a body read on the event loop, which takes some milliseconds
 
 
@@ -80,7 +83,7 @@ def _explained(counts: Iterable[SourceCount], texts: dict[str, tuple[str, str]])
 async def take(call: Call) -> Response:
     """Keeps the usage that a gateway or a vendor says; answers when it is on disk."""
     services, now = call.services, int(call.services.clock())
-    media_type(call.request, (*JSON_TYPES, *LINES_TYPES, *STREAM_TYPES))
+    media_type(call.request, (*JSON_TYPES, *LINES_TYPES, *STREAM_TYPES, *CLOUDEVENTS_TYPES))
     given = {name: values[0] for name, values in call.given().items()}
     for name, value in given.items():
         if problem := FIELDS["completions"][name].problem(value):
@@ -90,6 +93,8 @@ async def take(call: Call) -> Response:
     if source == LITELLM:
         name, _, version = call.request.headers.get("user-agent", "").partition("/")
         read = partial(read_litellm, now=now, version=version[:128] if name == LITELLM else "", rules=rules)
+    elif source == CLOUDEVENTS:
+        read = partial(read_cloudevents, now=now)
     else:
         read = partial(read_vendor, source, now=now, model=given.get("model"))
     async with services.bodies.read(call.request) as body:
@@ -132,16 +137,17 @@ def gateway_error(_: Request, error: Exception) -> Response:
 
 
 def _content(_: Settings) -> Schema:
-    forms = (*JSON_TYPES, *LINES_TYPES, *STREAM_TYPES)
-    return {form: {"schema": {} if form in JSON_TYPES else {"type": "string"}} for form in forms}
+    texts = (*LINES_TYPES, *STREAM_TYPES)
+    forms = (*JSON_TYPES, *texts, *CLOUDEVENTS_TYPES)
+    return {form: {"schema": {"type": "string"} if form in texts else {}} for form in forms}
 
 
 def _notes(_: Settings) -> str:
-    known = ", ".join(f"`{name}`" for name in (LITELLM, *VENDORS))
+    known = ", ".join(f"`{name}`" for name in (LITELLM, CLOUDEVENTS, *VENDORS))
     return (
-        f"`source` is one of {known}. The body is what it made: LiteLLM's batches of its callback `generic_api`, or "
-        "answers of the vendor as they came, one, an array, one a line, or a saved stream. Prompts and answers in them "
-        "are never kept."
+        f"`source` is one of {known}. The body is what it made: LiteLLM's batches of its callback `generic_api`, "
+        "CloudEvents about tokens, or answers of the vendor as they came, one, an array, one a line, or a saved "
+        "stream. Prompts and answers in them are never kept."
     )
 
 

@@ -11,10 +11,14 @@ from types import MappingProxyType
 from typing import Any
 
 from usageledger.sources.files.claude_code import read_claude_code
+from usageledger.sources.files.cloudevents import take_cloudevent
 from usageledger.sources.files.codex import read_codex
+from usageledger.sources.files.gateways import take_cloudflare, take_helicone, take_kong, take_portkey
 from usageledger.sources.files.gemini_cli import read_gemini_cli
 from usageledger.sources.files.origin import Origin
+from usageledger.sources.files.rows import read_rows
 from usageledger.sources.files.spend_logs import read_spend_logs
+from usageledger.sources.files.traces import take_langfuse, take_langsmith
 from usageledger.sources.files.vendor_lines import read_lines
 from usageledger.sources.readings import Reading
 
@@ -62,5 +66,12 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "anthropic-batch": Format(partial(read_lines, "anthropic")),
         "bedrock": Format(partial(read_lines, "bedrock")),
         "litellm": Format(read_spend_logs),
+        "langfuse": Format(partial(read_rows, take_langfuse)),
+        "langsmith": Format(partial(read_rows, take_langsmith)),
+        "cloudevents": Format(partial(read_rows, take_cloudevent)),
+        "cloudflare": Format(partial(read_rows, take_cloudflare)),
+        "portkey": Format(partial(read_rows, take_portkey)),
+        "helicone": Format(partial(read_rows, take_helicone)),
+        "kong": Format(partial(read_rows, take_kong)),
     }
 )

@@ -65,7 +65,7 @@ def read_claude_code(texts: Iterable[bytes], origin: Origin, reading: Reading) -
                 leave_text(reading, text)
                 continue
             written.pop(message.id, None)
-            time = unix_time(line.timestamp) or origin.now
+            time = unix_time(line.timestamp) or origin.written
             written[message.id] = _Written(message, time, folder_name(line.cwd))
             if len(written) > MESSAGES_OPEN_MAX:
                 yield from _events(written.pop(next(iter(written))), reading)

@@ -163,7 +163,7 @@ class _Session:
         return self._is_copy
 
     def _events(self, counts: dict[str, Any], name: tuple[str, ...], time: int | None) -> Iterator[dict[str, Any]]:
-        fields = self._fields | {"timestamp": self._origin.now if time is None else time // 1000}
+        fields = self._fields | {"timestamp": self._origin.written if time is None else time // 1000}
         block = _block(counts)
         yield from events_of(read_usage(str(fields["provider"]), block), fields, name, self._reading)
 

@@ -73,7 +73,7 @@ def _events(message: _Message, origin: Origin, reading: Reading) -> Iterator[dic
     fields = {
         "provider": "google",
         "model": message.model,
-        "timestamp": unix_time(message.timestamp) or origin.now,
+        "timestamp": unix_time(message.timestamp) or origin.written,
         "project_id": _project(origin.file),
     }
     yield from events_of(usage, fields, ("gemini-cli:", message.id or ""), reading)

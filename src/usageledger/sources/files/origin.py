@@ -18,10 +18,12 @@ class Origin(NamedTuple):
     Attributes:
         file: its path.
         now: the time at which it is read, Unix seconds.
+        written: the time at which it was written, of records that say none, so that they have the same one each time.
     """
 
     file: str
     now: int
+    written: int
 
 
 def events_of(

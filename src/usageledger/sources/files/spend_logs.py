@@ -26,7 +26,7 @@ def read_spend_logs(texts: Iterable[bytes], origin: Origin, reading: Reading) ->
         if not isinstance(row, dict):
             leave_text(reading, text)
             continue
-        yield from take_readings(read_litellm(msgspec.json.encode(_entry(row)), now=origin.now), reading)
+        yield from take_readings(read_litellm(msgspec.json.encode(_entry(row)), now=origin.written), reading)
 
 
 def _entry(row: dict[str, Any]) -> dict[str, Any]:

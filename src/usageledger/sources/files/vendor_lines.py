@@ -13,7 +13,7 @@ def read_lines(vendor: str, texts: Iterable[bytes], origin: Origin, reading: Rea
     """Reads lines, each by itself, as `POST /v1/sources/{vendor}` does."""
     for text in texts:
         try:
-            readings = read_vendor(vendor, text, now=origin.now)
+            readings = read_vendor(vendor, text, now=origin.written)
         except InvalidRequestError:
             leave_text(reading, text)
             continue
