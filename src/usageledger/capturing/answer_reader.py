@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import TypeAlias
 
@@ -99,6 +99,7 @@ class AnswerReader:
         return body
 
 
+@cache
 def readable_encodings() -> tuple[str, ...]:
     """Names the encodings of answers that can be read here."""
     return ("gzip", "deflate", "zstd", *(["br"] if _brotli() else []))
