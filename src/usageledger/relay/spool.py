@@ -115,9 +115,10 @@ class Spool:
             self._end_file()
             return "the disk is full"
         self._held += 1
+        if self._held == 1:
+            self._changed.notify_all()  # and not for each: a thread that wakes up takes time from the calls
         if self._held == BATCH_EVENTS or self._open.tell() > BATCH_BYTES:
             self._end_file()
-        self._changed.notify_all()
         return None
 
     def _end_file(self) -> None:
@@ -126,6 +127,7 @@ class Spool:
             self._open.close()
             self._files.append(Path(self._open.name))
             self._open, self._held = None, 0
+            self._changed.notify_all()
 
     def _add(self, **counts: int) -> None:
         self._counts = replace(self._counts, **{name: getattr(self._counts, name) + n for name, n in counts.items()})
