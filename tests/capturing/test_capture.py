@@ -1,6 +1,7 @@
 """`usageledger.capture`: what passes is as without it, and each answer's usage reaches the ledger once."""
 
 import asyncio
+import base64
 import gzip
 import json
 import logging
@@ -87,6 +88,43 @@ STREAMS: dict[str, tuple[str, str, str, bytes, dict[str, Any]]] = {
     ),
 }
 IS_JSON = {"content_type": "application/json"}
+
+
+def frame(name: bytes, payload: Any) -> bytes:
+    """A frame of Amazon's event streams, with checksums of nothing."""
+    headers = b"".join(
+        bytes([len(key)]) + key + b"\x07" + len(value).to_bytes(2, "big") + value
+        for key, value in ((b":event-type", name), (b":message-type", b"event"))
+    )
+    body = json.dumps(payload).encode()
+    length = 16 + len(headers) + len(body)
+    return length.to_bytes(4, "big") + len(headers).to_bytes(4, "big") + bytes(4) + headers + body + bytes(4)
+
+
+AMAZON = "application/vnd.amazon.eventstream"
+CONVERSE = [
+    frame(b"messageStart", {"role": "assistant"}),
+    frame(b"contentBlockDelta", {"delta": {"text": "secret"}, "contentBlockIndex": 0}),
+    frame(b"messageStop", {"stopReason": "end_turn"}),
+    frame(b"metadata", {"usage": {"inputTokens": 7, "outputTokens": 3, "totalTokens": 10}, "metrics": {}}),
+]
+STREAMS["converse"] = (
+    "bedrock",
+    "/model/some.model-v1%3A0/converse-stream",
+    AMAZON,
+    b"".join(CONVERSE),
+    {"input_tokens": 7, "output_tokens": 3, "model": "some.model-v1:0"},
+)
+STREAMS["messages by Bedrock"] = (
+    "bedrock",
+    "/model/some.model-v1%3A0/invoke-with-response-stream",
+    AMAZON,
+    b"".join(
+        frame(b"chunk", {"bytes": base64.b64encode(json.dumps(each).encode()).decode(), "p": "abc"})
+        for each in MESSAGE_STREAM
+    ),
+    {"output_tokens": 150, "provider": "aws"},
+)
 
 
 def pieces(body: bytes, size: int = 37) -> list[bytes]:
@@ -280,6 +318,15 @@ def test_errors_and_other_requests_are_not_read(vendor: Faulty, start: Start) ->
         assert client.get(vendor.url + "/models").json() == {"data": []}
         assert client.get(vendor.url + CHAT_PATH).json() == CHAT
     assert capture.counts == CaptureCounts()
+
+
+@pytest.mark.parametrize("body", [b"".join(CONVERSE[:3]), b"".join(CONVERSE)[:-5], b"no frames at all"])
+def test_frames_without_their_end_are_unknown(body: bytes, vendor: Faulty, start: Start) -> None:
+    vendor.steps.append(streamed(*pieces(body), media_type=AMAZON))
+    with httpx.Client() as client:
+        capture = start(client, vendor="bedrock")
+        assert client.post(f"{vendor.url}/model/m/converse-stream", json={}).content == body
+    assert capture.counts == CaptureCounts(answers=1, unknown=1)
 
 
 def test_what_is_no_answer_passes_and_is_unknown(vendor: Faulty, start: Start) -> None:
