@@ -5,8 +5,11 @@ import base64
 import gzip
 import json
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -31,7 +34,7 @@ from tests.sources.test_vendors import (
 from tests.support.faulty_server import KEY, Faulty, answer, cut, cut_body, streamed
 
 import usageledger
-from usageledger.capturing import CaptureCounts
+from usageledger.capturing import CaptureCounts, recorder
 from usageledger.capturing.recorder import Recorder
 from usageledger.client import EventSender, SettingsError
 
@@ -390,6 +393,20 @@ def test_many_threads(vendor: Faulty, ledger: Faulty, start: Start) -> None:
     assert len({event["id"] for event in ledger.events}) == len(ledger.events) == 80
 
 
+def test_an_answer_that_is_given_up_while_another_one_is_counted(vendor: Faulty, start: Start) -> None:
+    """The collector of garbage, or a handler of a signal, may end an answer whatever its thread is about."""
+    vendor.steps.append(streamed(sse(*CHUNKS)))
+    with httpx.Client() as client:
+        capture = start(client, vendor="openai")
+        with client.stream("POST", vendor.url + CHAT_PATH, json=ASKED) as came:
+            parts = came.iter_raw()
+            next(parts)
+            with recorder._lock:
+                del parts
+                came.close()
+    assert capture.counts.answers == 1
+
+
 def test_a_ledger_that_is_away_gets_events_later(vendor: Faulty, ledger: Faulty, start: Start) -> None:
     ledger.steps += [cut, answer(503, {"error": {}}, retry_after="0")]
     vendor.steps.append(answer(200, CHAT, **IS_JSON))
@@ -474,3 +491,23 @@ def test_an_unknown_host_is_told_once(vendor: Faulty, start: Start, caplog: pyte
     (line,) = [record.getMessage() for record in caplog.records if record.name == "usageledger.capture"]
     assert "127.0.0.1" in line
     assert "vendor=" in line
+
+
+def test_a_child_of_a_fork_captures_as_well(vendor: Faulty, ledger: Faulty, tmp_path: Path) -> None:
+    program = f"""
+import os, httpx, usageledger
+client = httpx.Client()
+capture = usageledger.capture(client, vendor="openai", api_key="{KEY}", base_url="{ledger.url}")
+client.post("{vendor.url}{CHAT_PATH}", json={{}})
+child = os.fork()
+if child == 0:
+    httpx.Client.__init__(client)
+    again = usageledger.capture(client, vendor="openai", sender=capture.sender)
+    client.post("{vendor.url}{CHAT_PATH}", json={{}})
+    assert again.counts.counted == 1
+    os._exit(0 if capture.flush(10) else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    vendor.steps += [answer(200, CHAT | {"id": f"c-{number}"}, **IS_JSON) for number in range(2)]
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, cwd=tmp_path)
+    assert sorted(event["id"] for event in ledger.events) == ["response:c-0", "response:c-1"]
