@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.figures import collect, show
 from bench.ingestion import ingestion, seconds_of_load
 from bench.queries import queries
+from bench.relay import relay
 
 
 def main() -> None:
@@ -20,7 +21,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("bench/results.json"), help="where the figures go")
     given = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)  # that made-up usage has no price is nothing to be told of
-    figures = chain(ingestion(given.ingest_seconds), queries(given.events))
+    figures = chain(ingestion(given.ingest_seconds), queries(given.events), relay())
     show(collect(figures, given.json, events=given.events))
 
 

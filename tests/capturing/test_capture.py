@@ -1,11 +1,15 @@
 """`usageledger.capture`: what passes is as without it, and each answer's usage reaches the ledger once."""
 
 import asyncio
+import base64
 import gzip
 import json
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -30,7 +34,7 @@ from tests.support.vendor_answers import (
 )
 
 import usageledger
-from usageledger.capturing import CaptureCounts
+from usageledger.capturing import CaptureCounts, recorder
 from usageledger.capturing.recorder import Recorder
 from usageledger.client import EventSender, SettingsError
 
@@ -87,6 +91,43 @@ STREAMS: dict[str, tuple[str, str, str, bytes, dict[str, Any]]] = {
     ),
 }
 IS_JSON = {"content_type": "application/json"}
+
+
+def frame(name: bytes, payload: Any) -> bytes:
+    """A frame of Amazon's event streams, with checksums of nothing."""
+    headers = b"".join(
+        bytes([len(key)]) + key + b"\x07" + len(value).to_bytes(2, "big") + value
+        for key, value in ((b":event-type", name), (b":message-type", b"event"))
+    )
+    body = json.dumps(payload).encode()
+    length = 16 + len(headers) + len(body)
+    return length.to_bytes(4, "big") + len(headers).to_bytes(4, "big") + bytes(4) + headers + body + bytes(4)
+
+
+AMAZON = "application/vnd.amazon.eventstream"
+CONVERSE = [
+    frame(b"messageStart", {"role": "assistant"}),
+    frame(b"contentBlockDelta", {"delta": {"text": "secret"}, "contentBlockIndex": 0}),
+    frame(b"messageStop", {"stopReason": "end_turn"}),
+    frame(b"metadata", {"usage": {"inputTokens": 7, "outputTokens": 3, "totalTokens": 10}, "metrics": {}}),
+]
+STREAMS["converse"] = (
+    "bedrock",
+    "/model/some.model-v1%3A0/converse-stream",
+    AMAZON,
+    b"".join(CONVERSE),
+    {"input_tokens": 7, "output_tokens": 3, "model": "some.model-v1:0"},
+)
+STREAMS["messages by Bedrock"] = (
+    "bedrock",
+    "/model/some.model-v1%3A0/invoke-with-response-stream",
+    AMAZON,
+    b"".join(
+        frame(b"chunk", {"bytes": base64.b64encode(json.dumps(each).encode()).decode(), "p": "abc"})
+        for each in MESSAGE_STREAM
+    ),
+    {"output_tokens": 150, "provider": "aws"},
+)
 
 
 def pieces(body: bytes, size: int = 37) -> list[bytes]:
@@ -282,6 +323,15 @@ def test_errors_and_other_requests_are_not_read(vendor: Faulty, start: Start) ->
     assert capture.counts == CaptureCounts()
 
 
+@pytest.mark.parametrize("body", [b"".join(CONVERSE[:3]), b"".join(CONVERSE)[:-5], b"no frames at all"])
+def test_frames_without_their_end_are_unknown(body: bytes, vendor: Faulty, start: Start) -> None:
+    vendor.steps.append(streamed(*pieces(body), media_type=AMAZON))
+    with httpx.Client() as client:
+        capture = start(client, vendor="bedrock")
+        assert client.post(f"{vendor.url}/model/m/converse-stream", json={}).content == body
+    assert capture.counts == CaptureCounts(answers=1, unknown=1)
+
+
 def test_what_is_no_answer_passes_and_is_unknown(vendor: Faulty, start: Start) -> None:
     bodies = [b"\xff", b"", b"[" * 5000, b'{"usage": 3}', b"{"]
     with httpx.Client() as client:
@@ -341,6 +391,20 @@ def test_many_threads(vendor: Faulty, ledger: Faulty, start: Start) -> None:
     assert capture.counts == CaptureCounts(answers=80, counted=80, events=80)
     assert capture.flush(10)
     assert len({event["id"] for event in ledger.events}) == len(ledger.events) == 80
+
+
+def test_an_answer_that_is_given_up_while_another_one_is_counted(vendor: Faulty, start: Start) -> None:
+    """The collector of garbage, or a handler of a signal, may end an answer whatever its thread is about."""
+    vendor.steps.append(streamed(sse(*CHUNKS)))
+    with httpx.Client() as client:
+        capture = start(client, vendor="openai")
+        with client.stream("POST", vendor.url + CHAT_PATH, json=ASKED) as came:
+            parts = came.iter_raw()
+            next(parts)
+            with recorder._lock:
+                del parts
+                came.close()
+    assert capture.counts.answers == 1
 
 
 def test_a_ledger_that_is_away_gets_events_later(vendor: Faulty, ledger: Faulty, start: Start) -> None:
@@ -427,3 +491,23 @@ def test_an_unknown_host_is_told_once(vendor: Faulty, start: Start, caplog: pyte
     (line,) = [record.getMessage() for record in caplog.records if record.name == "usageledger.capture"]
     assert "127.0.0.1" in line
     assert "vendor=" in line
+
+
+def test_a_child_of_a_fork_captures_as_well(vendor: Faulty, ledger: Faulty, tmp_path: Path) -> None:
+    program = f"""
+import os, httpx, usageledger
+client = httpx.Client()
+capture = usageledger.capture(client, vendor="openai", api_key="{KEY}", base_url="{ledger.url}")
+client.post("{vendor.url}{CHAT_PATH}", json={{}})
+child = os.fork()
+if child == 0:
+    httpx.Client.__init__(client)
+    again = usageledger.capture(client, vendor="openai", sender=capture.sender)
+    client.post("{vendor.url}{CHAT_PATH}", json={{}})
+    assert again.counts.counted == 1
+    os._exit(0 if capture.flush(10) else 1)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    vendor.steps += [answer(200, CHAT | {"id": f"c-{number}"}, **IS_JSON) for number in range(2)]
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, cwd=tmp_path)
+    assert sorted(event["id"] for event in ledger.events) == ["response:c-0", "response:c-1"]

@@ -32,7 +32,7 @@ DAY = time.strftime("%Y-%m-%d", time.gmtime(TIME))
 GROUPS = {(), ("keys",), ("prices",), ("profiles",), ("usage",)}
 # They print addresses, folders and counts of their user's own, and are looked at below with paths that are hostile.
 WITHOUT_NAMES = {"backup", "copy", "demo", "login", "logout", "migrate", "profiles use", "rebuild-rollups", "restore"}
-WITHOUT_NAMES |= {"serve", "verify", "prices status", "prices update"}
+WITHOUT_NAMES |= {"relay", "serve", "verify", "prices status", "prices update"}
 
 
 def check(text: str) -> None:
@@ -239,8 +239,8 @@ def test_a_line_of_the_log_is_one_line() -> None:
     """Names, and errors that quote them, forge no second one."""
     code = (
         "import logging\n"
-        "from usageledger.cli.commands.serve import _log_to_stderr\n"
-        "_log_to_stderr()\n"
+        "from usageledger.cli.commands.serve import log_to_stderr\n"
+        "log_to_stderr()\n"
         f"logging.getLogger('usageledger').warning('no %s', {HOSTILE!r})\n"
         "try:\n"
         f"    raise ValueError({HOSTILE!r})\n"

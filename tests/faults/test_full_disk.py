@@ -24,7 +24,7 @@ from functools import partial
 from usageledger.cli.commands import serve
 from usageledger.ledger.duckdb import ledger
 from usageledger.ledger.duckdb.tuning import Tuning
-serve._log_to_stderr()
+serve.log_to_stderr()
 small = Tuning(full_rows=2_000, checkpoint_threshold="2MB", mend_seconds=0.2)
 ledger.DuckDBLedger = partial(ledger.DuckDBLedger, tuning=small)
 """

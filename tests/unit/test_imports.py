@@ -29,6 +29,7 @@ LAYERS = (
     {"server"},
     {"client"},  # and there is another test for it
     {"capturing"},
+    {"relay"},
     {"cli", "__main__"},
 )
 PURE = 5  # so many layers work without reading, writing or serving

@@ -2,12 +2,13 @@
 
 import zlib
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import TypeAlias
 
 import zstandard
 
+from usageledger.capturing.event_frames import MEDIA_TYPE, whole_frames
 from usageledger.errors import BodyTooLargeError, InvalidRequestError
 from usageledger.sources.bodies import ITEMS_MAX, event_texts, line_texts, texts
 from usageledger.sources.readings import Readings
@@ -45,7 +46,8 @@ class AnswerReader:
     def __init__(self, vendor: str, model: str | None, now: int, media_type: str, encoding: str) -> None:
         self._collector = Collector(VENDORS[vendor], now, model, ITEMS_MAX)
         name = media_type.partition(";")[0].strip().lower()
-        if name not in STREAMS and name and not name.endswith(("json", "text/plain")):
+        self._in_frames = name == MEDIA_TYPE
+        if name not in STREAMS and name and not self._in_frames and not name.endswith(("json", "text/plain")):
             raise InvalidRequestError(f"An answer of the type {name} does not say its usage.")
         self._texts = STREAMS.get(name)
         self._unpack = _unpacker(encoding.strip().lower())
@@ -63,6 +65,12 @@ class AnswerReader:
             chunk = self._unpack(chunk)
         except (zlib.error, zstandard.ZstdError) as error:
             raise InvalidRequestError(f"The answer is not compressed as it says: {error}") from None
+        if self._in_frames:
+            self._hold(chunk)
+            found, rest = whole_frames(self._release())
+            self._collector.take_all(found)
+            self._hold(rest)
+            return
         if self._texts is None:
             self._hold(chunk)
             return
@@ -79,7 +87,7 @@ class AnswerReader:
             InvalidRequestError: it is no JSON.
         """
         body = self._release()
-        if body.strip():
+        if body.strip() and not self._in_frames:
             self._collector.take_all((self._texts or texts)(body))
         self._collector.end()
         return self._collector.readings
@@ -99,6 +107,7 @@ class AnswerReader:
         return body
 
 
+@cache
 def readable_encodings() -> tuple[str, ...]:
     """Names the encodings of answers that can be read here."""
     return ("gzip", "deflate", "zstd", *(["br"] if _brotli() else []))

@@ -44,7 +44,7 @@ PATHS = (
     r"(chat/|fim/|agents/)?completions",
     r"responses(/compact)?",
     r"embeddings|images/(generations|edits|variations)|audio/(speech|transcriptions|translations)",
-    r"messages",
+    r"v1/messages",
     r"models/[^/]+:(generateContent|streamGenerateContent|embedContent|batchEmbedContents|predict)",
     r"models/[^/]+:(rawPredict|streamRawPredict)",
     r"model/[^/]+/(converse|converse-stream|invoke|invoke-with-response-stream)",

@@ -22,7 +22,7 @@ HINTS = {
 
 logger = logging.getLogger("usageledger.capture")
 
-_lock = threading.Lock()  # guards the counts and what was logged; a fork waits until no thread holds it
+_lock = threading.RLock()  # guards the counts and what was logged; a fork waits until no other thread holds it
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 

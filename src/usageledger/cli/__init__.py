@@ -31,6 +31,7 @@ from usageledger.cli.commands import (
     prices,
     profiles,
     rebuild,
+    relay,
     reprice,
     restore,
     serve,
@@ -56,6 +57,7 @@ app = typer.Typer(
 )
 app.command(epilog=serve.EPILOG, rich_help_panel=RUN)(serve.serve)
 app.command(epilog=demo.EPILOG, rich_help_panel=RUN)(demo.demo)
+app.command(epilog=relay.EPILOG, rich_help_panel=RUN)(relay.relay)
 app.command(epilog=verify.EPILOG, rich_help_panel=RUN)(verify.verify)
 app.command(epilog=migrate.EPILOG, rich_help_panel=RUN)(migrate.migrate)
 app.command(epilog=copy.EPILOG, rich_help_panel=RUN)(copy.copy)

@@ -49,7 +49,7 @@ def run_server(settings: Settings, *, as_json: bool) -> None:
     from usageledger.server.process import run
 
     _check_network(settings)
-    _log_to_stderr()
+    log_to_stderr()
     os.umask(0o077)  # whatever the ledger and the registry write is their owner's alone
     with open_registry(settings.registry_url) as registry:
         now = int(time.time())
@@ -72,7 +72,7 @@ def run_server(settings: Settings, *, as_json: bool) -> None:
 
 def _check_network(settings: Settings) -> None:
     """Refuses to let keys cross a network in the clear, or warns where that is wanted."""
-    if settings.tls_cert or _is_loopback(settings.host):
+    if settings.tls_cert or is_loopback(settings.host):
         return
     if not settings.allow_plain_http:
         raise SettingsError(
@@ -112,7 +112,8 @@ def _announce(address: str, settings: Settings, key: str | None) -> None:
     note()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Returns true for a host that only this machine reaches."""
     if host == "localhost":
         return True
     try:
@@ -146,7 +147,7 @@ class OncePerMinute:
         return True
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
     """The server's own messages: warnings of its libraries, and everything of ours from INFO on."""
     import logging
 
