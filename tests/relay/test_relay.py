@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.relay.conftest import Between, relaying
-from tests.sources.test_vendors import CHAT, CHUNKS, COUNTS, sse
 from tests.support.faulty_server import cut, faulty
 from tests.support.raw_server import chunk, head, raw_server, says
+from tests.support.vendor_answers import CHAT, CHUNKS, COUNTS, sse
 
 pytestmark = pytest.mark.processes
 
