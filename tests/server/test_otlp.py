@@ -265,6 +265,16 @@ async def test_no_source_is_an_empty_list(serve: Serve, ledger: Ledger) -> None:
         assert json.loads((await server.get("/v1/sources?limit=1")).text)["error"]["param"] == "limit"
 
 
+async def test_an_emitter_whose_name_no_database_can_keep_is_listed(serve: Serve, ledger: Ledger) -> None:
+    body = span(**{"gen_ai.response.id": None})
+    body["resourceSpans"][0]["scopeSpans"][0]["scope"] = {"name": "a\0b" + "n" * 300, "version": "\0"}
+    async with serve(ledger) as server:
+        assert (await send(server, Signal.TRACES, as_json(body))).json() == {}
+        (source,) = (await server.get("/v1/sources")).json()["data"]
+    assert (source["emitter"], source["version"]) == ("a\ufffdb" + "n" * 125, "\ufffd")
+    assert source["counted"] == 1
+
+
 async def test_counts_of_sources_outlive_a_restart(serve: Serve, ledger: Ledger) -> None:
     for total in (1, 2):
         async with serve(ledger) as server:

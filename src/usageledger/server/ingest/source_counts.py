@@ -39,10 +39,11 @@ class PendingSourceCounts:
     def add(self, emitter: Emitter, found: Mapping[str, tuple[int, str]]) -> None:
         """Adds item → (how many more, the id of one of them)."""
         with self._lock:
-            name = (emitter.name, emitter.version) if len(self._pending) < PENDING_MAX else OTHERS
+            name = (_storable(emitter.name), _storable(emitter.version))
+            name = name if len(self._pending) < PENDING_MAX else OTHERS
             for item, (count, example) in found.items():
                 before, _ = self._pending.get((name, item), (0, ""))
-                self._pending[name, item] = (before + count, example)
+                self._pending[name, item] = (before + count, _storable(example))
 
     def write(self) -> None:
         """Writes all that was added; raises RegistryError, and keeps it then."""
@@ -69,3 +70,8 @@ class PendingSourceCounts:
                 logger.warning("counts of sources were not written: %s", error)
             if ended:
                 return
+
+
+def _storable(text: str) -> str:
+    """A text of an emitter's that every database can keep: a NUL, or half a character, is replaced."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
