@@ -266,3 +266,22 @@ def test_what_cannot_be_used(options: list[str], said: str, tmp_path: Path) -> N
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert said in line
+
+
+def test_a_request_that_asks_for_another_protocol(between: Between) -> None:
+    """As Java's client does by default: it is answered as it is, with its body."""
+    between.upstream.steps.append(says(with_length(b"done")))
+    request = (
+        b"POST /v1/x HTTP/1.1\r\nHost: r\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+        b"HTTP2-Settings: AAEAAEAA\r\nContent-Length: 4\r\n\r\nbody"
+    )
+    with socket.create_connection(("127.0.0.1", between.relay.port), 10) as connected:
+        connected.sendall(request)
+        came = b""
+        while not came.endswith(b"done"):
+            more = connected.recv(65536)
+            assert more, came
+            came += more
+    (asked,) = between.upstream.asked
+    assert asked.body == b"body"
+    assert {name for name, _ in asked.headers} == {b"host", b"content-length"}

@@ -15,6 +15,7 @@ from usageledger.errors import SettingsError
 from usageledger.relay.forwarding import Relay
 from usageledger.relay.spool import Spool
 from usageledger.server.http.listening import StoppableServer, listen
+from usageledger.server.http.upgrades import UpgradesIgnored
 from usageledger.sources.vendors import VENDORS
 
 IDLE_S = 75
@@ -69,7 +70,7 @@ def run(settings: RelaySettings, on_ready: Callable[[str], None]) -> tuple[Captu
         config = uvicorn.Config(
             Relay(upstream, recorder, settings.fields),
             loop="uvloop",
-            http="httptools",
+            http=UpgradesIgnored,
             ws="none",
             lifespan="on",
             log_config=None,

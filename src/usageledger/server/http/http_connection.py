@@ -6,9 +6,7 @@ from http import HTTPStatus
 from typing import ClassVar, cast
 from uuid import uuid4
 
-import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from usageledger.errors import (
     HeadersTooLargeError,
@@ -19,6 +17,7 @@ from usageledger.errors import (
     RequestTimeoutError,
 )
 from usageledger.server.http.requests import SECURITY_HEADERS, error_response
+from usageledger.server.http.upgrades import UpgradesIgnored
 from usageledger.settings import Settings
 
 URL_BYTES_MAX = 65_535  # as the parser has it
@@ -40,7 +39,7 @@ def protocol_of(
     return type("Protocol", (Protocol,), given)
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(UpgradesIgnored):
     """A connection. It ends when nothing is asked for too long, or a request or its answer takes too long."""
 
     settings: ClassVar[Settings]
@@ -87,34 +86,6 @@ class Protocol(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._refuse_request(HeadersTooLargeError(f"The headers are larger than {HEAD_BYTES_MAX} bytes."))
-
-    def _parse(self, data: bytes) -> None:
-        """Reads on; a request that asks for another protocol is read as one that does not (RFC 9110, 7.8).
-
-        The parser takes whatever comes after the head of such a request for the other protocol. Its body would be
-        lost, or be read as a request. So a new parser is given that head without its `Upgrade`, and goes on.
-        """
-        unread = [memoryview(data)]  # the next piece stands last
-        while unread:
-            piece = unread.pop()
-            try:
-                self.parser.feed_data(piece)
-            except httptools.HttpParserUpgrade as asked:
-                unread += [piece[asked.args[0] :], memoryview(self._head_without_upgrade())]
-                self.parser = httptools.HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets it
-            except httptools.HttpParserError as error:
-                self.send_400_response(str(error))
-                return
-
-    def _head_without_upgrade(self) -> bytes:
-        request_line = b"%s %s HTTP/%s\r\n" % (
-            self.parser.get_method(),
-            self.url,
-            self.parser.get_http_version().encode(),
-        )
-        headers = (b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade")
-        return b"".join([request_line, *headers, b"\r\n"])
 
     def on_message_begin(self) -> None:
         """The first byte of a request, or of its head that is read once more."""
