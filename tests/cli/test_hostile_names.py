@@ -101,6 +101,9 @@ def commands(data: Path, event: Path, models: Path) -> dict[str, list[object]]:
         "costs": ["--group-by", "line_item,project_id,model"],
         "explain": [HOSTILE, "--at", TIME],
         "sources": [],
+        "sources map": ["--emitter", HOSTILE, f"project_id=value:{HOSTILE}", *registry],
+        "sources rules": registry,
+        "sources unmap": [1, *registry],
         "profiles list": [],
         **{f"usage {kind}": ["--group-by", grouped] for kind, grouped in names.items()},
     }
@@ -130,7 +133,7 @@ def test_every_command(server: Server, call: Run, tmp_path: Path) -> None:
             json.loads(as_json.stdout)
     # Details of the trail are written as JSON; a profile's name may hold nothing that is not seen; providers are in
     # small letters.
-    assert silent == {"audit", "profiles list", "prices check"}
+    assert silent == {"audit", "profiles list", "prices check", "sources unmap"}
 
 
 def test_a_name_that_is_narrowed_down(server: Server, call: Run) -> None:

@@ -34,6 +34,7 @@ from usageledger.events.table_bodies import read_arrow, read_parquet
 from usageledger.meters import METERS
 from usageledger.questions.query import page_token, parse
 from usageledger.registry import open_registry
+from usageledger.server.api.otlp import OTLP_PATHS
 from usageledger.server.app import create_app
 from usageledger.server.http.http_connection import protocol_of
 from usageledger.server.http.request_bodies import _decompress
@@ -204,7 +205,8 @@ def requests(data: bytes) -> None:
     status = sent[0]["status"]
     assert status < 500, sent
     if status != 200 and method != "HEAD":
-        _check_error(status, b"".join(message.get("body", b"") for message in sent[1:]))
+        said = b"".join(message.get("body", b"") for message in sent[1:])
+        _check_status(said) if scope["path"] in OTLP_PATHS else _check_error(status, said)
 
 
 def connections(data: bytes) -> None:
@@ -283,6 +285,12 @@ def _check_error(status: int, body: bytes) -> None:
     assert list(error) == ["message", "type", "param", "code"]
     assert 400 <= status < 500
     assert len(error["message"]) < 10_000
+
+
+def _check_status(body: bytes) -> None:
+    """A `google.rpc.Status`, in protobuf or JSON."""
+    assert len(body) < 10_000
+    assert body.startswith(b"\x08") or sorted(msgspec.json.decode(body)) == ["code", "message"]
 
 
 @cache

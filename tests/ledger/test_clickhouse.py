@@ -264,7 +264,7 @@ def test_commits_of_one_server_wait_for_those_with_the_same_identities(
     assert append(ledger, [EVENT]) == ["duplicate"], "nothing waits for a commit that failed"
 
 
-def _fail(_: pa.Table) -> None:
+def _fail(*_: object) -> None:
     raise LedgerUnavailableError("away")
 
 

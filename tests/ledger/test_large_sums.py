@@ -92,7 +92,7 @@ def test_a_day_of_the_largest_events_is_priced_and_verified(priced: Priced) -> N
         if "line_item" in group_by:
             assert sum(result["quantity"] for result in found) == 1100 * COUNT_MAX
     findings = [*verify(priced.ledger), *checks_of_costs(priced)]
-    assert len(findings) == (12 if priced.ledger.rollups else 10)
+    assert len(findings) == (13 if priced.ledger.rollups else 11)
     assert [finding for finding in findings if not finding.ok or "left out" in finding.detail] == []
 
 

@@ -230,6 +230,7 @@ def test_a_ledger_that_is_away_gets_every_event_once(tmp_path: Path) -> None:
         spool = tmp_path / "spool"
         with relaying(upstream.url, "http://127.0.0.1:9", spool) as relay:
             ask(relay.url, 3)
+            until(lambda: sum(file.read_bytes().count(b"\n") for file in spool.glob("*.ndjson")) == 3)
             relay.process.kill()
         with relaying(upstream.url, "http://127.0.0.1:9", spool) as relay:
             ask(relay.url, 2)

@@ -11,7 +11,6 @@ from tests.support.faulty_server import KEY, Faulty, answer, cut, faulty
 
 from usageledger.client.outbox import SenderCounts
 from usageledger.errors import SettingsError
-from usageledger.relay import spool as module
 from usageledger.relay.spool import Spool
 
 Start = Callable[..., Spool]
@@ -61,9 +60,8 @@ def test_events_are_on_disk_at_once_and_gone_when_answered(ledger: Faulty, start
     assert names(tmp_path) == []
 
 
-def test_a_full_file_is_a_batch(ledger: Faulty, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BATCH_EVENTS", 3)
-    spool = start(flush_s=3600)
+def test_a_full_file_is_a_batch(ledger: Faulty, start: Start) -> None:
+    spool = start(flush_s=3600, batch_events=3)
     for number in range(7):
         spool.send(event(number))
     until(lambda: spool.counts.delivered == 6)

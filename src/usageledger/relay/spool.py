@@ -45,18 +45,27 @@ class Spool:
         base_url: the ledger's, with `/v1`.
         bytes_max: of all files; events for which there is no room are dropped, counted and logged.
         flush_s: seconds after which events are sent that are fewer than a batch.
+        batch_events: of a file.
 
     Raises:
         SettingsError: the folder cannot be made, or another process uses it.
     """
 
-    def __init__(
-        self, folder: Path, api_key: str, base_url: str, *, bytes_max: int = BYTES_MAX, flush_s: float = FLUSH_S
+    def __init__(  # noqa: PLR0913 - where events go, and three bounds
+        self,
+        folder: Path,
+        api_key: str,
+        base_url: str,
+        *,
+        bytes_max: int = BYTES_MAX,
+        flush_s: float = FLUSH_S,
+        batch_events: int = BATCH_EVENTS,
     ) -> None:
         self._lock_file = _locked(folder)
         self._folder = folder
         self._bytes_max = bytes_max
         self._flush_s = flush_s
+        self._batch_events = batch_events
         self._connection = _Connection(api_key, base_url, max_retries=0)
         self._changed = threading.Condition()  # guards everything below
         self._files = sorted(folder.glob(f"*{WAITING}"))
@@ -117,7 +126,7 @@ class Spool:
         self._held += 1
         if self._held == 1:
             self._changed.notify_all()  # and not for each: a thread that wakes up takes time from the calls
-        if self._held == BATCH_EVENTS or self._open.tell() > BATCH_BYTES:
+        if self._held == self._batch_events or self._open.tell() > BATCH_BYTES:
             self._end_file()
         return None
 

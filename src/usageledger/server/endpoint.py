@@ -54,10 +54,12 @@ class Body:
     Attributes:
         content: the document's part, by media type, under these settings.
         fields: those of the JSON object that `Call.read` reads.
+        required: false where an empty one is a body as well.
     """
 
     content: Callable[[Settings], Schema]
     fields: tuple[Field, ...] = ()
+    required: bool = True
 
 
 def object_body(name: str, fields: tuple[Field, ...], example: Any) -> Body:
@@ -82,6 +84,7 @@ class Endpoint:
         parameters: of the query string; others are refused.
         checks_parameters: false where its handler parses the query string by itself, or ignores it.
         body: what it reads.
+        path_values: the values that a part of its path may have, by name; ids, which are not here, may be any.
         errors: those that it answers with beside what every endpoint of its form does.
         notes: more sentences for the document, under these settings.
         answer_error: answers a call that failed, where the API's own form of errors is not the one its clients read.
@@ -100,6 +103,7 @@ class Endpoint:
     parameters: tuple[Parameter, ...] = ()
     checks_parameters: bool = True
     body: Body | None = None
+    path_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     errors: tuple[type[RequestError], ...] = ()
     notes: Callable[[Settings], str] | None = None
     answer_error: Callable[[Request, Exception], Response] | None = None

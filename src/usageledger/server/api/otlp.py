@@ -91,7 +91,7 @@ ENDPOINTS = tuple(
         scopes=(WRITE,),
         answer=Answer(ref("ExportResponse"), other_forms={PROTOBUF: _BINARY}, example={}),
         checks_parameters=False,
-        body=Body(_content),
+        body=Body(_content, required=False),
         notes=_notes,
         answer_error=otlp_error,
         error_forms={JSON: ref("Status"), PROTOBUF: _BINARY},

@@ -173,6 +173,7 @@ ENDPOINTS = (
             _parameter("model", "The model of answers that name none: images, speech, Bedrock's Converse."),
         ),
         body=Body(_content),
+        path_values={"source": (LITELLM, CLOUDEVENTS, *VENDORS)},
         notes=_notes,
         answer_error=gateway_error,
     ),

@@ -42,7 +42,7 @@ def paths(settings: Settings, endpoints: Iterable[Endpoint]) -> dict[str, Schema
     for endpoint in endpoints:
         item = found.setdefault(endpoint.path, {})
         if endpoint.ids:
-            item["parameters"] = [_id(name) for name in endpoint.ids]
+            item["parameters"] = [_in_path(name, endpoint.path_values.get(name, ())) for name in endpoint.ids]
         item[endpoint.method.lower()] = operation_of(endpoint, settings)
     return found
 
@@ -63,7 +63,7 @@ def operation_of(endpoint: Endpoint, settings: Settings) -> Schema:
     if endpoint.parameters:
         operation["parameters"] = [_parameter(parameter) for parameter in endpoint.parameters]
     if endpoint.body:
-        operation["requestBody"] = {"required": True, "content": endpoint.body.content(settings)}
+        operation["requestBody"] = {"required": endpoint.body.required, "content": endpoint.body.content(settings)}
     return operation
 
 
@@ -135,6 +135,9 @@ def _parameter(parameter: Parameter) -> Schema:
     return {**described, "description": doc, "schema": schema, "style": "form", "explode": True}
 
 
-def _id(name: str) -> Schema:
-    schema: Schema = {"type": "string", "minLength": 1}
-    return {"name": name, "in": "path", "required": True, "description": ID_DOC, "schema": schema}
+def _in_path(name: str, values: tuple[str, ...]) -> Schema:
+    """Describes a part of a path: an id, or one of some values."""
+    described: Schema = {"name": name, "in": "path", "required": True}
+    if values:
+        return {**described, "schema": {"type": "string", "enum": list(values)}}
+    return {**described, "description": ID_DOC, "schema": {"type": "string", "minLength": 1}}
