@@ -12,6 +12,7 @@ from tests.support.otlp_bodies import as_json, as_protobuf, captured
 
 from usageledger.errors import InvalidRequestError
 from usageledger.sources.batches import to_batch
+from usageledger.sources.otlp.dialects import WANTED
 from usageledger.sources.otlp.reading import read_otlp
 from usageledger.sources.otlp.signals import Signal
 
@@ -83,6 +84,19 @@ def test_protobuf_that_is_cut_or_changed_is_read_or_refused(case: tuple[Signal, 
 def test_bytes_are_read_or_refused(signal: Signal, body: bytes) -> None:
     for is_json in (False, True):
         read(signal, body, is_json=is_json)
+
+
+def test_an_attribute_without_a_name_is_none_of_those_that_count() -> None:
+    for signal, body in BODIES:
+        body = deepcopy(body)
+        for part in places(body):
+            node: Any = body
+            for key in part:
+                node = node[key]
+            if isinstance(node, dict) and "attributes" in node:
+                node["attributes"].append({"key": "", "value": {"stringValue": "5"}})
+        read(signal, as_json(body), is_json=True)
+        assert "" not in WANTED
 
 
 def test_a_span_inside_of_itself_ends() -> None:

@@ -21,7 +21,7 @@ def counts_of(  # noqa: PLR0913, PLR0917 - what an item is read by, and what it 
     Raises:
         ContradictionError: they contradict each other.
     """
-    block = counts_in(row.block, attributes, provider, kind) if row.block in attributes else {}
+    block = counts_in(row.block, attributes, provider, kind) if row.block and row.block in attributes else {}
     if "output_tokens" in block or (block and kind != "completions"):
         return block
     given = {field: _whole(name, attributes[name]) for field, name in layout.numbers.items()}

@@ -375,7 +375,7 @@ def _names(row: Dialect) -> Iterator[str]:
         yield from numbers
     yield from (*row.models, *row.providers, *row.tiers, *row.response_id, *row.identity)
     yield from (*row.who.project, *row.who.user, *row.who.api_key)
-    yield from (row.marker, row.operation, row.block, row.cache_hit)
+    yield from filter(None, (row.marker, row.operation, row.block, row.cache_hit))  # "" is a name that may come
 
 
 # Attributes that are read; all others stay what they are on the wire.
