@@ -87,8 +87,8 @@ def test_bytes_are_read_or_refused(signal: Signal, body: bytes) -> None:
 
 
 def test_an_attribute_without_a_name_is_none_of_those_that_count() -> None:
-    for signal, body in BODIES:
-        body = deepcopy(body)
+    for signal, captured_body in BODIES:
+        body = deepcopy(captured_body)
         for part in places(body):
             node: Any = body
             for key in part:

@@ -29,7 +29,7 @@ from usageledger.pricing.cards import (
     of_tier,
 )
 from usageledger.pricing.genai_list import GenaiList, package_name, published
-from usageledger.pricing.hosted import all_rows, rows_by_name
+from usageledger.pricing.hosted import rows_of
 from usageledger.pricing.listed_prices import ENDLESS, ListedModel, ListedPrice, fitting, seconds_of
 from usageledger.pricing.money import product, to_rate
 from usageledger.pricing.own_prices import NO_OWN_PRICES, NOTHING, Held, OwnPrices, operator_source
@@ -92,7 +92,7 @@ class PriceBook:
         self._regions = Regions(file.factors)
         self.confirmed_through = seconds_of(file.confirmed_through)
         self._known_through = self.confirmed_through + (PROVISIONAL_SECONDS_MAX if strict_days else ENDLESS)
-        self._rows = rows_by_name(all_rows(file))
+        self._rows = rows_of(file)
         self._vendors = sorted({provider for provider, _ in self._rows})
         self._sellers = {said.provider for said in file.hosted}
         self._list_rows: dict[str, dict[str, list[Row]]] = {}  # of providers that it has

@@ -5,11 +5,12 @@ A vendor's price that begins after the day on which it was last seen to hold at 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 
 from msgspec import structs
 
 from usageledger.pricing.money import product
-from usageledger.pricing.price_file import Alike, Hosted, PriceFile, Row
+from usageledger.pricing.price_file import Alike, Hosted, PriceFile, Row, shipped
 
 RowsByName = Mapping[tuple[str, str | None], Sequence[Row]]
 
@@ -20,6 +21,16 @@ def rows_by_name(rows: Iterable[Row]) -> dict[tuple[str, str | None], list[Row]]
     for row in rows:
         found.setdefault((row.provider, row.model), []).append(row)
     return found
+
+
+def rows_of(file: PriceFile) -> RowsByName:
+    """All rows of a file by provider and model; those of the shipped one are made once in a process."""
+    return _shipped_rows() if file is shipped() else rows_by_name(all_rows(file))
+
+
+@cache
+def _shipped_rows() -> RowsByName:
+    return rows_by_name(all_rows(shipped()))
 
 
 def all_rows(file: PriceFile) -> list[Row]:
