@@ -171,6 +171,14 @@ def test_any_pieces(server: Watched, pieces: list[bytes], first: bytes, kind: st
     server.post(first + hostile_bodies.repeated(b"".join(pieces)), kind)
 
 
+def test_spans_of_many_attributes_that_nobody_knows(server: Watched) -> None:
+    attribute = b'{"key":"tokens","value":{"intValue":1}}'
+    attributes = b",".join([attribute] * (4 * MEGABYTE // len(attribute)))
+    body = b'{"resourceSpans":[{"scopeSpans":[{"scope":{"name":"s"},"spans":[{"attributes":[%s]}]}]}]}' % attributes
+    response, _ = server.post(body, JSON, "/v1/traces")
+    assert response.json() == {}
+
+
 def test_every_endpoint(server: Watched, tmp_path: Path) -> None:
     """The other ones take small bodies, or none; a large one is refused soon, whatever its type."""
     with open_registry(Settings(data=tmp_path).registry_url) as registry:

@@ -1,8 +1,8 @@
 """Items (spans, log records, data points) in groups of one emitter each, into which both forms of OTLP are read."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol, TypeVar
 
 NANOSECONDS = 1_000_000_000
 
@@ -18,7 +18,7 @@ class Item:
         name: of the span, of the event or of the metric.
         nanoseconds: since 1970: the end of the span, the time of the record or point; 0 where it is not given.
         attributes: those that dialects read.
-        others: the names of further attributes that hold numbers and seem to count tokens.
+        counts_others: whether a further attribute holds a number and seems to count tokens.
         trace_id, span_id, parent_id: hex digits, lower case; empty where there are none.
         is_client: a span of the kind CLIENT.
         failed: the status of the span is an error.
@@ -27,7 +27,7 @@ class Item:
     name: str
     nanoseconds: int
     attributes: Attributes
-    others: tuple[str, ...] = ()
+    counts_others: bool = False
     trace_id: str = ""
     span_id: str = ""
     parent_id: str = ""
@@ -56,13 +56,42 @@ class Group:
 
 
 Groups = Iterator[Group]
+Raw_co = TypeVar("Raw_co", covariant=True)
+_BOUNDS = ("max_", "limit", "budget", "cost", "price")  # of names that hold what may be used, or what it costs
 
 
-def counts_tokens(name: str, value: Any) -> bool:
-    """Returns true for an attribute that seems to say how many tokens were used."""
-    return (
-        ("token" in name or "usage" in name)
-        and type(value) in (int, float)
-        and value > 0
-        and not any(word in name for word in ("max_", "limit", "budget", "cost", "price"))
-    )
+class _Pair(Protocol[Raw_co]):
+    """A name and a value as one form of the wire has them."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def value(self) -> Raw_co: ...
+
+
+def read_attributes(
+    pairs: Iterable[_Pair[Raw_co]], wanted: Callable[[str], bool], plain: Callable[[Raw_co], Value | None]
+) -> tuple[Attributes, bool]:
+    """Reads the attributes that are wanted; others only so far as to see whether one seems to count tokens.
+
+    Args:
+        pairs: as the wire has them.
+        wanted: true for names that dialects read.
+        plain: reads a value; None for one that is not given, or is of no plain type.
+    """
+    found: Attributes = {}
+    counts_others = False
+    for pair in pairs:
+        name = pair.key
+        if wanted(name):
+            value = plain(pair.value)
+            if value is not None and value != "":
+                found[name] = value
+        elif not counts_others and ("token" in name or "usage" in name):
+            counts_others = _is_positive(plain(pair.value)) and not any(word in name for word in _BOUNDS)
+    return found, counts_others
+
+
+def _is_positive(value: Value | None) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from usageledger.errors import InvalidRequestError
-from usageledger.sources.otlp.items import Attributes, Group, Groups, Item, Value, counts_tokens
+from usageledger.sources.otlp.items import Group, Groups, Item, Value, read_attributes
 
 _Number = int | str | float | None
 
@@ -121,7 +121,7 @@ def read_json(body: bytes, wanted: Callable[[str], bool]) -> Groups:
 
 def _groups(request: _Request, wanted: Callable[[str], bool]) -> Groups:
     for part in (*(request.resourceSpans or ()), *(request.resourceLogs or ()), *(request.resourceMetrics or ())):
-        resource, _ = _read(part.resource.attributes if part.resource else None, lambda _: True)
+        resource, _ = read_attributes(part.resource.attributes or () if part.resource else (), lambda _: True, _plain)
         for scoped in (*(part.scopeSpans or ()), *(part.scopeLogs or ()), *(part.scopeMetrics or ())):
             scope = scoped.scope or _Scope()
             group = Group(resource, scope.name or "", scope.version or "")
@@ -133,12 +133,12 @@ def _groups(request: _Request, wanted: Callable[[str], bool]) -> Groups:
 
 
 def _span(span: _Span, wanted: Callable[[str], bool]) -> Item:
-    attributes, others = _read(span.attributes, wanted)
+    attributes, counts_others = read_attributes(span.attributes or (), wanted, _plain)
     return Item(
         span.name or "",
         _integer(span.endTimeUnixNano),
         attributes,
-        others,
+        counts_others,
         (span.traceId or "").lower(),
         (span.spanId or "").lower(),
         (span.parentSpanId or "").lower(),
@@ -148,32 +148,19 @@ def _span(span: _Span, wanted: Callable[[str], bool]) -> Item:
 
 
 def _record(record: _LogRecord, wanted: Callable[[str], bool]) -> Item:
-    attributes, others = _read(record.attributes, wanted)
+    attributes, counts_others = read_attributes(record.attributes or (), wanted, _plain)
     name = attributes.get("event.name") or record.eventName or _text(record.body)
     time = _integer(record.timeUnixNano) or _integer(record.observedTimeUnixNano)
-    return Item(str(name), time, attributes, others, (record.traceId or "").lower(), (record.spanId or "").lower())
+    return Item(
+        str(name), time, attributes, counts_others, (record.traceId or "").lower(), (record.spanId or "").lower()
+    )
 
 
 def _points(metric: _Metric, wanted: Callable[[str], bool]) -> Iterable[Item]:
     for points in (metric.gauge, metric.sum, metric.histogram, metric.exponentialHistogram):
         for point in points.dataPoints or () if points else ():
-            attributes, _ = _read(point.attributes, wanted)
+            attributes, _ = read_attributes(point.attributes or (), wanted, _plain)
             yield Item(metric.name or "", _integer(point.timeUnixNano), attributes)
-
-
-def _read(pairs: list[_KeyValue] | None, wanted: Callable[[str], bool]) -> tuple[Attributes, tuple[str, ...]]:
-    """Reads the attributes that are wanted, and the names of others that seem to count tokens."""
-    found: Attributes = {}
-    others: tuple[str, ...] = ()
-    for pair in pairs or ():
-        name = pair.key
-        if wanted(name):
-            value = _plain(pair.value)
-            if value is not None and value != "":
-                found[name] = value
-        elif ("token" in name or "usage" in name) and counts_tokens(name, _plain(pair.value)):
-            others = (*others, name)
-    return found, others
 
 
 def _plain(raw: msgspec.Raw) -> Value | None:

@@ -13,7 +13,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from usageledger.errors import InvalidRequestError
-from usageledger.sources.otlp.items import Attributes, Group, Groups, Item, Value, counts_tokens
+from usageledger.sources.otlp.items import Attributes, Group, Groups, Item, Value, read_attributes
 from usageledger.sources.otlp.signals import Signal
 
 EVENT_NAME_CHARACTERS_MAX = 256
@@ -73,12 +73,12 @@ def _metrics(body: bytes, wanted: Callable[[str], bool]) -> Groups:
 
 
 def _span(span: Span, wanted: Callable[[str], bool]) -> Item:
-    attributes, others = _read(span.attributes, wanted)
+    attributes, counts_others = read_attributes(span.attributes, wanted, _plain)
     return Item(
         span.name,
         span.end_time_unix_nano,
         attributes,
-        others,
+        counts_others,
         span.trace_id.hex(),
         span.span_id.hex(),
         span.parent_span_id.hex(),
@@ -88,36 +88,21 @@ def _span(span: Span, wanted: Callable[[str], bool]) -> Item:
 
 
 def _record(record: LogRecord, wanted: Callable[[str], bool]) -> Item:
-    attributes, others = _read(record.attributes, wanted)
+    attributes, counts_others = read_attributes(record.attributes, wanted, _plain)
     name = attributes.get("event.name") or record.event_name or record.body.string_value[:EVENT_NAME_CHARACTERS_MAX]
     time = record.time_unix_nano or record.observed_time_unix_nano
-    return Item(str(name), time, attributes, others, record.trace_id.hex(), record.span_id.hex())
+    return Item(str(name), time, attributes, counts_others, record.trace_id.hex(), record.span_id.hex())
 
 
 def _points(metric: Metric, wanted: Callable[[str], bool]) -> Iterable[Item]:
     for points in (metric.gauge, metric.sum, metric.histogram, metric.exponential_histogram):
         for point in points.data_points:
-            attributes, _ = _read(point.attributes, wanted)
+            attributes, _ = read_attributes(point.attributes, wanted, _plain)
             yield Item(metric.name, point.time_unix_nano, attributes)
 
 
 def _all(pairs: Iterable[KeyValue]) -> Attributes:
-    return {pair.key: value for pair in pairs for value in (_plain(pair.value),) if value not in (None, "")}
-
-
-def _read(pairs: Iterable[KeyValue], wanted: Callable[[str], bool]) -> tuple[Attributes, tuple[str, ...]]:
-    """Reads the attributes that are wanted, and the names of others that seem to count tokens."""
-    found: Attributes = {}
-    others: tuple[str, ...] = ()
-    for pair in pairs:
-        name = pair.key
-        if wanted(name):
-            value = _plain(pair.value)
-            if value is not None and value != "":
-                found[name] = value
-        elif ("token" in name or "usage" in name) and counts_tokens(name, _plain(pair.value)):
-            others = (*others, name)
-    return found, others
+    return read_attributes(pairs, lambda _: True, _plain)[0]
 
 
 def _plain(value: AnyValue) -> Value | None:

@@ -157,7 +157,7 @@ def _calls(
 def _unknown(item: Item) -> Reason | None:
     if item.name in FAILURES:
         return Reason.FAILED_CALL
-    return Reason.UNKNOWN_DIALECT if item.others else None
+    return Reason.UNKNOWN_DIALECT if item.counts_others else None
 
 
 def _judged(row: Dialect, sender: _Sender, item: Item, now: int) -> _Call | Reason | str | None:
@@ -170,7 +170,7 @@ def _judged(row: Dialect, sender: _Sender, item: Item, now: int) -> _Call | Reas
     if row.cache_hit and str(attributes.get(row.cache_hit)).lower() == "true":
         kind = Reason.CACHE_HIT
     if isinstance(kind, Reason):
-        return kind if layout.says or item.others else _unknown(item)
+        return kind if layout.says or item.counts_others else _unknown(item)
     given = str(attributes[layout.provider]) if layout.provider else row.provider
     provider = _provider(given, row)
     try:
