@@ -13,8 +13,9 @@ from tests.server.support import NOW, MakeKey, Serve, Server
 from tests.support.ledger_double import LedgerDouble
 from tests.support.otlp_bodies import as_json, as_protobuf, captured
 
-from usageledger.errors import LedgerUnavailableError
+from usageledger.errors import LedgerUnavailableError, RegistryError
 from usageledger.ledger import Ledger
+from usageledger.registry import Registry
 from usageledger.server.api.otlp import OTLP_PATHS
 from usageledger.sources.otlp.signals import Signal
 
@@ -225,6 +226,25 @@ async def test_what_may_succeed_another_time_is_answered_with_503_soon(serve: Se
     assert answer.status_code == 503
     assert answer.headers["retry-after"] in ("1", "2")
     assert answer.json()["code"] == 14
+
+
+@pytest.mark.parametrize("path", ["/v1/traces", "/v1/sources/openai"])
+async def test_a_registry_that_fails_is_answered_with_503_and_logged(
+    serve: Serve,
+    ledger: Ledger,
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+) -> None:
+    def fail() -> None:
+        raise RegistryError("The registry failed: disk I/O error.")
+
+    monkeypatch.setattr(registry.source_rules, "list", fail)
+    async with serve(ledger) as server:
+        answer = await server.post(path, content=b"{}", headers={"content-type": JSON})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert f"POST '{path}': The registry failed: disk I/O error." in caplog.text
 
 
 async def test_content_is_never_kept(serve: Serve, ledger: Ledger, settings: Any) -> None:

@@ -33,9 +33,9 @@ def test_the_first_origin_that_gives_something_counts_and_rules_of_a_key_prevail
     rules = Rules([of_key, of_all, other], "key_1", {"x-team": "from header"})
     assert rules.attributes == {"none", "team"}
     attributes = {"team": 7}
-    assert rules.who(rules.of("litellm"), attributes.get) == {"project_id": "7"}
-    assert rules.who(rules.of("scope", "claude-code"), attributes.get) == {"project_id": "7", "user_id": "u"}
-    assert rules.who(rules.of("litellm"), lambda _: None) == {"project_id": "from header"}
+    assert rules.of("litellm").who(attributes.get) == {"project_id": "7"}
+    assert rules.of("scope", "claude-code").who(attributes.get) == {"project_id": "7", "user_id": "u"}
+    assert rules.of("litellm").who(lambda _: None) == {"project_id": "from header"}
     of_others = Rules([of_key, of_all, other], "key_2")
-    assert of_others.who(of_others.of("litellm"), attributes.get) == {"project_id": "v"}
+    assert of_others.of("litellm").who(attributes.get) == {"project_id": "v"}
     assert of_others.attributes == {"none"}

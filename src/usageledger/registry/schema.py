@@ -3,6 +3,8 @@
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 from sqlalchemy import UniqueConstraint as Unique
 
+from usageledger.sources.readings import EMITTER_CHARACTERS_MAX
+
 # The newest revision in migrations/versions. A registry that says the same opens without Alembic.
 SCHEMA_VERSION = "0009"
 
@@ -151,8 +153,8 @@ sessions = Table(
 source_counts = Table(
     "source_counts",
     metadata,
-    Column("emitter", String(128), primary_key=True),
-    Column("version", String(128), primary_key=True),
+    Column("emitter", String(EMITTER_CHARACTERS_MAX), primary_key=True),
+    Column("version", String(EMITTER_CHARACTERS_MAX), primary_key=True),
     Column("item", String(64), primary_key=True),
     Column("count", BigInteger, nullable=False),
     Column("example", String(TEXT_CHARACTERS_MAX), nullable=False),
@@ -175,7 +177,7 @@ source_rules = Table(
     "source_rules",
     metadata,
     Column("id", NUMBER, primary_key=True),
-    Column("emitter", String(128), nullable=False),
+    Column("emitter", String(EMITTER_CHARACTERS_MAX), nullable=False),
     Column("key_id", String(64), nullable=False),
     Column("field", String(64), nullable=False),
     Column("origins", Text, nullable=False),

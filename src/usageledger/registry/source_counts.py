@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 
 from usageledger.registry.database import Database, insert_or_ignore
-from usageledger.registry.schema import TEXT_CHARACTERS_MAX, source_counts
+from usageledger.registry.schema import source_counts
 
 EMITTERS_MAX = 1_000
 OTHERS = ("other emitters", "")  # takes the counts of emitters beyond that many
@@ -40,7 +40,7 @@ class SourceCounts:
         self._database = database
 
     def add(self, found: Mapping[tuple[EmitterName, str], tuple[int, str]], *, now: int) -> None:
-        """Adds to the counts: (emitter, item) → how many more, and the id of one of them."""
+        """Adds to the counts: (emitter, item) → how many more, and the id of one of them, of 256 characters at most."""
         table = source_counts.c
         with self._database.write() as connection:
             known = {(name, version) for name, version in connection.execute(select(table.emitter, table.version))}
@@ -49,7 +49,7 @@ class SourceCounts:
                     name, version = OTHERS  # noqa: PLW2901 - counted as another
                 known.add((name, version))
                 key = {"emitter": name, "version": version, "item": item}
-                news = {"example": example[:TEXT_CHARACTERS_MAX], "last_at": now}
+                news = {"example": example, "last_at": now}
                 connection.execute(
                     insert_or_ignore(connection, source_counts), {**key, **news, "count": 0, "first_at": now}
                 )

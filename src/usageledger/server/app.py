@@ -19,7 +19,6 @@ from starlette.types import ASGIApp
 from usageledger.errors import (
     InvalidRequestError,
     MethodNotAllowedError,
-    RequestError,
     UsageLedgerError,
 )
 from usageledger.ledger import Ledger
@@ -38,10 +37,10 @@ from usageledger.server.http.compression import Compression
 from usageledger.server.http.cross_origin import CrossOrigin
 from usageledger.server.http.envelope import Envelope
 from usageledger.server.http.request_bodies import Bodies
-from usageledger.server.http.requests import error_response
+from usageledger.server.http.requests import as_request_error, error_response
 from usageledger.server.http.routes import is_below, unknown_url
 from usageledger.server.http.shared_memory import SharedMemory
-from usageledger.server.ingest.commits import Ingest, as_request_error
+from usageledger.server.ingest.commits import Ingest
 from usageledger.server.ingest.seen_names import SeenNames
 from usageledger.server.ingest.source_counts import PendingSourceCounts
 from usageledger.server.ingest.source_rules import CurrentRules
@@ -135,10 +134,7 @@ class _Application(Starlette):
 async def _own_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, UsageLedgerError):
         raise error
-    if not isinstance(error, RequestError):
-        cause = {"cause": str(error)}
-        logger.error("%s %r: %s", request.method, request.scope["path"][:256], error, extra=cause)
-    return error_response(as_request_error(error))
+    return error_response(as_request_error(request, error))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

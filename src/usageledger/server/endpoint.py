@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
-import anyio.to_thread
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -133,8 +132,7 @@ class Call:
 
     async def rules(self) -> Rules:
         """Gives the operator's rules on sources for what this call brings."""
-        key_id = self.key.id if self.key else None
-        return await anyio.to_thread.run_sync(self.services.source_rules, key_id, self.request.headers)
+        return await self.services.source_rules.of(self.actor, self.request.headers)
 
     def given(self) -> dict[str, list[str]]:
         """Reads the parameters: name → values. Raises InvalidRequestError."""

@@ -217,8 +217,8 @@ def _take(entry: _Entry, text: bytes, now: int, reading: Reading, rules: Rules) 
 def _mapped(text: bytes, rules: Rules) -> dict[str, str]:
     """Gives what the operator's rules find in an entry's metadata."""
     found = rules.of(NAME)
-    if not found:
-        return {}
+    if not found.attributes:
+        return found.who(lambda _: None)
     whole = read(_whole, text)
 
     metadata = (whole.metadata if whole else None) or {}
@@ -230,7 +230,7 @@ def _mapped(text: bytes, rules: Rules) -> dict[str, str]:
             node = node.get(name) if isinstance(node, dict) else None
         return node
 
-    return rules.who(found, attribute)
+    return found.who(attribute)
 
 
 def _reason(entry: _Entry) -> Reason | None:

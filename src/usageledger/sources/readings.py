@@ -9,6 +9,8 @@ import msgspec
 
 from usageledger.events.typed_events import ERRORS_LISTED_MAX, ID_CHARACTERS_MAX, RESPONSE_PREFIX
 
+EMITTER_CHARACTERS_MAX = 128  # of its name, and of its version, that are kept
+
 
 class Reason(StrEnum):
     """Reasons why something that an emitter sent is not counted."""

@@ -1,6 +1,6 @@
 """Rules of the operator: from what of an emitter the project, the user and the API key of its events come."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -64,25 +64,32 @@ def text_of(origin: Origin) -> str:
 
 
 class Rules:
-    """The rules that hold for the emitters of one request."""
+    """Rules that hold for one request; those of its key come last and prevail.
+
+    Attributes:
+        attributes: the names of those that are read.
+    """
 
     def __init__(
         self, rules: Iterable[Rule] = (), key_id: str | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        self._rules = [rule for rule in rules if rule.key_id in (None, key_id)]
+        held = (rule for rule in rules if rule.key_id in (None, key_id))
+        self._rules = sorted(held, key=lambda rule: rule.key_id is not None)
+        self._key_id = key_id
         self._headers = headers or {}
         self.attributes = frozenset(
             origin.name for rule in self._rules for origin in rule.origins if origin.place == ATTRIBUTE
         )
 
-    def of(self, *names: str) -> Sequence[Rule]:
-        """Finds those for an emitter that goes by any of these names."""
-        return [rule for rule in self._rules if any(fnmatchcase(name, rule.emitter) for name in names)]
+    def of(self, *names: str) -> "Rules":
+        """Gives those for an emitter that goes by any of these names."""
+        chosen = (rule for rule in self._rules if any(fnmatchcase(name, rule.emitter) for name in names))
+        return Rules(chosen, self._key_id, self._headers) if self._rules else self
 
-    def who(self, rules: Sequence[Rule], attribute: Callable[[str], object]) -> dict[str, str]:
-        """Finds what `rules` give: field → its value. Those of one key prevail over those of all."""
+    def who(self, attribute: Callable[[str], object]) -> dict[str, str]:
+        """Finds what they give: field → its value."""
         found: dict[str, str] = {}
-        for rule in sorted(rules, key=lambda rule: rule.key_id is not None):
+        for rule in self._rules:
             value = next(filter(None, (self._find(origin, attribute) for origin in rule.origins)), "")
             found |= {rule.field: value} if value else {}
         return found

@@ -76,14 +76,16 @@ def map_sources(  # noqa: PLR0913, PLR0917 - a command's parameters are its opti
 
 
 def _rule(text: str, emitter: str, key_id: str | None) -> "Rule":
+    from usageledger.sources.readings import EMITTER_CHARACTERS_MAX
     from usageledger.sources.rules import ORIGINS_MAX, RULE_FIELDS, Rule, origin_of
 
     field, equals, origins = text.partition("=")
     if not equals or field not in RULE_FIELDS:
         known = ", ".join(RULE_FIELDS)
         raise CommandError(f"Expected FIELD=ORIGIN with a field of {known}, got {text[:100]!r}.", exit_code=2)
-    if not 1 <= len(emitter) <= 128:  # noqa: PLR2004 - as emitters have it
-        raise CommandError(f"--emitter: expected 1 to 128 characters, got {emitter[:100]!r}.", exit_code=2)
+    if not 1 <= len(emitter) <= EMITTER_CHARACTERS_MAX:
+        expected = f"expected 1 to {EMITTER_CHARACTERS_MAX} characters"
+        raise CommandError(f"--emitter: {expected}, got {emitter[:100]!r}.", exit_code=2)
     parts = [origins] if origins.startswith("value:") else origins.split(",")
     try:
         read = tuple(origin_of(part) for part in parts)

@@ -12,18 +12,17 @@ from starlette.responses import Response
 
 from usageledger.errors import OverloadedError, RequestError, UsageLedgerError
 from usageledger.registry import WRITE
+from usageledger.server.api.kept_readings import keep_body
 from usageledger.server.endpoint import Answer, Body, Call, Endpoint
 from usageledger.server.http.otlp_answers import JSON, PROTOBUF, failure, success
-from usageledger.server.http.requests import media_type
-from usageledger.server.ingest.commits import as_request_error
-from usageledger.server.ingest.source_events import Kept, keep
+from usageledger.server.http.requests import as_request_error, media_type
+from usageledger.server.ingest.source_events import Kept
 from usageledger.server.json_schema import Schema, ref
 from usageledger.settings import Settings
 from usageledger.sources.otlp.reading import read_otlp
 from usageledger.sources.otlp.signals import Signal
 
 BODY_BYTES_MAX = 64 * 1024**2  # decompressed, as OTLP recommends it
-READ_AT_ONCE_BYTES_MAX = 64 * 1024  # of a body read on the event loop, which takes some milliseconds
 REASONS_TOLD_MAX = 10
 RETRY_AFTER_SECONDS = 1
 
@@ -32,15 +31,11 @@ logger = logging.getLogger("usageledger")
 
 async def export(call: Call, signal: Signal) -> Response:
     """Keeps the usage that a body tells of; answers when it is on disk."""
-    services, now = call.services, int(call.services.clock())
+    now = int(call.services.clock())
     is_json = media_type(call.request, (PROTOBUF, JSON)) == JSON
     rules = await call.rules()
-    largest = max(BODY_BYTES_MAX, services.settings.max_body_bytes)
-    async with services.bodies.read(call.request, largest) as body:
-        read = partial(read_otlp, signal, body, is_json=is_json, now=now, rules=rules)
-        readings = read() if len(body) <= READ_AT_ONCE_BYTES_MAX else await services.bodies.work(read)
-    events_max = services.settings.max_batch_events
-    kept = await keep(readings, services.ingest, services.source_counts, events_max=events_max)
+    read = partial(read_otlp, signal, is_json=is_json, now=now, rules=rules)
+    kept = await keep_body(call, read, max(BODY_BYTES_MAX, call.services.settings.max_body_bytes))
     return success(call.request, signal, kept.refused, _message(kept))
 
 
@@ -59,7 +54,7 @@ def otlp_error(request: Request, error: Exception) -> Response:
             "a request to %s failed", request.scope["path"], exc_info=error, extra={"cause": repr(error)[:500]}
         )
         error = OverloadedError("The server had an error while reading this.", retry_after=RETRY_AFTER_SECONDS)
-    refusal: RequestError = as_request_error(error)
+    refusal: RequestError = as_request_error(request, error)
     if refusal.status >= 500:  # noqa: PLR2004 - statuses of servers
         refusal = OverloadedError(refusal.message, retry_after=refusal.retry_after or RETRY_AFTER_SECONDS)
     return failure(request, refusal)

@@ -1,6 +1,6 @@
 """The endpoints of sources: usage that gateways and vendors say, and a list of what counts and what does not."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -9,17 +9,17 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
-from usageledger.errors import InternalError, OverloadedError, RateLimitError, UsageLedgerError
+from usageledger.errors import OverloadedError, RateLimitError, UsageLedgerError
 from usageledger.events.decoders import JSON_TYPES, LINES_TYPES
 from usageledger.events.typed_events import FIELDS
 from usageledger.fields import NAME_CHARACTERS_MAX
 from usageledger.registry import READ, WRITE
 from usageledger.registry.source_counts import SourceCount
+from usageledger.server.api.kept_readings import keep_body
 from usageledger.server.endpoint import Answer, Body, Call, Endpoint
 from usageledger.server.http.parameters import Parameter, refused
-from usageledger.server.http.requests import error_response, json_response, media_type
-from usageledger.server.ingest.commits import as_request_error
-from usageledger.server.ingest.source_events import COUNTED, SENT_AGAIN, Kept, keep
+from usageledger.server.http.requests import as_request_error, error_response, json_response, media_type
+from usageledger.server.ingest.source_events import COUNTED, SENT_AGAIN, Kept
 from usageledger.server.json_schema import NO_NUL, Schema, ref
 from usageledger.settings import Settings
 from usageledger.sources.explanations import NOTES, REASONS
@@ -33,7 +33,6 @@ from usageledger.sources.vendors import VENDORS, read_vendor
 CLOUDEVENTS = "cloudevents"
 STREAM_TYPES = ("text/event-stream",)
 CLOUDEVENTS_TYPES = ("application/cloudevents+json", "application/cloudevents-batch+json")
-READ_AT_ONCE_BYTES_MAX = 64 * 1024  # of a body read on the event loop, which takes some milliseconds
 
 
 async def sources(call: Call) -> Response:
@@ -82,7 +81,7 @@ def _explained(counts: Iterable[SourceCount], texts: dict[str, tuple[str, str]])
 
 async def take(call: Call) -> Response:
     """Keeps the usage that a gateway or a vendor says; answers when it is on disk."""
-    services, now = call.services, int(call.services.clock())
+    now = int(call.services.clock())
     media_type(call.request, (*JSON_TYPES, *LINES_TYPES, *STREAM_TYPES, *CLOUDEVENTS_TYPES))
     given = {name: values[0] for name, values in call.given().items()}
     for name, value in given.items():
@@ -90,29 +89,27 @@ async def take(call: Call) -> Response:
             raise refused(name, problem[1])
     rules = await call.rules()
     source = call.request.path_params["source"]
+    read: Callable[[bytes], Readings]
     if source == LITELLM:
         name, _, version = call.request.headers.get("user-agent", "").partition("/")
-        read = partial(read_litellm, now=now, version=version[:128] if name == LITELLM else "", rules=rules)
+        read = partial(read_litellm, now=now, version=version if name == LITELLM else "", rules=rules)
     elif source == CLOUDEVENTS:
         read = partial(read_cloudevents, now=now)
     else:
         read = partial(read_vendor, source, now=now, model=given.get("model"))
-    async with services.bodies.read(call.request) as body:
-        quick = len(body) <= READ_AT_ONCE_BYTES_MAX
-        readings = read(body) if quick else await services.bodies.work(partial(read, body))
-    _fill_in(readings, {name: value for name, value in given.items() if name != "model"}, rules)
-    events_max = services.settings.max_batch_events
-    return json_response(_told(await keep(readings, services.ingest, services.source_counts, events_max=events_max)))
+    given.pop("model", None)
+    return json_response(_told(await keep_body(call, lambda body: _filled_in(read(body), given, rules))))
 
 
-def _fill_in(readings: Readings, given: dict[str, str], rules: Rules) -> None:
+def _filled_in(readings: Readings, given: dict[str, str], rules: Rules) -> Readings:
     """Says for whom it was where the source itself does not; a vendor's answers have nothing that rules could read."""
     for emitter, reading in readings.items():
-        found = {} if emitter.name == LITELLM else rules.who(rules.of(emitter.name), lambda _: None)
+        found = {} if emitter.name == LITELLM else rules.of(emitter.name).who(lambda _: None)
         for event in reading.events:
             for name, value in {**given, **found}.items():
                 if name in found or name not in event:
                     event[name] = value
+    return readings
 
 
 def _told(kept: Kept) -> dict[str, Any]:
@@ -126,12 +123,12 @@ def _told(kept: Kept) -> dict[str, Any]:
     }
 
 
-def gateway_error(_: Request, error: Exception) -> Response:
+def gateway_error(request: Request, error: Exception) -> Response:
     """Answers a call that failed: what may succeed another time with 503, since LiteLLM gives up after 429 as well."""
     if not isinstance(error, UsageLedgerError):
         raise error
-    refusal = as_request_error(error)
-    if isinstance(refusal, RateLimitError | InternalError):
+    refusal = as_request_error(request, error)
+    if isinstance(refusal, RateLimitError):
         refusal = OverloadedError(refusal.message, retry_after=refusal.retry_after or 1)
     return error_response(refusal)
 

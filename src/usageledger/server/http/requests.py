@@ -1,5 +1,6 @@
 """Reading requests and writing answers: JSON by msgspec, errors in the API's one shape."""
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -10,7 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from usageledger.errors import InvalidRequestError, RequestError, UnsupportedMediaTypeError
+from usageledger.errors import (
+    InvalidRequestError,
+    OverloadedError,
+    RequestError,
+    UnsupportedMediaTypeError,
+    UsageLedgerError,
+)
 from usageledger.events.decoders import JSON_TYPES
 from usageledger.events.json_events import given_twice
 from usageledger.fields import Field
@@ -21,6 +28,7 @@ from usageledger.server.http.request_bodies import read_body
 from usageledger.server.http.shared_memory import FREE_BYTES
 
 PARAMETERS_MAX = 5000
+logger = logging.getLogger("usageledger")
 OBJECT_BYTES_MAX = 64 * 1024
 # On every answer that does not say otherwise: it is data of one reader, not to be kept, framed or run.
 SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
@@ -65,6 +73,15 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
     if status == HTTPStatus.OK and len(body) > FREE_BYTES:
         return LargeAnswer([body], len(body), len(body), headers)
     return Response(body, status, headers, "application/json")
+
+
+def as_request_error(request: Request, error: UsageLedgerError) -> RequestError:
+    """A failure of the ledger or registry, which is logged, as the answer that it deserves: 503, to be sent again."""
+    if isinstance(error, RequestError):
+        return error
+    cause = {"cause": str(error)}
+    logger.error("%s %r: %s", request.method, request.scope["path"][:256], error, extra=cause)
+    return OverloadedError("The server cannot read or write its data now. Send the same request again.", retry_after=2)
 
 
 def error_response(error: RequestError) -> Response:

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from usageledger.errors import LedgerUnavailableError, OverloadedError, RequestError, UsageLedgerError
+from usageledger.errors import LedgerUnavailableError, OverloadedError, UsageLedgerError
 from usageledger.events.batch import EventBatch, Joined, Refusals, join
 from usageledger.events.columns import with_cards
 from usageledger.ledger import CardsOf, Judged, Ledger
@@ -247,10 +247,3 @@ def _resolve(settled: list[tuple[asyncio.Future[dict[str, Any]], Any]]) -> None:
 
 def _names(rows: pa.Table, column: str) -> set[str]:
     return {name for name in pc.unique(rows[column]).to_pylist() if name is not None}
-
-
-def as_request_error(error: UsageLedgerError) -> RequestError:
-    """A failure of the ledger or the registry as the answer that it deserves: 503, to be sent again."""
-    if isinstance(error, RequestError):
-        return error
-    return OverloadedError("The server cannot read or write its data now. Send the same request again.", retry_after=2)

@@ -5,8 +5,9 @@ import threading
 from collections.abc import Callable, Mapping
 
 from usageledger.errors import UsageLedgerError
+from usageledger.registry.schema import TEXT_CHARACTERS_MAX
 from usageledger.registry.source_counts import OTHERS, EmitterName, SourceCounts
-from usageledger.sources.readings import Emitter
+from usageledger.sources.readings import EMITTER_CHARACTERS_MAX, Emitter
 
 SECONDS_BETWEEN_WRITES = 1.0
 PENDING_MAX = 10_000  # counts of single emitters that wait; further emitters are counted together
@@ -39,11 +40,13 @@ class PendingSourceCounts:
     def add(self, emitter: Emitter, found: Mapping[str, tuple[int, str]]) -> None:
         """Adds item → (how many more, the id of one of them)."""
         with self._lock:
-            name = (_storable(emitter.name), _storable(emitter.version))
-            name = name if len(self._pending) < PENDING_MAX else OTHERS
+            name = OTHERS
+            if len(self._pending) < PENDING_MAX:
+                most = EMITTER_CHARACTERS_MAX
+                name = (_storable(emitter.name, most), _storable(emitter.version, most))
             for item, (count, example) in found.items():
                 before, _ = self._pending.get((name, item), (0, ""))
-                self._pending[name, item] = (before + count, _storable(example))
+                self._pending[name, item] = (before + count, _storable(example, TEXT_CHARACTERS_MAX))
 
     def write(self) -> None:
         """Writes all that was added; raises RegistryError, and keeps it then."""
@@ -72,6 +75,6 @@ class PendingSourceCounts:
                 return
 
 
-def _storable(text: str) -> str:
-    """A text of an emitter's that every database can keep: a NUL, or half a character, is replaced."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+def _storable(text: str, characters_max: int) -> str:
+    """The beginning of a text as every database can keep it: a NUL, or half a character, is replaced."""
+    return text[:characters_max].replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -31,7 +31,6 @@ from usageledger.sources.rules import NO_RULES, Rules
 from usageledger.sources.values import is_unique, vendors_id
 
 UNNAMED_SERVICE = "unknown_service"  # as SDKs name a program that has no name
-NAME_CHARACTERS_MAX = 128  # of an emitter, and of its version
 DEPTH_MAX = 64  # of spans inside of each other
 _Span = tuple[str, str]  # the ids of its trace and its own
 _COUNTED = ("input_tokens", "input_uncached_tokens", "output_tokens")
@@ -77,9 +76,9 @@ def read_otlp(signal: Signal, body: bytes, *, is_json: bool, now: int, rules: Ru
                     calls.append(call)
                 else:
                     silent.append(call)
-    inner = {outer for call in calls for outer in _outers(call.item, parents)}
+    wrappers = {outer for call in calls for outer in _outers(call.item, parents)} if silent else set[_Span]()
     for emitter, item in silent:
-        is_wrapper = (item.trace_id, item.span_id) in inner
+        is_wrapper = (item.trace_id, item.span_id) in wrappers
         readings.of(emitter).leave(Reason.AGGREGATE if is_wrapper else Reason.NO_USAGE, item.label)
     for call in _said_once(calls, parents, readings):
         reading = readings.of(call.emitter)
@@ -90,9 +89,9 @@ def read_otlp(signal: Signal, body: bytes, *, is_json: bool, now: int, rules: Ru
 
 
 def _read_metrics(group: Group, readings: Readings) -> None:
-    for item in group.items:
-        if is_usage_metric(item.name):
-            readings.of(_Sender(group).emitter({})).leave(Reason.OTHER_SIGNAL, item.name)
+    emitter = _Sender(group).emitter({})
+    for item in filter(lambda item: is_usage_metric(item.name), group.items):
+        readings.of(emitter).leave(Reason.OTHER_SIGNAL, item.name)
 
 
 class _Sender:
@@ -100,7 +99,6 @@ class _Sender:
 
     def __init__(self, group: Group, rules: Rules = NO_RULES) -> None:
         self.scope, self._resource = group.scope, group.resource
-        self._all_rules = rules
         self._rules = rules.of(group.scope, str(group.resource.get("service.name", "")))
         self._version = group.version
         self._emitters: dict[str, Emitter] = {}
@@ -111,7 +109,7 @@ class _Sender:
         version = self._version or _version_in(attributes) or str(self._resource.get("service.version", ""))
         if version not in self._emitters:
             name = self.scope or str(self._resource.get("service.name", "")) or "unnamed"
-            self._emitters[version] = Emitter(name[:NAME_CHARACTERS_MAX], version[:NAME_CHARACTERS_MAX])
+            self._emitters[version] = Emitter(name, version)
         return self._emitters[version]
 
     def mapped(self, attributes: Attributes) -> dict[str, str]:
@@ -120,7 +118,7 @@ class _Sender:
         def attribute(name: str) -> object:
             return attributes.get(name, self._resource.get(name))
 
-        return self._all_rules.who(self._rules, attribute) if self._rules else {}
+        return self._rules.who(attribute)
 
     def who(self, row: Dialect) -> dict[str, str]:
         """Field of an event → its value, as the resource says it; a service without a name is no project."""
