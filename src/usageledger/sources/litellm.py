@@ -39,7 +39,8 @@ from usageledger.pricing.names import provider_name
 from usageledger.sources.bodies import END, ITEMS_MAX, USAGE_BYTES_MAX, check_items, plain, read, texts
 from usageledger.sources.readings import Emitter, Note, Reading, Readings, Reason, response_event_id, short_id
 from usageledger.sources.rules import NO_RULES, Rules
-from usageledger.sources.usage_blocks import Refusal, Usage, for_kind, read_seconds, read_usage, tier_fields
+from usageledger.sources.usage_blocks import Refusal, Usage, read_seconds, read_usage
+from usageledger.sources.usage_events import events_of
 from usageledger.sources.values import is_unique, unix_time, vendors_id
 
 _NO_TEXT = Raw(b"")
@@ -191,27 +192,16 @@ def _take(entry: _Entry, text: bytes, now: int, reading: Reading, rules: Rules) 
         reading.leave(reason, entry.litellm_call_id or event_id)
         return
     kind, usage = _usage(entry, provider)
-    if usage is None:
-        reading.leave(Reason.NO_USAGE, event_id)
-        return
-    if isinstance(usage, Refusal):
-        reading.leave(Reason.REFUSED, event_id, usage.message)
-        return
-    event = {
-        **tier_fields(entry.costs and entry.costs.service_tier),
-        **usage.said,
+    fields = {
         **_who(entry),
         **_mapped(text, rules),
+        "kind": kind,
         "provider": provider,
         "model": entry.model or None,
         "timestamp": next((t for t in map(unix_time, (entry.end, entry.start)) if t is not None), now),
     }
-    reading.events.append(for_kind(kind, event | usage.counts | {"id": event_id}))
-    for further in usage.further:
-        further_id = short_id(prefix, name, further.suffix)
-        reading.events.append(for_kind(further.kind, event | further.fields | {"id": further_id}))
-    for note in usage.notes:
-        reading.note(note, event_id)
+    tier = entry.costs and entry.costs.service_tier
+    reading.events += events_of(usage, fields, (prefix, name), reading, tier=tier)
 
 
 def _mapped(text: bytes, rules: Rules) -> dict[str, str]:

@@ -15,9 +15,10 @@ from msgspec import Raw, Struct, field
 
 from usageledger.events.typed_events import RESPONSE_PREFIX
 from usageledger.sources.bodies import USAGE_BYTES_MAX, plain, read
-from usageledger.sources.files.origin import Origin, events_of, folder_name, leave_text
+from usageledger.sources.files.origin import Origin, folder_name, leave_text
 from usageledger.sources.readings import Reading, Reason
 from usageledger.sources.usage_blocks import read_usage
+from usageledger.sources.usage_events import events_of
 from usageledger.sources.values import unix_time
 
 MESSAGES_OPEN_MAX = 10_000  # messages of which a further line is waited for

@@ -23,9 +23,10 @@ from msgspec import Raw, Struct, field
 from usageledger.events.typed_events import RESPONSE_PREFIX
 from usageledger.pricing.names import provider_name
 from usageledger.sources.bodies import USAGE_BYTES_MAX, plain, read
-from usageledger.sources.files.origin import Origin, events_of, folder_name, leave_text
+from usageledger.sources.files.origin import Origin, folder_name, leave_text
 from usageledger.sources.readings import Reading, Reason, short_id
 from usageledger.sources.usage_blocks import read_usage, tier_fields
+from usageledger.sources.usage_events import events_of
 from usageledger.sources.values import number
 
 PAUSE_MS = 2_000  # after a copy of the parent's file, which takes some 40 ms

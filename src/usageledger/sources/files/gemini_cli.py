@@ -16,9 +16,10 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from usageledger.sources.bodies import USAGE_BYTES_MAX, plain, read, read_each
-from usageledger.sources.files.origin import Origin, events_of, leave_text
+from usageledger.sources.files.origin import Origin, leave_text
 from usageledger.sources.readings import Reading
 from usageledger.sources.usage_blocks import read_usage
+from usageledger.sources.usage_events import events_of
 from usageledger.sources.values import unix_time
 
 MESSAGES_MAX = 100_000  # in one chat

@@ -1,4 +1,4 @@
-"""Origins of texts, and usage blocks made into events: the common part of readers of files."""
+"""Origins of texts, and names in them: the common part of readers of files."""
 
 import hashlib
 import re
@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePath, PureWindowsPath
 from typing import Any, NamedTuple
 
-from usageledger.sources.readings import Reading, Readings, Reason, short_id
-from usageledger.sources.usage_blocks import Refusal, Usage, for_kind
+from usageledger.sources.readings import Reading, Readings, Reason
 
 _WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?")
 
@@ -24,33 +23,6 @@ class Origin(NamedTuple):
     file: str
     now: int
     written: int
-
-
-def events_of(
-    usage: Usage | Refusal | None, fields: dict[str, Any], name: tuple[str, ...], reading: Reading
-) -> Iterator[dict[str, Any]]:
-    """Makes the events of a call, or leaves it with the reason.
-
-    Args:
-        usage: that its block says.
-        fields: of its event, beside counts; `kind` is `completions` where there is none.
-        name: the prefix of the event's id and its parts.
-        reading: takes what is left out.
-    """
-    event_id = short_id(*name)
-    if usage is None:
-        reading.leave(Reason.NO_USAGE, event_id)
-        return
-    if isinstance(usage, Refusal):
-        reading.leave(Reason.REFUSED, event_id, usage.message)
-        return
-    event = usage.said | fields
-    kind = event.pop("kind", "completions")
-    yield for_kind(kind, event | usage.counts | {"id": event_id})
-    for further in usage.further:
-        yield for_kind(further.kind, event | further.fields | {"id": short_id(*name, further.suffix)})
-    for note in usage.notes:
-        reading.note(note, event_id)
 
 
 def folder_name(path: object) -> str | None:

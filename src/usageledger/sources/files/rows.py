@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from usageledger.pricing.names import provider_name
-from usageledger.sources.files.origin import Origin, events_of, leave_text, utc
+from usageledger.sources.files.origin import Origin, leave_text, utc
 from usageledger.sources.files.spend_logs import json_of
 from usageledger.sources.readings import Reading
 from usageledger.sources.usage_blocks import read_usage
+from usageledger.sources.usage_events import events_of
 from usageledger.sources.values import unix_time
 
 Row = Mapping[str, Any]

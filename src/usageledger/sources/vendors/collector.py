@@ -10,7 +10,7 @@ from usageledger.sources.bodies import END, check_items
 from usageledger.sources.readings import Emitter, Reading, Readings, Reason
 from usageledger.sources.vendors import answers
 from usageledger.sources.vendors.answers import Answer, has, inner
-from usageledger.sources.vendors.responses import Response, Uncounted, events_of
+from usageledger.sources.vendors.responses import Response, take_response
 
 _NOTHING = Answer()
 DEPTH_MAX = 3  # of answers inside of lines and events
@@ -120,20 +120,13 @@ class Collector:
     def _end(self, response: Response) -> None:
         """Takes the events of a response of which no more will come."""
         digest = response.digest.digest()
-        repeated = self._repeated[digest] = self._repeated.get(digest, -1) + 1
-        found = events_of(response, self._provider, self._model, self._now, repeated)
-        if isinstance(found, Uncounted):
-            self._leave(found.reason, found.example, found.why)
-            return
+        response.repeated = self._repeated[digest] = self._repeated.get(digest, -1) + 1
         self._count()
-        reading = self._reading()
-        reading.events += found.events
-        for note in found.notes:
-            reading.note(note, found.events[0]["id"])
+        take_response(response, self._provider, self._model, self._now, self._reading())
 
-    def _leave(self, reason: Reason, example: str, why: str = "") -> None:
+    def _leave(self, reason: Reason, example: str) -> None:
         self._count()
-        self._reading().leave(reason, example, why)
+        self._reading().leave(reason, example)
 
     def _reading(self) -> Reading:
         return self.readings.of(Emitter(f"{self._provider} answers"))

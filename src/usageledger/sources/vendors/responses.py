@@ -8,8 +8,9 @@ from msgspec import Raw
 
 from usageledger.events.typed_events import FIELDS, RESPONSE_PREFIX
 from usageledger.sources.bodies import USAGE_BYTES_MAX, plain
-from usageledger.sources.readings import Note, Reason, short_id
-from usageledger.sources.usage_blocks import Further, Refusal, Usage, for_kind, read_seconds, read_usage, tier_fields
+from usageledger.sources.readings import Reading, Reason, short_id
+from usageledger.sources.usage_blocks import Further, Refusal, Usage, read_seconds, read_usage
+from usageledger.sources.usage_events import events_of
 from usageledger.sources.vendors import answers
 from usageledger.sources.vendors.answers import Answer, has
 from usageledger.sources.vendors.tools import calls_in
@@ -32,6 +33,7 @@ class Response:
         last: its last piece.
         partial: only its beginning is known, whose numbers are not those of the whole.
         digest: of all that was sent of it.
+        repeated: how many equal ones came before it in the same body.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)
@@ -44,6 +46,7 @@ class Response:
     last: Answer = field(default_factory=Answer)
     partial: bool = False
     digest: Any = field(default_factory=hashlib.sha256)
+    repeated: int = 0
 
     def add(self, answer: Answer, text: bytes | Raw) -> None:
         """Takes what an answer, or the next piece of it, says."""
@@ -61,60 +64,41 @@ class Response:
         self.last = answer
 
 
-@dataclass(frozen=True, slots=True)
-class Uncounted:
-    """A response that is not counted, and why."""
-
-    reason: Reason
-    example: str
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """The events of a response, and remarks on them."""
-
-    events: list[dict[str, Any]]
-    notes: list[Note]
-
-
-def events_of(response: Response, provider: str, model: str | None, now: int, repeated: int) -> Counted | Uncounted:
-    """Makes the events of a response.
+def take_response(response: Response, provider: str, model: str | None, now: int, reading: Reading) -> None:
+    """Takes the events of a response, or why it is not counted.
 
     Args:
         response: all of it that came.
         provider: whose models they are.
         model: the one of answers that name none.
         now: the time of answers that say none.
-        repeated: how many equal ones came before it in the same body, where it has no id.
+        reading: takes them.
     """
     own_id = response.fields.get("id") or response.id
-    prefix, *name = (RESPONSE_PREFIX, own_id) if own_id else (_ANSWER_PREFIX, response.digest.hexdigest())
-    name += [str(repeated)] if repeated and not own_id else []
-    event_id = short_id(prefix, *name)
+    name = [RESPONSE_PREFIX, own_id] if own_id else [_ANSWER_PREFIX, response.digest.hexdigest()]
+    name += [str(response.repeated)] if response.repeated and not own_id else []
+    last = response.last
     if response.kind not in FIELDS:
-        return Uncounted(Reason.UNKNOWN_KIND, event_id)
-    if response.last.object == "batch":
-        return Uncounted(Reason.AGGREGATE, event_id)  # its usage is the sum of its lines
+        reading.leave(Reason.UNKNOWN_KIND, short_id(*name))
+        return
+    if last.object == "batch":
+        reading.leave(Reason.AGGREGATE, short_id(*name))  # its usage is the sum of its lines
+        return
     kind, usage = _usage(provider, response)
-    if usage is None:
-        return Uncounted(_reason(response.last), event_id)
-    if isinstance(usage, Refusal):
-        return Uncounted(Reason.REFUSED, event_id, usage.message)
-    event: dict[str, Any] = {
+    if usage is None and (last.error_code or has(last.error)):
+        reading.leave(Reason.FAILED_CALL, short_id(*name))
+        return
+    if isinstance(usage, Usage):
+        usage.further += calls_in(last.output, last.tools)
+    fields: dict[str, Any] = {
         "provider": provider,
-        "model": response.model or (None if _is_of_another(response.last) else model),
+        "model": response.model or (None if _is_of_another(last) else model),
         "timestamp": response.time or now,
-        **tier_fields(response.tier),
-        **usage.said,
-        **answers.who(response.last),
+        **answers.who(last),
         **response.fields,
+        "kind": kind,
     }
-    events = [for_kind(kind, event | usage.counts | {"id": event_id})]
-    for further in (*usage.further, *calls_in(response.last.output, response.last.tools)):
-        further_id = short_id(prefix, *name, further.suffix)
-        events.append(for_kind(further.kind, event | further.fields | {"id": further_id}))
-    return Counted(events, usage.notes)
+    reading.events += events_of(usage, fields, name, reading, tier=response.tier)
 
 
 def _usage(provider: str, response: Response) -> tuple[str, Usage | Refusal | None]:
@@ -149,10 +133,6 @@ def _transcription(response: Response, usage: Usage | Refusal | None) -> tuple[s
     if seconds is None and usage is None:
         seconds = read_seconds({"type": "duration", "seconds": response.last.duration})
     return ("completions", usage) if seconds is None else ("audio_transcriptions", seconds)
-
-
-def _reason(answer: Answer) -> Reason:
-    return Reason.FAILED_CALL if answer.error_code or has(answer.error) else Reason.NO_USAGE
 
 
 def _is_of_another(answer: Answer) -> bool:
