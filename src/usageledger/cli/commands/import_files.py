@@ -17,7 +17,7 @@ from usageledger.hints import did_you_mean
 if TYPE_CHECKING:
     from usageledger.cli.delivery import Tally
     from usageledger.cli.importing import Import
-    from usageledger.sources.files import Folder
+    from usageledger.sources.files import Folder, Format
 
 SOURCES = (
     *("claude-code", "codex", "gemini-cli", "openai-batch", "anthropic-batch", "bedrock", "litellm"),
@@ -80,19 +80,13 @@ def import_files(  # noqa: PLR0913, PLR0917 - a command's parameters are its opt
     the reason and the id of one of it. Prompts and answers are not sent.
     """
     from usageledger.cli.importing import Import
-    from usageledger.sources.files import FORMATS
 
-    if source not in FORMATS:
-        raise CommandError(
-            f"There is no source {source!r}.{did_you_mean(source, SOURCES)} Known are {listed(SOURCES, 'and')}.",
-            exit_code=2,
-        )
-    folder = FORMATS[source].folder
-    names = _files(source, folder, files or [])
-    if folder and user is None:
+    format_ = _format(source)
+    names = _files(source, format_.folder, files or [])
+    if format_.folder and user is None:
         user = _own_name()
     said = {"project_id": project, "user_id": user}
-    found = Import(FORMATS[source], {name: value for name, value in said.items() if value}, provider)
+    found = Import(format_, {name: value for name, value in said.items() if value}, provider)
 
     if dry_run:
         with progress(names) as (advance, _):
@@ -111,6 +105,17 @@ def import_files(  # noqa: PLR0913, PLR0917 - a command's parameters are its opt
         )
     if not found.is_whole:
         raise typer.Exit(1)
+
+
+def _format(source: str) -> "Format":
+    from usageledger.sources.files import FORMATS
+
+    if source not in FORMATS:
+        raise CommandError(
+            f"There is no source {source!r}.{did_you_mean(source, SOURCES)} Known are {listed(SOURCES, 'and')}.",
+            exit_code=2,
+        )
+    return FORMATS[source]
 
 
 def _report(found: "Import", tally: "Tally | None", *, as_json: bool) -> None:

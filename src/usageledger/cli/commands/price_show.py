@@ -13,7 +13,7 @@ from usageledger.cli.local_registry import is_there, registry_if_there
 from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, RegistryUrl
 from usageledger.cli.terminal.output import CommandError, iso_time, note, print_json, print_table
 from usageledger.meters import METER_BY_KIND, METERS, MODEL
-from usageledger.settings import load_settings
+from usageledger.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -101,36 +101,15 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     """
     from msgspec import structs
 
-    from usageledger.pricing.book import PriceBook
-    from usageledger.pricing.own_prices import OwnPrices
-    from usageledger.rating.current_book import newest_prices
-
     day = int(time.time()) // DAY_SECONDS * DAY_SECONDS if on is None else _day(on)
     said = {"size": size, "quality": quality, "context_level": context_level, "tool": tool}
     said |= {"memory_gb": memory_gb, "session_minutes": session_minutes, "region": region}
     case = {name: value for name, value in said.items() if value is not None}
     asked = [structs.replace(each, project=project) for each in _subjects(model, kind, provider, day, case)]
     settings = load_settings({"data": data, "registry": registry_url})
-    if not is_there(settings.registry_url):
-        note(f"There is no registry in {settings.data.absolute()}: prices of your own would be in it.")
-    with registry_if_there(settings) as registry:
-        book = PriceBook(newest_prices(registry.price_files) if registry else None, strict_days=settings.strict_days)
-        cards = registry and registry.rate_cards
-        own = OwnPrices(cards.overrides() if cards else ())
-        for subject in asked:
-            if kind is None and not own.about(subject, book.names_of(subject)) and not book.knows(subject):
-                continue
-            subjects = _of_case(book.subjects(subject, own), case)
-            offers = [offer for each in subjects for offer in book.offers(each, own)]
-            given = cards.of([at for at, _ in offers]) if cards else {}
-            shown = [line for at, prices in offers for line in _lines(at, prices, given.get(at))]
-            lacking = [missing for at, prices in offers for missing in _lacking(at, prices)]
-            if shown:
-                break
-        else:
-            about = f"{provider} {model!r}" if model else provider
-            words = f"{about}{f' as {kind}' if kind else ''} has no price on {iso_time(day)[:10]}."
-            raise CommandError(f"{words}{_why(book, asked)} 'usageledger prices set' sets one.")
+    about = f"{provider} {model!r}" if model else provider
+    words = f"{about}{f' as {kind}' if kind else ''} has no price on {iso_time(day)[:10]}."
+    shown, lacking = _found(settings, asked, case, words, known_only=kind is None)
     if as_json:
         print_json([_json(line) for line in shown])
         return
@@ -138,6 +117,38 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     print_table(lambda _: price_table(shown))
     for words in (*_notes(shown), *_reasons(lacking)):
         note(words)
+
+
+def _found(
+    settings: Settings, asked: "Sequence[Subject]", case: "Mapping[str, str]", otherwise: str, *, known_only: bool
+) -> "tuple[list[Shown], list[tuple[Subject, str, Reason]]]":
+    """The prices of the first of the subjects that has some, and what of it has none.
+
+    Args:
+        settings: of the registry.
+        asked: subjects, in order.
+        case: what an event would say beside its model.
+        otherwise: said where none of them has a price.
+        known_only: passes over subjects that neither the operator's prices nor a list know.
+    """
+    from usageledger.pricing.book import PriceBook
+    from usageledger.pricing.own_prices import OwnPrices
+    from usageledger.rating.current_book import newest_prices
+
+    if not is_there(settings.registry_url):
+        note(f"There is no registry in {settings.data.absolute()}: prices of your own would be in it.")
+    with registry_if_there(settings) as registry:
+        book = PriceBook(newest_prices(registry.price_files) if registry else None, strict_days=settings.strict_days)
+        cards = registry and registry.rate_cards
+        own = OwnPrices(cards.overrides() if cards else ())
+        for subject in asked:
+            if known_only and not own.about(subject, book.names_of(subject)) and not book.knows(subject):
+                continue
+            offers = [offer for each in _of_case(book.subjects(subject, own), case) for offer in book.offers(each, own)]
+            given = cards.of([at for at, _ in offers]) if cards else {}
+            if shown := [line for at, prices in offers for line in _lines(at, prices, given.get(at))]:
+                return shown, [missing for at, prices in offers for missing in _lacking(at, prices)]
+        raise CommandError(f"{otherwise}{_why(book, asked)} 'usageledger prices set' sets one.")
 
 
 def _day(text: str) -> int:

@@ -1,7 +1,7 @@
 """The counts of an item, by the rules of its dialect."""
 
 from usageledger.sources.otlp.blocks import ContradictionError, Counts, counts_in
-from usageledger.sources.otlp.dialects import MODALITIES, Dialect, Layout
+from usageledger.sources.otlp.dialect import MODALITIES, Dialect, Layout
 from usageledger.sources.otlp.items import Attributes
 
 

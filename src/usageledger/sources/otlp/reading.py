@@ -11,17 +11,8 @@ import msgspec
 from usageledger.pricing.names import provider_name
 from usageledger.sources.otlp.blocks import ContradictionError, is_estimate
 from usageledger.sources.otlp.counts import counts_of
-from usageledger.sources.otlp.dialects import (
-    FAILURES,
-    WANTED,
-    Dialect,
-    Layout,
-    dialect_of,
-    dialects_of,
-    first_of,
-    is_usage_metric,
-    layout_of,
-)
+from usageledger.sources.otlp.dialect import Dialect, Layout, first_of, layout_of
+from usageledger.sources.otlp.dialects import FAILURES, WANTED, dialect_of, dialects_of, is_usage_metric
 from usageledger.sources.otlp.items import NANOSECONDS, Attributes, Group, Item
 from usageledger.sources.otlp.json_form import read_json
 from usageledger.sources.otlp.protobuf_form import read_protobuf
