@@ -44,6 +44,7 @@ from usageledger.sources.batches import to_batch
 from usageledger.sources.litellm import read_litellm
 from usageledger.sources.otlp.reading import read_otlp
 from usageledger.sources.otlp.signals import Signal
+from usageledger.sources.readings import Readings
 from usageledger.sources.vendors import VENDORS, read_vendor
 
 EVENTS_MAX = 200
@@ -91,24 +92,23 @@ def source_bodies(data: bytes) -> None:
     choice, body = data[:1], data[1:]
     names = (*VENDORS, "litellm")
     name = names[choice[0] % len(names)] if choice else "litellm"
-    try:
-        if name == "litellm":
-            readings = read_litellm(body, now=NOW, items_max=EVENTS_MAX)
-        else:
-            readings = read_vendor(name, body, now=NOW, items_max=EVENTS_MAX)
-    except RequestError as error:
-        _check_error(error.status, msgspec.json.encode(error.body()))
-        return
-    for reading in readings.values():
-        _check_batch(to_batch(reading.events))
+    if name == "litellm":
+        _check_readings(lambda: read_litellm(body, now=NOW, items_max=EVENTS_MAX))
+    else:
+        _check_readings(lambda: read_vendor(name, body, now=NOW, items_max=EVENTS_MAX))
 
 
 def otlp_bodies(data: bytes) -> None:
     """A body of OTLP; the first byte chooses its form and its signal."""
     choice, body = data[:1] or b"\0", data[1:]
     signal = tuple(Signal)[choice[0] % len(Signal)]
+    _check_readings(lambda: read_otlp(signal, body, is_json=choice[0] >= 128, now=NOW))
+
+
+def _check_readings(read: Callable[[], Readings]) -> None:
+    """Readings whose events are kept or refused, or a refusal of the body."""
     try:
-        readings = read_otlp(signal, body, is_json=choice[0] >= 128, now=NOW)
+        readings = read()
     except RequestError as error:
         _check_error(error.status, msgspec.json.encode(error.body()))
         return

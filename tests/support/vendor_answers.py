@@ -157,6 +157,15 @@ def sse(*objects: Any, end: bytes = b"data: [DONE]\n\n") -> bytes:
     return b": hello\n" + lines + end
 
 
+OLLAMA_EVENT = {
+    "kind": "completions",
+    "timestamp": 1_794_959_200,
+    "provider": "ollama",
+    "model": "llama3.2",
+    "input_tokens": 10,
+    "output_tokens": 5,
+}
+
 ONE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "chat": ("openai", CHAT, CHAT_EVENT),
     "legacy completions": (
@@ -325,14 +334,7 @@ ONE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
             "prompt_eval_count": 10,
             "eval_count": 5,
         },
-        {
-            "kind": "completions",
-            "timestamp": 1_794_959_200,
-            "provider": "ollama",
-            "model": "llama3.2",
-            "input_tokens": 10,
-            "output_tokens": 5,
-        },
+        OLLAMA_EVENT,
     ),
     "an image, by tokens": (
         "openai",
@@ -488,13 +490,6 @@ STREAMS: dict[str, tuple[str, list[dict[str, Any]], dict[str, Any]]] = {
                 "eval_count": 5,
             },
         ],
-        {
-            "kind": "completions",
-            "timestamp": 1_794_959_200,
-            "provider": "ollama",
-            "model": "llama3.2",
-            "input_tokens": 10,
-            "output_tokens": 5,
-        },
+        OLLAMA_EVENT,
     ),
 }
