@@ -11,7 +11,7 @@ from usageledger.errors import RegistryError, UnknownCursorError
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.money import UNITS
 from usageledger.pricing.price_file import written
-from usageledger.registry import AUDIT_TYPES, AuditEntry, Registry
+from usageledger.registry import AUDIT_TYPES, AlertTerms, AuditEntry, Registry
 from usageledger.registry.schema import admin_keys, audit_log, price_overrides, price_revisions
 from usageledger.sources.rules import Origin, Rule
 
@@ -38,6 +38,12 @@ def test_each_change_is_noted_with_who_and_what(registry: Registry) -> None:
     registry.price_files.take(file, written(file), now=NOW + 4)
     registry.source_rules.set([Rule("project_id", (Origin("header", "x-team"),))], actor="key_c", now=NOW + 5)
     assert registry.source_rules.remove(registry.source_rules.list()[0].number, now=NOW + 6)
+    scope, settings = "p", registry.spend_settings
+    settings.set_limit(scope, 500, actor="key_d", now=NOW + 7)
+    assert settings.delete_limit(scope, now=NOW + 8)
+    alert = settings.create_alert(None, AlertTerms(80, ("a@b",)), actor="key_e", now=NOW + 9)
+    settings.replace_alert(None, alert.id, AlertTerms(90, ("c@d",), "[x]"), now=NOW + 10)
+    assert settings.delete_alert(None, alert.id, now=NOW + 11)
     here = f"local:{getpass.getuser()}"
     found = entries(registry)
     assert [(e.effective_at, e.type, e.actor) for e in found] == [
@@ -48,6 +54,11 @@ def test_each_change_is_noted_with_who_and_what(registry: Registry) -> None:
         (NOW + 4, "price.updated", here),
         (NOW + 5, "source.mapped", "key_c"),
         (NOW + 6, "source.unmapped", here),
+        (NOW + 7, "spend_limit.updated", "key_d"),
+        (NOW + 8, "spend_limit.deleted", here),
+        (NOW + 9, "spend_alert.created", "key_e"),
+        (NOW + 10, "spend_alert.updated", here),
+        (NOW + 11, "spend_alert.deleted", here),
     ]
     assert {e.type for e in found} == set(AUDIT_TYPES)
     shown = {"scopes": ["api.usage.read"], "name": "ci", "expires_at": NOW + 9}
@@ -57,6 +68,12 @@ def test_each_change_is_noted_with_who_and_what(registry: Registry) -> None:
     assert found[3].details == {"id": revision.id, "reason": "why", "rate_cards": 1}
     assert [found[4].details[name] for name in ("serial", "made")] == [1, file.made]
     assert (found[5].details["emitter"], found[5].details["origins"]) == ("*", ["header:x-team"])
+    assert found[7].details == {"project_id": "p", "threshold_cents": 500, "threshold_cents_before": None}
+    assert found[8].details == {"project_id": "p"}
+    named = {"id": alert.id, "project_id": None}
+    assert found[9].details == {**named, "threshold_cents": 80, "recipients": ["a@b"], "subject_prefix": None}
+    assert found[10].details == {**named, "threshold_cents": 90, "recipients": ["c@d"], "subject_prefix": "[x]"}
+    assert found[11].details == named
     assert value not in str(found)
 
 

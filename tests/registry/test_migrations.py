@@ -88,7 +88,8 @@ def tables(url: str) -> set[str]:
 
 def test_one_of_before_there_were_claims(url: str) -> None:
     open_registry(url).close()
-    execute(url, "DROP TABLE source_rules", "DROP TABLE claims", f"UPDATE {VERSION_TABLE} SET version_num = '0007'")
+    newer = ("spend_alerts", "spend_limits", "source_rules", "claims")
+    execute(url, *(f"DROP TABLE {table}" for table in newer), f"UPDATE {VERSION_TABLE} SET version_num = '0007'")
     with open_registry(url) as registry:
         assert differences(registry) == []
         assert registry.claims.claim([("response:r", 5)], now=9).seconds == [5]
@@ -165,9 +166,10 @@ def test_cards_of_before_their_days_were_kept_beside_them(url: str) -> None:
     given = [(Subject(day * 86_400, "images", "openai", 'm"ü'), Prices({"images": day})) for day in (0, 20_000)]
     with open_registry(url) as registry:
         cards = registry.rate_cards.give(given)
+    newer = ("spend_alerts", "spend_limits", "source_rules", "claims", "source_counts", "price_files")
     execute(
         url,
-        *(f"DROP TABLE {table}" for table in ("source_rules", "claims", "source_counts", "price_files")),
+        *(f"DROP TABLE {table}" for table in newer),
         "DROP INDEX ix_card_prices_day",
         "ALTER TABLE card_prices DROP COLUMN day",
         f"UPDATE {VERSION_TABLE} SET version_num = '0004'",

@@ -10,6 +10,7 @@ from usageledger.registry.price_files import PriceFiles, StoredPrices
 from usageledger.registry.prices import GIVEN, CardPrices, OwnPrice, RateCards, Revision
 from usageledger.registry.records import MANAGE, READ, SCOPES, WRITE, AdminKey, Listing, Order, Project, Scope, User
 from usageledger.registry.registry import Registry, open_registry
+from usageledger.registry.spend_settings import AlertTerms, SpendAlert, SpendLimit, SpendSettings
 
 __all__ = [
     "AUDIT_TYPES",
@@ -19,6 +20,7 @@ __all__ = [
     "SCOPES",
     "WRITE",
     "AdminKey",
+    "AlertTerms",
     "AuditEntry",
     "AuditLog",
     "CardPrices",
@@ -33,6 +35,9 @@ __all__ = [
     "Registry",
     "Revision",
     "Scope",
+    "SpendAlert",
+    "SpendLimit",
+    "SpendSettings",
     "StoredPrices",
     "User",
     "open_registry",

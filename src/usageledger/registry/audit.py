@@ -22,6 +22,11 @@ AuditType: TypeAlias = Literal[
     "price.updated",
     "source.mapped",
     "source.unmapped",
+    "spend_limit.updated",
+    "spend_limit.deleted",
+    "spend_alert.created",
+    "spend_alert.updated",
+    "spend_alert.deleted",
 ]
 AUDIT_TYPES: tuple[AuditType, ...] = get_args(AuditType)
 LOCAL = "local:"  # before the name of the machine's user who ran a command

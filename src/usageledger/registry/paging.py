@@ -19,12 +19,15 @@ def fetch_page(  # noqa: PLR0913  (a query has this many parts)
     where: Sequence[ColumnElement[bool]] = (),
     after: str | None,
     limit: int,
+    before: str | None = None,
     order: Order = "asc",
 ) -> Listing[T]:
-    """The page of `moment`'s table that follows the row with the id `after`, which may have been filtered out since.
+    """The page of `moment`'s table that follows the row with the id `after`, or that ends just before the row `before`.
+
+    With both it begins after the one and ends before the other. Those rows may have been filtered out since.
 
     Raises:
-        UnknownCursorError: `after` is no id of the table.
+        UnknownCursorError: `after` or `before` is no id of the table.
         RegistryError: `limit` is below 1, or `order` is neither asc nor desc.
     """
     if limit < 1:
@@ -33,14 +36,21 @@ def fetch_page(  # noqa: PLR0913  (a query has this many parts)
         raise RegistryError(f"order must be 'asc' or 'desc', not {order!r}.")
     table = moment.table
     place = tuple_(moment, table.c.id)
+    backwards = before is not None and after is None
+    rises = (order == "asc") != backwards
     query = select(table).where(*where).limit(limit + 1)
-    query = query.order_by(moment, table.c.id) if order == "asc" else query.order_by(moment.desc(), table.c.id.desc())
-    if after is not None:
-        last = connection.execute(select(moment, table.c.id).where(table.c.id == after)).first()
-        if last is None:
-            raise UnknownCursorError(
-                f"after must be the id of the last entry of the page before; {after!r} is unknown."
-            )
-        query = query.where(place > tuple(last) if order == "asc" else place < tuple(last))
+    query = query.order_by(moment, table.c.id) if rises else query.order_by(moment.desc(), table.c.id.desc())
+    for name, cursor, entry in (
+        ("after", after, "the last entry of the page before"),
+        ("before", before, "the first entry of the page after"),
+    ):
+        if cursor is None:
+            continue
+        given = connection.execute(select(moment, table.c.id).where(table.c.id == cursor)).first()
+        if given is None:
+            raise UnknownCursorError(f"{name} must be the id of {entry}; {cursor!r} is unknown.", name)
+        is_larger = (name == "after") == (order == "asc")
+        query = query.where(place > tuple(given) if is_larger else place < tuple(given))
     rows = connection.execute(query).all()
-    return Listing(data=tuple(record(row) for row in rows[:limit]), has_more=len(rows) > limit)
+    data = tuple(map(record, rows[:limit]))
+    return Listing(data[::-1] if backwards else data, has_more=len(rows) > limit)

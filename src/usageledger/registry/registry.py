@@ -27,10 +27,12 @@ from usageledger.registry.paging import fetch_page
 from usageledger.registry.price_files import PriceFiles
 from usageledger.registry.prices import RateCards
 from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Project, User
-from usageledger.registry.schema import SECRET_BYTES, TEXT_CHARACTERS_MAX, admin_keys, projects, secrets, users
+from usageledger.registry.schema import SECRET_BYTES, admin_keys, projects, secrets, users
 from usageledger.registry.sessions import Sessions
 from usageledger.registry.source_counts import SourceCounts
 from usageledger.registry.source_rules import SourceRules
+from usageledger.registry.spend_settings import SpendSettings
+from usageledger.registry.values import check_text, new_id
 
 TOUCH_INTERVAL_S = 60
 ROWS_AT_ONCE = 1_000
@@ -70,6 +72,7 @@ class Registry:
         audit_log: who changed keys and prices.
         sessions: sign-ins of the dashboard, in the same database.
         source_rules: from what the projects, users and keys of sources come.
+        spend_settings: limits of spend and alerts on it, in the same database.
         source_counts: what emitters sent and what became of it, in the same database.
         claims: the seconds at which responses count, for servers that share a ledger.
     """
@@ -82,6 +85,7 @@ class Registry:
         self.sessions = Sessions(database)
         self.source_counts = SourceCounts(database)
         self.source_rules = SourceRules(database)
+        self.spend_settings = SpendSettings(database)
         self.claims = Claims(database)
 
     def __enter__(self) -> Self:
@@ -141,12 +145,12 @@ class Registry:
         Raises:
             RegistryError: a bad name, scope or value, or a value whose key was revoked.
         """
-        _check_text("The name of a key", name)
+        check_text("The name of a key", name)
         granted = _check_scopes(scopes)
         value = new_value() if value is None else check_value(value)
         digest = digest_of(value)
         row = {
-            "id": _new_id("key_"),
+            "id": new_id("key_"),
             "name": name,
             "redacted_value": redact(value),
             "digest": digest,
@@ -242,9 +246,9 @@ class Registry:
         # Sorted, so that two servers that add the same ids wait for each other and do not deadlock.
         new_projects, new_users = sorted(set(project_ids)), sorted(set(user_ids))
         for id_ in new_projects:
-            _check_text("The id of a project", id_)
+            check_text("The id of a project", id_)
         for id_ in new_users:
-            _check_text("The id of a user", id_)
+            check_text("The id of a user", id_)
         if not new_projects and not new_users:
             return
         with self._database.write() as connection:
@@ -283,8 +287,8 @@ class Registry:
         Raises:
             RegistryError: the name is empty or too long.
         """
-        _check_text("The name of a project", name)
-        made = Project(id=_new_id("proj_"), name=name, created_at=now, archived_at=None)
+        check_text("The name of a project", name)
+        made = Project(id=new_id("proj_"), name=name, created_at=now, archived_at=None)
         with self._database.write() as connection:
             connection.execute(projects.insert().values(id=made.id, name=made.name, created_at=made.created_at))
         return made
@@ -295,7 +299,7 @@ class Registry:
         Raises:
             RegistryError: the name is empty or too long.
         """
-        _check_text("The name of a project", name)
+        check_text("The name of a project", name)
         with self._database.write() as connection:
             connection.execute(update(projects).where(projects.c.id == project_id).values(name=name))
             row = _by_id(connection, projects, project_id)
@@ -357,7 +361,7 @@ class Registry:
 
     def secret(self, name: str) -> bytes:
         """32 random bytes, made when first asked for, and the same for every process on this registry."""
-        _check_text("The name of a secret", name)
+        check_text("The name of a secret", name)
         query = select(secrets.c.value).where(secrets.c.name == name)
         with self._database.read() as connection:
             known = connection.execute(query).scalar()
@@ -375,17 +379,6 @@ def _with_names(table: Table) -> Select[Any, Any]:
 
 def _by_id(connection: Connection, table: Table, row_id: str) -> Row[Any] | None:
     return connection.execute(select(table).where(table.c.id == row_id)).first()
-
-
-def _new_id(prefix: str) -> str:
-    return prefix + randomness.token_urlsafe(18)
-
-
-def _check_text(what: str, text: str) -> None:
-    if not 1 <= len(text) <= TEXT_CHARACTERS_MAX:
-        raise RegistryError(f"{what} must be 1 to {TEXT_CHARACTERS_MAX} characters long, not {len(text)}.")
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise RegistryError(f"{what} must be text that UTF-8 can hold, not {text!r}.")
 
 
 def _check_scopes(scopes: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ from sqlalchemy import UniqueConstraint as Unique
 from usageledger.sources.readings import EMITTER_CHARACTERS_MAX
 
 # The newest revision in migrations/versions. A registry that says the same opens without Alembic.
-SCHEMA_VERSION = "0009"
+SCHEMA_VERSION = "0010"
 
 # Our own name, so that a PostgreSQL database may hold another application's Alembic version too.
 VERSION_TABLE = "usageledger_registry_version"
@@ -182,4 +182,27 @@ source_rules = Table(
     Column("field", String(64), nullable=False),
     Column("origins", Text, nullable=False),
     Column("set_at", BigInteger, nullable=False),
+)
+
+# The limit of a scope; `project_id` is empty for the organization.
+spend_limits = Table(
+    "spend_limits",
+    metadata,
+    Column("project_id", String(TEXT_CHARACTERS_MAX), primary_key=True),
+    Column("threshold_cents", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
+# An alert of a scope, as above; `number` is the order in which they were made, and `recipients` a list in JSON.
+spend_alerts = Table(
+    "spend_alerts",
+    metadata,
+    Column("number", NUMBER, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("project_id", String(TEXT_CHARACTERS_MAX), nullable=False),
+    Column("threshold_cents", BigInteger, nullable=False),
+    Column("recipients", Text, nullable=False),
+    Column("subject_prefix", Text),
+    Column("changed_at", BigInteger, nullable=False),
+    Index("ix_spend_alerts_project_id_number", "project_id", "number"),
 )
