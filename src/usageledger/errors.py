@@ -97,6 +97,11 @@ class RequestError(UsageLedgerError):
         self.code = code or self.default_code
         self.retry_after = retry_after
 
+    @property
+    def is_final(self) -> bool:
+        """True if the same request must not be repeated although its status tells clients to."""
+        return False
+
     def body(self) -> dict[str, Any]:
         """The API's error body: `{"error": {"message", "type", "param", "code"}}`, all four keys always."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
@@ -150,6 +155,13 @@ class RequestTimeoutError(RequestError):
     default_code = "request_timeout"
 
 
+class ConflictError(RequestError):
+    """409: the state of what is named does not allow it."""
+
+    status = 409
+    default_code = "conflict"
+
+
 class BodyTooLargeError(RequestError):
     """413: more bytes or more events than one request may carry."""
 
@@ -170,6 +182,22 @@ class RateLimitError(RequestError):
     status = 429
     type = "requests"
     default_code = "rate_limit_exceeded"
+
+
+class SpendLimitError(RequestError):
+    """429: a spend limit would be passed; final, but for money that other reservations hold.
+
+    Source: OpenAI's error codes of spend limits; its type is the same for all of them.
+    """
+
+    status = 429
+    type = "insufficient_quota"
+    default_code = "insufficient_quota"
+
+    @property
+    def is_final(self) -> bool:
+        """See `RequestError.is_final`."""
+        return self.retry_after is None
 
 
 class HeadersTooLargeError(RequestError):

@@ -7,6 +7,7 @@ import msgspec
 
 NAME_CHARACTERS_MAX = 256
 SHOWN_MAX = 100
+_NUMBERS = msgspec.json.Encoder(decimal_format="number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,6 @@ class Field:
 
 def shown(value: Any) -> str:
     """Return a value as messages have it, cut to `SHOWN_MAX` characters."""
-    text = repr(value[:SHOWN_MAX]) if isinstance(value, str) else msgspec.json.encode(value).decode(errors="replace")
+    text = repr(value[:SHOWN_MAX]) if isinstance(value, str) else _NUMBERS.encode(value).decode(errors="replace")
     cut = len(text) > SHOWN_MAX or (isinstance(value, str) and len(value) > SHOWN_MAX)
     return text[: SHOWN_MAX - 3] + "..." if cut else text

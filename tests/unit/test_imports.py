@@ -26,6 +26,7 @@ LAYERS = (
     {"sources"},
     {"ledger", "registry"},
     {"rating"},
+    {"spending"},
     {"server"},
     {"client"},  # and there is another test for it
     {"capturing"},

@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from usageledger.errors import RegistryError
+from usageledger.pricing.money import UNITS_PER_USD
 from usageledger.registry.audit import note
 from usageledger.registry.database import Database, insert_or_ignore
 from usageledger.registry.paging import fetch_page
@@ -86,6 +87,10 @@ class SpendSettings:
         with self._database.read() as connection:
             rows = connection.execute(select(spend_limits).order_by(spend_limits.c.project_id)).all()
         return [_limit(row) for row in rows]
+
+    def amounts(self) -> dict[str, int]:
+        """The limits as amounts in 10⁻¹⁸/9 USD, by project; that of the organization by the empty text."""
+        return {limit.project_id or "": limit.threshold_cents * UNITS_PER_USD // 100 for limit in self.limits()}
 
     def limit(self, project_id: str | None) -> SpendLimit | None:
         """Finds the limit of a scope."""

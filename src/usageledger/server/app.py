@@ -47,6 +47,7 @@ from usageledger.server.ingest.source_rules import CurrentRules
 from usageledger.server.openapi.document import document
 from usageledger.server.services import Services, wall_clock
 from usageledger.settings import Settings
+from usageledger.spending.spending import Spending
 
 logger = logging.getLogger("usageledger")
 
@@ -75,13 +76,17 @@ def create_app(
     book = CurrentBook(registry.price_files, clock, strict_days=settings.strict_days)
     tables = PriceTables(registry.rate_cards)
     giver = CardGiver(registry.rate_cards, book)
+    spending = None
+    if ledger.claims is None:
+        spending = Spending(ledger, tables, settings.data, registry.spend_settings.amounts, clock)
     services = Services(
         settings=settings,
         ledger=ledger,
         registry=registry,
         price_book=book,
         price_tables=tables,
-        ingest=Ingest(ledger, names.note, giver.cards, registry.claims.claim, settings, clock),
+        ingest=Ingest(ledger, names.note, giver.cards, registry.claims.claim, settings, clock, spending),
+        spending=spending,
         source_counts=PendingSourceCounts(registry.source_counts, clock),
         source_rules=CurrentRules(registry.source_rules, clock),
         authenticator=Authenticator(registry, settings, clock),
@@ -100,6 +105,8 @@ def create_app(
         if given := await anyio.to_thread.run_sync(ledger.give_cards, giver.cards):
             logger.info("gave rate cards to %d events that were kept before there were any", given)
         await anyio.to_thread.run_sync(remove_left_backups, settings)
+        if spending:
+            await anyio.to_thread.run_sync(spending.start)
         services.ingest.start(on_failure)
         services.source_counts.start()
         try:
@@ -107,6 +114,8 @@ def create_app(
         finally:
             await anyio.to_thread.run_sync(services.ingest.close)
             await anyio.to_thread.run_sync(services.source_counts.close)
+            if spending:
+                await anyio.to_thread.run_sync(spending.close)
 
     handlers: dict[Any, Any] = {HTTPException: _http_error, UsageLedgerError: _own_error}
     app = _Application(

@@ -12,7 +12,9 @@ from usageledger.server.api import (
     otlp,
     prices,
     projects,
+    reservations,
     sources,
+    spend,
     usage,
     users,
 )
@@ -30,6 +32,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *users.ENDPOINTS,
     *keys.ENDPOINTS,
     *sources.ENDPOINTS,
+    *spend.ENDPOINTS,
+    *reservations.ENDPOINTS,
     *audit.ENDPOINTS,
     *backup.ENDPOINTS,
     *health.ENDPOINTS,

@@ -21,6 +21,7 @@ from usageledger.server.ingest.commits import Ingest
 from usageledger.server.ingest.source_counts import PendingSourceCounts
 from usageledger.server.ingest.source_rules import CurrentRules
 from usageledger.settings import Settings
+from usageledger.spending.spending import Spending
 
 T = TypeVar("T")
 
@@ -30,6 +31,7 @@ class Services:
     """Everything that handlers work with.
 
     Attributes:
+        spending: None where several servers may write to the ledger.
         backup_turn: held while a backup is made.
         document: makes the OpenAPI document, as JSON, when it is first asked for.
     """
@@ -40,6 +42,7 @@ class Services:
     price_book: CurrentBook
     price_tables: PriceTables
     ingest: Ingest
+    spending: Spending | None
     source_counts: PendingSourceCounts
     source_rules: CurrentRules
     authenticator: Authenticator

@@ -60,6 +60,8 @@ def found(value: T | None, call: Call) -> T:
     """Gives back `value`, or raises the NotFoundError that there is none with the id in the path."""
     if value is None:
         (name,) = call.endpoint.ids
-        noun = {"project_id": "project", "user_id": "user", "key_id": "admin API key"}[name]
+        noun = {"project_id": "project", "user_id": "user", "key_id": "admin API key", "reservation_id": "reservation"}[
+            name
+        ]
         raise NotFoundError(f"No such {noun}: {call.request.path_params[name][:256]!r}.", param=name)
     return value

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -28,6 +29,7 @@ from usageledger.server.http.request_bodies import read_body
 from usageledger.server.http.shared_memory import FREE_BYTES
 
 PARAMETERS_MAX = 5000
+OBJECTS = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)  # amounts are exact
 logger = logging.getLogger("usageledger")
 OBJECT_BYTES_MAX = 64 * 1024
 # On every answer that does not say otherwise: it is data of one reader, not to be kept, framed or run.
@@ -89,6 +91,8 @@ def error_response(error: RequestError) -> Response:
     headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
     if error.status == 401:  # noqa: PLR2004 - RFC 9110 asks for the challenge on 401
         headers["www-authenticate"] = "Bearer"
+    if error.is_final:
+        headers["x-should-retry"] = "false"  # OpenAI's clients repeat any 429 without it
     return json_response(error.body(), error.status, headers)
 
 
@@ -122,7 +126,7 @@ async def read_object(request: Request, fields: Sequence[Field], limit: int = OB
     if not body:
         raise InvalidRequestError("The body is empty: expected a JSON object.", code="invalid_json")
     try:
-        given = msgspec.json.decode(body, type=dict[str, Any])
+        given = OBJECTS.decode(body)
     except msgspec.ValidationError:
         raise InvalidRequestError("The body is not a JSON object.", code="invalid_type") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -29,6 +29,7 @@ from usageledger.server.ingest.claimed_rows import Claim, ClaimedRows, claimed
 from usageledger.server.ingest.commit_group import Submission, answer, answers
 from usageledger.server.ingest.upkeep import Upkeep
 from usageledger.settings import Settings
+from usageledger.spending.spending import Spending
 
 COMMIT_BYTES_MAX = 32 * 1024**2
 
@@ -39,6 +40,7 @@ class Ingest:
     """The way in. `start` it once; `submit` from the event loop; `close` drains what was taken.
 
     Args:
+        spending: is told of what each commit kept.
         commit_bytes_max: of events in one commit, which takes several times as much for a moment.
     """
 
@@ -50,6 +52,7 @@ class Ingest:
         claim: Claim,
         settings: Settings,
         clock: Callable[[], float],
+        spending: Spending | None = None,
         *,
         commit_bytes_max: int = COMMIT_BYTES_MAX,
     ) -> None:
@@ -60,6 +63,7 @@ class Ingest:
         self._claim = claim
         self._settings = settings
         self._clock = clock
+        self._spending = spending
         self._on_failure: Callable[[str], None] = lambda _: None
         self.failure: str | None = None  # why nothing is written any more
         self._turn = RankedLock("turn", 1)  # of the one writer that waits for requests
@@ -199,7 +203,12 @@ class Ingest:
     def _append(self, rows: pa.Table, at: ClaimedRows | None) -> Judged:
         if at and self._ledger.claims:
             return at.judged(self._ledger.claims.append_claimed(rows, at.known_from))
-        return self._ledger.append(rows)
+        if self._spending is None:
+            return self._ledger.append(rows)
+        with self._spending.commit() as note:
+            judged = self._ledger.append(rows)
+            note(rows, judged)
+        return judged
 
     def _written(self, submissions: list[Submission]) -> list[dict[str, Any] | Exception]:
         """Commits the events and returns an answer for each submission, or the error for which none was kept."""

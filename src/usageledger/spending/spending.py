@@ -1,0 +1,119 @@
+"""All of spend together: what is counted and held follows commits and settings, and is checked against the ledger."""
+
+import logging
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from usageledger.errors import UsageLedgerError
+from usageledger.ledger import Judged, Ledger, Outcome
+from usageledger.rating.price_tables import PriceTables
+from usageledger.spending.hold_file import HoldFile
+from usageledger.spending.reservations import Reservations
+from usageledger.spending.row_costs import costs_of
+from usageledger.spending.spend import ORGANIZATION, Spend
+
+SECONDS_BETWEEN_LOOKS = 1.0  # at limits, prices and the clock
+SECONDS_BETWEEN_RECOUNTS = 600
+HOLDS_FILE = "holds.sqlite"
+
+logger = logging.getLogger("usageledger.spending")
+
+
+class Spending:
+    """Spend and reservations of a ledger that one server writes; for many threads.
+
+    Args:
+        folder: of the file of holds.
+        limits: reads the limits: scope → amount of a month in 10⁻¹⁸/9 USD.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        prices: PriceTables,
+        folder: Path,
+        limits: Callable[[], Mapping[str, int]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._limits = limits
+        self._clock = clock
+        self.spend = Spend(ledger, prices)
+        self.reservations = Reservations(HoldFile(folder / HOLDS_FILE), self.spend, clock)
+        self._looking = threading.Lock()  # of the one thread that looks
+        self._recounted_at = 0.0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="spending", daemon=True)
+
+    def start(self) -> None:
+        """Adds up what months have cost, and follows from then on. Raises LedgerUnavailableError, RegistryError."""
+        self.look()
+        self._recounted_at = self._clock()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends it; after the last commit."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.reservations.close()
+
+    @contextmanager
+    def commit(self) -> Generator[Callable[[pa.Table, Judged], None]]:
+        """Surrounds a commit; what it gives takes the rows once the ledger has them, and how each was judged."""
+        with self.spend.commit():
+            yield self._committed
+
+    def _committed(self, rows: pa.Table, judged: Judged) -> None:
+        """Adds what was kept, then lets holds end; whatever fails, the events are kept and the commit is one."""
+        try:
+            self.spend.add(rows, judged)
+        except Exception:
+            self.spend.lose()
+            logger.exception("spend was not counted: it is added up anew")
+        try:
+            self._settle(rows, judged)
+        except Exception:
+            logger.exception("holds were not settled: they stand until they end")
+
+    def _settle(self, rows: pa.Table, judged: Judged) -> None:
+        if self.reservations.empty:
+            return
+        counted = np.isin(judged.outcomes, (Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.SAME_RESPONSE))
+        event_ids: list[Any] = rows["event_id"].to_pylist()
+        settling = [place for place in self.reservations.awaited(event_ids) if counted[place]]
+        if not settling:
+            return
+        chosen = rows.take(pa.array(settling))
+        costs = costs_of(chosen, np.arange(len(settling)), len(settling), self.spend.cards)
+        fresh = (judged.outcomes[settling] == Outcome.ACCEPTED).tolist()
+        names: list[list[Any]] = [chosen[name].to_pylist() for name in ("event_id", "project_id", "ts")]
+        self.reservations.settle(
+            (*named, cost if new else 0) for *named, cost, new in zip(*names, costs, fresh, strict=True)
+        )
+
+    def look(self) -> None:
+        """Follows the limits and prices of now. Raises LedgerUnavailableError, RegistryError."""
+        with self._looking:
+            limits = self._limits()
+            projects = frozenset(limits) - {ORGANIZATION} if limits else None
+            self.spend.count(projects, int(self._clock()))
+            self.reservations.limit(limits)
+
+    def _run(self) -> None:
+        while not self._ended.wait(SECONDS_BETWEEN_LOOKS):
+            try:
+                self.look()
+                self.reservations.sweep()
+                if not 0 <= self._clock() - self._recounted_at < SECONDS_BETWEEN_RECOUNTS:
+                    self._recounted_at = self._clock()
+                    if wrong := self.spend.recount():
+                        logger.error("spend was counted wrongly, and is right again: %s", wrong[:10])
+            except UsageLedgerError as error:
+                logger.warning("spend is not followed now: %s", error)
