@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from usageledger.errors import RegistryError
 from usageledger.registry.audit import note
 from usageledger.registry.database import Database, insert_or_ignore
-from usageledger.registry.paging import fetch_page
+from usageledger.registry.paging import Page, fetch_page
 from usageledger.registry.records import Listing, Order
 from usageledger.registry.schema import spend_alerts, spend_limits
 from usageledger.registry.values import check_text, new_id
@@ -149,16 +149,8 @@ class SpendSettings:
         """
         kept = [spend_alerts.c.project_id == _stored(project_id)]
         with self._database.read() as connection:
-            listing = fetch_page(
-                connection,
-                spend_alerts.c.number,
-                _alert,
-                where=kept,
-                after=after,
-                before=before,
-                limit=limit or 1,
-                order=order,
-            )
+            page = Page(after, before, limit or 1, order)
+            listing = fetch_page(connection, spend_alerts.c.number, _alert, page, where=kept)
         return listing if limit else Listing((), has_more=bool(listing.data))
 
     def alert(self, project_id: str | None, alert_id: str) -> SpendAlert | None:

@@ -1,4 +1,8 @@
-"""The one table of endpoints of the API. Routes are tried in its order: the ones that are asked most stand first."""
+"""The one table of endpoints of the API.
+
+Routes are tried in its order: the ones that are asked most stand first, and those below a project before the projects',
+whose ids may have slashes.
+"""
 
 from usageledger.server.api import (
     audit,
@@ -13,6 +17,8 @@ from usageledger.server.api import (
     prices,
     projects,
     sources,
+    spend_alerts,
+    spend_limits,
     usage,
     users,
 )
@@ -26,6 +32,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *meters.ENDPOINTS,
     *facets.ENDPOINTS,
     *prices.ENDPOINTS,
+    *spend_limits.ENDPOINTS,
+    *spend_alerts.ENDPOINTS,
     *projects.ENDPOINTS,
     *users.ENDPOINTS,
     *keys.ENDPOINTS,

@@ -14,7 +14,7 @@ from usageledger.registry.audit import LOCAL
 from usageledger.server.api.listing import PAGE_PARAMETERS, list_response, take_page
 from usageledger.server.endpoint import Answer, Call, Endpoint
 from usageledger.server.http.parameters import Parameter, one_of, refused
-from usageledger.server.json_schema import NO_NUL, ref
+from usageledger.server.json_schema import ref
 
 PREFIX = "audit_log-"
 _ID = re.compile(f"{PREFIX}([0-9]{{1,18}})")
@@ -24,9 +24,9 @@ async def audit_logs(call: Call) -> Response:
     """Lists the entries, the newest first."""
     given = call.given()
     types = [one_of("event_types", name, AUDIT_TYPES) for name in given.get("event_types", [])]
-    cursor, limit = take_page(given)
-    after, before = _number("after", cursor), _number("before", given.get("before", [None])[0])
-    find = partial(call.services.registry.audit_log.list, after=after, before=before, limit=limit, types=types)
+    page = take_page(given)
+    page |= {name: _number(name, page[name]) for name in ("after", "before")}
+    find = partial(call.services.registry.audit_log.list, **page, types=types)
     return await list_response(find, _entry)
 
 
@@ -54,7 +54,6 @@ def _entry(entry: AuditEntry) -> dict[str, Any]:
     }
 
 
-BEFORE = Parameter("before", {"type": "string", "pattern": NO_NUL}, "`first_id` of the page after.")
 TYPES = Parameter(
     "event_types",
     {"type": "string", "enum": list(AUDIT_TYPES)},
@@ -72,6 +71,6 @@ ENDPOINTS = (
         summary="List changes of keys and prices, the newest first.",
         scopes=(MANAGE,),
         answer=Answer(ref("AuditLogList")),
-        parameters=(*PAGE_PARAMETERS, BEFORE, TYPES),
+        parameters=(*PAGE_PARAMETERS, TYPES),
     ),
 )

@@ -45,9 +45,8 @@ PROJECT_CHANGE = (
 async def list_projects(call: Call) -> Response:
     """Lists projects; archived ones are left out unless they are asked for."""
     given = call.given()
-    after, limit = take_page(given)
     archived = one_of("include_archived", given.get("include_archived", ["false"])[0].lower(), ("true", "false"))
-    find = partial(call.services.registry.list_projects, after=after, limit=limit, include_archived=archived == "true")
+    find = partial(call.services.registry.list_projects, **take_page(given), include_archived=archived == "true")
     return await list_response(find, _project)
 
 

@@ -20,8 +20,7 @@ EMAILS_MAX = 1000
 async def list_users(call: Call) -> Response:
     """Lists users."""
     given = call.given()
-    after, limit = take_page(given)
-    find = partial(call.services.registry.list_users, after=after, limit=limit, emails=_emails(given))
+    find = partial(call.services.registry.list_users, **take_page(given), emails=_emails(given))
     return await list_response(find, _user)
 
 

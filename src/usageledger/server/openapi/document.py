@@ -14,6 +14,7 @@ from usageledger.server.openapi.operations import BODY_ERRORS, ERRORS, answer_he
 from usageledger.server.openapi.price_schemas import price_components
 from usageledger.server.openapi.schemas import components
 from usageledger.server.openapi.source_schemas import source_components
+from usageledger.server.openapi.spend_schemas import spend_components
 from usageledger.settings import Settings
 
 TAGS = {
@@ -24,6 +25,7 @@ TAGS = {
     "Projects": "Projects, made here or first seen in an event.",
     "Users": "Users, first seen in events.",
     "Admin API keys": "The keys of this API.",
+    "Spend": "Limits of spend and alerts on it, of the organization and of projects.",
     "Audit": "Who changed keys and prices.",
     "Server": "The server itself.",
 }
@@ -45,7 +47,11 @@ def document(settings: Settings, endpoints: Iterable[Endpoint]) -> dict[str, Any
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths(settings, endpoints),
         "components": {
-            "schemas": components() | price_components() | audit_components() | source_components(),
+            "schemas": components()
+            | price_components()
+            | audit_components()
+            | source_components()
+            | spend_components(),
             "headers": answer_headers(),
             "responses": {error.__name__: error_answer(error) for error in (*ERRORS, *BODY_ERRORS, NotFoundError)},
             "securitySchemes": {

@@ -281,7 +281,8 @@ def _server() -> dict[str, Schema]:
 # --- projects, users, keys ---------------------------------------------------------------------------------------
 
 
-def _list_of(name: str) -> Schema:
+def list_of(name: str) -> Schema:
+    """Describes a page of a list."""
     return answer(
         {
             "object": const("list"),
@@ -308,7 +309,7 @@ def _projects() -> dict[str, Schema]:
     )
     return {
         "Project": project,
-        "ProjectList": _list_of("Project"),
+        "ProjectList": list_of("Project"),
         "ProjectCreate": body(NEW_PROJECT, BODY_DOCS),
         "ProjectUpdate": body(PROJECT_CHANGE, BODY_DOCS),
     }
@@ -333,7 +334,7 @@ def _users() -> dict[str, Schema]:
         },
         "A user whom events named.",
     )
-    return {"User": user, "UserList": _list_of("User")}
+    return {"User": user, "UserList": list_of("User")}
 
 
 def _keys() -> dict[str, Schema]:
@@ -358,7 +359,7 @@ def _keys() -> dict[str, Schema]:
     deleted = {"object": const("organization.admin_api_key.deleted"), "id": TEXT, "deleted": FLAG}
     return {
         "AdminApiKey": answer(fields, "A key of this API."),
-        "AdminApiKeyList": _list_of("AdminApiKey"),
+        "AdminApiKeyList": list_of("AdminApiKey"),
         "AdminApiKeyCreate": body(NEW_KEY, BODY_DOCS),
         "AdminApiKeyCreated": answer(fields | value, "A new key of this API."),
         "AdminApiKeyDeleted": answer(deleted),

@@ -1,0 +1,49 @@
+"""The OpenAPI document's part about limits of spend and alerts on it."""
+
+from collections.abc import Mapping
+
+from usageledger.server.api.spend_alerts import ALERT, CHANNEL
+from usageledger.server.api.spend_limits import LIMIT
+from usageledger.server.json_schema import FLAG, TEXT, TEXT_OR_NULL, Schema, answer, const, described, ref
+from usageledger.server.openapi.schemas import body, list_of
+
+DOCS = {
+    "threshold_amount": "The amount in US cents.",
+    "currency": "The currency of the amount.",
+    "interval": "The calendar month, in UTC.",
+    "type": "The way to tell.",
+    "recipients": "The addresses that are told.",
+    "subject_prefix": "Stands before the subject.",
+}
+
+
+def spend_components() -> dict[str, Schema]:
+    """Makes the named schemas of limits and alerts."""
+    channel, alert = body(CHANNEL, DOCS), body(ALERT, DOCS)
+    alert["properties"]["notification_channel"] = ref("SpendAlertChannel")
+    made = {"SpendLimitUpdate": body(LIMIT, DOCS), "SpendAlertChannel": channel, "SpendAlertCreate": alert}
+    for whose in ("organization", "project"):
+        made |= {f"{whose.title()}{name}": schema for name, schema in _of_scope(whose).items()}
+    return made
+
+
+def _of_scope(whose: str) -> Mapping[str, Schema]:
+    """Describes the answers of a scope."""
+    terms = {
+        "threshold_amount": described({"type": "integer", "minimum": 0}, DOCS["threshold_amount"]),
+        "currency": const("USD"),
+        "interval": const("month"),
+    }
+    status: Schema = {"type": "string", "enum": ["inactive", "enforcing"]}
+    state = answer({"status": described(status, "`enforcing` while the recorded spend of the month has reached it.")})
+    channel = answer(
+        {"type": const("email"), "recipients": {"type": "array", "items": TEXT}, "subject_prefix": TEXT_OR_NULL}
+    )
+    alert = {"id": TEXT, "object": const(f"{whose}.spend_alert"), **terms, "notification_channel": channel}
+    return {
+        "SpendLimit": answer({"object": const(f"{whose}.spend_limit"), **terms, "enforcement": state}),
+        "SpendLimitDeleted": answer({"object": const(f"{whose}.spend_limit.deleted"), "deleted": FLAG}),
+        "SpendAlert": answer(alert, f"An alert on the spend of the {whose}."),
+        "SpendAlertList": list_of(f"{whose.title()}SpendAlert"),
+        "SpendAlertDeleted": answer({"id": TEXT, "object": const(f"{whose}.spend_alert.deleted"), "deleted": FLAG}),
+    }
