@@ -51,7 +51,7 @@ NEEDS = {
     },
     "/v1/backup": {"POST": {"api.management"}},
     "/v1/organization/audit_logs": {"GET": {"api.management"}},
-    "/v1/organization/users": {"GET": {"api.usage.read", "api.management"}},
+    "/v1/organization/users": {"GET": {"api.usage.read", "api.management"}, "POST": {"api.management"}},
     "/v1/organization/admin_api_keys": {m: {"api.management"} for m in ("GET", "POST", "DELETE")},
 }
 METERS_URL = "/v1/meters"

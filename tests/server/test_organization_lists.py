@@ -167,12 +167,10 @@ async def test_ids_of_any_characters(serve: Serve, double: LedgerDouble, registr
 
 
 BELOW = [
-    "api_keys",
-    "api_keys?limit=5",
-    "users",
-    "rate_limits/rl-1",
-    "archive",
-    "service_accounts",
+    "groups",
+    "groups?limit=5",
+    "roles",
+    "data_retention/now",
     "certificates/activate",
 ]
 
@@ -230,15 +228,15 @@ async def test_an_id_with_a_slash_as_it_is_works_where_there_is_one(
     serve: Serve, double: LedgerDouble, registry: Registry
 ) -> None:
     """Clients that put ids into addresses as they are."""
-    registry.note_seen(["p", "p/users", "a b/%"], ["a/b"], now=NOW)
+    registry.note_seen(["p", "p/team", "a b/%"], ["a/b"], now=NOW)
     async with serve(double) as server:
-        assert (await server.get(f"{ROOT}/projects/p/users")).json()["id"] == "p/users"
+        assert (await server.get(f"{ROOT}/projects/p/team")).json()["id"] == "p/team"
         assert (await server.get(f"{ROOT}/users/a/b")).json()["id"] == "a/b"
         assert (await server.get(f"{ROOT}/projects/a%20b/%25")).json()["id"] == "a b/%"
-        assert (await server.post(f"{ROOT}/projects/p/users", json={"name": "n"})).json()["id"] == "p/users"
+        assert (await server.post(f"{ROOT}/projects/p/team", json={"name": "n"})).json()["id"] == "p/team"
         problem(await server.get(f"{ROOT}/projects/p%2Fnone"), 404, code="not_found", param="project_id")
         problem(await server.post(f"{ROOT}/projects/p%2Fnone", content=b"no"), 400, code="invalid_json")
-        problem(await server.request("DELETE", f"{ROOT}/projects/p%2Fusers"), 405)
+        problem(await server.request("DELETE", f"{ROOT}/projects/p%2Fteam"), 405)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from usageledger.registry.database import (
     insert_or_ignore,
     open_database,
 )
-from usageledger.registry.key_values import check_value, digest_of, new_value, redact
+from usageledger.registry.key_values import check_scopes, check_value, digest_of, new_value, redact
 from usageledger.registry.migrations import migrate
 from usageledger.registry.paging import Page, fetch_page
 from usageledger.registry.price_files import PriceFiles
@@ -146,7 +146,7 @@ class Registry:
             RegistryError: a bad name, scope or value, or a value whose key was revoked.
         """
         check_text("The name of a key", name)
-        granted = _check_scopes(scopes)
+        granted = check_scopes(scopes)
         value = new_value() if value is None else check_value(value)
         digest = digest_of(value)
         row = {
@@ -305,9 +305,7 @@ class Registry:
             RegistryError: the name is empty or too long.
         """
         check_text("The name of a project", name)
-        with self._database.write() as connection:
-            connection.execute(update(projects).where(projects.c.id == project_id).values(name=name))
-            row = _by_id(connection, projects, project_id)
+        row = self._rename(projects, project_id, name)
         return None if row is None else records.project(row)
 
     def archive_project(self, project_id: str, *, now: int) -> Project | None:
@@ -341,6 +339,21 @@ class Registry:
         with self._database.read() as connection:
             row = _by_id(connection, users, user_id)
         return None if row is None else records.user(row)
+
+    def rename_user(self, user_id: str, name: str) -> User | None:
+        """Give a user a name of 1 to 256 characters; None when there is no such user.
+
+        Raises:
+            RegistryError: the name is empty or too long.
+        """
+        check_text("The name of a user", name)
+        row = self._rename(users, user_id, name)
+        return None if row is None else records.user(row)
+
+    def _rename(self, table: Table, row_id: str, name: str) -> Row[Any] | None:
+        with self._database.write() as connection:
+            connection.execute(update(table).where(table.c.id == row_id).values(name=name))
+            return _by_id(connection, table, row_id)
 
     def names(self, dimension: str, ids: Iterable[str]) -> dict[str, str]:
         """Id → name of those of these projects, users or keys that have a name other than their id."""
@@ -387,14 +400,3 @@ def _with_names(table: Table) -> Select[Any, Any]:
 
 def _by_id(connection: Connection, table: Table, row_id: str) -> Row[Any] | None:
     return connection.execute(select(table).where(table.c.id == row_id)).first()
-
-
-def _check_scopes(scopes: Iterable[str]) -> list[str]:
-    """The scopes, each once, in the order of SCOPES."""
-    asked = set(scopes)
-    unknown = sorted(asked.difference(SCOPES))
-    if unknown:
-        raise RegistryError(f"Unknown scope: {', '.join(map(repr, unknown))}. Allowed are {', '.join(SCOPES)}.")
-    if not asked:
-        raise RegistryError(f"A key needs a scope. Allowed are {', '.join(SCOPES)}.")
-    return [scope for scope in SCOPES if scope in asked]

@@ -8,6 +8,7 @@ from anyio.to_thread import run_sync
 from starlette.responses import Response
 
 from usageledger.errors import NotFoundError, UnknownCursorError
+from usageledger.fields import Field
 from usageledger.registry import Listing, Order, Project
 from usageledger.server.endpoint import Call
 from usageledger.server.http.parameters import Parameter, one_of, refused, take_limit
@@ -82,6 +83,11 @@ def found(value: T | None, call: Call, name: str | None = None) -> T:
         name = name or call.endpoint.ids[-1]
         raise NotFoundError(f"No such {NOUNS[name]}: {call.request.path_params[name][:256]!r}.", param=name)
     return value
+
+
+def nothing(name: str, why: str) -> Field:
+    """Makes a field of the official API that only null is accepted for."""
+    return Field(name, None, (type(None),), why, why, None)
 
 
 async def take_project(call: Call) -> Project:

@@ -29,6 +29,7 @@ from usageledger.server.http.request_bodies import read_body
 from usageledger.server.http.shared_memory import FREE_BYTES
 
 PARAMETERS_MAX = 5000
+CACHE_BUSTER = "_ts"  # which Grafana puts into every request, so that no answer of before is taken
 logger = logging.getLogger("usageledger")
 OBJECT_BYTES_MAX = 64 * 1024
 # On every answer that does not say otherwise: it is data of one reader, not to be kept, framed or run.
@@ -94,20 +95,21 @@ def error_response(error: RequestError) -> Response:
 
 
 def parameters(request: Request) -> list[tuple[str, str]]:
-    """The decoded pairs of the query string, in their order, empty values kept.
+    """The decoded pairs of the query string, in their order, empty values kept, without the `CACHE_BUSTER`.
 
     Raises:
         InvalidRequestError: it is not UTF-8 or has more than `PARAMETERS_MAX` pairs.
     """
     raw = request.scope["query_string"].decode("latin-1")
     try:
-        return parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX)
+        pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX)
     except UnicodeDecodeError:
         raise InvalidRequestError("The query string is not UTF-8.", code="invalid_value") from None
     except ValueError:
         raise InvalidRequestError(
             f"The query string has more than {PARAMETERS_MAX} parameters.", code="invalid_value"
         ) from None
+    return [pair for pair in pairs if pair[0] != CACHE_BUSTER]
 
 
 async def read_object(request: Request, fields: Sequence[Field], limit: int = OBJECT_BYTES_MAX) -> dict[str, Any]:

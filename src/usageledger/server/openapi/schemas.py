@@ -16,6 +16,7 @@ from usageledger.registry import SCOPES
 from usageledger.server.api.event_examples import event_example
 from usageledger.server.api.keys import NEW_KEY
 from usageledger.server.api.projects import NEW_PROJECT, PROJECT_CHANGE
+from usageledger.server.api.users import USER_CHANGE
 from usageledger.server.json_schema import (
     COUNT,
     FLAG,
@@ -334,7 +335,7 @@ def _users() -> dict[str, Schema]:
         },
         "A user whom events named.",
     )
-    return {"User": user, "UserList": list_of("User")}
+    return {"User": user, "UserList": list_of("User"), "UserUpdate": body(USER_CHANGE, BODY_DOCS)}
 
 
 def _keys() -> dict[str, Schema]:
