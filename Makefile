@@ -31,9 +31,9 @@ quick: $(VENV)/.dev  ## style, types (mypy), and the tests of units, server, cli
 	$(BIN)/mypy
 	$(PYTEST) -m "not external and not processes" tests/unit tests/sources tests/golden tests/server tests/client
 
-# Three processes keep two cores busy: many tests wait for a server, a browser or a clock.
+# Four processes keep two cores busy: many tests wait for a server, a browser or a clock.
 test: check $(PROGRAMS)  ## the whole suite: style, types, tests
-	$(PYTEST) -n 3
+	$(PYTEST) -n 4
 
 programs: $(PROGRAMS)  ## install what tests need beside Python: Node.js, PostgreSQL, nginx, OpenSSH, ClickHouse, Chromium, Java (as root)
 
@@ -49,14 +49,13 @@ generate: $(VENV)/.dev  ## write what is made from METERS, Settings and the comm
 goldens: $(VENV)/.dev  ## write the golden files anew: SQL of both engines, tables of the command line; then read what git shows of them
 	UPDATE_GOLDEN=1 $(PYTEST) tests/golden/test_sql.py tests/cli/test_tables.py
 
-check: $(VENV)/.dev $(NODE)  ## style and types, by mypy and pyright
+check: $(VENV)/.dev $(NODE)  ## style and types, by mypy and pyright side by side
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(NODE_TESTS)/node_modules/.bin/pyright --pythonpath $(BIN)/python
+	$(NODE_TESTS)/node_modules/.bin/pyright --pythonpath $(BIN)/python & pyright=$$!; $(BIN)/mypy && wait $$pyright
 
 fuzz: $(VENV)/.fuzz $(SERVERS) $(CLICKHOUSE)  ## the long forms of the property and schema tests, then each parser for FUZZ_SECONDS (60)
-	USAGELEDGER_TEST_EFFORT=20 $(PYTEST) --timeout 3600 tests/property tests/fuzz tests/contract/test_schemathesis.py
+	USAGELEDGER_TEST_EFFORT=40 $(PYTEST) --timeout 3600 tests/property tests/fuzz tests/contract/test_schemathesis.py
 	for target in $$(ls tests/fuzz/corpus); do $(BIN)/python -m tests.fuzz $$target $(FUZZ_SECONDS) || exit 1; done
 
 docs: $(VENV)/.dev  ## build the site of the documentation into site/; every warning is an error

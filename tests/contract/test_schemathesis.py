@@ -24,8 +24,8 @@ from usageledger.server.openapi.document import document
 from usageledger.settings import Settings
 from usageledger.sources.otlp.signals import Signal
 
-EXAMPLES = 20 * EFFORT
-SHARE_OF_EVENTS = 0.15
+EXAMPLES = 10 * EFFORT
+SHARE_OF_EVENTS = 0.05
 KEY = "sk-admin-of-generated-requests"
 # Batches are small, since requests at the limit and just beyond it are generated; wrong keys are tried on every one.
 LIMITS: dict[str, Any] = {"max_batch_events": 8, "wrong_keys_per_minute": 0}

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.fuzz.targets import CORPUS, TARGETS, corpus
 from tests.support.effort import EFFORT
 
-EXAMPLES = 150 * EFFORT
+EXAMPLES = 75 * EFFORT
 
 
 @st.composite

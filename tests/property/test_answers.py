@@ -86,7 +86,7 @@ def added_up(buckets: list[dict[str, Any]], meter: Meter, seconds: int) -> dict[
     return found
 
 
-@settings(max_examples=30 * EFFORT)
+@settings(max_examples=15 * EFFORT)
 @given(history=histories(), data=st.data())
 def test_any_question_is_answered_as_by_the_model(engine: Engine, history: list[Usage], data: st.DataObject) -> None:
     model = Model()
@@ -106,7 +106,7 @@ def test_any_question_is_answered_as_by_the_model(engine: Engine, history: list[
             assert answer(ledger, query) == expected
 
 
-@settings(max_examples=30 * EFFORT)
+@settings(max_examples=15 * EFFORT)
 @given(place=places, history=histories(), data=st.data())
 def test_days_of_a_time_zone_are_those_of_the_model(
     engine: Engine, place: Place, history: list[Usage], data: st.DataObject
@@ -134,7 +134,7 @@ def test_days_of_a_time_zone_are_those_of_the_model(
             assert added == [sum(each[name] for each in day["results"]) for name in sums]
 
 
-@settings(max_examples=20 * EFFORT)
+@settings(max_examples=10 * EFFORT)
 @given(history=histories(), data=st.data())
 def test_groups_sum_to_the_whole(engine: Engine, history: list[Usage], data: st.DataObject) -> None:
     model = Model()
@@ -149,7 +149,7 @@ def test_groups_sum_to_the_whole(engine: Engine, history: list[Usage], data: st.
         assert totals(meter, groups) == totals(meter, whole)
 
 
-@settings(max_examples=20 * EFFORT)
+@settings(max_examples=10 * EFFORT)
 @given(history=histories(), data=st.data())
 def test_a_filter_selects_its_group(engine: Engine, history: list[Usage], data: st.DataObject) -> None:
     model = Model()
@@ -170,7 +170,7 @@ def test_a_filter_selects_its_group(engine: Engine, history: list[Usage], data: 
         assert filtered == groups
 
 
-@settings(max_examples=15 * EFFORT)
+@settings(max_examples=7 * EFFORT)
 @given(meter=st.sampled_from(SUMS), data=st.data())
 def test_widths_agree(engine: Engine, meter: Meter, data: st.DataObject) -> None:
     history = data.draw(st.lists(usages(st.just(meter.kind)), min_size=1, max_size=20), label="history")
@@ -184,7 +184,7 @@ def test_widths_agree(engine: Engine, meter: Meter, data: st.DataObject) -> None
         assert added_up(minutes, meter, 3600) == totals(meter, hours)
 
 
-@settings(max_examples=20 * EFFORT)
+@settings(max_examples=10 * EFFORT)
 @given(history=histories(), data=st.data())
 def test_pages_concatenate(engine: Engine, history: list[Usage], data: st.DataObject) -> None:
     model = Model()
@@ -202,7 +202,7 @@ def test_pages_concatenate(engine: Engine, history: list[Usage], data: st.DataOb
         assert [bucket["start_time"] for bucket in paged] == sorted({bucket["start_time"] for bucket in paged})
 
 
-@settings(max_examples=15 * EFFORT)
+@settings(max_examples=7 * EFFORT)
 @given(history=histories(), data=st.data())
 def test_order_of_arrival_changes_nothing(engine: Engine, history: list[Usage], data: st.DataObject) -> None:
     """As long as the same events are kept: the first one of those that contradict each other."""

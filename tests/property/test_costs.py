@@ -183,7 +183,7 @@ def ask(ledger: Priced, question: dict[str, Any], **more: Any) -> list[dict[str,
     )
 
 
-@settings(max_examples=25 * EFFORT)
+@settings(max_examples=12 * EFFORT)
 @given(history=histories(), seed=st.integers(0, 10**6), data=st.data())
 def test_costs_are_quantity_times_rate(engine: Engine, history: list[Usage], seed: int, data: st.DataObject) -> None:
     model, book = Model(), RandomBook(seed)
@@ -202,7 +202,7 @@ def test_costs_are_quantity_times_rate(engine: Engine, history: list[Usage], see
             assert sum(cost for cost, _ in found.values()) == total([r for b in whole for r in b["results"]])
 
 
-@settings(max_examples=15 * EFFORT)
+@settings(max_examples=7 * EFFORT)
 @given(history=histories(), seed=st.integers(0, 10**6), data=st.data())
 def test_hours_add_up_to_days(engine: Engine, history: list[Usage], seed: int, data: st.DataObject) -> None:
     model, book = Model(), RandomBook(seed)
@@ -216,7 +216,7 @@ def test_hours_add_up_to_days(engine: Engine, history: list[Usage], seed: int, d
                 assert sum(Decimal(hour["quantity"]) for hour in same) == Decimal(result["quantity"])
 
 
-@settings(max_examples=20 * EFFORT)
+@settings(max_examples=10 * EFFORT)
 @given(place=places, history=histories() | sizes, seed=st.integers(0, 10**6), data=st.data())
 def test_costs_by_days_of_a_time_zone(
     engine: Engine, place: Place, history: list[Usage], seed: int, data: st.DataObject
@@ -243,7 +243,7 @@ def test_costs_by_days_of_a_time_zone(
             assert (one["start_time"], one["end_time"], total(one["results"])) == (edges[0], edges[-1], whole)
 
 
-@settings(max_examples=15 * EFFORT)
+@settings(max_examples=7 * EFFORT)
 @given(history=histories(), seed=st.integers(0, 10**6), data=st.data())
 def test_days_and_hours_add_up_to_the_whole(
     engine: Engine, history: list[Usage], seed: int, data: st.DataObject
@@ -268,7 +268,7 @@ def test_days_and_hours_add_up_to_the_whole(
         assert total(whole["results"]) == total([result for bucket in parts for result in bucket["results"]])
 
 
-@settings(max_examples=15 * EFFORT)
+@settings(max_examples=7 * EFFORT)
 @given(history=histories(), seed=st.integers(0, 10**6), data=st.data())
 def test_what_is_not_in_costs_is_unpriced(engine: Engine, history: list[Usage], seed: int, data: st.DataObject) -> None:
     model, book = Model(), RandomBook(seed)
@@ -284,7 +284,7 @@ def test_what_is_not_in_costs_is_unpriced(engine: Engine, history: list[Usage], 
         assert found == wanted
 
 
-@settings(max_examples=15 * EFFORT)
+@settings(max_examples=7 * EFFORT)
 @given(history=histories(), seed=st.integers(0, 10**6), data=st.data())
 def test_a_repricing_is_a_revision(engine: Engine, history: list[Usage], seed: int, data: st.DataObject) -> None:
     """The same prices change nothing; others change today's answers, and those as of a time before stay."""

@@ -85,7 +85,7 @@ def send_past_every_look(ledger: Ledger, usages: list[Usage]) -> None:
         ledger._insert(rows, LATEST - NOW * 10**6 * 2)
 
 
-@settings(max_examples=12 * EFFORT)
+@settings(max_examples=6 * EFFORT)
 @given(history=histories(), seed=st.integers(0, 10**6), data=st.data())
 def test_engines_answer_alike(history: list[Usage], seed: int, data: st.DataObject) -> None:
     model, book = Model(), RandomBook(seed)
@@ -116,7 +116,7 @@ def test_engines_answer_alike(history: list[Usage], seed: int, data: st.DataObje
             assert [ask_costs(ledger, question) for ledger in ledgers[1:]] == [buckets] * (len(ledgers) - 1)
 
 
-@settings(max_examples=6 * EFFORT)
+@settings(max_examples=3 * EFFORT)
 @given(place=places, history=histories(), seed=st.integers(0, 10**6), data=st.data())
 def test_engines_answer_alike_of_days_of_a_time_zone(
     place: Place, history: list[Usage], seed: int, data: st.DataObject
@@ -134,7 +134,7 @@ def test_engines_answer_alike_of_days_of_a_time_zone(
         assert costs[1:] == costs[:1] * 2
 
 
-@settings(max_examples=6 * EFFORT)
+@settings(max_examples=3 * EFFORT)
 @given(history=histories(), seed=st.integers(0, 10**6), data=st.data())
 def test_engines_know_the_same(history: list[Usage], seed: int, data: st.DataObject) -> None:
     """What is unpriced, the values of dimensions, single events, which cards are used, and what verify looks at."""

@@ -37,7 +37,7 @@ def answered(ledger: Ledger, facet: Facet) -> list[str]:
     return ledger.facets(facet, max_seconds=60, limit=10_000)
 
 
-@settings(max_examples=20 * EFFORT)
+@settings(max_examples=10 * EFFORT)
 @given(history=histories(), data=st.data())
 def test_facets_are_the_values_of_the_events(engine: Engine, history: list[Usage], data: st.DataObject) -> None:
     model = Model()

@@ -145,7 +145,7 @@ WITH_IMPLIED_BY_NAME = rows_by_name(WITH_IMPLIED)
 TODAY = seconds_of(shipped().made)
 
 
-@settings(max_examples=400 * EFFORT)
+@settings(max_examples=200 * EFFORT)
 @given(
     st.sampled_from(WITH_IMPLIED),
     st.integers(0, 1_500),

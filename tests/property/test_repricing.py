@@ -78,7 +78,7 @@ def price_of(event: tuple[Any, ...], prices: PriceBook, own: Sequence[Override])
     )
 
 
-@settings(max_examples=15 * EFFORT)
+@settings(max_examples=7 * EFFORT)
 @given(events=EVENTS, before=st.lists(overrides(), max_size=4), after=st.lists(overrides(), max_size=4))
 def test_every_event_has_the_price_that_holds_for_it(
     engine: Engine, events: list[tuple[Any, ...]], before: list[Override], after: list[Override]

@@ -141,7 +141,7 @@ class History:
             hold["status"] = "settled"
 
     def append(self, events: list[dict[str, Any]], *, kill: bool = False) -> None:
-        rows, _ = table(events, latest=NOW)
+        rows, _ = table(events, latest=MONTH_END + 86_400)
         rows = with_cards(rows, self.priced.giver.cards(rows))
         if kill:
             self.priced.ledger.append(rows)

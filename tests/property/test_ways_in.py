@@ -83,7 +83,7 @@ def read(told: list[Told]) -> list[Readings]:
     return found
 
 
-@settings(max_examples=12 * EFFORT)
+@settings(max_examples=6 * EFFORT)
 @given(
     st.lists(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(WAYS), st.integers(0, 90)), max_size=6), max_size=6)
 )

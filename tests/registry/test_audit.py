@@ -1,6 +1,7 @@
 """The trail of changes: with each change, in its transaction, and nothing that a key could be made of."""
 
 import getpass
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -11,7 +12,8 @@ from usageledger.errors import RegistryError, UnknownCursorError
 from usageledger.pricing import Override, Prices, Subject
 from usageledger.pricing.money import UNITS
 from usageledger.pricing.price_file import written
-from usageledger.registry import AUDIT_TYPES, AlertTerms, AuditEntry, Registry
+from usageledger.registry import AUDIT_TYPES, AlertTerms, AuditEntry, Registry, Wanted
+from usageledger.registry.audit import note
 from usageledger.registry.schema import admin_keys, audit_log, price_overrides, price_revisions
 from usageledger.sources.rules import Origin, Rule
 
@@ -123,7 +125,9 @@ def test_pages_have_each_entry_once(registry: Registry) -> None:
     for types, count in (((), 10), (("api_key.deleted",), 3), (("price.set",), 0)):
         found: list[AuditEntry] = []
         while True:
-            page = registry.audit_log.list(after=found[-1].number if found else None, limit=3, types=types)
+            page = registry.audit_log.list(
+                after=found[-1].number if found else None, limit=3, wanted=Wanted(types=types)
+            )
             found += page.data
             if not page.has_more:
                 break
@@ -135,6 +139,47 @@ def test_pages_have_each_entry_once(registry: Registry) -> None:
         registry.audit_log.list(after=999)
     with pytest.raises(RegistryError, match="limit must be 1 or more"):
         registry.audit_log.list(limit=0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Wanted(), [1, 2, 3, 4, 5]),
+        (Wanted(since=NOW + 2), [2, 3, 4, 5]),
+        (Wanted(until=NOW + 2), [1]),
+        (Wanted(since=NOW + 2, until=NOW + 5, types=["spend_limit.updated"]), [2, 4]),
+        (Wanted(actors=["key_a"]), [1, 4]),
+        (Wanted(actors=[]), []),
+        (Wanted(projects=["p"]), [2, 3]),
+        (Wanted(projects=["p", 'q"'], actors=["key_a"]), [4]),
+        (Wanted(resources=["p"]), [2, 3]),
+        (Wanted(resources=["alert"]), [3, 5]),
+        (Wanted(resources=["1"]), []),
+        (Wanted(resources=["None"]), []),
+        (Wanted(projects=["P"]), []),
+    ],
+    ids=repr,
+)
+def test_entries_are_found_by_what_they_are_about(registry: Registry, wanted: Wanted, found: list[int]) -> None:
+    settings = registry.spend_settings
+    settings.set_limit(None, 1, actor="key_a", now=NOW + 1)
+    settings.set_limit("p", 1, actor="key_b", now=NOW + 2)
+    alert = settings.create_alert("p", AlertTerms(1, ("a@b",)), actor="key_b", now=NOW + 3)
+    settings.set_limit('q"', 1, actor="key_a", now=NOW + 4)
+    registry.revoke_key(registry.create_key("n", now=NOW - 1)[0].id, now=NOW - 1)
+    with registry._database.write() as connection:
+        note(connection, "api_key.deleted", "key_c", {"id": alert.id}, now=NOW + 5)
+    asked = replace(wanted, since=wanted.since or NOW)
+    if wanted.resources == ["alert"]:
+        asked = replace(asked, resources=[alert.id])
+    for limit in (1, 2, 100):
+        numbers: list[AuditEntry] = []
+        while True:
+            page = registry.audit_log.list(after=numbers[-1].number if numbers else None, limit=limit, wanted=asked)
+            numbers += page.data
+            if not page.has_more:
+                break
+        assert [entry.effective_at - NOW for entry in reversed(numbers)] == found
 
 
 def test_details_are_kept_as_json(registry: Registry) -> None:

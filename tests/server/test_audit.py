@@ -17,6 +17,7 @@ from usageledger.registry import Registry
 pytestmark = pytest.mark.anyio
 
 URL = "/v1/organization/audit_logs"
+PROJECTS = "/v1/organization/projects"
 KEYS = "/v1/organization/admin_api_keys"
 
 
@@ -89,9 +90,41 @@ async def test_the_page_before_an_entry(serve: Serve, double: LedgerDouble, regi
             assert await ids(after=every[0], before=entry, limit=2) == (every[1 : min(3, place)], place > 3)
 
 
+async def test_changes_are_found_by_when_who_and_what(
+    serve: Serve, double: LedgerDouble, registry: Registry, clock: Clock
+) -> None:
+    registry.note_seen(["p", "a,b"], [], now=NOW)
+    boss, value = registry.create_key("boss", now=NOW - 10)
+    limit = {"threshold_amount": 1, "currency": "USD", "interval": "month"}
+    async with serve(double) as server:
+        for project in ("p", "a,b"):
+            clock.now += 5
+            await server.post(f"{PROJECTS}/{project}/spend_limit", json=limit, headers=bearer(value))
+
+        async def found(**asked: Any) -> list[int]:
+            page = (await server.get(URL, params={"limit": 100, **asked})).json()
+            return [entry["effective_at"] - NOW for entry in page["data"] if entry["effective_at"] > NOW]
+
+        assert await found() == [10, 5]
+        for bound, times in (("gt", [10]), ("gte", [10, 5]), ("lt", []), ("lte", [5])):
+            assert await found(**{f"effective_at[{bound}]": NOW + 5}) == times
+        several = {"effective_at[gt]": NOW, "effective_at[gte]": NOW + 6, "effective_at[lt]": NOW + 99}
+        assert await found(**several) == [10]
+        assert await found(project_ids="p") == [5]
+        assert await found(**{"project_ids[]": ["p", "a,b"]}) == [10, 5]
+        assert await found(**{"resource_ids[]": "a,b"}) == [10]
+        assert await found(actor_ids=boss.id) == [10, 5]
+        assert await found(actor_ids="key_of_nobody") == await found(actor_emails="ann@example.com") == []
+
+
 @pytest.mark.parametrize(
     ("params", "param"),
     [
+        ({"effective_at[gt]": "now"}, "effective_at[gt]"),
+        ({"effective_at[lte]": "-1"}, "effective_at[lte]"),
+        ({"effective_at": "1"}, "effective_at"),
+        ({"effective_at[eq]": "1"}, "effective_at[eq]"),
+        ({"tenant_only": "true"}, "tenant_only"),
         ({"event_types": "api_key.made"}, "event_types"),
         ({"after": "audit_log-99999"}, "after"),
         ({"after": "key_1"}, "after"),
@@ -112,6 +145,8 @@ def test_the_official_client_reads_it(tmp_path: Path) -> None:
         client = OpenAI(base_url=f"{server.url}/v1", admin_api_key=server.key, api_key="unused")
         made = client.admin.organization.admin_api_keys.create(name="ci")
         listed = list(client.admin.organization.audit_logs.list(limit=1))
+        later = client.admin.organization.audit_logs.list(effective_at={"gt": listed[0].effective_at}, actor_ids=["x"])
+        assert later.data == []
         client.close()
     assert [entry.type for entry in listed] == ["api_key.created"] * 2
     assert listed[0].actor is not None

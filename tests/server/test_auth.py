@@ -39,27 +39,41 @@ NEEDS = {
     "/v1/explain": {"GET": {"api.usage.read"}},
     "/v1/reprice": {"POST": {"api.management"}},
     "/v1/facets": {"GET": {"api.usage.read"}},
-    "/v1/organization/projects": {"GET": {"api.usage.read", "api.management"}, "POST": {"api.management"}},
+    "/v1/organization/projects": {
+        "GET": {"api.usage.read", "api.management"},
+        "POST": {"api.management"},
+        "DELETE": {"api.management"},
+    },
+    "/v1/organization/spend_": {
+        "GET": {"api.usage.read", "api.management"},
+        "POST": {"api.management"},
+        "DELETE": {"api.management"},
+    },
     "/v1/backup": {"POST": {"api.management"}},
     "/v1/organization/audit_logs": {"GET": {"api.management"}},
-    "/v1/organization/users": {"GET": {"api.usage.read", "api.management"}},
+    "/v1/organization/users": {"GET": {"api.usage.read", "api.management"}, "POST": {"api.management"}},
     "/v1/organization/admin_api_keys": {m: {"api.management"} for m in ("GET", "POST", "DELETE")},
 }
 METERS_URL = "/v1/meters"
+
+
+def filled_in(path: str) -> str:
+    """The path with an `x` for each id."""
+    return re.sub(r"\{[^}]+\}", "x", path)
 
 
 def addresses() -> Iterator[tuple[str, str]]:
     """Every method and path of the table of endpoints, `HEAD` too, ids filled in."""
     for endpoint in ENDPOINTS:
         for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
-            yield method, endpoint.path.partition("{")[0] + ("x" if endpoint.ids else "")
+            yield method, filled_in(endpoint.path)
 
 
 def every_address(server: Server) -> Iterator[tuple[str, str]]:
     """Every method and path of the routes, the dashboard's among them, `HEAD` too, ids filled in."""
     for route in server.routes:
         for method in sorted(route.methods or ()):
-            yield method, route.path.partition("{")[0] + ("x" if "{" in route.path else "")
+            yield method, filled_in(route.path)
 
 
 def needed(method: str, path: str) -> set[str]:
@@ -74,10 +88,8 @@ def bearer(value: str) -> dict[str, str]:
 
 async def test_the_table_has_every_route_of_the_api(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
-        of_the_dashboard = {route.path.partition("{")[0] for route in server.routes if is_of_the_dashboard(route)}
-        routes = {
-            (method, path) for method, path in every_address(server) if path.removesuffix("x") not in of_the_dashboard
-        }
+        of_the_dashboard = {filled_in(route.path) for route in server.routes if is_of_the_dashboard(route)}
+        routes = {(method, path) for method, path in every_address(server) if path not in of_the_dashboard}
     found = set(addresses())
     assert found == routes
     assert len({path for _, path in found}) >= 30

@@ -16,7 +16,7 @@ from usageledger.ledger import Ledger
 from usageledger.meter import Meter
 from usageledger.meters import METERS
 from usageledger.pricing import UNITS_PER_USD, Override
-from usageledger.registry import SCOPES, Registry
+from usageledger.registry import SCOPES, AlertTerms, Registry
 from usageledger.server.api.event_examples import event_example
 from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.openapi.document import document
@@ -220,6 +220,10 @@ def test_errors_are_described_by_their_status() -> None:
         ("GET", "/v1/meters", "MeterList"),
         ("GET", "/v1/organization/projects", "ProjectList"),
         ("GET", "/v1/organization/projects/p", "Project"),
+        ("POST", "/v1/organization/spend_limit", "OrganizationSpendLimit"),
+        ("POST", "/v1/organization/projects/p/spend_limit", "ProjectSpendLimit"),
+        ("POST", "/v1/organization/spend_alerts", "OrganizationSpendAlert"),
+        ("GET", "/v1/organization/projects/p/spend_alerts", "ProjectSpendAlertList"),
         ("GET", "/v1/organization/users", "UserList"),
         ("GET", "/v1/organization/users/u", "User"),
         ("GET", "/v1/organization/admin_api_keys", "AdminApiKeyList"),
@@ -239,7 +243,10 @@ def test_errors_are_described_by_their_status() -> None:
 async def test_answers_are_as_described_and_have_nothing_else(
     serve: Serve, ledger: Ledger, registry: Registry, method: str, path: str, name: str
 ) -> None:
-    body = {"name": "n"} if path.endswith("keys") else {"apply": True, "reason": "new prices"}
+    limit = {"threshold_amount": 1, "currency": "USD", "interval": "month"}
+    alert = limit | {"notification_channel": {"type": "email", "recipients": ["a@b"]}}
+    bodies = {"admin_api_keys": {"name": "n"}, "spend_limit": limit, "spend_alerts": alert}
+    body = bodies.get(path.rpartition("/")[2], {"apply": True, "reason": "new prices"})
     price = Override(
         "embeddings", "openai", "text-embedding-3-small", "input_text_tokens", "standard", 0, UNITS_PER_USD // 10**6
     )
@@ -247,6 +254,7 @@ async def test_answers_are_as_described_and_have_nothing_else(
         known = event(model="text-embedding-3-small", project_id="p", user_id="u")
         await server.post("/v1/events", json=[known, event(2, model="m")])
         registry.rate_cards.set_prices([price], now=NOW)
+        registry.spend_settings.create_alert("p", AlertTerms(1, ("a@b",)), now=NOW)
         answer = (await server.request(method, path, json=body if method == "POST" else None)).json()
     validator(name).validate(answer)
     nothing_else(answer, SCHEMAS[name])

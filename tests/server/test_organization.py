@@ -91,6 +91,22 @@ async def test_what_is_not_had_is_accepted_when_null_and_otherwise_refused(
         assert message.endswith(f"got '{value}'")
 
 
+@pytest.mark.parametrize("body", [b"", b"{}", b"no JSON"])
+async def test_a_project_is_archived_with_any_body(
+    serve: Serve, double: LedgerDouble, registry: Registry, clock: Clock, body: bytes
+) -> None:
+    registry.note_seen(["a/b"], [], now=NOW - 5)
+    url = f"{ROOT}/projects/a%2Fb"
+    async with serve(double) as server:
+        archived = (await server.post(f"{url}/archive", content=body)).json()
+        clock.now += 9
+        again = (await server.post(f"{url}/archive")).json()
+        assert archived == again == (await server.get(url)).json()
+        assert (await server.get(f"{ROOT}/projects")).json()["data"] == []
+        problem(await server.post(f"{ROOT}/projects/none/archive"), 404, param="project_id", code="not_found")
+    assert [archived[name] for name in ("id", "status", "archived_at")] == ["a/b", "archived", NOW]
+
+
 # --- users -------------------------------------------------------------------------------------------------------
 
 
@@ -129,6 +145,34 @@ async def test_a_user_has_every_field_of_the_official_api(
             "banned_at": None,
         },
     }
+
+
+async def test_a_user_is_given_a_name(serve: Serve, double: LedgerDouble, registry: Registry) -> None:
+    registry.note_seen([], ["a/b"], now=NOW)
+    url = f"{ROOT}/users/a%2Fb"
+    async with serve(double) as server:
+        named = (await server.post(url, json={"name": "Ann", "role": None})).json()
+        same = (await server.post(url, json={})).json()
+        assert named == same == (await server.get(url)).json()
+        for body, code in (({"role": "owner"}, "invalid_type"), ({"name": ""}, "invalid_value")):
+            problem(await server.post(url, json=body), 400, param=next(iter(body)), code=code)
+        problem(await server.post(f"{ROOT}/users/none", json={"name": "n"}), 404, param="user_id")
+    assert [named["id"], named["name"], named["user"]["name"]] == ["a/b", "Ann", "Ann"]
+    assert registry.names("user_id", ["a/b"]) == {"a/b": "Ann"}
+
+
+@pytest.mark.parametrize("path", ["projects", "users", "projects/p", "costs?start_time=1", "usage/images?start_time=1"])
+async def test_the_cache_buster_of_grafana_says_nothing(
+    serve: Serve, double: LedgerDouble, registry: Registry, path: str
+) -> None:
+    registry.note_seen(["p"], [], now=NOW)
+    async with serve(double) as server:
+        joint = "&" if "?" in path else "?"
+        plain = await server.get(f"{ROOT}/{path}")
+        busted = await server.get(f"{ROOT}/{path}{joint}_ts=1&_ts=2")
+        problem(await server.get(f"{ROOT}/{path}{joint}_tss=1"), 400, param="_tss", code="unknown_parameter")
+    assert plain.status_code == busted.status_code == 200
+    assert busted.json() == plain.json()
 
 
 @pytest.mark.parametrize(

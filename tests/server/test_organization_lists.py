@@ -35,7 +35,7 @@ ODD_IDS = [
 
 
 @pytest.mark.parametrize("what", LISTS)
-async def test_lists_have_twenty_entries_by_default_and_a_hundred_at_most(
+async def test_lists_have_twenty_entries_by_default_or_as_many_as_are_asked_for(
     serve: Serve, double: LedgerDouble, registry: Registry, what: str
 ) -> None:
     names = [f"n{number:03}" for number in range(130)]
@@ -47,19 +47,21 @@ async def test_lists_have_twenty_entries_by_default_and_a_hundred_at_most(
     async with serve(double) as server:
         default = (await server.get(f"{ROOT}/{what}")).json()
         most = (await server.get(f"{ROOT}/{what}", params={"limit": 100})).json()
+        whole = (await server.get(f"{ROOT}/{what}", params={"limit": 180})).json()  # which a client asks for
         every = await listed(server, what, limit=7)
     assert (len(default["data"]), default["has_more"]) == (20, True)
     assert (len(most["data"]), most["has_more"]) == (100, True)
     assert len({entry["id"] for entry in every}) == len(every) == (131 if what == "admin_api_keys" else 130)
     assert every[:100] == most["data"]
+    assert (whole["data"], whole["has_more"]) == (every, False)
 
 
 @pytest.mark.parametrize("what", LISTS)
 @pytest.mark.parametrize(
     ("query", "param", "code", "words"),
     [
-        ("limit=0", "limit", "invalid_value", "from 1 to 100, got 0"),
-        ("limit=101", "limit", "invalid_value", "from 1 to 100, got 101"),
+        ("limit=0", "limit", "invalid_value", "from 1 to 1000, got 0"),
+        ("limit=1001", "limit", "invalid_value", "from 1 to 1000, got 1001"),
         ("limit=-1", "limit", "invalid_value", "got -1"),
         ("limit=ten", "limit", "invalid_type", "expected an integer, got 'ten'"),
         ("limit=", "limit", "invalid_type", "got ''"),
@@ -70,7 +72,7 @@ async def test_lists_have_twenty_entries_by_default_and_a_hundred_at_most(
         ("zzz=1", "zzz", "unknown_parameter", "Allowed are: 'limit', 'after', "),
         ("limit[]=1", "limit[]", "unknown_parameter", "'limit[]'"),
         ("after=nobody", "after", "invalid_value", "'nobody'"),
-        ("before=some", "before", "unknown_parameter", "Unknown parameter: 'before', given as 'some'. Allowed are: "),
+        ("before=nobody", "before", "invalid_value", "Invalid 'before': before must be the id of the first entry"),
         ("after=", "after", "invalid_value", "''"),
         ("after=a%00b", "after", "invalid_value", "NUL"),
     ],
@@ -92,8 +94,9 @@ async def test_a_list_without_an_order_says_so(serve: Serve, double: LedgerDoubl
         for value in ("desc", "asc", "x" * 300):
             response = await server.get(f"{ROOT}/{what}", params={"order": value})
             error = problem(response, 400, param="order", code="unknown_parameter")
+            allowed = f"'limit', 'after', 'before', {others}"
             assert error["message"] == (
-                f"Unknown parameter: 'order', given as '{value[:100]}'. Allowed are: 'limit', 'after', {others}."
+                f"Unknown parameter: 'order', given as '{value[:100]}'. Allowed are: {allowed}."
             )
 
 
@@ -164,14 +167,11 @@ async def test_ids_of_any_characters(serve: Serve, double: LedgerDouble, registr
 
 
 BELOW = [
-    "api_keys",
-    "api_keys?limit=5",
-    "users",
-    "rate_limits/rl-1",
-    "archive",
-    "service_accounts",
+    "groups",
+    "groups?limit=5",
+    "roles",
+    "data_retention/now",
     "certificates/activate",
-    "",
 ]
 
 
@@ -192,19 +192,51 @@ async def test_an_address_below_another_ones_is_unknown(
             assert error["message"] == (f"Unknown request URL: {method} {path}. In an id, a slash is written as %2F.")
 
 
+@pytest.mark.parametrize("what", LISTS)
+async def test_lists_go_back_as_well(serve: Serve, double: LedgerDouble, registry: Registry, what: str) -> None:
+    for number in range(6):
+        registry.create_key(f"n{number}", now=NOW - 9 + number)
+    registry.note_seen([f"n{number}" for number in range(7)], [f"n{number}" for number in range(7)], now=NOW)
+    async with serve(double) as server:
+        ids = [entry["id"] for entry in await listed(server, what)]
+        for query, expected, has_more in (
+            ({"before": ids[6]}, ids[3:6], True),
+            ({"before": ids[2]}, ids[:2], False),
+            ({"after": ids[1], "before": ids[4]}, ids[2:4], False),
+        ):
+            page = (await server.get(f"{ROOT}/{what}", params={"limit": 3, **query})).json()
+            assert ([entry["id"] for entry in page["data"]], page["has_more"]) == (expected, has_more), query
+
+
+@pytest.mark.parametrize(
+    "path", ["projects", "projects/p", "users", "users/u", "admin_api_keys", "costs", "audit_logs"]
+)
+async def test_a_slash_at_the_end_says_nothing(
+    serve: Serve, double: LedgerDouble, registry: Registry, path: str
+) -> None:
+    registry.note_seen(["p", "p/"], ["u"], now=NOW)
+    query = {"start_time": NOW} if path == "costs" else {}
+    async with serve(double) as server:
+        without, with_one = [await server.get(f"{ROOT}/{path}{end}", params=query) for end in ("", "/")]
+        in_id = await server.get(f"{ROOT}/projects/p%2F")
+    assert without.status_code == with_one.status_code == 200
+    assert without.json() == with_one.json()
+    assert in_id.json()["id"] == "p/"
+
+
 async def test_an_id_with_a_slash_as_it_is_works_where_there_is_one(
     serve: Serve, double: LedgerDouble, registry: Registry
 ) -> None:
     """Clients that put ids into addresses as they are."""
-    registry.note_seen(["p", "p/users", "a b/%"], ["a/b"], now=NOW)
+    registry.note_seen(["p", "p/team", "a b/%"], ["a/b"], now=NOW)
     async with serve(double) as server:
-        assert (await server.get(f"{ROOT}/projects/p/users")).json()["id"] == "p/users"
+        assert (await server.get(f"{ROOT}/projects/p/team")).json()["id"] == "p/team"
         assert (await server.get(f"{ROOT}/users/a/b")).json()["id"] == "a/b"
         assert (await server.get(f"{ROOT}/projects/a%20b/%25")).json()["id"] == "a b/%"
-        assert (await server.post(f"{ROOT}/projects/p/users", json={"name": "n"})).json()["id"] == "p/users"
+        assert (await server.post(f"{ROOT}/projects/p/team", json={"name": "n"})).json()["id"] == "p/team"
         problem(await server.get(f"{ROOT}/projects/p%2Fnone"), 404, code="not_found", param="project_id")
         problem(await server.post(f"{ROOT}/projects/p%2Fnone", content=b"no"), 400, code="invalid_json")
-        problem(await server.request("DELETE", f"{ROOT}/projects/p%2Fusers"), 405)
+        problem(await server.request("DELETE", f"{ROOT}/projects/p%2Fteam"), 405)
 
 
 @pytest.mark.parametrize(

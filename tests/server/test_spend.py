@@ -1,236 +1,272 @@
-"""Spend and reservations over HTTP: what is held, refused, settled and reported."""
+"""Limits of spend and alerts on it, of the organization and of projects with any id."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from tests.server.support import NOW, Clock, Serve, Server, event, until
+from tests.server.support import NOW, Clock, Serve, Server, event
+from tests.server.test_organization_lists import ODD_IDS
+from tests.support.ledger_double import LedgerDouble
+from tests.support.problems import problem
 
 from usageledger.ledger import Ledger
+from usageledger.pricing import Override
+from usageledger.pricing.money import UNITS_PER_USD
 from usageledger.registry import Registry
+from usageledger.registry.spend_settings import RECIPIENTS_MAX, THRESHOLD_CENTS_MAX
+from usageledger.spending.months import Month, month_of
 
 pytestmark = pytest.mark.anyio
-RESERVATION = {"id": "e1", "project_id": "proj_a", "model": "gpt-4o", "input_tokens": 1000, "output_tokens": 1000}
-MOST = 0.0125  # of it: 1,000 input tokens at 2.50 USD a million, 1,000 output tokens at 10
-USED = {
-    "kind": "completions",
-    "id": "e1",
-    "timestamp": NOW,
-    "project_id": "proj_a",
-    "model": "gpt-4o",
-    "input_tokens": 1000,
-    "output_tokens": 100,
-}
-COST = 0.0035
+
+ROOT = "/v1/organization"
+SCOPES = {"organization": ROOT, "project": f"{ROOT}/projects/p"}
+LIMIT = {"threshold_amount": 500, "currency": "USD", "interval": "month"}
+CHANNEL = {"type": "email", "recipients": ["ann@example.com"], "subject_prefix": "[spend]"}
+ALERT = LIMIT | {"notification_channel": CHANNEL}
+ODD = {id_: quote(id_, safe="").replace(".", "%2E") for id_ in [*ODD_IDS, "p/spend_limit", "p/spend_alerts/a", "p/"]}
 
 
-def usd(value: float) -> dict[str, Any]:
-    return {"value": value, "currency": "usd"}
+@pytest.fixture(autouse=True)
+def seen(registry: Registry) -> None:
+    registry.note_seen(["p"], [], now=NOW)
 
 
-async def reserve(server: Server, **fields: Any) -> Any:
-    return (await server.post("/v1/reservations", json=RESERVATION | fields)).json()
+@pytest.mark.parametrize(("whose", "root"), SCOPES.items())
+async def test_a_limit_is_set_replaced_and_removed(serve: Serve, double: LedgerDouble, whose: str, root: str) -> None:
+    url, unset = f"{root}/spend_limit", f"No {whose} spend limit is configured."
+    async with serve(double) as server:
+        for method in ("GET", "DELETE"):
+            error = problem(await server.request(method, url), 404, code="not_found", param=None)
+            assert error["message"] == unset
+        answer = await server.post(url, json=LIMIT)
+        assert (answer.status_code, answer.json()) == (
+            200,
+            {"object": f"{whose}.spend_limit", **LIMIT, "enforcement": {"status": "inactive"}},
+        )
+        replaced = (await server.post(url, json=LIMIT | {"threshold_amount": THRESHOLD_CENTS_MAX})).json()
+        assert replaced["threshold_amount"] == THRESHOLD_CENTS_MAX
+        assert (await server.get(url)).json() == replaced
+        other = SCOPES["project" if whose == "organization" else "organization"]
+        problem(await server.get(f"{other}/spend_limit"), 404)
+        deleted = await server.request("DELETE", url)
+        assert (deleted.status_code, deleted.json()) == (
+            200,
+            {"object": f"{whose}.spend_limit.deleted", "deleted": True},
+        )
+        problem(await server.request("DELETE", url), 404)
 
 
-async def send(server: Server, **fields: Any) -> None:
-    answer = (await server.post("/v1/events", json=USED | fields)).json()
-    assert answer["rejected"] == 0, answer
-
-
-async def spend_of(server: Server, project_id: str | None = None) -> Any:
-    listed = (await server.get("/v1/spend")).json()["data"]
-    return {each["project_id"]: each for each in listed}[project_id]
-
-
-@pytest.fixture
-def limit(registry: Registry) -> None:
-    """Limits of 1 USD for a project and 2 for all."""
-    registry.spend_settings.set_limit("proj_a", 100, now=NOW)
-    registry.spend_settings.set_limit(None, 200, now=NOW)
-
-
-@pytest.mark.usefixtures("limit")
-async def test_a_reservation_holds_the_most_that_its_request_can_cost(serve: Serve, ledger: Ledger) -> None:
-    async with serve(ledger) as server:
-        made = await reserve(server)
-        assert made == {
-            "object": "reservation",
-            "id": "e1",
-            "status": "active",
-            "project_id": "proj_a",
-            "amount": usd(MOST),
-            "created_at": NOW,
-            "expires_at": NOW + 600,
-            "limits": [
-                {
-                    "object": "organization.spend_limit",
-                    "project_id": None,
-                    "limit": usd(2),
-                    "spent": usd(0),
-                    "held": usd(MOST),
-                    "available": usd(1.9875),
-                },
-                {
-                    "object": "project.spend_limit",
-                    "project_id": "proj_a",
-                    "limit": usd(1),
-                    "spent": usd(0),
-                    "held": usd(MOST),
-                    "available": usd(0.9875),
-                },
-            ],
+@pytest.mark.parametrize(("whose", "root"), SCOPES.items())
+async def test_an_alert_is_made_replaced_and_removed(serve: Serve, double: LedgerDouble, whose: str, root: str) -> None:
+    async with serve(double) as server:
+        made = await server.post(f"{root}/spend_alerts", json=ALERT)
+        alert = made.json()
+        assert made.status_code == 200
+        assert alert == {"id": alert["id"], "object": f"{whose}.spend_alert", **ALERT}
+        assert alert["id"].startswith("alert_")
+        url = f"{root}/spend_alerts/{alert['id']}"
+        assert (await server.get(url)).json() == alert
+        plain = {"type": "email", "recipients": ["a@b", "c@d"]}
+        changed = (await server.post(url, json=ALERT | {"threshold_amount": 0, "notification_channel": plain})).json()
+        channel = {**plain, "subject_prefix": None}
+        assert changed == alert | {"threshold_amount": 0, "notification_channel": channel}
+        assert (await server.get(f"{root}/spend_alerts")).json()["data"] == [changed]
+        other = SCOPES["project" if whose == "organization" else "organization"]
+        assert (await server.get(f"{other}/spend_alerts")).json() == {
+            "object": "list",
+            "data": [],
+            "first_id": None,
+            "last_id": None,
+            "has_more": False,
         }
-        assert await reserve(server) == made
-        await send(server)
-        seen = await spend_of(server, "proj_a")
-        assert (seen["spent"], seen["held"], seen["available"]) == (usd(COST), usd(0), usd(1 - COST))
-        assert (await server.get("/v1/reservations/e1")).json()["status"] == "settled"
-        assert (await reserve(server))["status"] == "settled"
+        for method, body in (("GET", None), ("POST", ALERT), ("DELETE", None)):
+            error = problem(
+                await server.request(method, f"{other}/spend_alerts/{alert['id']}", json=body), 404, param="alert_id"
+            )
+            assert error["message"] == f"No such spend alert: '{alert['id']}'."
+        deleted = await server.request("DELETE", url)
+        assert (deleted.status_code, deleted.json()) == (
+            200,
+            {"id": alert["id"], "object": f"{whose}.spend_alert.deleted", "deleted": True},
+        )
+        problem(await server.get(url), 404)
 
 
-@pytest.mark.usefixtures("limit")
-@pytest.mark.parametrize(
-    ("fields", "code", "final"),
-    [
-        ({"amount": {"value": "1.01", "currency": "usd"}}, "project_spend_limit_exceeded", True),
-        ({"amount": {"value": 2.5, "currency": "usd"}}, "organization_spend_limit_exceeded", True),
-        ({"amount": {"value": 0.6, "currency": "usd"}}, "spend_limit_reserved", False),
-        ({"amount": {"value": "0.5", "currency": "usd"}}, None, None),
-    ],
-)
-async def test_limits_are_never_passed(
-    serve: Serve, ledger: Ledger, fields: dict[str, Any], code: str | None, final: bool | None
-) -> None:
-    only_id = {"id": "other", "project_id": "proj_a"}
-    async with serve(ledger) as server:
-        half = {"id": "half", "project_id": "proj_a", "amount": {"value": 0.5, "currency": "usd"}}
-        assert (await server.post("/v1/reservations", json=half)).status_code == 200
-        for dry_run in (True, False):
-            answer = await server.post("/v1/reservations", json=only_id | fields | {"dry_run": dry_run})
-            if code is None:
-                assert answer.status_code == 200
-                continue
-            error = answer.json()["error"]
-            assert (answer.status_code, error["type"], error["code"]) == (429, "insufficient_quota", code)
-            assert answer.headers.get("x-should-retry") == ("false" if final else None)
-            assert answer.headers.get("retry-after") == (None if final else "30")
-        listed = (await server.get("/v1/reservations")).json()["data"]
-        assert [each["id"] for each in listed] == ["half"] if code else ["half", "other"]
+@pytest.mark.parametrize("root", SCOPES.values())
+async def test_alerts_are_listed_by_pages_both_ways(serve: Serve, double: LedgerDouble, root: str) -> None:
+    url = f"{root}/spend_alerts"
 
+    async def page(server: Server, **query: Any) -> tuple[list[str], bool]:
+        answer = (await server.get(url, params=query)).json()
+        ids = [alert["id"] for alert in answer["data"]]
+        assert (answer["first_id"], answer["last_id"]) == ((ids[0], ids[-1]) if ids else (None, None))
+        return ids, answer["has_more"]
 
-@pytest.mark.usefixtures("limit")
-async def test_spend_that_is_recorded_without_a_reservation_counts(
-    serve: Serve, ledger: Ledger, registry: Registry
-) -> None:
-    async with serve(ledger) as server:
-        await send(server, output_tokens=100_000)
-        refused = await server.post("/v1/reservations", json=RESERVATION | {"id": "e2"})
-        assert refused.json()["error"]["code"] == "project_spend_limit_exceeded"
-        seen = await spend_of(server, "proj_a")
-        assert (seen["status"], seen["spent"]) == ("enforcing", usd(1.0025))
-        assert seen["accuracy"] == {
-            "cost_above_holds": usd(0),
-            "cost_without_hold": usd(1.0025),
-            "cost_after_holds_ended": usd(0),
-        }
-        registry.spend_settings.set_limit("proj_a", 200, now=NOW)
-
-        async def admitted() -> bool:
-            return (await server.post("/v1/reservations", json=RESERVATION | {"id": "e3"})).status_code == 200
-
-        await until(admitted)
-
-
-@pytest.mark.usefixtures("limit")
-async def test_holds_end(serve: Serve, ledger: Ledger, clock: Clock) -> None:
-    async with serve(ledger) as server:
-        for number in ("e1", "e2", "e3"):
-            await reserve(server, id=number)
-        assert (await server.post("/v1/reservations/e2/release")).json()["status"] == "released"
-        assert (await server.post("/v1/reservations/e2/release")).json()["status"] == "released"
-        longer = await server.post("/v1/reservations/e3/extend", json={"expires_in_seconds": 1200})
-        assert longer.json()["expires_at"] == NOW + 1200
-        clock.now += 600
-        assert (await spend_of(server))["held"] == usd(MOST)
-        expired = (await server.get("/v1/reservations?status=expired")).json()
-        assert [each["id"] for each in expired["data"]] == ["e1"]
-        for path in ("e1/release", "e2/extend"):
-            answer = await server.post(f"/v1/reservations/{path}", json={"expires_in_seconds": 60})
-            assert answer.status_code == 409
-        clock.now -= 300  # which revives nothing
-        assert (await spend_of(server))["held"] == usd(MOST)
-        await send(server, output_tokens=2_000)
-        accuracy = (await spend_of(server))["accuracy"]
-        assert accuracy["cost_above_holds"] == usd(0.01)
-        assert accuracy["cost_after_holds_ended"] == usd(0.0225)
-
-
-@pytest.mark.usefixtures("limit")
-async def test_holds_outlive_a_restart(serve: Serve, ledger: Ledger) -> None:
-    async with serve(ledger) as server:
-        await reserve(server)
-        await reserve(server, id="e2")
-        await send(server)
-    async with serve(ledger) as server:
-        assert (await spend_of(server))["held"] == usd(MOST)
-        assert (await server.get("/v1/reservations/e1")).json()["status"] == "settled"
-
-
-async def test_without_limits_everything_is_admitted_and_nothing_kept(serve: Serve, ledger: Ledger) -> None:
-    async with serve(ledger) as server:
-        assert (await reserve(server))["limits"] == []
-        assert (await server.get("/v1/reservations")).json()["data"] == []
+    async with serve(double) as server:
+        ids = [(await server.post(url, json=ALERT)).json()["id"] for _ in range(22)]
+        assert await page(server) == (ids[:20], True)
+        assert await page(server, limit=100, order="asc") == (ids, False)
+        assert await page(server, after=ids[19]) == (ids[20:], False)
+        assert await page(server, limit=2, order="desc", after=ids[20]) == ([ids[19], ids[18]], True)
+        assert await page(server, limit=2, before=ids[5]) == (ids[3:5], True)
+        assert await page(server, limit=0) == ([], True)
+        assert await page(server, limit=0, after=ids[-1]) == ([], False)
+        for query, param in (
+            ({"limit": 101}, "limit"),
+            ({"limit": -1}, "limit"),
+            ({"order": "up"}, "order"),
+            ({"after": "nobody"}, "after"),
+            ({"before": "nobody"}, "before"),
+        ):
+            problem(await server.get(url, params=query), 400, param=param, code="invalid_value")
 
 
 @pytest.mark.parametrize(
     ("change", "param", "code"),
     [
-        ({"model": "nobody-knows-it"}, "model", "unpriced_model"),
-        ({"output_tokens": None}, "output_tokens", "missing_field"),
-        ({"images": 1}, "images", "unknown_field"),
-        ({"kind": "vector_stores"}, "kind", "invalid_value"),
-        ({"amount": {"value": 1, "currency": "usd"}}, "amount", "invalid_value"),
-        ({"input_tokens": -1}, "input_tokens", "invalid_value"),
-        ({"expires_in_seconds": 86_401}, "expires_in_seconds", "invalid_value"),
-        ({"token": 1}, "token", "unknown_field"),
+        *(({name: None}, name, "invalid_type") for name in ALERT),
+        ({"threshold_amount": -1}, "threshold_amount", "invalid_value"),
+        ({"threshold_amount": THRESHOLD_CENTS_MAX + 1}, "threshold_amount", "invalid_value"),
+        ({"threshold_amount": 1.5}, "threshold_amount", "invalid_type"),
+        ({"threshold_amount": True}, "threshold_amount", "invalid_type"),
+        ({"threshold_amount": "1"}, "threshold_amount", "invalid_type"),
+        ({"currency": "usd"}, "currency", "invalid_value"),
+        ({"interval": "day"}, "interval", "invalid_value"),
+        ({"name": "n"}, "name", "unknown_field"),
+        ({"notification_channel": []}, "notification_channel", "invalid_type"),
+        *(
+            ({"notification_channel": channel}, f"notification_channel.{param}", code)
+            for channel, param, code in (
+                ({"recipients": ["a@b"]}, "type", "missing_field"),
+                ({"type": "email"}, "recipients", "missing_field"),
+                (CHANNEL | {"type": "webhook"}, "type", "invalid_value"),
+                (CHANNEL | {"recipients": []}, "recipients", "invalid_value"),
+                (CHANNEL | {"recipients": "a@b"}, "recipients", "invalid_type"),
+                (CHANNEL | {"recipients": ["a@b"] * (RECIPIENTS_MAX + 1)}, "recipients", "invalid_value"),
+                *(
+                    (CHANNEL | {"recipients": ["good@example.com", bad]}, "recipients", "invalid_value")
+                    for bad in ("", "nobody", "a@b\r\nBcc: c@d", "a@b\n", "a\0@b", "a@b,c@d", "x@" + "y" * 255, 7)
+                ),
+                *(
+                    (CHANNEL | {"subject_prefix": bad}, "subject_prefix", "invalid_value")
+                    for bad in ("x\r\nBcc: c@d", "x\n", "\0", "\x7f", "\u2028", "x" * 257)
+                ),
+                (CHANNEL | {"url": "https://x"}, "url", "unknown_field"),
+            )
+        ),
+    ],
+    ids=str,
+)
+async def test_what_no_alert_can_be_is_refused(
+    serve: Serve, double: LedgerDouble, registry: Registry, change: dict[str, Any], param: str, code: str
+) -> None:
+    async with serve(double) as server:
+        for root in SCOPES.values():
+            error = problem(await server.post(f"{root}/spend_alerts", json=ALERT | change), 400, param=param, code=code)
+            assert f"'{param}'" in error["message"]
+    assert registry.spend_settings.alerts() == []
+
+
+@pytest.mark.parametrize("root", SCOPES.values())
+async def test_every_field_is_required_each_time(
+    serve: Serve, double: LedgerDouble, registry: Registry, root: str
+) -> None:
+    async with serve(double) as server:
+        made = (await server.post(f"{root}/spend_alerts", json=ALERT)).json()
+        for path, body in (("spend_limit", LIMIT), ("spend_alerts", ALERT), (f"spend_alerts/{made['id']}", ALERT)):
+            for left_out in body:
+                rest = {name: value for name, value in body.items() if name != left_out}
+                problem(await server.post(f"{root}/{path}", json=rest), 400, param=left_out, code="missing_field")
+        problem(await server.post(f"{root}/spend_limit", json=LIMIT | {"threshold_amount": 0}), 400)
+        problem(await server.post(f"{root}/spend_limit", json=ALERT), 400, param="notification_channel")
+    assert registry.spend_settings.limits() == []
+
+
+async def test_a_project_that_nobody_knows(serve: Serve, double: LedgerDouble, registry: Registry) -> None:
+    requests: list[tuple[str, str, Any]] = [
+        *((method, "spend_limit", None) for method in ("GET", "DELETE")),
+        *((method, "spend_alerts/a", None) for method in ("GET", "DELETE")),
+        ("POST", "spend_limit", LIMIT),
+        ("GET", "spend_alerts", None),
+        ("POST", "spend_alerts", ALERT),
+        ("POST", "spend_alerts/a", ALERT),
+    ]
+    async with serve(double) as server:
+        for method, path, body in requests:
+            for project in ("none", "a%2Fb", "a%00b"):
+                answer = await server.request(method, f"{ROOT}/projects/{project}/{path}", json=body)
+                error = problem(answer, 404, param="project_id", code="not_found")
+                assert error["message"].startswith("No such project: ")
+    assert (*registry.spend_settings.limits(), *registry.spend_settings.alerts()) == ()
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_projects_with_any_id(serve: Serve, double: LedgerDouble, registry: Registry, odd: str) -> None:
+    registry.note_seen([odd], [], now=NOW)
+    root = f"{ROOT}/projects/{ODD[odd]}"
+    async with serve(double) as server:
+        assert (await server.post(f"{root}/spend_limit", json=LIMIT)).status_code == 200
+        alert = (await server.post(f"{root}/spend_alerts", json=ALERT)).json()
+        assert (await server.get(f"{root}/spend_limit")).json()["threshold_amount"] == 500
+        assert (await server.get(f"{root}/spend_alerts")).json()["data"] == [alert]
+        assert (await server.get(f"{root}/spend_alerts/{alert['id']}")).json() == alert
+        assert (await server.get(root)).json()["id"] == odd
+    assert [limit.project_id for limit in registry.spend_settings.limits()] == [odd]
+    assert [made.project_id for made in registry.spend_settings.alerts()] == [odd]
+
+
+@pytest.mark.parametrize(
+    ("now", "month"),
+    [
+        (NOW, (1_759_276_800, 1_761_955_200)),  # October 2025
+        (1_759_276_800, (1_759_276_800, 1_761_955_200)),
+        (1_759_276_799, (1_756_684_800, 1_759_276_800)),
+        (1_767_225_599, (1_764_547_200, 1_767_225_600)),  # the last second of a year
+        (0, (0, 31 * 86_400)),
     ],
 )
-async def test_what_cannot_be_reserved(
-    serve: Serve, ledger: Ledger, change: dict[str, Any], param: str, code: str
+def test_a_month_is_one_of_the_calendar_in_utc(now: int, month: tuple[int, int]) -> None:
+    assert month_of(now) == Month(*month)
+
+
+async def test_a_limit_is_enforcing_from_the_cent_that_reaches_it(
+    serve: Serve, ledger: Ledger, registry: Registry, clock: Clock
 ) -> None:
+    """Of this month alone, and of the project alone or of all of them."""
+    month = month_of(NOW)
+    start, end = month.start, month.end
+    registry.rate_cards.set_prices(
+        [Override("embeddings", "openai", "m", "input_text_tokens", "standard", 0, UNITS_PER_USD // 1000)], now=NOW
+    )
+    spent = [(start, "p", 4_999), (start - 1, "p", 9_999), (end - 1, "q", 5_000), (NOW, None, 1)]
     async with serve(ledger) as server:
-        answer = await server.post("/v1/reservations", json=RESERVATION | change)
-        assert (answer.status_code, answer.json()["error"]["param"], answer.json()["error"]["code"]) == (
-            400,
-            param,
-            code,
-        )
+        clock.now = end
+        events = [
+            event(number, model="m", project_id=project, timestamp=time, input_tokens=tokens)
+            for number, (time, project, tokens) in enumerate(spent)
+        ]
+        assert (await server.post("/v1/events", json=events)).json()["accepted"] == len(events)
+
+        async def states(cents: int) -> list[str]:
+            found = []
+            for root in (ROOT, f"{ROOT}/projects/p", f"{ROOT}/projects/q"):
+                set_it = await server.post(f"{root}/spend_limit", json=LIMIT | {"threshold_amount": cents})
+                assert set_it.json() == (await server.get(f"{root}/spend_limit")).json()
+                found.append(set_it.json()["enforcement"]["status"])
+            return found
+
+        clock.now = end - 1
+        assert await states(500) == ["enforcing", "inactive", "enforcing"]
+        assert await states(501) == ["enforcing", "inactive", "inactive"]
+        assert await states(1000) == ["enforcing", "inactive", "inactive"]
+        assert await states(1001) == ["inactive"] * 3
+        clock.now = end
+        assert await states(1) == ["inactive"] * 3
 
 
-@pytest.mark.parametrize("value", ["-1", "1e400", "1e999999", "NaN", "1000001", "x", -1, True, None])
-async def test_amounts_that_are_none(serve: Serve, ledger: Ledger, value: Any) -> None:
-    async with serve(ledger) as server:
-        body = {"id": "e1", "amount": {"value": value, "currency": "usd"}}
-        answer = await server.post("/v1/reservations", json=body)
-        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "amount")
-
-
-@pytest.mark.usefixtures("limit")
-async def test_the_same_id_with_another_content(serve: Serve, ledger: Ledger) -> None:
-    async with serve(ledger) as server:
-        await reserve(server)
-        assert (await server.post("/v1/reservations", json=RESERVATION | {"input_tokens": 1})).status_code == 409
-        assert (await server.get("/v1/reservations/nobody")).status_code == 404
-
-
-async def test_unpriced_requests_and_the_forecast(serve: Serve, ledger: Ledger) -> None:
-    day = 86_400
-    async with serve(ledger) as server:
-        for back in range(1, 8):
-            await send(server, id=f"d{back}", timestamp=NOW - back * day, output_tokens=0, input_tokens=400_000)
-        await send(server, id="unpriced", model="nobody-knows-it")
-        answer = (await server.post("/v1/events", json=event(9, model="no-such", num_model_requests=3))).json()
-        assert answer["accepted"] == 1
-        seen = await spend_of(server)
-        assert (seen["spent"], seen["unpriced_requests"]) == (usd(7), 4)
-        # The 9th of October: today and 22 days to come like the last seven, of 1 USD each.
-        assert seen["forecast"] == {"amount": usd(7 + 23), "low": usd(30), "high": usd(30)}
+async def test_changes_are_in_the_trail(serve: Serve, double: LedgerDouble) -> None:
+    async with serve(double) as server:
+        await server.post(f"{ROOT}/spend_limit", json=LIMIT)
+        (entry,) = (await server.get(f"{ROOT}/audit_logs?event_types[]=spend_limit.updated")).json()["data"]
+    assert entry["actor"]["type"] == "api_key"
+    assert entry["spend_limit.updated"]["threshold_cents"] == 500

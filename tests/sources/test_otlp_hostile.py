@@ -62,14 +62,14 @@ def read(signal: Signal, body: bytes, *, is_json: bool) -> None:
         assert batch.count + batch.refused.events == len(reading.events)
 
 
-@settings(max_examples=60 * EFFORT)
+@settings(max_examples=30 * EFFORT)
 @given(broken())
 def test_json_with_odd_parts_is_read_or_refused(case: tuple[Signal, Any]) -> None:
     signal, body = case
     read(signal, json.dumps(body).encode(), is_json=True)
 
 
-@settings(max_examples=60 * EFFORT)
+@settings(max_examples=30 * EFFORT)
 @given(st.sampled_from(BODIES), st.data())
 def test_protobuf_that_is_cut_or_changed_is_read_or_refused(case: tuple[Signal, Any], data: st.DataObject) -> None:
     signal, body = case

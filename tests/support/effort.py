@@ -1,4 +1,4 @@
-"""How many examples tests make: `USAGELEDGER_TEST_EFFORT=20` multiplies them (`make fuzz`)."""
+"""How many examples tests make: `USAGELEDGER_TEST_EFFORT=40` multiplies them (`make fuzz`)."""
 
 import os
 

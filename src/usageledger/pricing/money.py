@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 PLACES = 18  # of what is shown
 UNITS = 9  # in 10⁻¹⁸ USD
 UNITS_PER_USD = UNITS * 10**PLACES
+UNITS_PER_CENT = UNITS_PER_USD // 100
 RATE_MAX = 10**6 * UNITS_PER_USD  # of one unit of usage
 RATE_STEP = 10**12  # a rate in two halves of 64 bits: times any count, each of them fits into 128
 

@@ -4,7 +4,7 @@ Small, mutable, transactional things live here, beside the ledger and not in it.
 that a server and the command line can use one file at once; PostgreSQL, for several servers, through the same code.
 """
 
-from usageledger.registry.audit import AUDIT_TYPES, AuditEntry, AuditLog
+from usageledger.registry.audit import AUDIT_TYPES, AuditEntry, AuditLog, Wanted
 from usageledger.registry.claims import Claimed, Claims
 from usageledger.registry.price_files import PriceFiles, StoredPrices
 from usageledger.registry.prices import GIVEN, CardPrices, OwnPrice, RateCards, Revision
@@ -40,5 +40,6 @@ __all__ = [
     "SpendSettings",
     "StoredPrices",
     "User",
+    "Wanted",
     "open_registry",
 ]

@@ -3,10 +3,11 @@
 import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, insert, select
 
 from usageledger.errors import RegistryError, UnknownCursorError
 from usageledger.registry.database import Database
@@ -66,6 +67,49 @@ def note(connection: Connection, kind: AuditType, actor: str | None, details: Ma
     connection.execute(insert(audit_log), row)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The entries that are asked for: those that all of this holds for.
+
+    Attributes:
+        types: some of `AUDIT_TYPES`; empty for all.
+        since, until: the first second, and the first one after the last; None for no bound.
+        actors: ids of keys, or as entries have them; None for all.
+        projects: ids of projects, of which the change was one; empty for all.
+        resources: ids of keys, alerts or projects that were changed; empty for all.
+    """
+
+    types: Sequence[str] = ()
+    since: int | None = None
+    until: int | None = None
+    actors: Sequence[str] | None = None
+    projects: Sequence[str] = ()
+    resources: Sequence[str] = ()
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Makes those conditions that a database can decide."""
+        table = audit_log.c
+        found: list[ColumnElement[bool]] = []
+        if self.types:
+            found.append(table.type.in_(self.types))
+        if self.since is not None:
+            found.append(table.effective_at >= self.since)
+        if self.until is not None:
+            found.append(table.effective_at < self.until)
+        if self.actors is not None:
+            found.append(table.actor.in_(self.actors))
+        return found
+
+    def is_about(self, details: Mapping[str, Any]) -> bool:
+        """Tells if a change was of one of the projects and resources."""
+        project, changed = details.get("project_id"), details.get("id")
+        is_changed = project in self.resources or (changed is not None and str(changed) in self.resources)
+        return (not self.projects or project in self.projects) and (not self.resources or is_changed)
+
+
+EVERYTHING = Wanted()
+
+
 class AuditLog:
     """The audit trail. Every method may raise RegistryError."""
 
@@ -73,7 +117,7 @@ class AuditLog:
         self._database = database
 
     def list(
-        self, *, after: int | None = None, before: int | None = None, limit: int = 20, types: Sequence[str] = ()
+        self, *, after: int | None = None, before: int | None = None, limit: int = 20, wanted: Wanted = EVERYTHING
     ) -> Listing[AuditEntry]:
         """The entries, the newest first.
 
@@ -82,7 +126,7 @@ class AuditLog:
             before: the number of the first entry of the page after. Without `after` it is those just before that are
                 listed, and there are more where some stand before them.
             limit: entries on the page, 1 or more.
-            types: only entries of these `AUDIT_TYPES`; empty for all.
+            wanted: which entries.
 
         Raises:
             UnknownCursorError: there is no entry `after` or `before`.
@@ -92,9 +136,7 @@ class AuditLog:
             raise RegistryError(f"limit must be 1 or more, not {limit}.")
         number = audit_log.c.id
         backwards = before is not None and after is None
-        query = select(audit_log).order_by(number if backwards else number.desc()).limit(limit + 1)
-        if types:
-            query = query.where(audit_log.c.type.in_(types))
+        query = select(audit_log).where(*wanted.conditions()).order_by(number if backwards else number.desc())
         with self._database.read() as connection:
             for name, cursor in (("after", after), ("before", before)):
                 if cursor is None:
@@ -102,9 +144,10 @@ class AuditLog:
                 if connection.execute(select(number).where(number == cursor)).first() is None:
                     raise UnknownCursorError(f"expected the id of an entry, and there is no entry {cursor}.", name)
                 query = query.where(number < cursor if name == "after" else number > cursor)
-            rows = connection.execute(query).all()
-        entries = tuple(map(_entry, rows[:limit]))
-        return Listing(entries[::-1] if backwards else entries, has_more=len(rows) > limit)
+            found = map(_entry, connection.execute(query, execution_options={"yield_per": limit + 1}))
+            entries = tuple(islice((entry for entry in found if wanted.is_about(entry.details)), limit + 1))
+        shown = entries[:limit]
+        return Listing(shown[::-1] if backwards else shown, has_more=len(entries) > limit)
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

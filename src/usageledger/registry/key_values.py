@@ -1,9 +1,11 @@
-"""Values of admin API keys: new ones, checks of given ones, and their digests."""
+"""Values of admin API keys: new ones, checks of given ones, and their digests; and scopes that are given."""
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 
 from usageledger.errors import RegistryError
+from usageledger.registry.records import SCOPES
 
 KEY_PREFIX = "sk-admin-"
 KEY_CHARACTERS_MIN = 20
@@ -34,3 +36,14 @@ def digest_of(value: str) -> bytes:
 def redact(value: str) -> str:
     """Returns enough of a value to recognise it by."""
     return f"{KEY_PREFIX if value.startswith(KEY_PREFIX) else ''}...{value[-4:]}"
+
+
+def check_scopes(scopes: Iterable[str]) -> list[str]:
+    """Gives the scopes, each once, in the order of SCOPES. Raises RegistryError."""
+    asked = set(scopes)
+    unknown = sorted(asked.difference(SCOPES))
+    if unknown:
+        raise RegistryError(f"Unknown scope: {', '.join(map(repr, unknown))}. Allowed are {', '.join(SCOPES)}.")
+    if not asked:
+        raise RegistryError(f"A key needs a scope. Allowed are {', '.join(SCOPES)}.")
+    return [scope for scope in SCOPES if scope in asked]

@@ -1,6 +1,7 @@
 """Pages of a list, by (moment, id): each row is on one page, however many share a second."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, select, tuple_
@@ -11,16 +12,30 @@ from usageledger.registry.records import Listing, Order
 T = TypeVar("T")
 
 
-def fetch_page(  # noqa: PLR0913  (a query has this many parts)
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The place of a page in a list.
+
+    Attributes:
+        after: the id of the last entry of the page before, or None.
+        before: the id of the first entry of the page after, or None.
+        limit: entries on it at most.
+        order: `asc`, oldest first, or `desc`.
+    """
+
+    after: str | None = None
+    before: str | None = None
+    limit: int = 20
+    order: Order = "asc"
+
+
+def fetch_page(
     connection: Connection,
     moment: Column[int],
     record: Callable[[Row[Any]], T],
+    page: Page,
     *,
     where: Sequence[ColumnElement[bool]] = (),
-    after: str | None,
-    limit: int,
-    before: str | None = None,
-    order: Order = "asc",
 ) -> Listing[T]:
     """The page of `moment`'s table that follows the row with the id `after`, or that ends just before the row `before`.
 
@@ -30,6 +45,7 @@ def fetch_page(  # noqa: PLR0913  (a query has this many parts)
         UnknownCursorError: `after` or `before` is no id of the table.
         RegistryError: `limit` is below 1, or `order` is neither asc nor desc.
     """
+    after, before, limit, order = page.after, page.before, page.limit, page.order
     if limit < 1:
         raise RegistryError(f"limit must be 1 or more, not {limit}.")
     if order not in ("asc", "desc"):

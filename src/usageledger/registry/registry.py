@@ -21,9 +21,9 @@ from usageledger.registry.database import (
     insert_or_ignore,
     open_database,
 )
-from usageledger.registry.key_values import check_value, digest_of, new_value, redact
+from usageledger.registry.key_values import check_scopes, check_value, digest_of, new_value, redact
 from usageledger.registry.migrations import migrate
-from usageledger.registry.paging import fetch_page
+from usageledger.registry.paging import Page, fetch_page
 from usageledger.registry.price_files import PriceFiles
 from usageledger.registry.prices import RateCards
 from usageledger.registry.records import SCOPES, AdminKey, Listing, Order, Project, User
@@ -146,7 +146,7 @@ class Registry:
             RegistryError: a bad name, scope or value, or a value whose key was revoked.
         """
         check_text("The name of a key", name)
-        granted = _check_scopes(scopes)
+        granted = check_scopes(scopes)
         value = new_value() if value is None else check_value(value)
         digest = digest_of(value)
         row = {
@@ -185,21 +185,24 @@ class Registry:
             row = _by_id(connection, admin_keys, key_id)
         return records.admin_key(row) if row is not None and row.revoked_at is None else None
 
-    def list_keys(self, *, after: str | None = None, limit: int = 20, order: Order = "asc") -> Listing[AdminKey]:
+    def list_keys(
+        self, *, after: str | None = None, before: str | None = None, limit: int = 20, order: Order = "asc"
+    ) -> Listing[AdminKey]:
         """The keys that were not revoked, by (created_at, id).
 
         Args:
             after: the id of the last key of the page before, or None for the first page.
+            before: the id of the first key of the page after, or None.
             limit: keys on the page, 1 or more.
             order: `asc`, oldest first, or `desc`.
 
         Raises:
-            RegistryError: `after` is unknown, or `limit` is below 1.
+            RegistryError: `after` or `before` is unknown, or `limit` is below 1.
         """
         kept = [admin_keys.c.revoked_at.is_(None)]
         with self._database.read() as connection:
-            listed = admin_keys.c.created_at
-            return fetch_page(connection, listed, records.admin_key, where=kept, after=after, limit=limit, order=order)
+            page = Page(after, before, limit, order)
+            return fetch_page(connection, admin_keys.c.created_at, records.admin_key, page, where=kept)
 
     def revoke_key(self, key_id: str, *, actor: str | None = None, now: int) -> bool:
         """Make a key invalid for good; False when there is none, or when it was revoked before.
@@ -259,21 +262,23 @@ class Registry:
                 insert_many(connection, users, ("id", "role", "added_at"), [(id_, "reader", now) for id_ in new_users])
 
     def list_projects(
-        self, *, after: str | None = None, limit: int = 20, include_archived: bool = False
+        self, *, after: str | None = None, before: str | None = None, limit: int = 20, include_archived: bool = False
     ) -> Listing[Project]:
         """The projects, by (created_at, id).
 
         Args:
             after: the id of the last project of the page before, or None for the first page.
+            before: the id of the first project of the page after, or None.
             limit: projects on the page, 1 or more.
             include_archived: whether archived projects are listed too.
 
         Raises:
-            RegistryError: `after` is unknown, or `limit` is below 1.
+            RegistryError: `after` or `before` is unknown, or `limit` is below 1.
         """
         kept = [] if include_archived else [projects.c.archived_at.is_(None)]
         with self._database.read() as connection:
-            return fetch_page(connection, projects.c.created_at, records.project, where=kept, after=after, limit=limit)
+            page = Page(after, before, limit)
+            return fetch_page(connection, projects.c.created_at, records.project, page, where=kept)
 
     def get_project(self, project_id: str) -> Project | None:
         """The project with this id, archived or not."""
@@ -300,9 +305,7 @@ class Registry:
             RegistryError: the name is empty or too long.
         """
         check_text("The name of a project", name)
-        with self._database.write() as connection:
-            connection.execute(update(projects).where(projects.c.id == project_id).values(name=name))
-            row = _by_id(connection, projects, project_id)
+        row = self._rename(projects, project_id, name)
         return None if row is None else records.project(row)
 
     def archive_project(self, project_id: str, *, now: int) -> Project | None:
@@ -313,26 +316,44 @@ class Registry:
             row = _by_id(connection, projects, project_id)
         return None if row is None else records.project(row)
 
-    def list_users(self, *, after: str | None = None, limit: int = 20, emails: Sequence[str] = ()) -> Listing[User]:
+    def list_users(
+        self, *, after: str | None = None, before: str | None = None, limit: int = 20, emails: Sequence[str] = ()
+    ) -> Listing[User]:
         """The users, by (added_at, id).
 
         Args:
             after: the id of the last user of the page before, or None for the first page.
+            before: the id of the first user of the page after, or None.
             limit: users on the page, 1 or more.
             emails: only users with one of these addresses; empty for all.
 
         Raises:
-            RegistryError: `after` is unknown, or `limit` is below 1.
+            RegistryError: `after` or `before` is unknown, or `limit` is below 1.
         """
         kept = [users.c.email.in_(emails)] if emails else []
         with self._database.read() as connection:
-            return fetch_page(connection, users.c.added_at, records.user, where=kept, after=after, limit=limit)
+            return fetch_page(connection, users.c.added_at, records.user, Page(after, before, limit), where=kept)
 
     def get_user(self, user_id: str) -> User | None:
         """The user with this id."""
         with self._database.read() as connection:
             row = _by_id(connection, users, user_id)
         return None if row is None else records.user(row)
+
+    def rename_user(self, user_id: str, name: str) -> User | None:
+        """Give a user a name of 1 to 256 characters; None when there is no such user.
+
+        Raises:
+            RegistryError: the name is empty or too long.
+        """
+        check_text("The name of a user", name)
+        row = self._rename(users, user_id, name)
+        return None if row is None else records.user(row)
+
+    def _rename(self, table: Table, row_id: str, name: str) -> Row[Any] | None:
+        with self._database.write() as connection:
+            connection.execute(update(table).where(table.c.id == row_id).values(name=name))
+            return _by_id(connection, table, row_id)
 
     def names(self, dimension: str, ids: Iterable[str]) -> dict[str, str]:
         """Id → name of those of these projects, users or keys that have a name other than their id."""
@@ -379,14 +400,3 @@ def _with_names(table: Table) -> Select[Any, Any]:
 
 def _by_id(connection: Connection, table: Table, row_id: str) -> Row[Any] | None:
     return connection.execute(select(table).where(table.c.id == row_id)).first()
-
-
-def _check_scopes(scopes: Iterable[str]) -> list[str]:
-    """The scopes, each once, in the order of SCOPES."""
-    asked = set(scopes)
-    unknown = sorted(asked.difference(SCOPES))
-    if unknown:
-        raise RegistryError(f"Unknown scope: {', '.join(map(repr, unknown))}. Allowed are {', '.join(SCOPES)}.")
-    if not asked:
-        raise RegistryError(f"A key needs a scope. Allowed are {', '.join(SCOPES)}.")
-    return [scope for scope in SCOPES if scope in asked]

@@ -13,10 +13,10 @@ import msgspec
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from usageledger.errors import RegistryError
-from usageledger.pricing.money import UNITS_PER_USD
+from usageledger.pricing.money import UNITS_PER_CENT
 from usageledger.registry.audit import note
 from usageledger.registry.database import Database, insert_or_ignore
-from usageledger.registry.paging import fetch_page
+from usageledger.registry.paging import Page, fetch_page
 from usageledger.registry.records import Listing, Order
 from usageledger.registry.schema import spend_alerts, spend_limits
 from usageledger.registry.values import check_text, new_id
@@ -90,7 +90,7 @@ class SpendSettings:
 
     def amounts(self) -> dict[str, int]:
         """The limits as amounts in 10⁻¹⁸/9 USD, by project; that of the organization by the empty text."""
-        return {limit.project_id or "": limit.threshold_cents * UNITS_PER_USD // 100 for limit in self.limits()}
+        return {limit.project_id or "": limit.threshold_cents * UNITS_PER_CENT for limit in self.limits()}
 
     def limit(self, project_id: str | None) -> SpendLimit | None:
         """Finds the limit of a scope."""
@@ -154,16 +154,8 @@ class SpendSettings:
         """
         kept = [spend_alerts.c.project_id == _stored(project_id)]
         with self._database.read() as connection:
-            listing = fetch_page(
-                connection,
-                spend_alerts.c.number,
-                _alert,
-                where=kept,
-                after=after,
-                before=before,
-                limit=limit or 1,
-                order=order,
-            )
+            page = Page(after, before, limit or 1, order)
+            listing = fetch_page(connection, spend_alerts.c.number, _alert, page, where=kept)
         return listing if limit else Listing((), has_more=bool(listing.data))
 
     def alert(self, project_id: str | None, alert_id: str) -> SpendAlert | None:

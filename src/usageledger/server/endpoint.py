@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
-from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -146,21 +145,6 @@ class Call:
 
 
 Handler = Callable[[Call], Awaitable[Response]]
-
-
-class _IdConvertor(Convertor[str]):
-    """The rest of a path that is an id: any characters at all, line ends and slashes too."""
-
-    regex = "(?s:.+)"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
-
-
-register_url_convertor("whole_id", _IdConvertor())
 
 
 def routes_of(endpoints: Iterable[Endpoint], services: Services) -> list[Route]:

@@ -1,4 +1,8 @@
-"""The one table of endpoints of the API. Routes are tried in its order: the ones that are asked most stand first."""
+"""The one table of endpoints of the API.
+
+Routes are tried in its order: the ones that are asked most stand first, and those below a project before the projects',
+whose ids may have slashes.
+"""
 
 from usageledger.server.api import (
     audit,
@@ -15,6 +19,8 @@ from usageledger.server.api import (
     reservations,
     sources,
     spend,
+    spend_alerts,
+    spend_limits,
     usage,
     users,
 )
@@ -28,6 +34,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *meters.ENDPOINTS,
     *facets.ENDPOINTS,
     *prices.ENDPOINTS,
+    *spend_limits.ENDPOINTS,
+    *spend_alerts.ENDPOINTS,
     *projects.ENDPOINTS,
     *users.ENDPOINTS,
     *keys.ENDPOINTS,

@@ -44,7 +44,7 @@ class ScopeSpend:
 
     @property
     def available(self) -> int | None:
-        """What may be reserved; None without a limit."""
+        """The rest that may be reserved; None without a limit."""
         return None if self.limit is None else self.limit - self.spent - self.held
 
     @property

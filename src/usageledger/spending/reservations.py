@@ -45,7 +45,7 @@ class Balance:
 
     @property
     def available(self) -> int:
-        """What may be reserved; below 0 where more was spent and held than the limit."""
+        """The rest that may be reserved; below 0 where more was spent and held than the limit."""
         return self.limit - self.spent - self.held
 
 
@@ -254,18 +254,22 @@ class Reservations:
             hold = self._holds.get(hold_id)
             return hold and replace(hold)
 
-    def list(self, status: Status, *, after: str | None, limit: int) -> Listing[Hold]:
+    def list(self, status: Status, *, after: str | None, before: str | None, limit: int) -> Listing[Hold]:
         """Lists holds of a status, the one that ends first, first; raises UnknownCursorError."""
         with self._lock:
             self._end_due(self._now())
             found = [replace(hold) for hold in self._holds.values() if hold.status == status]
-            last = self._holds.get(after) if after is not None else None
-        if after is not None and last is None:
-            raise UnknownCursorError(f"there is no reservation {after!r}")
+            ends = {name: _end_of(self._holds[name]) for name in (after, before) if name in self._holds}
+        for cursor, given in (("after", after), ("before", before)):
+            if given is not None and given not in ends:
+                raise UnknownCursorError(f"there is no reservation {given!r}.", cursor)
         found.sort(key=_end_of)
-        if last:
-            found = [hold for hold in found if _end_of(hold) > _end_of(last)]
-        return Listing(tuple(found[:limit]), has_more=len(found) > limit)
+        if after is not None:
+            found = [hold for hold in found if _end_of(hold) > ends[after]]
+        if before is not None:
+            found = [hold for hold in found if _end_of(hold) < ends[before]]
+        from_end = before is not None and after is None
+        return Listing(tuple(found[-limit:] if from_end else found[:limit]), has_more=len(found) > limit)
 
     def held(self, scope: str) -> int:
         """The sum of a scope's active holds."""

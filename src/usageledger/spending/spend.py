@@ -124,7 +124,7 @@ class Spend:
         )
 
     def of(self, month: Month, scope: str) -> int | None:
-        """What the month has cost in a scope; None where it is not known now."""
+        """The cost of a month in a scope; None where it is not known now."""
         with self._lock:
             return self._months.get(month, {}).get(scope)
 

@@ -1,6 +1,5 @@
 """The endpoints of admin API keys. Source: OpenAI's Administration API."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -10,10 +9,17 @@ from starlette.responses import Response
 
 from usageledger.events.typed_events import Name
 from usageledger.fields import NAME_CHARACTERS_MAX, Field
-from usageledger.registry import MANAGE, SCOPES, AdminKey, Order, Scope
-from usageledger.server.api.listing import PAGE_PARAMETERS, found, list_response, take_id, take_page
+from usageledger.registry import MANAGE, SCOPES, AdminKey, Scope
+from usageledger.server.api.listing import (
+    ORDER,
+    PAGE_PARAMETERS,
+    found,
+    list_response,
+    take_id,
+    take_order,
+    take_page,
+)
 from usageledger.server.endpoint import Answer, Call, Endpoint, object_body
-from usageledger.server.http.parameters import Parameter, one_of
 from usageledger.server.http.requests import json_response
 from usageledger.server.json_schema import ref
 
@@ -52,8 +58,7 @@ OWNER: dict[str, Any] = {
 async def list_keys(call: Call) -> Response:
     """Lists keys, without their values."""
     given = call.given()
-    after, limit = take_page(given)
-    find = partial(call.services.registry.list_keys, after=after, limit=limit, order=_order(given))
+    find = partial(call.services.registry.list_keys, **take_page(given), order=take_order(given))
     return await list_response(find, _key)
 
 
@@ -82,11 +87,6 @@ async def delete_key(call: Call) -> Response:
     return json_response({"object": "organization.admin_api_key.deleted", "id": key_id, "deleted": True})
 
 
-def _order(given: Mapping[str, list[str]]) -> Order:
-    order = one_of("order", given.get("order", ["asc"])[0], ("asc", "desc"))
-    return "desc" if order == "desc" else "asc"
-
-
 def _key(key: AdminKey) -> dict[str, Any]:
     return {
         "object": "organization.admin_api_key",
@@ -103,7 +103,6 @@ def _key(key: AdminKey) -> dict[str, Any]:
 
 TAG = "Admin API keys"
 PATH = "/v1/organization/admin_api_keys"
-ORDER = Parameter("order", {"type": "string", "enum": ["asc", "desc"], "default": "asc"}, "By time of creation.")
 ENDPOINTS = (
     Endpoint(
         "GET",

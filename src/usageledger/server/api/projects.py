@@ -13,7 +13,7 @@ from starlette.responses import Response
 from usageledger.events.typed_events import Name
 from usageledger.fields import NAME_CHARACTERS_MAX, Field
 from usageledger.registry import MANAGE, READ, Project
-from usageledger.server.api.listing import PAGE_PARAMETERS, found, list_response, take_id, take_page
+from usageledger.server.api.listing import PAGE_PARAMETERS, found, list_response, nothing, take_id, take_page
 from usageledger.server.endpoint import Answer, Call, Endpoint, object_body
 from usageledger.server.http.parameters import Parameter, one_of
 from usageledger.server.http.requests import json_response
@@ -24,30 +24,24 @@ NO_RESIDENCY = "null: where data is kept is up to whoever runs this server"
 NO_EXTERNAL_KEY = "null: this server encrypts nothing with external keys"
 
 
-def _nothing(name: str, why: str) -> Field:
-    """Makes a field of the official API that only null is accepted for."""
-    return Field(name, None, (type(None),), why, why, None)
-
-
 NEW_PROJECT = (
     Field("name", Name, (str,), "a string", NAME_RULE),
-    _nothing("residency", NO_RESIDENCY),
-    _nothing("geography", NO_RESIDENCY),
-    _nothing("external_key_id", NO_EXTERNAL_KEY),
+    nothing("residency", NO_RESIDENCY),
+    nothing("geography", NO_RESIDENCY),
+    nothing("external_key_id", NO_EXTERNAL_KEY),
 )
 PROJECT_CHANGE = (
     Field("name", Name | None, (str,), "a string", NAME_RULE, None),
-    _nothing("geography", NO_RESIDENCY),
-    _nothing("external_key_id", NO_EXTERNAL_KEY),
+    nothing("geography", NO_RESIDENCY),
+    nothing("external_key_id", NO_EXTERNAL_KEY),
 )
 
 
 async def list_projects(call: Call) -> Response:
     """Lists projects; archived ones are left out unless they are asked for."""
     given = call.given()
-    after, limit = take_page(given)
     archived = one_of("include_archived", given.get("include_archived", ["false"])[0].lower(), ("true", "false"))
-    find = partial(call.services.registry.list_projects, after=after, limit=limit, include_archived=archived == "true")
+    find = partial(call.services.registry.list_projects, **take_page(given), include_archived=archived == "true")
     return await list_response(find, _project)
 
 
@@ -74,6 +68,12 @@ async def change_project(call: Call) -> Response:
     else:
         changed = await run_sync(registry.rename_project, project_id, name)
     return json_response(_project(found(changed, call)))
+
+
+async def archive_project(call: Call) -> Response:
+    """Archives a project; one that is archived stays as it is. Whatever the body is, nothing is read of it."""
+    archive = partial(call.services.registry.archive_project, take_id(call), now=int(call.services.clock()))
+    return json_response(_project(found(await run_sync(archive), call)))
 
 
 def _project(project: Project) -> dict[str, Any]:
@@ -115,6 +115,16 @@ ENDPOINTS = (
         scopes=(MANAGE,),
         answer=Answer(ref("Project")),
         body=object_body("ProjectCreate", NEW_PROJECT, EXAMPLE),
+    ),
+    Endpoint(
+        "POST",
+        f"{PATH}/{{project_id}}/archive",
+        archive_project,
+        name="archive-project",
+        tag=TAG,
+        summary="Archive a project: lists leave it out unless they are asked for it; its usage stays and goes on.",
+        scopes=(MANAGE,),
+        answer=Answer(ref("Project")),
     ),
     Endpoint(
         "GET",

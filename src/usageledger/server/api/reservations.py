@@ -143,9 +143,8 @@ async def get_reservation(call: Call) -> Response:
 async def list_reservations(call: Call) -> Response:
     """Lists reservations of a status."""
     given = call.given()
-    after, limit = take_page(given)
     status = STATUSES[STATUSES.index(one_of("status", given.get("status", ["active"])[0], STATUSES))]
-    find = partial(_reservations(call).list, status, after=after, limit=limit)
+    find = partial(_reservations(call).list, status, **take_page(given))
     return await list_response(find, _hold)
 
 

@@ -7,27 +7,37 @@ from typing import Any
 from anyio.to_thread import run_sync
 from starlette.responses import Response
 
+from usageledger.events.typed_events import Name
+from usageledger.fields import NAME_CHARACTERS_MAX, Field
 from usageledger.registry import MANAGE, READ, User
-from usageledger.server.api.listing import PAGE_PARAMETERS, found, list_response, take_id, take_page
-from usageledger.server.endpoint import Answer, Call, Endpoint
+from usageledger.server.api.listing import PAGE_PARAMETERS, found, list_response, nothing, take_id, take_page
+from usageledger.server.endpoint import Answer, Call, Endpoint, object_body
 from usageledger.server.http.parameters import Parameter, refused
 from usageledger.server.http.requests import json_response
 from usageledger.server.json_schema import VALUES, ref
 
 EMAILS_MAX = 1000
+NO_ROLES = "null: users are whom events named, and have no roles here"
 
 
 async def list_users(call: Call) -> Response:
     """Lists users."""
     given = call.given()
-    after, limit = take_page(given)
-    find = partial(call.services.registry.list_users, after=after, limit=limit, emails=_emails(given))
+    find = partial(call.services.registry.list_users, **take_page(given), emails=_emails(given))
     return await list_response(find, _user)
 
 
 async def get_user(call: Call) -> Response:
     """Finds a user."""
     return json_response(_user(found(await run_sync(call.services.registry.get_user, take_id(call)), call)))
+
+
+async def change_user(call: Call) -> Response:
+    """Gives a user a name; without one nothing changes."""
+    registry, user_id = call.services.registry, take_id(call)
+    name = (await call.read())["name"]
+    change = partial(registry.get_user, user_id) if name is None else partial(registry.rename_user, user_id, name)
+    return json_response(_user(found(await run_sync(change), call)))
 
 
 def _emails(given: Mapping[str, list[str]]) -> list[str]:
@@ -60,6 +70,10 @@ def _user(user: User) -> dict[str, Any]:
     }
 
 
+USER_CHANGE = (
+    Field("name", Name | None, (str,), "a string", f"1 to {NAME_CHARACTERS_MAX} characters", None),
+    *(nothing(name, NO_ROLES) for name in ("role", "role_id", "technical_level", "developer_persona")),
+)
 EMAILS = Parameter(
     "emails",
     {"type": "string", "minLength": 1, "pattern": VALUES},
@@ -88,5 +102,16 @@ ENDPOINTS = (
         summary="Get a user.",
         scopes=(MANAGE, READ),
         answer=Answer(ref("User")),
+    ),
+    Endpoint(
+        "POST",
+        "/v1/organization/users/{user_id}",
+        change_user,
+        name="modify-user",
+        tag="Users",
+        summary="Give a user a name.",
+        scopes=(MANAGE,),
+        answer=Answer(ref("User")),
+        body=object_body("UserUpdate", USER_CHANGE, {"name": "Ann"}),
     ),
 )

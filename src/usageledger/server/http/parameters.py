@@ -64,13 +64,13 @@ def collect(given: Iterable[tuple[str, str]], parameters: Sequence[Parameter]) -
     return found
 
 
-def take_limit(given: Mapping[str, list[str]], default: int, most: int) -> int:
+def take_limit(given: Mapping[str, list[str]], default: int, most: int, least: int = 1) -> int:
     """Reads how many entries are listed at most."""
     text = given.get("limit", [str(default)])[0]
     if not re.fullmatch("-?[0-9]{1,18}", text):
         raise refused("limit", f"Invalid type for 'limit': expected an integer, got '{text[:100]}'.", "invalid_type")
-    if not 1 <= int(text) <= most:
-        raise refused("limit", f"Invalid 'limit': expected an integer from 1 to {most}, got {text}.")
+    if not least <= int(text) <= most:
+        raise refused("limit", f"Invalid 'limit': expected an integer from {least} to {most}, got {text}.")
     return int(text)
 
 

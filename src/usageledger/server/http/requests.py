@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
@@ -30,6 +31,7 @@ from usageledger.server.http.shared_memory import FREE_BYTES
 
 PARAMETERS_MAX = 5000
 OBJECTS = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)  # amounts are exact
+CACHE_BUSTER = "_ts"  # which Grafana puts into every request, so that no answer of before is taken
 logger = logging.getLogger("usageledger")
 OBJECT_BYTES_MAX = 64 * 1024
 # On every answer that does not say otherwise: it is data of one reader, not to be kept, framed or run.
@@ -97,20 +99,21 @@ def error_response(error: RequestError) -> Response:
 
 
 def parameters(request: Request) -> list[tuple[str, str]]:
-    """The decoded pairs of the query string, in their order, empty values kept.
+    """The decoded pairs of the query string, in their order, empty values kept, without the `CACHE_BUSTER`.
 
     Raises:
         InvalidRequestError: it is not UTF-8 or has more than `PARAMETERS_MAX` pairs.
     """
     raw = request.scope["query_string"].decode("latin-1")
     try:
-        return parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX)
+        pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX)
     except UnicodeDecodeError:
         raise InvalidRequestError("The query string is not UTF-8.", code="invalid_value") from None
     except ValueError:
         raise InvalidRequestError(
             f"The query string has more than {PARAMETERS_MAX} parameters.", code="invalid_value"
         ) from None
+    return [pair for pair in pairs if pair[0] != CACHE_BUSTER]
 
 
 async def read_object(request: Request, fields: Sequence[Field], limit: int = OBJECT_BYTES_MAX) -> dict[str, Any]:
@@ -134,20 +137,36 @@ async def read_object(request: Request, fields: Sequence[Field], limit: int = OB
         raise InvalidRequestError(f"The body is not JSON: {reason}", code="invalid_json") from None
     for name, first, second in names_given_twice(body):
         raise InvalidRequestError(given_twice(name, first, second), param=name[:256], code="duplicate_field")
+    return check_fields(given, fields)
+
+
+def check_fields(given: Mapping[str, Any], fields: Sequence[Field], inside: str = "") -> dict[str, Any]:
+    """Checks an object's fields; those that are absent get their default.
+
+    Args:
+        given: the object as it came.
+        fields: those that it may have.
+        inside: before the names of its fields in errors, where it is part of another object.
+
+    Raises:
+        InvalidRequestError: an unknown field (with a suggestion), one that is missing, or a value that is not allowed.
+    """
     by_name = {field.name: field for field in fields}
     for name, value in given.items():
+        param = f"{inside}{name[:256]}"
         if name not in by_name:
             allowed = ", ".join(f"'{field}'" for field in by_name)
             hint = did_you_mean(name, by_name) or f" Allowed are: {allowed}."
-            raise InvalidRequestError(f"Unknown field: '{name[:256]}'.{hint}", param=name[:256], code="unknown_field")
-        if problem := by_name[name].problem(value):
-            raise InvalidRequestError(problem[1], param=name, code=problem[0])
+            raise InvalidRequestError(f"Unknown field: '{param}'.{hint}", param=param, code="unknown_field")
+        if problem := replace(by_name[name], name=param).problem(value):
+            raise InvalidRequestError(problem[1], param=param, code=problem[0])
     for field in fields:
         if field.default is msgspec.NODEFAULT and field.name not in given:
+            param = f"{inside}{field.name}"
             raise InvalidRequestError(
-                f"Missing required field: '{field.name}', {field.noun}.", param=field.name, code="missing_field"
+                f"Missing required field: '{param}', {field.noun}.", param=param, code="missing_field"
             )
-    return {field.name: field.default for field in fields} | given
+    return {field.name: field.default for field in fields} | dict(given)
 
 
 def media_type(request: Request, supported: Sequence[str]) -> str:

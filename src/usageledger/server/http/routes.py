@@ -1,15 +1,47 @@
 """Routes by method, and addresses that none of them is for."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import unquote
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from usageledger.errors import NotFoundError
 
 RequestHandler = Callable[[Request], Awaitable[Response]]
 ID_SUFFIX = "_id"  # of the names of ids in paths
+_SLASH_IN_ID = "\ud800"  # stands for `%2F` while a path is matched; no decoded path has it
+_ENCODED_SLASH = re.compile("%2F", re.IGNORECASE)
+
+
+class _IdConvertor(Convertor[str]):
+    """The rest of a path that is an id: any characters at all, line ends and slashes too."""
+
+    regex = "(?s:.+)"
+
+    def convert(self, value: str) -> str:
+        return value.replace(_SLASH_IN_ID, "/")
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("whole_id", _IdConvertor())
+
+
+class _ApiRoute(Route):
+    """A route that tells a slash of an id, written as `%2F`, from one of the address, and needs none at the end."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match as Starlette does."""
+        path, raw = scope["path"], scope.get("raw_path") or b""  # ASGI leaves it to the server
+        if b"%2f" in raw.lower():
+            path = unquote(_ENCODED_SLASH.sub(_SLASH_IN_ID, raw.decode("latin-1")))
+        return super().matches({**scope, "path": path.removesuffix("/")})
 
 
 def route_of(path: str, handlers: Mapping[str, RequestHandler]) -> Route:
@@ -18,7 +50,7 @@ def route_of(path: str, handlers: Mapping[str, RequestHandler]) -> Route:
     async def handle(request: Request) -> Response:
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
-    return Route(path, handle, methods=list(handlers))
+    return _ApiRoute(path, handle, methods=list(handlers))
 
 
 def is_below(request: Request) -> bool:

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import usageledger
-from usageledger.errors import NotFoundError
+from usageledger.errors import ConflictError, NotFoundError, SpendLimitError
 from usageledger.server.endpoint import Endpoint
 from usageledger.server.openapi.audit_schemas import audit_components
 from usageledger.server.openapi.operations import BODY_ERRORS, ERRORS, answer_headers, error_answer, paths
 from usageledger.server.openapi.price_schemas import price_components
+from usageledger.server.openapi.reservation_schemas import reservation_components
 from usageledger.server.openapi.schemas import components
 from usageledger.server.openapi.source_schemas import source_components
 from usageledger.server.openapi.spend_schemas import spend_components
@@ -22,13 +23,15 @@ TAGS = {
     "Prices": "What usage costs and why.",
     "Events": "Usage on its way in.",
     "Sources": "Usage as gateways, agents and instrumentations send it, and what of it is not counted.",
-    "Spend": "What a month has cost, and money that is held for requests under way.",
     "Projects": "Projects, made here or first seen in an event.",
     "Users": "Users, first seen in events.",
     "Admin API keys": "The keys of this API.",
+    "Spend": "Limits of spend and alerts on it, what a month has cost, and money that is held for requests under way.",
     "Audit": "Who changed keys and prices.",
     "Server": "The server itself.",
 }
+
+FURTHER_ERRORS = (NotFoundError, ConflictError, SpendLimitError)  # which single endpoints answer with
 
 
 def document(settings: Settings, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
@@ -51,9 +54,10 @@ def document(settings: Settings, endpoints: Iterable[Endpoint]) -> dict[str, Any
             | price_components()
             | audit_components()
             | source_components()
-            | spend_components(),
+            | spend_components()
+            | reservation_components(),
             "headers": answer_headers(),
-            "responses": {error.__name__: error_answer(error) for error in (*ERRORS, *BODY_ERRORS, NotFoundError)},
+            "responses": {error.__name__: error_answer(error) for error in (*ERRORS, *BODY_ERRORS, *FURTHER_ERRORS)},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A key: `Authorization: Bearer sk-…`."}
             },

@@ -16,6 +16,7 @@ from usageledger.registry import SCOPES
 from usageledger.server.api.event_examples import event_example
 from usageledger.server.api.keys import NEW_KEY
 from usageledger.server.api.projects import NEW_PROJECT, PROJECT_CHANGE
+from usageledger.server.api.users import USER_CHANGE
 from usageledger.server.json_schema import (
     COUNT,
     FLAG,
@@ -281,7 +282,8 @@ def _server() -> dict[str, Schema]:
 # --- projects, users, keys ---------------------------------------------------------------------------------------
 
 
-def _list_of(name: str) -> Schema:
+def list_of(name: str) -> Schema:
+    """Describes a page of a list."""
     return answer(
         {
             "object": const("list"),
@@ -308,7 +310,7 @@ def _projects() -> dict[str, Schema]:
     )
     return {
         "Project": project,
-        "ProjectList": _list_of("Project"),
+        "ProjectList": list_of("Project"),
         "ProjectCreate": body(NEW_PROJECT, BODY_DOCS),
         "ProjectUpdate": body(PROJECT_CHANGE, BODY_DOCS),
     }
@@ -333,7 +335,7 @@ def _users() -> dict[str, Schema]:
         },
         "A user whom events named.",
     )
-    return {"User": user, "UserList": _list_of("User")}
+    return {"User": user, "UserList": list_of("User"), "UserUpdate": body(USER_CHANGE, BODY_DOCS)}
 
 
 def _keys() -> dict[str, Schema]:
@@ -358,7 +360,7 @@ def _keys() -> dict[str, Schema]:
     deleted = {"object": const("organization.admin_api_key.deleted"), "id": TEXT, "deleted": FLAG}
     return {
         "AdminApiKey": answer(fields, "A key of this API."),
-        "AdminApiKeyList": _list_of("AdminApiKey"),
+        "AdminApiKeyList": list_of("AdminApiKey"),
         "AdminApiKeyCreate": body(NEW_KEY, BODY_DOCS),
         "AdminApiKeyCreated": answer(fields | value, "A new key of this API."),
         "AdminApiKeyDeleted": answer(deleted),

@@ -1,99 +1,49 @@
-"""The OpenAPI document's part about spend and reservations."""
+"""The OpenAPI document's part about limits of spend and alerts on it."""
 
-from usageledger.server.api.reservations import EXTENSION, RESERVATION, STATUSES
-from usageledger.server.json_schema import (
-    COUNT,
-    SECONDS,
-    TEXT,
-    TEXT_OR_NULL,
-    Schema,
-    answer,
-    const,
-    described,
-    ref,
-)
-from usageledger.server.openapi.schemas import body
+from collections.abc import Mapping
 
-_MONEY = ref("Money")
-_MONEY_OR_NULL: Schema = {"anyOf": [_MONEY, {"type": "null"}]}
-_DOCS = {
-    "id": "The id that the event will have; its arrival ends the reservation.",
-    "kind": "The kind of the event.",
-    "amount": "The most that it can cost, instead of numbers that a price is known for.",
-    "expires_in_seconds": "How long the money is held where no event comes.",
-    "dry_run": "Only decide: nothing is held.",
+from usageledger.server.api.spend_alerts import ALERT, CHANNEL
+from usageledger.server.api.spend_limits import LIMIT
+from usageledger.server.json_schema import FLAG, TEXT, TEXT_OR_NULL, Schema, answer, const, described, ref
+from usageledger.server.openapi.schemas import body, list_of
+
+DOCS = {
+    "threshold_amount": "The amount in US cents.",
+    "currency": "The currency of the amount.",
+    "interval": "The calendar month, in UTC.",
+    "type": "The way to tell.",
+    "recipients": "The addresses that are told.",
+    "subject_prefix": "Stands before the subject.",
 }
 
 
 def spend_components() -> dict[str, Schema]:
-    """Makes the named schemas of spend."""
-    hold = {
-        "object": const("reservation"),
-        "id": TEXT,
-        "status": {"type": "string", "enum": list(STATUSES)},
-        "project_id": TEXT_OR_NULL,
-        "amount": _MONEY,
-        "created_at": SECONDS,
-        "expires_at": SECONDS,
+    """Makes the named schemas of limits and alerts."""
+    channel, alert = body(CHANNEL, DOCS), body(ALERT, DOCS)
+    alert["properties"]["notification_channel"] = ref("SpendAlertChannel")
+    made = {"SpendLimitUpdate": body(LIMIT, DOCS), "SpendAlertChannel": channel, "SpendAlertCreate": alert}
+    for whose in ("organization", "project"):
+        made |= {f"{whose.title()}{name}": schema for name, schema in _of_scope(whose).items()}
+    return made
+
+
+def _of_scope(whose: str) -> Mapping[str, Schema]:
+    """Describes the answers of a scope."""
+    terms = {
+        "threshold_amount": described({"type": "integer", "minimum": 0}, DOCS["threshold_amount"]),
+        "currency": const("USD"),
+        "interval": const("month"),
     }
-    balance = answer(
-        {
-            "object": {"type": "string", "enum": ["organization.spend_limit", "project.spend_limit"]},
-            "project_id": TEXT_OR_NULL,
-            **dict.fromkeys(("limit", "spent", "held", "available"), _MONEY),
-        }
+    status: Schema = {"type": "string", "enum": ["inactive", "enforcing"]}
+    state = answer({"status": described(status, "`enforcing` while the recorded spend of the month has reached it.")})
+    channel = answer(
+        {"type": const("email"), "recipients": {"type": "array", "items": TEXT}, "subject_prefix": TEXT_OR_NULL}
     )
-    amount: Schema = {
-        "type": "object",
-        "properties": {
-            "value": {"type": ["number", "string"], "minimum": 0, "description": "USD; as text with all its digits."},
-            "currency": const("usd"),
-        },
-        "required": ["value", "currency"],
-        "additionalProperties": False,
-    }
-    made = body(RESERVATION, _DOCS)
-    made["properties"]["amount"] = described({"anyOf": [amount, {"type": "null"}]}, _DOCS["amount"])
+    alert = {"id": TEXT, "object": const(f"{whose}.spend_alert"), **terms, "notification_channel": channel}
     return {
-        "ReservationCreate": made,
-        "ReservationExtend": body(EXTENSION, {"expires_in_seconds": "How long from now on."}),
-        "Reservation": answer({**hold, "limits": {"type": "array", "items": balance}}, "Money that is held."),
-        "ReservationState": answer(hold, "Money that is or was held."),
-        "ReservationList": answer(
-            {
-                "object": const("list"),
-                "data": {"type": "array", "items": ref("ReservationState")},
-                "first_id": TEXT_OR_NULL,
-                "last_id": TEXT_OR_NULL,
-                "has_more": {"type": "boolean"},
-            }
-        ),
-        "SpendList": answer({"object": const("list"), "data": {"type": "array", "items": _spend()}}),
+        "SpendLimit": answer({"object": const(f"{whose}.spend_limit"), **terms, "enforcement": state}),
+        "SpendLimitDeleted": answer({"object": const(f"{whose}.spend_limit.deleted"), "deleted": FLAG}),
+        "SpendAlert": answer(alert, f"An alert on the spend of the {whose}."),
+        "SpendAlertList": list_of(f"{whose.title()}SpendAlert"),
+        "SpendAlertDeleted": answer({"id": TEXT, "object": const(f"{whose}.spend_alert.deleted"), "deleted": FLAG}),
     }
-
-
-def _spend() -> Schema:
-    forecast = answer(
-        dict.fromkeys(("amount", "low", "high"), _MONEY), "With seven days like the last: median and range."
-    )
-    names = ("cost_above_holds", "cost_without_hold", "cost_after_holds_ended")
-    accuracy = answer(dict.fromkeys(names, _MONEY), "What no reservation foresaw.")
-    return answer(
-        {
-            "object": const("spend"),
-            "project_id": described(TEXT_OR_NULL, "Null for the organization."),
-            "start_time": SECONDS,
-            "end_time": SECONDS,
-            "as_of": SECONDS,
-            "limit": _MONEY_OR_NULL,
-            "status": {"type": "string", "enum": ["inactive", "enforcing"]},
-            "spent": _MONEY,
-            "held": _MONEY,
-            "available": described(_MONEY_OR_NULL, "Below 0 where more is spent and held than the limit."),
-            "forecast": {"anyOf": [forecast, {"type": "null"}]},
-            "unpriced_requests": described(
-                COUNT, "Requests of which a part has no price: what they cost is not in it."
-            ),
-            "accuracy": {"anyOf": [accuracy, {"type": "null"}]},
-        }
-    )
