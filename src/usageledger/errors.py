@@ -18,9 +18,11 @@ UsageLedgerError
     ├── NotFoundError                404
     ├── MethodNotAllowedError        405
     ├── RequestTimeoutError          408
+    ├── ConflictError                409
     ├── BodyTooLargeError            413
     ├── UnsupportedMediaTypeError    415
     ├── RateLimitError               429, has retry_after
+    ├── SpendLimitError              429, money that is not there
     ├── HeadersTooLargeError         431
     ├── InternalError                500, a defect of ours
     └── OverloadedError              503, has retry_after

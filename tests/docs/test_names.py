@@ -18,7 +18,7 @@ from usageledger.settings import Settings
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"(?<![\w/-])usageledger((?: +[^|&;`'\n#]+)?)")
-SOURCES = ("*.py", "events/*.py", "questions/*.py", "server/**/*.py", "ledger/**/*.py")
+SOURCES = ("*.py", "events/*.py", "questions/*.py", "server/**/*.py", "spending/*.py", "ledger/**/*.py")
 CODE = re.compile(
     r'code="(\w+)"|default_code\b.*= "(\w+)"|"((?:missing|unknown|invalid|contradictory)_\w+|conflict|too_old)"'
 )
@@ -125,7 +125,7 @@ def codes_of_the_server() -> set[str]:
 def test_error_codes_are_those_of_the_server() -> None:
     documented = {
         row[column].strip("`")
-        for page in ("docs/events.md", "docs/queries.md")
+        for page in ("docs/events.md", "docs/queries.md", "docs/spend.md")
         for rows in tables(page)
         for column, title in enumerate(rows[0])
         if title.startswith("`code`")

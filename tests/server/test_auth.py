@@ -30,6 +30,8 @@ NEEDS = {
     "/v1/traces": {"POST": {"api.usage.write"}},
     "/v1/logs": {"POST": {"api.usage.write"}},
     "/v1/metrics": {"POST": {"api.usage.write"}},
+    "/v1/spend": {"GET": {"api.usage.read"}},
+    "/v1/reservations": {"GET": {"api.usage.read"}, "POST": {"api.usage.write"}},
     "/v1/sources": {"GET": {"api.usage.read"}, "POST": {"api.usage.write"}},
     "/v1/meters": {"GET": {"api.usage.read"}},
     "/v1/organization/usage/": {"GET": {"api.usage.read"}},

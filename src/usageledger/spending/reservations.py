@@ -350,7 +350,8 @@ def _named(scope: str) -> str:
 
 
 def _exceeded(balance: Balance, why: str) -> SpendLimitError:
-    which = "organization" if balance.scope == ORGANIZATION else "project"
-    return SpendLimitError(
-        f"The monthly spend limit of {_named(balance.scope)} is reached: {why}", code=f"{which}_spend_limit_exceeded"
-    )
+    """Makes the error as OpenAI has it."""
+    message = f"The monthly spend limit of {_named(balance.scope)} is reached: {why}"
+    if balance.scope == ORGANIZATION:
+        return SpendLimitError(message, code="organization_spend_limit_exceeded")
+    return SpendLimitError(message, code="project_spend_limit_exceeded")

@@ -1,6 +1,5 @@
 """The state of limits of spend: whether the recorded spend of the current month has reached them."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from usageledger.pricing.money import UNITS_PER_CENT
@@ -25,8 +24,8 @@ def spent(services: Services, project_id: str | None) -> int:
     query = question(month.start, month.end).whole
     if project_id is not None:
         query = replace(query, filters=(("project_id", (project_id,)),))
-    amounts: Sequence[int] = costs_of_days(services.ledger, services.price_tables, query).columns.get("amount", ())
-    return sum(amounts)
+    costs = costs_of_days(services.ledger, services.price_tables, query)
+    return sum(map(int, costs.columns.get("amount", ())))
 
 
 def look(services: Services) -> None:
