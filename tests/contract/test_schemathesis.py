@@ -34,7 +34,10 @@ LATEST_DAY = LATEST_TIME - LATEST_TIME % DAY
 LIST_VALUES_MAX = 20  # an address with a thousand values may be longer than any server reads
 
 # An event that is wrong is refused by itself, in a 200 that tells of the others of the request.
-CHECKED_ONE_BY_ONE: dict[str, tuple[str, ...]] = {"ingest-events": ("negative_data_rejection",)}
+CHECKED_ONE_BY_ONE: dict[str, tuple[str, ...]] = {
+    "ingest-events": ("negative_data_rejection",),
+    "create-reservation": ("positive_data_acceptance",),  # which fields go together depends on the kind
+}
 # What others send has more rules than a schema can say, and parts of it that are something else are left out.
 SENT_BY_OTHERS = ("ingest-source", *(f"export-{signal}" for signal in Signal))
 CHECKED_ONE_BY_ONE |= dict.fromkeys(SENT_BY_OTHERS, ("negative_data_rejection", "positive_data_acceptance"))

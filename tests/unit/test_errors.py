@@ -80,6 +80,6 @@ def test_what_is_given_is_in_the_body(cls: type[RequestError]) -> None:
 @pytest.mark.parametrize("cls", REQUESTS, ids=name_of)
 def test_whose_fault_it_is(cls: type[RequestError]) -> None:
     expected = {429: "requests", 500: "server_error", 503: "server_error"}.get(cls.status, "invalid_request_error")
-    expected = {SpendLimitError: "insufficient_quota"}.get(cls, expected)
+    expected = "insufficient_quota" if cls is SpendLimitError else expected
     if cls is not RequestError:
         assert cls.type == expected

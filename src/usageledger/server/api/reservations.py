@@ -98,13 +98,13 @@ def _estimated(services: Services, body: Mapping[str, Any], quantities: dict[str
     kind, now = body["kind"], int(services.clock())
     said = [name for name in (*quantities, *CASES) if body[name] is not None]
     if strange := [name for name in said if name not in FIELDS[kind]]:
-        raise refused(strange[0], f"Unknown field: '{strange[0]}' is none of {kind}.", "unknown_field")
+        raise refused(strange[0], f"Unknown field: '{strange[0]}' is none of {kind}.", code="unknown_field")
     counted = {name: quantities.get(name, default) for name, default in estimated_measures(kind).items()}
     if missing := [name for name, quantity in counted.items() if quantity is None]:
         raise refused(
             missing[0],
             f"Missing required field: '{missing[0]}', the most that there will be of it; or give the 'amount'.",
-            "missing_field",
+            code="missing_field",
         )
     subject = Subject(
         day=now - now % DAY_SECONDS,
@@ -119,7 +119,7 @@ def _estimated(services: Services, body: Mapping[str, Any], quantities: dict[str
             "model",
             f"No price is known for {amount} of {subject.words()}: set one with `usageledger prices set`, or give the "
             "'amount'.",
-            "unpriced_model",
+            code="unpriced_model",
         )
     return amount
 

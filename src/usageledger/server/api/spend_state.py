@@ -11,7 +11,8 @@ from usageledger.spending.spend import ORGANIZATION, costs_of_days, question
 
 def is_enforcing(services: Services, limit: SpendLimit) -> bool:
     """Tells if the recorded spend of the current month has reached the limit; it may ask the ledger, so it blocks."""
-    return spent(services, limit.project_id) >= limit.threshold_cents * UNITS_PER_CENT
+    amount: int = limit.threshold_cents * UNITS_PER_CENT
+    return spent(services, limit.project_id) >= amount
 
 
 def spent(services: Services, project_id: str | None) -> int:

@@ -3,6 +3,7 @@
 from usageledger.server.api.reservations import EXTENSION, RESERVATION, STATUSES
 from usageledger.server.json_schema import (
     COUNT,
+    NUMBER,
     SECONDS,
     TEXT,
     TEXT_OR_NULL,
@@ -14,6 +15,7 @@ from usageledger.server.json_schema import (
 )
 from usageledger.server.openapi.schemas import body
 
+AMOUNT_TEXT: Schema = {"type": "string", "pattern": r"^[0-9]{1,7}(\.[0-9]{1,30})?$"}
 _MONEY = ref("Money")
 _MONEY_OR_NULL: Schema = {"anyOf": [_MONEY, {"type": "null"}]}
 _DOCS = {
@@ -46,7 +48,7 @@ def reservation_components() -> dict[str, Schema]:
     amount: Schema = {
         "type": "object",
         "properties": {
-            "value": {"type": ["number", "string"], "minimum": 0, "description": "USD; as text with all its digits."},
+            "value": {"anyOf": [NUMBER, AMOUNT_TEXT], "description": "USD; as text with all its digits."},
             "currency": const("usd"),
         },
         "required": ["value", "currency"],
