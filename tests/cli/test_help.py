@@ -13,7 +13,7 @@ from usageledger.cli.profile_store import Profile, Profiles, save_profiles
 from usageledger.meters import COSTS, METERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
-GROUPS = ("keys", "prices", "profiles", "usage")
+GROUPS = ("alerts", "keys", "limits", "prices", "profiles", "usage")
 HEAVY = "{'duckdb', 'pyarrow', 'numpy', 'starlette', 'sqlalchemy', 'httpx', 'msgspec', 'zstandard'}"
 
 

@@ -29,7 +29,7 @@ HOSTILE = f"=a{STEERING}{FORGED} [/red][bold]x :smile:"
 NAME = visible(HOSTILE)
 TIME = int(time.time()) // 86_400 * 86_400 - 3600
 DAY = time.strftime("%Y-%m-%d", time.gmtime(TIME))
-GROUPS = {(), ("keys",), ("prices",), ("profiles",), ("usage",)}
+GROUPS = {(), ("alerts",), ("keys",), ("limits",), ("prices",), ("profiles",), ("usage",)}
 # They print addresses, folders and counts of their user's own, and are looked at below with paths that are hostile.
 WITHOUT_NAMES = {"backup", "copy", "demo", "login", "logout", "migrate", "profiles use", "rebuild-rollups", "restore"}
 WITHOUT_NAMES |= {"relay", "serve", "verify", "prices status", "prices update"}
@@ -95,6 +95,12 @@ def commands(data: Path, event: Path, models: Path) -> dict[str, list[object]]:
         "prices diff": [],
         "prices reprice": ["--apply", "--reason", HOSTILE],
         "prices revisions": registry,
+        "limits set": ["5", "--project", HOSTILE, *registry],
+        "limits show": registry,
+        "limits remove": ["--project", HOSTILE, *registry],
+        "alerts create": ["5", "--project", HOSTILE, "--to", "a@b", *registry],
+        "alerts list": registry,
+        "alerts delete": [HOSTILE, *registry],
         "audit": registry,
         "ingest": [event],
         "import": ["gemini-cli", models.with_name("chat.jsonl"), "--user", HOSTILE, "--project", HOSTILE],

@@ -6,21 +6,18 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import openai
 import pytest
-from jsonschema import Draft202012Validator
 from openai import OpenAI
 from openai.resources.admin.organization import Organization
-from tests.contract.conftest import DATA
+from tests.contract.official import OFFICIAL, asked
 from tests.contract.test_python_client import strict
 from tests.support.server_process import RunningServer
 from tests.support.services.programs import program
 from tests.support.three_days import START
 
-OFFICIAL = json.loads((DATA / "admin-operations.json").read_text())
 PROJECT = "team/100% ü"
 LIMIT: dict[str, Any] = {"threshold_amount": 500, "currency": "USD", "interval": "month"}
 CHANNEL: dict[str, Any] = {"type": "email", "recipients": ["a@example.com"], "subject_prefix": "[spend]"}
@@ -38,23 +35,6 @@ def project(empty_raw: httpx.Client) -> None:
 def organization(empty_server: RunningServer) -> Iterator[Organization]:
     with OpenAI(base_url=f"{empty_server.url}/v1", admin_api_key=empty_server.key, max_retries=0) as client:
         yield client.admin.organization
-
-
-def as_described(operation: dict[str, Any], answer: Any) -> Any:
-    """The answer, which is what the official document says of it."""
-    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
-    Draft202012Validator({**schema, "components": OFFICIAL["components"]}).validate(answer)
-    return answer
-
-
-def asked(raw: httpx.Client, method: str, path: str, ids: dict[str, str], **given: Any) -> Any:
-    """What an operation of the official document answers."""
-    operation = OFFICIAL["paths"][path][method]
-    for name, value in ids.items():
-        path = path.replace(f"{{{name}}}", quote(value, safe=""))
-    answer = raw.request(method, path, **given)
-    assert answer.status_code == 200, answer.text
-    return as_described(operation, answer.json())
 
 
 @pytest.mark.parametrize("root", ["/organization", "/organization/projects/{project_id}"])

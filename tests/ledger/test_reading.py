@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from itertools import cycle, pairwise
 from pathlib import Path
 from threading import Event, Thread
@@ -17,6 +18,7 @@ from tests.support.strategies import NAMES, parameters
 
 from usageledger.errors import InvalidRequestError
 from usageledger.ledger import Ledger
+from usageledger.ledger.lookups import Member, members
 from usageledger.meter import Dimension, Meter
 from usageledger.meters import METER_BY_KIND, METERS
 
@@ -310,3 +312,25 @@ def test_two_ledgers_know_nothing_of_each_other(open_again: OpenLedger, tmp_path
     append(one, [usage("images", images=1)])
     assert (count(one), count(other)) == (1, 0)
     assert append(other, [usage("images", images=2)]) == ["accepted"]
+
+
+@pytest.mark.parametrize("dimension", ["api_key_id", "user_id"])
+def test_members_of_projects(filled: tuple[Ledger, Model], dimension: str) -> None:
+    """Whatever their ids, and where pages of them begin and end."""
+    ledger, model = filled
+    for project in NAMES[:4]:
+        times: dict[str, list[int]] = {}
+        for used in model.kept.values():
+            if used.dimensions.get("project_id") == project and (who := used.dimensions.get(dimension)):
+                times.setdefault(who, []).append(used.timestamp)
+        expected = [Member(who, min(at), max(at)) for who, at in sorted(times.items(), key=lambda row: row[0].encode())]
+        assert len(expected) > 2
+        with ledger.snapshot() as snapshot:
+            read = partial(members, snapshot, project, dimension)
+            assert read(limit=100) == expected
+            assert read(limit=2) == expected[:2]
+            assert read(limit=100, after=expected[0].id) == expected[1:]
+            assert read(limit=1, before=expected[2].id) == expected[1:2]
+            assert read(limit=100, after=expected[0].id, before=expected[2].id) == expected[1:2]
+            assert read(limit=1, only=expected[1].id) == expected[1:2]
+            assert read(limit=1, only="nobody") == []

@@ -220,6 +220,12 @@ def test_errors_are_described_by_their_status() -> None:
         ("GET", "/v1/meters", "MeterList"),
         ("GET", "/v1/organization/projects", "ProjectList"),
         ("GET", "/v1/organization/projects/p", "Project"),
+        ("GET", "/v1/organization/projects/p/api_keys", "ProjectApiKeyList"),
+        ("GET", "/v1/organization/projects/p/api_keys/k", "ProjectApiKey"),
+        ("GET", "/v1/organization/projects/p/service_accounts/k", "ProjectServiceAccount"),
+        ("GET", "/v1/organization/projects/p/users", "ProjectUserList"),
+        ("GET", "/v1/organization/projects/p/users/u", "ProjectUser"),
+        ("POST", "/v1/organization/projects/p/archive", "Project"),
         ("POST", "/v1/organization/spend_limit", "OrganizationSpendLimit"),
         ("POST", "/v1/organization/projects/p/spend_limit", "ProjectSpendLimit"),
         ("POST", "/v1/organization/spend_alerts", "OrganizationSpendAlert"),
@@ -251,7 +257,7 @@ async def test_answers_are_as_described_and_have_nothing_else(
         "embeddings", "openai", "text-embedding-3-small", "input_text_tokens", "standard", 0, UNITS_PER_USD // 10**6
     )
     async with serve(ledger) as server:
-        known = event(model="text-embedding-3-small", project_id="p", user_id="u")
+        known = event(model="text-embedding-3-small", project_id="p", user_id="u", api_key_id="k")
         await server.post("/v1/events", json=[known, event(2, model="m")])
         registry.rate_cards.set_prices([price], now=NOW)
         registry.spend_settings.create_alert("p", AlertTerms(1, ("a@b",)), now=NOW)

@@ -37,6 +37,8 @@ from usageledger.cli.commands import (
     serve,
     source_rules,
     sources,
+    spend_alerts,
+    spend_limits,
     unpriced,
     usage,
     verify,
@@ -63,6 +65,8 @@ app.command(epilog=migrate.EPILOG, rich_help_panel=RUN)(migrate.migrate)
 app.command(epilog=copy.EPILOG, rich_help_panel=RUN)(copy.copy)
 app.command(epilog=rebuild.EPILOG, rich_help_panel=RUN)(rebuild.rebuild_rollups)
 app.add_typer(keys.app, name="keys", rich_help_panel=RUN)
+app.add_typer(spend_limits.app, name="limits", rich_help_panel=RUN)
+app.add_typer(spend_alerts.app, name="alerts", rich_help_panel=RUN)
 app.command(epilog=audit.EPILOG, rich_help_panel=RUN)(audit.audit)
 app.command(epilog=backup.EPILOG, rich_help_panel=RUN)(backup.backup)
 app.command(epilog=restore.EPILOG, rich_help_panel=RUN)(restore.restore)

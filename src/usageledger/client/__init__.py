@@ -22,9 +22,10 @@ from usageledger.client.pages import Amount, AsyncUsagePage, Result, UsageBucket
 from usageledger.client.results import *  # noqa: F403
 from usageledger.client.sender import AsyncEventSender, Drop, DropReason, EventSender
 from usageledger.client.sources import Source, SourceTally
+from usageledger.client.spend import Enforcement, NotificationChannel, SpendAlert, SpendLimit
 
 __all__ = ["Amount", "AsyncUsagePage", "Listing", "Result", "Source", "SourceTally", "Time", "UsageBucket"]
-__all__ += ["UsagePage"]
+__all__ += ["Enforcement", "NotificationChannel", "SpendAlert", "SpendLimit", "UsagePage"]
 __all__ += ["AsyncEventSender", "Drop", "DropReason", "EventError", "EventReport", "EventSender", "SenderCounts"]
 __all__ += api.__all__
 __all__ += errors.__all__

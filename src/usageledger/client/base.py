@@ -1,6 +1,6 @@
 """Base classes of the generated clients: they ask for pages, and send events, over a transport."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from usageledger.client.errors import APIError, SettingsError
 from usageledger.client.events import Event, EventReport, encode
 from usageledger.client.pages import AsyncUsagePage, R, UsagePage
 from usageledger.client.sources import Source, read_sources
+from usageledger.client.spend import MONTHLY, AlertPage, SpendAlert, SpendLimit, address, alert_body, page_query, read
 from usageledger.client.transport import DEFAULT_BASE_URL, AsyncTransport, Request, SyncTransport
 
 OPENAI = httpx.URL(DEFAULT_BASE_URL).host
@@ -55,6 +56,92 @@ class SyncClient(SyncTransport):
             APIError: there is no answer, or it is an error; of a server that is no UsageLedger, `NotFoundError`.
         """
         return read_sources(self.request("GET", "/sources"))
+
+    def get_spend_limit(self, project_id: str | None = None) -> SpendLimit:
+        """Gets the limit of spend of a project, or of the organization without one.
+
+        Raises:
+            APIError: there is no answer, or it is an error: `NotFoundError` where there is no limit.
+        """
+        return read(self.request("GET", address("spend_limit", project_id)), SpendLimit)
+
+    def set_spend_limit(self, threshold_amount: int, *, project_id: str | None = None) -> SpendLimit:
+        """Sets the limit of spend in a month, in place of the one that there is.
+
+        Args:
+            threshold_amount: US cents, 1 or more.
+            project_id: the project, or None for the organization.
+
+        Raises:
+            APIError: there is no answer, or it is an error.
+        """
+        body = {"threshold_amount": threshold_amount, **MONTHLY}
+        return read(self.request("POST", address("spend_limit", project_id), body=body), SpendLimit)
+
+    def delete_spend_limit(self, project_id: str | None = None) -> None:
+        """Removes the limit of spend of a project, or of the organization without one.
+
+        Raises:
+            APIError: there is no answer, or it is an error: `NotFoundError` where there is no limit.
+        """
+        self.request("DELETE", address("spend_limit", project_id))
+
+    def list_spend_alerts(self, project_id: str | None = None) -> tuple[SpendAlert, ...]:
+        """Lists all alerts on the spend of a project, or of the organization without one, oldest first.
+
+        Raises:
+            APIError: there is no answer, or it is an error.
+        """
+        alerts: list[SpendAlert] = []
+        has_more = True
+        while has_more:
+            page = read(self.request("GET", address("spend_alerts", project_id), page_query(alerts)), AlertPage)
+            alerts += page.data
+            has_more = page.has_more and bool(page.data)
+        return tuple(alerts)
+
+    def create_spend_alert(
+        self,
+        threshold_amount: int,
+        recipients: Sequence[str],
+        *,
+        subject_prefix: str | None = None,
+        project_id: str | None = None,
+    ) -> SpendAlert:
+        """Makes an alert on spend in a month.
+
+        Args:
+            threshold_amount: US cents, 0 or more.
+            recipients: e-mail addresses, one or more.
+            subject_prefix: stands before the subject of mails.
+            project_id: the project, or None for the organization.
+
+        Raises:
+            APIError: there is no answer, or it is an error.
+        """
+        body = alert_body(threshold_amount, recipients, subject_prefix)
+        return read(self.request("POST", address("spend_alerts", project_id), body=body), SpendAlert)
+
+    def replace_spend_alert(
+        self,
+        alert_id: str,
+        threshold_amount: int,
+        recipients: Sequence[str],
+        *,
+        subject_prefix: str | None = None,
+        project_id: str | None = None,
+    ) -> SpendAlert:
+        """Gives an alert other terms, all of them: arguments and errors are those of `create_spend_alert`."""
+        body = alert_body(threshold_amount, recipients, subject_prefix)
+        return read(self.request("POST", address("spend_alerts", project_id, alert_id), body=body), SpendAlert)
+
+    def delete_spend_alert(self, alert_id: str, *, project_id: str | None = None) -> None:
+        """Removes an alert.
+
+        Raises:
+            APIError: there is no answer, or it is an error: `NotFoundError` where there is no such alert.
+        """
+        self.request("DELETE", address("spend_alerts", project_id, alert_id))
 
     def request(
         self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
@@ -120,6 +207,92 @@ class AsyncClient(AsyncTransport):
             APIError: there is no answer, or it is an error; of a server that is no UsageLedger, `NotFoundError`.
         """
         return read_sources(await self.request("GET", "/sources"))
+
+    async def get_spend_limit(self, project_id: str | None = None) -> SpendLimit:
+        """Gets the limit of spend of a project, or of the organization without one.
+
+        Raises:
+            APIError: there is no answer, or it is an error: `NotFoundError` where there is no limit.
+        """
+        return read(await self.request("GET", address("spend_limit", project_id)), SpendLimit)
+
+    async def set_spend_limit(self, threshold_amount: int, *, project_id: str | None = None) -> SpendLimit:
+        """Sets the limit of spend in a month, in place of the one that there is.
+
+        Args:
+            threshold_amount: US cents, 1 or more.
+            project_id: the project, or None for the organization.
+
+        Raises:
+            APIError: there is no answer, or it is an error.
+        """
+        body = {"threshold_amount": threshold_amount, **MONTHLY}
+        return read(await self.request("POST", address("spend_limit", project_id), body=body), SpendLimit)
+
+    async def delete_spend_limit(self, project_id: str | None = None) -> None:
+        """Removes the limit of spend of a project, or of the organization without one.
+
+        Raises:
+            APIError: there is no answer, or it is an error: `NotFoundError` where there is no limit.
+        """
+        await self.request("DELETE", address("spend_limit", project_id))
+
+    async def list_spend_alerts(self, project_id: str | None = None) -> tuple[SpendAlert, ...]:
+        """Lists all alerts on the spend of a project, or of the organization without one, oldest first.
+
+        Raises:
+            APIError: there is no answer, or it is an error.
+        """
+        alerts: list[SpendAlert] = []
+        has_more = True
+        while has_more:
+            page = read(await self.request("GET", address("spend_alerts", project_id), page_query(alerts)), AlertPage)
+            alerts += page.data
+            has_more = page.has_more and bool(page.data)
+        return tuple(alerts)
+
+    async def create_spend_alert(
+        self,
+        threshold_amount: int,
+        recipients: Sequence[str],
+        *,
+        subject_prefix: str | None = None,
+        project_id: str | None = None,
+    ) -> SpendAlert:
+        """Makes an alert on spend in a month.
+
+        Args:
+            threshold_amount: US cents, 0 or more.
+            recipients: e-mail addresses, one or more.
+            subject_prefix: stands before the subject of mails.
+            project_id: the project, or None for the organization.
+
+        Raises:
+            APIError: there is no answer, or it is an error.
+        """
+        body = alert_body(threshold_amount, recipients, subject_prefix)
+        return read(await self.request("POST", address("spend_alerts", project_id), body=body), SpendAlert)
+
+    async def replace_spend_alert(
+        self,
+        alert_id: str,
+        threshold_amount: int,
+        recipients: Sequence[str],
+        *,
+        subject_prefix: str | None = None,
+        project_id: str | None = None,
+    ) -> SpendAlert:
+        """Gives an alert other terms, all of them: arguments and errors are those of `create_spend_alert`."""
+        body = alert_body(threshold_amount, recipients, subject_prefix)
+        return read(await self.request("POST", address("spend_alerts", project_id, alert_id), body=body), SpendAlert)
+
+    async def delete_spend_alert(self, alert_id: str, *, project_id: str | None = None) -> None:
+        """Removes an alert.
+
+        Raises:
+            APIError: there is no answer, or it is an error: `NotFoundError` where there is no such alert.
+        """
+        await self.request("DELETE", address("spend_alerts", project_id, alert_id))
 
     async def request(
         self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None

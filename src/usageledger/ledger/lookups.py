@@ -55,6 +55,52 @@ def times_of_cards(snapshot: Snapshot, rate_ids: Sequence[int], start: int, end:
     return {rate_id: (first, last) for rate_id, first, last in zip(*(c.tolist() for c in found.values()), strict=True)}
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A value that a dimension has in a project, such as a key; times are Unix seconds of its first and last event."""
+
+    id: str
+    first_at: int
+    last_at: int
+
+
+def members(  # noqa: PLR0913 - a page has this many parts
+    snapshot: Snapshot,
+    project_id: str,
+    dimension: str,
+    *,
+    only: str | None = None,
+    after: str | None = None,
+    before: str | None = None,
+    limit: int,
+) -> list[Member]:
+    """Lists `limit` values of a dimension in the events that are kept of a project, sorted.
+
+    Args:
+        snapshot: where they are read.
+        project_id: the project.
+        dimension: the column.
+        only: the one value that is looked for, or None for all.
+        after: only larger values.
+        before: only smaller values; without `after` it is the last ones of these that are listed.
+        limit: how many at most.
+    """
+    bounds = {"=": only, ">": after, "<": before}
+    given = {sign: value for sign, value in bounds.items() if value is not None}
+    where = "".join(f" AND {dimension} {sign} ?" for sign in given)
+    backwards = before is not None and after is None
+    found = snapshot.read(
+        Sql(
+            f"SELECT {dimension} AS id, MIN(ts) AS earliest, MAX(ts) AS latest FROM {snapshot.dialect.events} "
+            f"WHERE project_id = ? AND {dimension} IS NOT NULL{where} "
+            f"GROUP BY {dimension} ORDER BY {dimension}{' DESC' if backwards else ''} LIMIT {limit}",
+            [project_id, *given.values()],
+        )
+    )
+    listed = [Member(*row) for row in zip(*(column.tolist() for column in found.values()), strict=True)]
+    return listed[::-1] if backwards else listed
+
+
 def card_beyond(snapshot: Snapshot, rate_id: int) -> int | None:
     """Finds a larger `rate_id` that an event or a sum has; sums of dropped events are in the coarsest rollup."""
     tables = (EVENTS_TABLE, FAMILIES[0].rollups[0].table) if snapshot.coverage.held else (EVENTS_TABLE,)

@@ -313,7 +313,39 @@ def _projects() -> dict[str, Schema]:
         "ProjectList": list_of("Project"),
         "ProjectCreate": body(NEW_PROJECT, BODY_DOCS),
         "ProjectUpdate": body(PROJECT_CHANGE, BODY_DOCS),
+        **_project_members(),
     }
+
+
+def _project_members() -> dict[str, Schema]:
+    first, last = (described(SECONDS, f"When the {which} event that is kept named it.") for which in ("first", "last"))
+    account: dict[str, Schema] = {"id": TEXT, "name": TEXT, "created_at": first, "role": const("member")}
+    owner = answer({"type": const("service_account"), "service_account": answer(account)})
+    key = {
+        "object": const("organization.project.api_key"),
+        "id": TEXT,
+        "name": described(TEXT, "Its id, where it is no key of this API."),
+        "redacted_value": described(TEXT, "Empty where it is no key of this API."),
+        "created_at": first,
+        "last_used_at": last,
+        "expires_at": described(SECONDS_OR_NULL, "Null where it is no key of this API, or never expires."),
+        "owner": described(owner, "Events do not say whose a key is: each is a service account of its own."),
+        "owner_project_access": const("active"),
+    }
+    user = {
+        "object": const("organization.project.user"),
+        "id": TEXT,
+        "name": TEXT_OR_NULL,
+        "email": {"type": "null"},
+        "role": const("member"),
+        "added_at": first,
+    }
+    named = {
+        "ProjectApiKey": answer(key, "A key, as the events of a project name it."),
+        "ProjectServiceAccount": answer({"object": const("organization.project.service_account"), **account}),
+        "ProjectUser": answer(user, "A user, as the events of a project name it."),
+    }
+    return named | {f"{name}List": list_of(name) for name in named}
 
 
 def _users() -> dict[str, Schema]:

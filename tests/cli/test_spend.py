@@ -1,0 +1,73 @@
+"""`usageledger limits` and `usageledger alerts`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.support import Run, one_error
+
+from usageledger.registry import open_registry
+
+
+@pytest.fixture
+def data(call: Run, tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    call("keys", "create", "--data", folder)
+    with open_registry(f"sqlite:///{folder}/registry.sqlite") as registry:
+        registry.note_seen(["p", "a/b %"], [], now=1_760_000_000)
+    return folder
+
+
+def test_limits_are_set_shown_and_removed(call: Run, data: Path) -> None:
+    done = call("limits", "show", "--data", data)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "There are no limits" in done.stderr
+    assert call("limits", "set", "2000", "--data", data).stderr == (
+        "The limit of the organization is 2,000.00 USD a month.\n"
+    )
+    done = call("limits", "set", "0.5", "--project", "a/b %", "--data", data)
+    assert done.stderr == "The limit of the project a/b % is 0.50 USD a month.\n"
+    limits = json.loads(call("limits", "show", "--data", data, "--json").stdout)
+    assert [(each["project_id"], each["threshold_cents"]) for each in limits] == [(None, 200_000), ("a/b %", 50)]
+    table = call("limits", "show", "--data", data).stdout
+    assert "the organization" in table
+    assert "2,000.00" in table
+    assert call("limits", "remove", "--data", data).stderr == "Removed the limit of the organization.\n"
+    assert "no limit of the organization" in one_error(call("limits", "remove", "--data", data), 1)
+
+
+def test_alerts_are_made_listed_and_deleted(call: Run, data: Path) -> None:
+    assert "There are no alerts" in call("alerts", "list", "--data", data).stderr
+    made = call("alerts", "create", "0", "--to", "a@example.com", "--to", "b@example.com", "--data", data)
+    assert made.stderr == "An alert at 0.00 USD a month of the organization:\n"
+    of_project = json.loads(
+        call(
+            "alerts", "create", "12.34", "--to", "a@b", "--project", "p", "--prefix", "[x]", "--json", "--data", data
+        ).stdout
+    )
+    alerts = json.loads(call("alerts", "list", "--data", data, "--json").stdout)
+    assert [each["id"] for each in alerts] == [made.stdout.strip(), of_project["id"]]
+    assert alerts[0]["recipients"] == ["a@example.com", "b@example.com"]
+    assert of_project == alerts[1]
+    assert [of_project[name] for name in ("project_id", "threshold_cents", "subject_prefix")] == ["p", 1234, "[x]"]
+    assert of_project["id"] in call("alerts", "list", "--data", data, COLUMNS="200").stdout
+    assert call("alerts", "delete", of_project["id"], "--data", data).stderr == f"Deleted {of_project['id']}.\n"
+    assert "There is no alert" in one_error(call("alerts", "delete", of_project["id"], "--data", data), 1)
+
+
+@pytest.mark.parametrize(
+    ("command", "told", "code"),
+    [
+        (("limits", "set", "1.234"), "such as 500 or 0.50, got '1.234'", 2),
+        (("limits", "set", "1e3"), "got '1e3'", 2),
+        (("limits", "set", "0"), "1 to", 1),
+        (("limits", "set", "5", "--project", "none"), "There is no project 'none'", 1),
+        (("limits", "remove", "--project", "none"), "There is no project 'none'", 1),
+        (("alerts", "create", "5", "--to", "nobody"), "e-mail address, not 'nobody'", 1),
+        (("alerts", "create", "5", "--to", "a@b", "--prefix", "x\ny"), "without control characters", 1),
+        (("alerts", "create", "5"), "--to", 2),
+    ],
+)
+def test_what_is_refused(call: Run, data: Path, command: tuple[str, ...], told: str, code: int) -> None:
+    assert told in one_error(call(*command, "--data", data), code)
+    assert json.loads(call("limits", "show", "--data", data, "--json").stdout) == []
