@@ -40,7 +40,7 @@ programs: $(PROGRAMS)  ## install what tests need beside Python: Node.js, Postgr
 test-engines: $(VENV)/.dev $(SERVERS) $(CLICKHOUSE)  ## every test of the ledger on every engine, those included that take long on ClickHouse
 	$(PYTEST) --whole tests/ledger tests/property/test_engines.py
 
-test-emitters: $(VENV)/.dev  ## real instrumentations from PyPI call a fake vendor, and the ledger counts what is right (EMITTERS= for some)
+test-emitters: $(VENV)/.dev $(NODE)  ## real instrumentations from PyPI and npm call a fake vendor, and the ledger counts what is right (EMITTERS= for some)
 	$(BIN)/python -m tests.emitters $(EMITTERS)
 
 generate: $(VENV)/.dev  ## write what is made from METERS, Settings and the commands: pages of the documentation, modules of the client
