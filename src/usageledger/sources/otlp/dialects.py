@@ -180,7 +180,7 @@ _CLAUDE_CODE = Dialect(
         output=("output_tokens",),
     ),
     input_has_cache=False,
-    identity=("request_id",),
+    response_id=("request_id",),  # of the API's request; its session files have it as well
     models=("model",),
     provider="anthropic",
     who=replace(Who(), user=("user.email", "user.account_uuid", "user.id")),
