@@ -17,7 +17,7 @@ UNIT := packaging/usageledger.service
 # Python keeps what it compiled, whatever the environment says: else each process of the tests compiles it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run quick test generate goldens programs test-engines test-emitters check docs crash crash-cluster fuzz bench bench-clickhouse bench-sweep wheel check-packaging check-image lock format clean
+.PHONY: help run quick test generate goldens programs test-engines test-emitters test-agents check docs crash crash-cluster fuzz bench bench-clickhouse bench-sweep wheel check-packaging check-image lock format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -42,6 +42,9 @@ test-engines: $(VENV)/.dev $(SERVERS) $(CLICKHOUSE)  ## every test of the ledger
 
 test-emitters: $(VENV)/.dev $(NODE)  ## real instrumentations from PyPI and npm call a fake vendor, and the ledger counts what is right (EMITTERS= for some)
 	$(BIN)/python -m tests.emitters $(EMITTERS)
+
+test-agents: $(VENV)/.dev $(NODE)  ## Claude Code, Codex and Gemini CLI from npm (0.8 GB) answer by a fake vendor, and the ledger counts it (AGENTS= for some)
+	$(BIN)/python -m tests.agents $(AGENTS)
 
 generate: $(VENV)/.dev  ## write what is made from METERS, Settings and the commands: pages of the documentation, modules of the client
 	$(BIN)/python -m tools.generate
