@@ -43,7 +43,7 @@ test-engines: $(VENV)/.dev $(SERVERS) $(CLICKHOUSE)  ## every test of the ledger
 test-emitters: $(VENV)/.dev $(NODE)  ## real instrumentations from PyPI and npm call a fake vendor, and the ledger counts what is right (EMITTERS= for some)
 	$(BIN)/python -m tests.emitters $(EMITTERS)
 
-test-agents: $(VENV)/.dev $(NODE)  ## Claude Code, Codex and Gemini CLI from npm (0.8 GB) answer by a fake vendor, and the ledger counts it (AGENTS= for some)
+test-agents: $(VENV)/.dev $(NODE)  ## Claude Code, Codex, Gemini CLI and Copilot CLI from npm (1 GB) answer by a fake vendor, and the ledger counts it (AGENTS= for some)
 	$(BIN)/python -m tests.agents $(AGENTS)
 
 generate: $(VENV)/.dev  ## write what is made from METERS, Settings and the commands: pages of the documentation, modules of the client

@@ -38,11 +38,11 @@ class Agent:
     Attributes:
         package: of npm, with its version.
         section: of the documentation, with its settings.
-        settings: the file that they go into, in its home folder.
+        settings: the file that they go into, in its home folder; empty where they are of the environment.
         commands: the vendor's address → what it is told, one after the other: a prompt, and one more in that session.
         environment: the vendor's address → what it has beside its home.
         call: the counts of one call of its vendor.
-        is_one: whether a call counts once by its telemetry and its session file together.
+        is_one: whether a call counts once by its telemetry and its session file together; None where none is imported.
         others: files that it needs beside, in its home folder.
     """
 
@@ -52,7 +52,7 @@ class Agent:
     commands: Callable[[str], list[list[str]]]
     environment: Callable[[str, RunningServer], dict[str, str]]
     call: Counts
-    is_one: bool
+    is_one: bool | None
     others: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -90,6 +90,15 @@ def _ask_gemini_cli(_: str) -> list[list[str]]:
     return [[*program, "-p", PROMPT], [*program, "--resume", "latest", "-p", PROMPT]]
 
 
+def _copilot(vendor: str, _: RunningServer) -> dict[str, str]:
+    return {"COPILOT_OFFLINE": "true", "COPILOT_PROVIDER_BASE_URL": f"{vendor}/v1", "COPILOT_MODEL": "gpt-5-mini"}
+
+
+def _ask_copilot(_: str) -> list[list[str]]:
+    program = ["@github/copilot-linux-x64/copilot", "--allow-all-tools"]
+    return [[*program, "-p", PROMPT], [*program, "--continue", "-p", PROMPT]]
+
+
 AGENTS = {
     "claude-code": Agent(
         "@anthropic-ai/claude-code@2.1.332",
@@ -118,6 +127,15 @@ AGENTS = {
         Counts(1, 1000, 400, 0, 500),
         is_one=False,
         others={"work/.gemini/settings.json": '{"security": {"auth": {"selectedType": "gemini-api-key"}}}'},
+    ),
+    "copilot": Agent(
+        "@github/copilot@1.0.102",
+        "Copilot",
+        "",
+        _ask_copilot,
+        _copilot,
+        Counts(1, 1000, 400, 0, 500),
+        is_one=None,
     ),
 }
 
@@ -148,15 +166,18 @@ def settings(agent: Agent, server: RunningServer) -> str:
 
 def run(agent: Agent, packages: Path, home: Path, server: RunningServer) -> int:
     """Has the agent answer its prompts; how many calls the vendor served."""
-    for name, text in {agent.settings: settings(agent, server), **agent.others}.items():
+    told = settings(agent, server)
+    files = {agent.settings: told} if agent.settings else {}
+    for name, text in {**files, **agent.others}.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(text)
     work = home / "work"
-    work.mkdir(exist_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
     with fake_vendor() as vendor:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
+            **({} if agent.settings else dict(line.split("=", 1) for line in told.splitlines())),
             **agent.environment(vendor.url, server),
         }
         for program, *arguments in agent.commands(vendor.url):
@@ -188,11 +209,15 @@ def try_out(name: str) -> bool:
         home = Path(folder) / "home"
         served = agent.call.times(run(agent, packages_of(name), home, server))
         by_telemetry = _counted_soon(server, served)
-        said = import_files(name, home, server)
-        with_files = counted(server)
-    is_right = by_telemetry == served and with_files == (served if agent.is_one else served.times(2))
-    print(f"{agent.package}: served {served}; telemetry {by_telemetry}; and session files {with_files}")
-    print(f"{said}{'right' if is_right else 'WRONG'}", flush=True)
+        print(f"{agent.package}: served {served}; counted by telemetry {by_telemetry}")
+        if agent.is_one is None:
+            is_right = by_telemetry == served
+        else:
+            print(import_files(name, home, server), end="")
+            with_files = counted(server)
+            print(f"counted with session files {with_files}")
+            is_right = by_telemetry == served and with_files == (served if agent.is_one else served.times(2))
+    print("right" if is_right else "WRONG", flush=True)
     return is_right
 
 
