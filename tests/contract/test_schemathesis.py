@@ -36,7 +36,7 @@ LIST_VALUES_MAX = 20  # an address with a thousand values may be longer than any
 # An event that is wrong is refused by itself, in a 200 that tells of the others of the request.
 CHECKED_ONE_BY_ONE: dict[str, tuple[str, ...]] = {"ingest-events": ("negative_data_rejection",)}
 # What others send has more rules than a schema can say, and parts of it that are something else are left out.
-SENT_BY_OTHERS = ("ingest-source", *(f"export-{signal}" for signal in Signal))
+SENT_BY_OTHERS = ("ingest-source", *(f"export-{signal}" for signal in Signal), "put-traces")
 CHECKED_ONE_BY_ONE |= dict.fromkeys(SENT_BY_OTHERS, ("negative_data_rejection", "positive_data_acceptance"))
 
 DOCUMENT = document(Settings(**LIMITS), ENDPOINTS)
