@@ -17,7 +17,7 @@ UNIT := packaging/usageledger.service
 # Python keeps what it compiled, whatever the environment says: else each process of the tests compiles it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run quick test generate goldens programs test-engines test-emitters check docs crash crash-cluster fuzz bench bench-clickhouse bench-sweep wheel check-packaging check-image lock format clean
+.PHONY: help run quick test generate goldens programs test-engines test-emitters test-agents check docs crash crash-cluster fuzz bench bench-clickhouse bench-sweep wheel check-packaging check-image lock format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -40,8 +40,11 @@ programs: $(PROGRAMS)  ## install what tests need beside Python: Node.js, Postgr
 test-engines: $(VENV)/.dev $(SERVERS) $(CLICKHOUSE)  ## every test of the ledger on every engine, those included that take long on ClickHouse
 	$(PYTEST) --whole tests/ledger tests/property/test_engines.py
 
-test-emitters: $(VENV)/.dev  ## real instrumentations from PyPI call a fake vendor, and the ledger counts what is right (EMITTERS= for some)
+test-emitters: $(VENV)/.dev $(NODE)  ## real instrumentations from PyPI and npm call a fake vendor, and the ledger counts what is right (EMITTERS= for some)
 	$(BIN)/python -m tests.emitters $(EMITTERS)
+
+test-agents: $(VENV)/.dev $(NODE)  ## Claude Code, Codex, Gemini CLI and Copilot CLI from npm (1 GB) answer by a fake vendor, and the ledger counts it (AGENTS= for some)
+	$(BIN)/python -m tests.agents $(AGENTS)
 
 generate: $(VENV)/.dev  ## write what is made from METERS, Settings and the commands: pages of the documentation, modules of the client
 	$(BIN)/python -m tools.generate

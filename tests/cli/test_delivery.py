@@ -136,6 +136,14 @@ def test_the_same_bytes_are_sent_again(call: Run, faulty: Faulty, file: Path, re
     assert all("Trying again in" in line for line in done.stderr.splitlines())
 
 
+def test_what_came_another_way_before_is_told(call: Run, faulty: Faulty, file: Path) -> None:
+    faulty.replies += [Reply(200, body=answer(7, duplicates=3, same_response=2))] * 2
+    done = ingest(call, faulty, file)
+    assert (done.returncode, done.stdout) == (0, "7 accepted, 3 duplicates (2 by another way), 0 refused\n")
+    told = json.loads(ingest(call, faulty, "--json", file).stdout)
+    assert (told["duplicates"], told["same_response"]) == (3, 2)
+
+
 def test_after_a_lost_answer_duplicates_are_explained(call: Run, faulty: Faulty, file: Path) -> None:
     faulty.replies += [Reply(None), Reply(200, body=answer(0, duplicates=10))]
     done = ingest(call, faulty, file)

@@ -185,13 +185,13 @@ class Ledger:
     """Keeps events by id, takes at most so many at once, and names at most so many refusals."""
 
     def __init__(self, most_events: int, most_errors: int) -> None:
-        self.kept: set[str] = set()
+        self.kept: dict[str, str] = {}  # id → who told of it first
         self.most_events, self.most_errors = most_events, most_errors
 
     def take(self, lines: list[bytes]) -> Answer | RequestTooLargeError:
         if len(lines) > self.most_events:
             return RequestTooLargeError("Too many.", status_code=413)
-        accepted = duplicates = 0
+        accepted = duplicates = same_response = 0
         errors = []
         for index, line in enumerate(lines):
             sent = json.loads(line)
@@ -199,24 +199,29 @@ class Ledger:
                 errors += [{"index": index, "id": sent["id"], "message": "bad"}] * sent["bad"]
             elif sent["id"] in self.kept:
                 duplicates += 1
+                same_response += sent["by"] != self.kept[sent["id"]]
             else:
-                self.kept.add(sent["id"])
+                self.kept[sent["id"]] = sent["by"]
                 accepted += 1
         listed = [events._Error(**error) for error in errors[: self.most_errors]]
         omitted = len(errors) - len(listed)
         rejected = len(lines) - accepted - duplicates
-        return Answer("event.batch", accepted, duplicates, rejected, listed, omitted)
+        return Answer("event.batch", accepted, duplicates, rejected, listed, omitted, same_response)
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 9), st.sampled_from([None, 1, 3])), min_size=1, max_size=40),
+    st.lists(
+        st.tuples(st.integers(0, 9), st.sampled_from([None, 1, 3]), st.sampled_from("ab")), min_size=1, max_size=40
+    ),
     st.integers(1, 40),
     st.integers(3, 10),
 )
 def test_the_report_is_right_however_a_batch_has_to_be_split(
-    given_: list[tuple[int, int | None]], most_events: int, most_errors: int
+    given_: list[tuple[int, int | None, str]], most_events: int, most_errors: int
 ) -> None:
-    sent = [{"id": f"{number}-{bad}"} | ({"bad": bad} if bad else {}) for number, bad in given_]
+    sent: list[dict[str, Any]] = [
+        {"id": f"{number}-{bad}", "by": by} | ({"bad": bad} if bad else {}) for number, bad, by in given_
+    ]
     ledger = Ledger(most_events, most_errors)
     steps = delivery._steps([encode(each) for each in sent], 0)
     part = next(steps)
@@ -228,7 +233,8 @@ def test_the_report_is_right_however_a_batch_has_to_be_split(
             break
     good = {each["id"] for each in sent if "bad" not in each}
     bad = [index for index, each in enumerate(sent) if "bad" in each]
-    assert ledger.kept == good
+    assert ledger.kept.keys() == good
     assert (report.accepted, report.rejected) == (len(good), len(bad))
     assert report.duplicates == len(sent) - len(good) - len(bad)
+    assert report.same_response == sum("bad" not in each and each["by"] != ledger.kept[each["id"]] for each in sent)
     assert sorted({error.index for error in report.errors}) == bad

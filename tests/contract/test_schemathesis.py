@@ -39,7 +39,7 @@ CHECKED_ONE_BY_ONE: dict[str, tuple[str, ...]] = {
     "create-reservation": ("positive_data_acceptance",),  # which fields go together depends on the kind
 }
 # What others send has more rules than a schema can say, and parts of it that are something else are left out.
-SENT_BY_OTHERS = ("ingest-source", *(f"export-{signal}" for signal in Signal))
+SENT_BY_OTHERS = ("ingest-source", *(f"export-{signal}" for signal in Signal), "put-traces")
 CHECKED_ONE_BY_ONE |= dict.fromkeys(SENT_BY_OTHERS, ("negative_data_rejection", "positive_data_acceptance"))
 
 DOCUMENT = document(Settings(**LIMITS), ENDPOINTS)

@@ -75,6 +75,32 @@ def test_other_numbers_are_a_conflict_and_the_first_stays(ledger: Ledger, other:
     assert count(ledger) == 3
 
 
+def written(other: int = 0, five: int = 0, hour: int = 0, **counts: int) -> Usage:
+    """The same response with tokens written to the cache: for a time that is not said, 5 minutes, an hour."""
+    lifetimes = {"other": other, "5m": five, "1h": hour}
+    given = {f"input_cache_write_{name}_tokens": count for name, count in lifetimes.items() if count}
+    return RESPONSE.but(counts=RESPONSE.counts | given | counts)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "outcome"),
+    [
+        (written(10), written(0, 7, 3), "same_response"),
+        (written(0, 7, 3), written(10), "same_response"),
+        (written(10), written(0, 0, 9), "conflict"),
+        (written(10), written(0, 7, 3, input_text_tokens=6), "conflict"),
+        (written(0, 7, 3), written(0, 3, 7), "conflict"),
+        (written(3, 7), written(0, 7, 3), "conflict"),
+        (written(), written(1), "conflict"),
+    ],
+)
+def test_who_does_not_tell_lifetimes_of_cache_writes_tells_of_the_same_response(
+    ledger: Ledger, first: Usage, second: Usage, outcome: str
+) -> None:
+    assert append(ledger, [first]) == ["accepted"]
+    assert append(ledger, [second]) == [outcome]
+
+
 @pytest.mark.parametrize("other", OTHER_WAYS)
 def test_of_one_batch_the_first_stays(ledger: Ledger, other: Usage) -> None:
     assert append(ledger, [*some(3), RESPONSE, other, RESPONSE]) == ["accepted"] * 4 + ["same_response", "duplicate"]

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 PUBLIC = {"/healthz", "/readyz", "/openapi.json"}
 NEEDS = {
     "/v1/events": {"POST": {"api.usage.write"}},
-    "/v1/traces": {"POST": {"api.usage.write"}},
+    "/v1/traces": {"POST": {"api.usage.write"}, "PUT": {"api.usage.write"}},
     "/v1/logs": {"POST": {"api.usage.write"}},
     "/v1/metrics": {"POST": {"api.usage.write"}},
     "/v1/spend": {"GET": {"api.usage.read"}},

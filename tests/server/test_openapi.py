@@ -24,7 +24,7 @@ from usageledger.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
-METHODS = ("get", "post", "delete")
+METHODS = ("get", "post", "put", "delete")
 DOCUMENT = document(Settings(), ENDPOINTS)
 SCHEMAS = DOCUMENT["components"]["schemas"]
 

@@ -114,6 +114,17 @@ async def test_an_empty_body_succeeds(serve: Serve, ledger: Ledger, path: str, k
     assert (answer.status_code, answer.content) == (200, b"{}" if kind == JSON else b"")
 
 
+async def test_spans_come_by_put_as_well(serve: Serve, ledger: Ledger) -> None:
+    """OpenRouter's webhook may be set so."""
+    signal, body = captured("openai-traceloop")[0]
+    async with serve(ledger) as server:
+        for method in ("PUT", "POST"):
+            headers = {"content-type": JSON}
+            answer = await server.request(method, f"/v1/{signal}", content=as_json(body), headers=headers)
+            assert (answer.status_code, answer.json()) == (200, {})
+        assert await used(server) == (4, 4000, 2000)
+
+
 async def test_numbers_that_contradict_each_other_are_refused_with_both(serve: Serve, ledger: Ledger) -> None:
     body = as_json(span(**{"gen_ai.usage.cache_read.input_tokens": 11}))
     async with serve(ledger) as server:

@@ -45,6 +45,11 @@ TRUTH: dict[str, tuple[Counter[str], dict[Reason | Note, int]]] = {
         totals(1000 + 103 + 1000, 400 + 900, 500 + 7 + 150, 10, calls=4),
         {Reason.AGGREGATE: 3, Reason.SAME_RESPONSE: 1, Reason.OTHER_SIGNAL: 12},
     ),
+    # Of a stream a first span knows neither response nor usage, and a second one all of it.
+    "logfire": (
+        totals(4000 + 2000, 1600 + 1800, 2000 + 300, 20, calls=6, embedded=730),
+        {Reason.NO_USAGE: 1},
+    ),
     "langchain-openinference": (totals(1000, 400, 500, calls=1), {}),
     "langchain-traceloop": (totals(1000, 400, 500, calls=1), {}),
     "ai-sdk-7": (totals(3000, 1200, 1500, calls=3, embedded=730), {Reason.AGGREGATE: 4}),

@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.kept import assert_kept
+from tests.support.otlp_bodies import as_json, captured
 
 from usageledger.cli.event_files import read_records
 from usageledger.sources.explanations import REASONS
 from usageledger.sources.files import FORMATS
 from usageledger.sources.files.origin import Origin
 from usageledger.sources.litellm import read_litellm
+from usageledger.sources.otlp.reading import read_otlp
+from usageledger.sources.otlp.signals import Signal
 from usageledger.sources.readings import Reading, Reason
 
 FILES = Path(__file__).parent / "files"
@@ -150,7 +153,7 @@ def test_the_last_line_of_a_message_counts_with_all_it_says() -> None:
     events, _ = read_file("claude-code.jsonl")
     assert events[0] == {
         "kind": "completions",
-        "id": "response:msg_01A",
+        "id": "response:req_msg_01A",
         "timestamp": 1_793_610_003,
         "provider": "anthropic",
         "model": "claude-sonnet-4-5-20250929",
@@ -166,6 +169,18 @@ def test_the_last_line_of_a_message_counts_with_all_it_says() -> None:
     assert [event["provider"] for event in events] == ["anthropic", "anthropic", "anthropic", "aws"]
     assert events[2]["kind"] == "web_search_calls"
     assert events[2]["num_requests"] == 2
+
+
+def test_a_call_of_claude_code_has_one_id_in_its_telemetry_and_its_files() -> None:
+    ((signal, logs),) = (each for each in captured("claude-code") if each[0] is Signal.LOGS)
+    (told,) = read_otlp(signal, as_json(logs), is_json=True, now=NOW).values()
+    usage = {"input_tokens": 90, "output_tokens": 150}
+    message = {"id": "msg_1", "stop_reason": "end_turn", "usage": usage}
+    lines = [{"type": "assistant", "message": message, "requestId": id_} for id_ in ("req_anth1", None)]
+    (event,), _ = read_texts("claude-code", [json.dumps(lines[0]).encode()])
+    assert event["id"] == told.events[0]["id"] == "response:req_anth1"
+    (event,), _ = read_texts("claude-code", [json.dumps(lines[1]).encode()])
+    assert event["id"] == "response:msg_1"
 
 
 def test_a_message_that_is_being_written_is_left_for_the_next_time() -> None:

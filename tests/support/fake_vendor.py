@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -49,6 +50,7 @@ GEMINI = {
     "thoughtsTokenCount": 120,
     "totalTokenCount": 1500,
 }
+MISSING = "missing"  # the model that it does not have
 EMBEDDED = {"prompt_tokens": 730, "total_tokens": 730}
 
 Events = Iterator[tuple[str | None, dict[str, Any]]]
@@ -156,29 +158,43 @@ _ANSWERS = {
     "/responses": (response, response_stream),
     "/embeddings": (embedding, None),
     "/messages": (message, message_stream),
+    ":generateContent": (gemini, None),
+    ":streamGenerateContent": (gemini, gemini_stream),
 }
+_NOTHING = {"error": {"message": "There is nothing here.", "type": "not_found_error"}}
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """Its address, and the paths of the calls that it answered with usage."""
+
+    url: str
+    served: list[str] = field(default_factory=list[str])
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    served: list[str]
+
+    def do_GET(self) -> None:
+        self._answer(_NOTHING, 404)
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")
         path = self.path.partition("?")[0]
-        if "streamGenerateContent" in path:
-            self._stream(gemini_stream(asked), ends=False)
-        elif "generateContent" in path:
-            self._answer(gemini(asked))
+        whole, stream = next((found for end, found in _ANSWERS.items() if path.endswith(end)), (None, None))
+        if whole is None or asked.get("model") == MISSING:
+            self._answer(_NOTHING, 404)
+            return
+        self.served.append(path)
+        if stream and (asked.get("stream") or stream is gemini_stream):
+            self._stream(stream(asked), ends=path.endswith("/chat/completions"))
         else:
-            whole, stream = next(found for end, found in _ANSWERS.items() if path.endswith(end))
-            if asked.get("stream") and stream:
-                self._stream(stream(asked), ends=path.endswith("/chat/completions"))
-            else:
-                self._answer(whole(asked))
+            self._answer(whole(asked))
 
-    def _answer(self, value: dict[str, Any]) -> None:
+    def _answer(self, value: dict[str, Any], status: int = 200) -> None:
         body = json.dumps(value).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
         self.send_header("request-id", f"req_{uuid.uuid4().hex}")
@@ -201,13 +217,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def fake_vendor() -> Iterator[str]:
-    """Runs it; gives its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+def fake_vendor() -> Iterator[Vendor]:
+    """Runs it."""
+    served: list[str] = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"served": served}))
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield Vendor(f"http://127.0.0.1:{server.server_port}", served)
     finally:
         server.shutdown()
         server.server_close()

@@ -34,12 +34,14 @@ class Tally:
     """Counts of the events so far; of many refusals only the first ones are kept.
 
     Attributes:
+        same_response: those of the duplicates that came another way before.
         batches: those that the server took.
         resent: batches sent again after an answer was lost, so that the events of the first try count as duplicates.
     """
 
     accepted: int = 0
     duplicates: int = 0
+    same_response: int = 0
     rejected: int = 0
     batches: int = 0
     retries: int = 0
@@ -85,6 +87,7 @@ class Delivery(SyncTransport):
             raise CommandError(f"{self.base_url}{PATH} {_reason(error)}{tries}") from None
         self.tally.accepted += report.accepted
         self.tally.duplicates += report.duplicates
+        self.tally.same_response += report.same_response
         self.tally.rejected += report.rejected
         self.tally.refuse(_refusal(batch[error.index], error) for error in report.errors)
 

@@ -98,7 +98,9 @@ def print_tally(tally: "Tally", *, as_json: bool) -> None:
             f"{counted(tally.resent, 'batch', 'batches')} had to be sent again after an answer was lost: events that "
             "the first try had kept are among the duplicates."
         )
-    print_data(f"{tally.accepted:,} accepted, {counted(tally.duplicates, 'duplicate')}, {tally.rejected:,} refused")
+    another_way = f" ({tally.same_response:,} by another way)" if tally.same_response else ""
+    known = counted(tally.duplicates, "duplicate") + another_way
+    print_data(f"{tally.accepted:,} accepted, {known}, {tally.rejected:,} refused")
 
 
 def check_files(names: Sequence[str]) -> None:

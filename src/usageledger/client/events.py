@@ -46,12 +46,14 @@ class EventReport:
         duplicates: there before.
         rejected: not kept; `errors` says why.
         errors: an event may have several; at most `ERRORS_KEPT_MAX` are kept, the first ones.
+        same_response: those of the duplicates that came another way before.
     """
 
     accepted: int = 0
     duplicates: int = 0
     rejected: int = 0
     errors: tuple[EventError, ...] = ()
+    same_response: int = 0
 
     def __add__(self, other: "EventReport") -> "EventReport":
         return EventReport(
@@ -59,6 +61,7 @@ class EventReport:
             self.duplicates + other.duplicates,
             self.rejected + other.rejected,
             (self.errors + other.errors)[:ERRORS_KEPT_MAX],
+            self.same_response + other.same_response,
         )
 
 
@@ -79,11 +82,12 @@ class Answer(msgspec.Struct):
     rejected: int
     errors: list[_Error]
     errors_omitted: int = 0
+    same_response: int = 0
 
     def report(self, first: int = 0) -> EventReport:
         """The same as a report, of a batch whose first event has the place `first`."""
         errors = (EventError(first + e.index, e.id, e.code, e.param, e.message) for e in self.errors)
-        return EventReport(self.accepted, self.duplicates, self.rejected, tuple(errors))
+        return EventReport(self.accepted, self.duplicates, self.rejected, tuple(errors), self.same_response)
 
 
 # Made here and not at the first answer: a fork amid its making, by another thread, would leave the child half of it.

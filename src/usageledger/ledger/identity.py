@@ -13,6 +13,7 @@ from usageledger.events.columns import PAYLOAD_COLUMNS
 from usageledger.events.responses import is_response, nearest
 from usageledger.events.typed_events import RESPONSE_PREFIX
 from usageledger.meters import MEASURE_COLUMNS
+from usageledger.parts import CACHE_WRITE_PARTS, cache_write_of
 
 Identity = tuple[str, int]
 Payload = tuple[Any, ...]
@@ -21,6 +22,8 @@ Outcomes = np.ndarray[Any, np.dtype[np.uint8]]  # an `Outcome` for each row
 
 # What two events say of one response, however they came.
 _COUNTED = tuple((name, PAYLOAD_COLUMNS.index(name)) for name in ("kind", *MEASURE_COLUMNS))
+_WRITTEN = {part.name: PAYLOAD_COLUMNS.index(part.name) for part in CACHE_WRITE_PARTS}
+_WRITTEN_UNTOLD = PAYLOAD_COLUMNS.index(cache_write_of("other"))
 
 
 class Outcome(IntEnum):
@@ -96,8 +99,16 @@ def judge(rows: pa.Table, identities: list[Identity], stored: Mapping[Identity, 
 
 
 def differences(kept: Payload, given: Payload) -> list[tuple[str, Any, Any]]:
-    """Column, kept value, given value of what two payloads of one response count differently."""
-    return [(name, kept[at], given[at]) for name, at in _COUNTED if kept[at] != given[at]]
+    """Column, kept value, given value of what two payloads of one response count differently.
+
+    Cache writes are the same where one of the two does not tell their lifetimes.
+    """
+    found = [(name, kept[at], given[at]) for name, at in _COUNTED if kept[at] != given[at]]
+    if found and all(name in _WRITTEN for name, _, _ in found):
+        totals = {sum(payload[at] or 0 for at in _WRITTEN.values()) for payload in (kept, given)}
+        if len(totals) == 1 and totals & {kept[_WRITTEN_UNTOLD], given[_WRITTEN_UNTOLD]}:
+            return []
+    return found
 
 
 def accepted(rows: pa.Table, outcomes: Outcomes) -> pa.Table:

@@ -89,7 +89,7 @@ class Endpoint:
         error_forms: media types of those answers, each with its schema.
     """
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     handler: "Handler"
     _: KW_ONLY

@@ -1,5 +1,6 @@
 """The calls of every program: chat, streams with and without usage, responses, embeddings; messages and a stream."""
 
+import asyncio
 import os
 
 VENDOR = os.environ["VENDOR"]
@@ -25,6 +26,33 @@ def anthropic_calls() -> None:
     asked = {"model": "claude-sonnet-4-5", "max_tokens": 100, "messages": CHAT["messages"]}
     client.messages.create(**asked)
     list(client.messages.create(**asked, stream=True))
+
+
+async def litellm_calls() -> None:
+    """Calls through LiteLLM: also one that its cache answers, and one that fails."""
+    import litellm
+
+    litellm.cache = litellm.Cache()
+    openai = {"api_base": f"{VENDOR}/v1", "api_key": "none"}
+    chat = {**openai, "model": f"openai/{CHAT['model']}", "messages": CHAT["messages"]}
+    claude = {"api_base": VENDOR, "api_key": "none", "model": "anthropic/claude-sonnet-4-5", "max_tokens": 100}
+    for _ in range(2):
+        await litellm.acompletion(**chat, caching=True)
+        await asyncio.sleep(1)  # the cache is filled beside the call
+    for options in ({"stream_options": {"include_usage": True}}, {}):
+        async for _ in await litellm.acompletion(**chat, stream=True, **options):
+            pass
+    await litellm.aresponses(**openai, model=chat["model"], input="hi")
+    await litellm.aembedding(**openai, model="openai/text-embedding-3-small", input="hi")
+    await litellm.acompletion(**claude, messages=CHAT["messages"])
+    async for _ in await litellm.acompletion(**claude, messages=CHAT["messages"], stream=True):
+        pass
+    try:
+        await litellm.acompletion(**(chat | {"model": "openai/missing"}))
+    except litellm.NotFoundError:
+        pass
+    else:
+        raise AssertionError("a call of a missing model did not fail")
 
 
 def exporting():

@@ -5,6 +5,7 @@ may succeed another time is answered with 503, soon to be tried again.
 """
 
 import logging
+from dataclasses import replace
 from functools import partial
 
 from starlette.requests import Request
@@ -75,7 +76,7 @@ def _notes(_: Settings) -> str:
     )
 
 
-ENDPOINTS = tuple(
+_EXPORTS = tuple(
     Endpoint(
         "POST",
         f"/v1/{signal}",
@@ -93,4 +94,7 @@ ENDPOINTS = tuple(
     )
     for signal in Signal
 )
+# OpenRouter's webhook may be set to PUT.
+_PUTS = tuple(replace(each, method="PUT", name="put-traces") for each in _EXPORTS if each.path == "/v1/traces")
+ENDPOINTS = (*_EXPORTS, *_PUTS)
 OTLP_PATHS = frozenset(endpoint.path for endpoint in ENDPOINTS)

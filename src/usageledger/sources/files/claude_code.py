@@ -2,7 +2,8 @@
 
 Lines of type `assistant` hold Anthropic's message with its usage. While an answer streams, the same message is written
 again and again with a growing output: its last line counts. Resumed and forked sessions begin with copies of lines of
-another, whose messages have the same ids and so count once.
+another, whose messages have the same ids and so count once. An event has the id of the API's request where the line
+says it, as Claude Code's telemetry does, so that a call counts once over both; else it has the message's.
 
 A message that has not ended may still grow: the last one of a file that is being written is left for the next time.
 """
@@ -31,6 +32,7 @@ class _Line(Struct):
     type: str | None = None
     timestamp: str | None = None
     cwd: str | None = None
+    request_id: str | None = field(default=None, name="requestId")
     message: Raw = field(default=Raw(b""))
 
 
@@ -47,6 +49,7 @@ class _Written(Struct):
     message: _Message
     time: int
     project: str | None
+    request_id: str | None
 
 
 _lines: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
@@ -67,7 +70,7 @@ def read_claude_code(texts: Iterable[bytes], origin: Origin, reading: Reading) -
                 continue
             written.pop(message.id, None)
             time = unix_time(line.timestamp) or origin.written
-            written[message.id] = _Written(message, time, folder_name(line.cwd))
+            written[message.id] = _Written(message, time, folder_name(line.cwd), line.request_id)
             if len(written) > MESSAGES_OPEN_MAX:
                 yield from _events(written.pop(next(iter(written))), reading)
     last = next(reversed(written.values()), None)
@@ -92,4 +95,4 @@ def _events(written: _Written, reading: Reading) -> Iterator[dict[str, Any]]:
         "timestamp": written.time,
         "project_id": written.project,
     }
-    yield from events_of(usage, fields, (RESPONSE_PREFIX, name), reading)
+    yield from events_of(usage, fields, (RESPONSE_PREFIX, written.request_id or name), reading)

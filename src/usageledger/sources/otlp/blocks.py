@@ -46,6 +46,11 @@ def _metadata(text: str, provider: str, kind: str) -> Counts:
     return {}
 
 
+def _raw(text: str, provider: str, kind: str) -> Counts:
+    """Logfire's copy of the vendor's block."""
+    return _read(provider, _json(text), kind)
+
+
 def _literal(text: str, provider: str, kind: str) -> Counts:
     """LiteLLM's block, which it writes as Python does."""
     try:
@@ -78,6 +83,7 @@ def _details(text: str, _provider: str, _kind: str) -> Counts:
 
 _BLOCKS: Mapping[str, Callable[[str, str, str], Counts]] = {
     "ai.response.providerMetadata": _metadata,
+    "gen_ai.usage.raw": _raw,
     "metadata.usage_object": _literal,
     "gen_ai.usage.input_token_details": _details,
 }

@@ -54,6 +54,7 @@ class Dialect:
         events: patterns of names of the records that say how much was used; other records do not count.
         is_counted: false for a signal beside the one that is counted.
         is_call: whether an item without numbers is a call that does not say how much was used, and not another thing.
+        answered: an attribute without which such an item is no call either, since another one tells of its answer.
         operation: the attribute that says what was done.
         kinds: operation → kind of events.
         parents: operations whose numbers repeat those of their parts; "" for none given.
@@ -81,6 +82,7 @@ class Dialect:
     events: Names = ()
     is_counted: bool = True
     is_call: bool = True
+    answered: str = ""
     operation: str = ""
     kinds: Mapping[str, str] = field(default_factory=dict[str, str])
     parents: frozenset[str] = frozenset()

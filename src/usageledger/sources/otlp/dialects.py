@@ -180,7 +180,7 @@ _CLAUDE_CODE = Dialect(
         output=("output_tokens",),
     ),
     input_has_cache=False,
-    identity=("request_id",),
+    response_id=("request_id",),  # of the API's request; its session files have it as well
     models=("model",),
     provider="anthropic",
     who=replace(Who(), user=("user.email", "user.account_uuid", "user.id")),
@@ -244,6 +244,7 @@ DIALECTS: tuple[Dialect, ...] = (
     _LITELLM,
     replace(GEN_AI, name="OpenLIT", scopes=("openlit.*",), cacheless=("anthropic", "aws")),
     replace(_AI_SDK, scopes=("ai",)),
+    replace(GEN_AI, name="Logfire", scopes=("logfire.*",), block="gen_ai.usage.raw", answered="gen_ai.response.id"),
     replace(GEN_AI, name="Pydantic AI", scopes=("pydantic-ai",), parents=_PARENTS | {""}, rest_is_5m=True),
     # Early versions gave Anthropic's input without what was read from and written to the cache.
     replace(
@@ -280,7 +281,9 @@ def _names(row: Dialect) -> Iterator[str]:
         yield from numbers
     yield from (*row.models, *row.providers, *row.tiers, *row.response_id, *row.identity)
     yield from (*row.who.project, *row.who.user, *row.who.api_key)
-    yield from filter(None, (row.marker, row.operation, row.block, row.cache_hit))  # "" is a name that may come
+    yield from filter(
+        None, (row.marker, row.operation, row.block, row.cache_hit, row.answered)
+    )  # "" is a name that may come
 
 
 # Attributes that are read; all others stay what they are on the wire.

@@ -169,8 +169,10 @@ def _judged(row: Dialect, sender: _Sender, item: Item, now: int) -> _Call | Reas
     if counts and not (item.failed and not any(counts.values())):
         event = {"kind": kind, "timestamp": _seconds(item, now), "provider": provider, **counts}
         return _call(row, layout, sender, item, event)
-    silent = Reason.FAILED_CALL if item.failed else Reason.NO_USAGE
-    return silent if layout.says or row.is_call else None
+    if item.failed:
+        return Reason.FAILED_CALL if layout.says or row.is_call else None
+    is_call = row.is_call and (not row.answered or row.answered in attributes)
+    return Reason.NO_USAGE if layout.says or is_call else None
 
 
 def _provider(given: str, row: Dialect) -> str:
