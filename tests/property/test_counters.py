@@ -98,7 +98,8 @@ async def send(export: Export, fate: str, ledger: Ledger, registry: Registry) ->
             raise KilledError
 
     for reading in readings_of(export):
-        await submit(reading.events)
+        if reading.events:
+            await submit(reading.events)
         await CounterPoints(registry.counters, lambda: NOW, 60).keep(reading, submit)
         assert not reading.refused
         if fate == "killed at the end":
