@@ -37,6 +37,9 @@ def test_rules_are_set_listed_replaced_and_removed(call: Run, data: Path) -> Non
         ("lite*", key["id"], "project_id", ["value:a, b"]),
         ("*", None, "user_id", ["enduser.id"]),
     ]
+    done = call("sources", "map", "--emitter", "gate*", "signal=metrics", "--data", data)
+    assert done.stderr == "Emitter gate*: signal from value:metrics.\n"
+    assert listed(call, data)[-1]["origins"] == ["value:metrics"]
     table = call("sources", "rules", "--data", data).stdout
     assert "lite*" in table
     assert key["id"] in table
@@ -50,11 +53,13 @@ def test_rules_are_set_listed_replaced_and_removed(call: Run, data: Path) -> Non
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (("team=team.id",), "a field of project_id, user_id, api_key_id"),
+        (("team=team.id",), "a field of project_id, user_id, api_key_id, signal"),
         (("project_id",), "FIELD=ORIGIN"),
         (("project_id=",), "1 to 256 characters"),
         (("project_id=a,,b",), "1 to 256 characters"),
         (("--emitter", "", "project_id=a"), "--emitter"),
+        (("signal=spans",), "expected one of traces, logs, metrics, got 'spans'"),
+        (("signal=metrics,logs",), "expected one of traces, logs, metrics"),
         (("project_id=" + ",".join("abcdefghijklmnopqrstu"),), "21 origins are more than 20"),
     ],
 )

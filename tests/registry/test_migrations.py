@@ -25,6 +25,15 @@ open_registry(sys.argv[1]).close()
 print("alembic" in sys.modules)
 """
 
+AFTER_0007 = (
+    "counters",
+    "counter_claims",
+    "spend_alerts",
+    "spend_limits",
+    "source_rules",
+    "claims",
+)  # tables of later migrations
+
 
 def differences(registry: Registry) -> list[Any]:
     with registry._database.read() as connection:
@@ -88,8 +97,7 @@ def tables(url: str) -> set[str]:
 
 def test_one_of_before_there_were_claims(url: str) -> None:
     open_registry(url).close()
-    newer = ("spend_alerts", "spend_limits", "source_rules", "claims")
-    execute(url, *(f"DROP TABLE {table}" for table in newer), f"UPDATE {VERSION_TABLE} SET version_num = '0007'")
+    execute(url, *(f"DROP TABLE {table}" for table in AFTER_0007), f"UPDATE {VERSION_TABLE} SET version_num = '0007'")
     with open_registry(url) as registry:
         assert differences(registry) == []
         assert registry.claims.claim([("response:r", 5)], now=9).seconds == [5]
@@ -166,10 +174,9 @@ def test_cards_of_before_their_days_were_kept_beside_them(url: str) -> None:
     given = [(Subject(day * 86_400, "images", "openai", 'm"ü'), Prices({"images": day})) for day in (0, 20_000)]
     with open_registry(url) as registry:
         cards = registry.rate_cards.give(given)
-    newer = ("spend_alerts", "spend_limits", "source_rules", "claims", "source_counts", "price_files")
     execute(
         url,
-        *(f"DROP TABLE {table}" for table in newer),
+        *(f"DROP TABLE {table}" for table in (*AFTER_0007, "source_counts", "price_files")),
         "DROP INDEX ix_card_prices_day",
         "ALTER TABLE card_prices DROP COLUMN day",
         f"UPDATE {VERSION_TABLE} SET version_num = '0004'",

@@ -13,6 +13,7 @@ from tests.server.support import NOW, Clock, MakeKey, Server, event, lifespan
 from tests.support.engines import ONE_NODE
 from tests.support.ledger_contents import cards_used, count, doubled, responses_doubled
 from tests.support.ledger_contents import event as stored
+from tests.support.metric_bodies import metric, point
 from tests.support.services.postgresql import new_database
 
 from usageledger.errors import LedgerUnavailableError
@@ -182,3 +183,27 @@ async def test_many_ways_at_once(
         told = [answer.json() for answer in await asyncio.gather(*sent)]
     assert all(each["rejected"] == 0 for each in told), told
     assert (count(ledgers[0]), responses_doubled(ledgers[0])) == (200, [])
+
+
+async def test_a_counter_of_which_both_are_told_at_once_counts_once(
+    ledgers: list[ClickHouseLedger], registry: Registry, clock: Clock, key: MakeKey, tmp_path: Path
+) -> None:
+    """The same totals of metrics and later ones come to both, in any order, until each is answered with 200."""
+    async with (
+        served(ledgers[0], registry, clock, key, tmp_path) as one,
+        served(ledgers[1], registry, clock, key, tmp_path) as other,
+    ):
+        told = [
+            metric(point("input", 10 * n, NOW - 999, NOW - 99 + n), point("output", n, NOW - 999, NOW - 99 + n))
+            for n in range(1, 13)
+        ]
+        left = [(server, body) for body in told for server in (one, other)]
+        async with asyncio.timeout(120):
+            while left:
+                answers = await asyncio.gather(*(server.post("/v1/metrics", json=body) for server, body in left))
+                left = [each for each, answer in zip(left, answers, strict=True) if answer.status_code == 503]
+        day = {"start_time": NOW - DAY, "bucket_width": "all"}
+        (bucket,) = (await one.get("/v1/organization/usage/completions", params=day)).json()["data"]
+        names = ("num_model_requests", "input_tokens", "output_tokens")
+        assert [sum(result[name] for result in bucket["results"]) for name in names] == [1, 120, 12]
+    assert doubled(ledgers[0], 0) == []

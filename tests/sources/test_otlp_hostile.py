@@ -8,24 +8,43 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.effort import EFFORT
+from tests.support.metric_bodies import BY_METRICS
 from tests.support.otlp_bodies import as_json, as_protobuf, captured
 
 from usageledger.errors import InvalidRequestError
 from usageledger.sources.batches import to_batch
+from usageledger.sources.counters import Counted, count
 from usageledger.sources.otlp.dialects import WANTED
 from usageledger.sources.otlp.reading import read_otlp
 from usageledger.sources.otlp.signals import Signal
+from usageledger.sources.rules import NO_RULES
 
 NOW = 1_800_000_000
 LABELS = ("anthropic-sdk", "ai-sdk-5-anthropic-google", "pydantic-logfire", "claude-code", "codex", "litellm")
-BODIES = [(signal, body) for label in LABELS for signal, body in captured(label) if signal != Signal.METRICS]
+BODIES = [(signal, body) for label in LABELS for signal, body in captured(label)]
 ODD = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
     st.floats(),
     st.text(max_size=9),
-    st.sampled_from(["", "\0", "9" * 30, "NaN", "-1", "1e400", [], {}, [[]], {"stringValue": 5}, {"intValue": "x"}]),
+    st.sampled_from(
+        [
+            "",
+            "\0",
+            "9" * 30,
+            "9" * 20,
+            10**30,
+            "NaN",
+            "-1",
+            "1e400",
+            [],
+            {},
+            [[]],
+            {"stringValue": 5},
+            {"intValue": "x"},
+        ]
+    ),
 )
 
 
@@ -54,12 +73,16 @@ def broken(draw: st.DrawFn) -> tuple[Signal, Any]:
 
 def read(signal: Signal, body: bytes, *, is_json: bool) -> None:
     try:
-        readings = read_otlp(signal, body, is_json=is_json, now=NOW)
+        rules = BY_METRICS if signal == Signal.METRICS else NO_RULES
+        readings = read_otlp(signal, body, is_json=is_json, now=NOW, rules=rules)
     except InvalidRequestError:
         return
     for reading in readings.values():
-        batch = to_batch(reading.events)
-        assert batch.count + batch.refused.events == len(reading.events)
+        known: dict[bytes, Counted] = {}
+        new = [found for point in reading.points if isinstance(found := count(point, known, NOW), dict)]
+        for events in (reading.events, new):
+            batch = to_batch(events)
+            assert batch.count + batch.refused.events == len(events)
 
 
 @settings(max_examples=30 * EFFORT)

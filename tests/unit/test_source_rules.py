@@ -2,7 +2,10 @@
 
 import pytest
 
-from usageledger.sources.rules import Origin, Rule, Rules, origin_of, text_of
+from usageledger.sources.otlp.signals import Signal
+from usageledger.sources.rules import Origin, Rule, Rules, origin_of, signal_of, text_of
+
+SIGNALS = (("value:metrics", "gate*", "key_1"), ("traces", "gateway", None))
 
 
 @pytest.mark.parametrize(
@@ -39,3 +42,15 @@ def test_the_first_origin_that_gives_something_counts_and_rules_of_a_key_prevail
     of_others = Rules([of_key, of_all, other], "key_2")
     assert of_others.of("litellm").who(attributes.get) == {"project_id": "v"}
     assert of_others.attributes == {"none"}
+
+
+def test_the_rule_on_the_signal_that_counts_is_no_field_of_an_event() -> None:
+    given = [Rule("signal", (signal_of(name),), emitter, key) for name, emitter, key in SIGNALS]
+    rules = Rules(given, "key_1")
+    assert rules.attributes == frozenset()
+    assert rules.of("gateway").signal == Signal.METRICS
+    assert rules.of("other").signal is None
+    assert Rules(given, "key_2").of("gateway").signal == Signal.TRACES
+    assert rules.of("gateway").who(lambda _: "x") == {}
+    with pytest.raises(ValueError, match="expected one of traces, logs, metrics, got 'spans'"):
+        signal_of("spans")

@@ -33,10 +33,11 @@ logger = logging.getLogger("usageledger.registry")
 _WRITES = "usageledger_writes"
 _LOGGING_NAME = "usageledger_registry"
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)  # when a file beside it is made
-# PostgreSQL's advisory locks are numbers: "ulreg", "ulprc" and "ulclm".
+# PostgreSQL's advisory locks are numbers: "ulreg", "ulprc", "ulclm" and "ulctr".
 _MIGRATION_LOCK = 0x75_6C_72_65_67
 _PRICES_LOCK = 0x75_6C_70_72_63
 _CLAIMS_LOCK = 0x75_6C_63_6C_6D
+_COUNTERS_LOCK = 0x75_6C_63_74_72
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +278,11 @@ def lock_prices(connection: Connection) -> None:
 def lock_claims(connection: Connection) -> None:
     """Let one process claim responses at a time, until this transaction ends: of times near each other one counts."""
     _lock(connection, _CLAIMS_LOCK)
+
+
+def lock_counters(connection: Connection) -> None:
+    """Let one process claim growth of counters at a time, until this transaction ends."""
+    _lock(connection, _COUNTERS_LOCK)
 
 
 def _lock(connection: Connection, number: int) -> None:

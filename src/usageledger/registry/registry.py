@@ -4,7 +4,6 @@ import hmac
 import secrets as randomness
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Connection, Row, Select, Table, or_, select, update
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, Table, or_, select, update
 from usageledger.errors import RegistryError
 from usageledger.registry import audit, copying, records
 from usageledger.registry.claims import Claims
+from usageledger.registry.counters import Counters
 from usageledger.registry.database import (
     WAITS,
     Database,
@@ -75,6 +75,7 @@ class Registry:
         spend_settings: limits of spend and alerts on it, in the same database.
         source_counts: what emitters sent and what became of it, in the same database.
         claims: the seconds at which responses count, for servers that share a ledger.
+        counters: how much of the running totals of metrics is counted.
     """
 
     def __init__(self, database: Database) -> None:
@@ -87,13 +88,12 @@ class Registry:
         self.source_rules = SourceRules(database)
         self.spend_settings = SpendSettings(database)
         self.claims = Claims(database)
+        self.counters = Counters(database)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

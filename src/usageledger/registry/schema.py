@@ -6,7 +6,7 @@ from sqlalchemy import UniqueConstraint as Unique
 from usageledger.sources.readings import EMITTER_CHARACTERS_MAX
 
 # The newest revision in migrations/versions. A registry that says the same opens without Alembic.
-SCHEMA_VERSION = "0010"
+SCHEMA_VERSION = "0011"
 
 # Our own name, so that a PostgreSQL database may hold another application's Alembic version too.
 VERSION_TABLE = "usageledger_registry_version"
@@ -205,4 +205,26 @@ spend_alerts = Table(
     Column("subject_prefix", Text),
     Column("changed_at", BigInteger, nullable=False),
     Index("ix_spend_alerts_project_id_number", "project_id", "number"),
+)
+
+# A counter of a metric: how much of it is counted, and the last claim that said so.
+counters = Table(
+    "counters",
+    metadata,
+    Column("digest", LargeBinary(CLAIM_BYTES), primary_key=True),
+    Column("total", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("claim", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Index("ix_counters_seen_at", "seen_at"),
+)
+
+# The events of a claim on counters, as JSON; removed when they are known to be in the ledger.
+counter_claims = Table(
+    "counter_claims",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("events", Text, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
 )

@@ -41,6 +41,7 @@ from usageledger.server.http.requests import as_request_error, error_response
 from usageledger.server.http.routes import is_below, unknown_url
 from usageledger.server.http.shared_memory import SharedMemory
 from usageledger.server.ingest.commits import Ingest
+from usageledger.server.ingest.counter_points import CounterPoints
 from usageledger.server.ingest.seen_names import SeenNames
 from usageledger.server.ingest.source_counts import PendingSourceCounts
 from usageledger.server.ingest.source_rules import CurrentRules
@@ -88,6 +89,7 @@ def create_app(
         ingest=Ingest(ledger, names.note, giver.cards, registry.claims.claim, settings, clock, spending),
         spending=spending,
         source_counts=PendingSourceCounts(registry.source_counts, clock),
+        counter_points=CounterPoints(registry.counters, clock, settings.max_future_seconds),
         source_rules=CurrentRules(registry.source_rules, clock),
         authenticator=Authenticator(registry, settings, clock),
         bodies=Bodies(settings),

@@ -18,6 +18,7 @@ from usageledger.server.api.bucket_cache import BucketCache
 from usageledger.server.http.auth import Authenticator
 from usageledger.server.http.request_bodies import Bodies
 from usageledger.server.ingest.commits import Ingest
+from usageledger.server.ingest.counter_points import CounterPoints
 from usageledger.server.ingest.source_counts import PendingSourceCounts
 from usageledger.server.ingest.source_rules import CurrentRules
 from usageledger.settings import Settings
@@ -44,6 +45,7 @@ class Services:
     ingest: Ingest
     spending: Spending | None
     source_counts: PendingSourceCounts
+    counter_points: CounterPoints
     source_rules: CurrentRules
     authenticator: Authenticator
     bodies: Bodies

@@ -13,8 +13,11 @@ REASONS: Mapping[Reason, tuple[str, str]] = MappingProxyType(
             "Nothing, where those calls are counted. Where there are no others, turn on the spans of model calls.",
         ),
         Reason.OTHER_SIGNAL: (
-            "The same usage comes by another signal of the same emitter, which says it call by call.",
-            "Nothing, where that is counted. Otherwise turn on spans, or a coding agent's log events.",
+            "Another signal of the same emitter is the one that counts: mostly spans or logs, which tell of each call.",
+            (
+                "Nothing, where that one is counted. Otherwise turn it on, or have this one counted: "
+                "'usageledger sources map --emitter NAME signal=metrics', or =traces or =logs."
+            ),
         ),
         Reason.SAME_RESPONSE: (
             "The response of this call was counted before, by another way.",

@@ -55,18 +55,56 @@ class Tally:
     example: str
 
 
+@dataclass(frozen=True, slots=True)
+class PartPoint:
+    """The running total of a part of what another counter counts, at the same time."""
+
+    field: str
+    counter: bytes
+    start: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class CounterPoint:
+    """A running total at a time.
+
+    Attributes:
+        counter: a digest of all that identifies it, its start included.
+        start, at: nanoseconds since 1970.
+        total: since the start.
+        requests: that were observed since the start; 0 where the counter does not tell.
+        fields: of an event, that what is new in the total adds to.
+        event: the other fields of that event, but for its id and time.
+        label: the name by which its emitter's own tools find it.
+        parts: counters of what the total includes.
+    """
+
+    counter: bytes
+    start: int
+    at: int
+    total: int
+    requests: int
+    fields: tuple[str, ...]
+    event: dict[str, Any]
+    label: str
+    parts: tuple[PartPoint, ...] = ()
+
+
 @dataclass(slots=True)
 class Reading:
     """Usage that one emitter sent in one request.
 
     Attributes:
         events: as `POST /v1/events` takes them: field → value, `kind` among them.
+        points: of counters, of which the ledger knows how much is counted.
         not_counted: by reason.
         notes: on events that are counted.
         refused: ids of the first that are refused, and what is wrong with them.
     """
 
     events: list[dict[str, Any]] = field(default_factory=list)
+    points: list[CounterPoint] = field(default_factory=list)
     not_counted: dict[Reason, Tally] = field(default_factory=dict)
     notes: dict[Note, Tally] = field(default_factory=dict)
     refused: list[tuple[str, str]] = field(default_factory=list)

@@ -1,12 +1,17 @@
-"""Rules of the operator: from what of an emitter the project, the user and the API key of its events come."""
+"""Rules of the operator: from what of an emitter the project, the user and the API key of its events come.
+
+One rule is of another kind: `signal` says which of an emitter's signals of OpenTelemetry counts.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from usageledger.fields import NAME_CHARACTERS_MAX
+from usageledger.sources.otlp.signals import Signal
 
-RULE_FIELDS = ("project_id", "user_id", "api_key_id")
+SIGNAL = "signal"
+RULE_FIELDS = ("project_id", "user_id", "api_key_id", SIGNAL)
 ATTRIBUTE, HEADER, VALUE = "attribute", "header", "value"
 PLACES = (ATTRIBUTE, HEADER, VALUE)
 ORIGINS_MAX = 20
@@ -31,7 +36,7 @@ class Rule:
     """A rule for one field.
 
     Attributes:
-        field: of an event.
+        field: of an event, or `signal`.
         origins: in order; the first that gives something counts.
         emitter: a pattern of names of emitters, or of their services.
         key_id: the key that sends; None for any.
@@ -56,6 +61,18 @@ def origin_of(text: str) -> Origin:
     if not 1 <= len(name) <= NAME_CHARACTERS_MAX:
         raise ValueError(f"expected 1 to {NAME_CHARACTERS_MAX} characters, got {text[:100]!r}")
     return Origin(place, name.lower() if place == HEADER else name)
+
+
+def signal_of(text: str) -> Origin:
+    """Reads the origin of a rule on the signal that counts: its name.
+
+    Raises:
+        ValueError: it is no signal.
+    """
+    name = text.removeprefix(f"{VALUE}:")
+    if name not in set(Signal):
+        raise ValueError(f"expected one of {', '.join(Signal)}, got {text[:100]!r}")
+    return Origin(VALUE, name)
 
 
 def text_of(origin: Origin) -> str:
@@ -86,10 +103,18 @@ class Rules:
         chosen = (rule for rule in self._rules if any(fnmatchcase(name, rule.emitter) for name in names))
         return Rules(chosen, self._key_id, self._headers) if self._rules else self
 
+    @property
+    def signal(self) -> Signal | None:
+        """The only signal that counts; None where no rule says it."""
+        named = [rule.origins[0].name for rule in self._rules if rule.field == SIGNAL]
+        return Signal(named[-1]) if named else None
+
     def who(self, attribute: Callable[[str], object]) -> dict[str, str]:
         """Finds what they give: field → its value."""
         found: dict[str, str] = {}
         for rule in self._rules:
+            if rule.field == SIGNAL:
+                continue
             value = next(filter(None, (self._find(origin, attribute) for origin in rule.origins)), "")
             found |= {rule.field: value} if value else {}
         return found

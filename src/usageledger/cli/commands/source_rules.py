@@ -24,10 +24,14 @@ MAP_EPILOG = """\
   usageledger sources map --emitter litellm project_id=metadata.user_api_key_team_alias
   usageledger sources map --key key_Jd0c8mBxXW7oZkqv2n1TgYfa project_id=value:platform
   usageledger sources map project_id=header:x-team
+  usageledger sources map --emitter my-gateway signal=metrics
 
 An origin is the name of an attribute (of the item, else of its resource; of
 LiteLLM a name in its metadata), header:NAME of the request, or value:TEXT.
 A running server follows within seconds. What was counted before stays.
+
+signal=metrics has the metrics of an emitter counted, and not its spans or
+logs. Set it before the emitter starts: its running totals count from then.
 """
 RULES_EPILOG = """\
 [bold]Examples[/]
@@ -46,7 +50,7 @@ def map_sources(  # noqa: PLR0913, PLR0917 - a command's parameters are its opti
     mappings: Annotated[
         list[str],
         typer.Argument(
-            metavar="FIELD=ORIGIN…", help="project_id, user_id or api_key_id, and where it is, in order of preference."
+            metavar="FIELD=ORIGIN…", help="project_id, user_id or api_key_id, and where it is, in order; or signal."
         ),
     ],
     emitter: Annotated[
@@ -60,7 +64,8 @@ def map_sources(  # noqa: PLR0913, PLR0917 - a command's parameters are its opti
     """Say from what of an emitter the project, user or API key of its usage comes.
 
     A rule replaces the one for the same emitter, key and field. Without any,
-    names that emitters usually send are taken: see Ways in.
+    names that emitters usually send are taken: see Ways in. A rule on 'signal'
+    says which signal of OpenTelemetry counts: traces, logs or metrics.
     """
     rules = [_rule(text, emitter, key_id) for text in mappings]
     with opened_registry(existing_settings(data, registry_url)) as registry:
@@ -77,7 +82,7 @@ def map_sources(  # noqa: PLR0913, PLR0917 - a command's parameters are its opti
 
 def _rule(text: str, emitter: str, key_id: str | None) -> "Rule":
     from usageledger.sources.readings import EMITTER_CHARACTERS_MAX
-    from usageledger.sources.rules import ORIGINS_MAX, RULE_FIELDS, Rule, origin_of
+    from usageledger.sources.rules import ORIGINS_MAX, RULE_FIELDS, SIGNAL, Rule, origin_of, signal_of
 
     field, equals, origins = text.partition("=")
     if not equals or field not in RULE_FIELDS:
@@ -86,9 +91,9 @@ def _rule(text: str, emitter: str, key_id: str | None) -> "Rule":
     if not 1 <= len(emitter) <= EMITTER_CHARACTERS_MAX:
         expected = f"expected 1 to {EMITTER_CHARACTERS_MAX} characters"
         raise CommandError(f"--emitter: {expected}, got {emitter[:100]!r}.", exit_code=2)
-    parts = [origins] if origins.startswith("value:") else origins.split(",")
+    parts = [origins] if origins.startswith("value:") or field == SIGNAL else origins.split(",")
     try:
-        read = tuple(origin_of(part) for part in parts)
+        read = tuple(signal_of(part) if field == SIGNAL else origin_of(part) for part in parts)
     except ValueError as error:
         raise CommandError(f"{field}: {error}.", exit_code=2) from None
     if len(read) > ORIGINS_MAX:

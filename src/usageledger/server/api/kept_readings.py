@@ -22,4 +22,4 @@ async def keep_body(call: Call, read: Callable[[bytes], Readings], largest: int 
         quick = len(body) <= READ_AT_ONCE_BYTES_MAX
         readings = read(body) if quick else await services.bodies.work(read, body)
     events_max = services.settings.max_batch_events
-    return await keep(readings, services.ingest, services.source_counts, events_max=events_max)
+    return await keep(readings, services.ingest, services.source_counts, services.counter_points, events_max=events_max)

@@ -1,18 +1,21 @@
 """Readings of a source → the ledger, and what became of them → the counts of sources."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from usageledger.events.typed_events import ERRORS_LISTED_MAX
 from usageledger.server.ingest.commits import Ingest
+from usageledger.server.ingest.counter_points import CounterPoints
 from usageledger.server.ingest.source_counts import PendingSourceCounts
 from usageledger.sources.batches import to_batch
 from usageledger.sources.readings import Emitter, Readings, Reason
 
 SUBMITTED_AT_ONCE_MAX = 32
 COUNTED, SENT_AGAIN = "counted", "sent_again"
+Events = list[dict[str, Any]]
 
 
 @dataclass(slots=True)
@@ -34,19 +37,31 @@ class Kept:
     not_counted: dict[Reason, int] = field(default_factory=dict)
 
 
-async def keep(readings: Readings, ingest: Ingest, counts: PendingSourceCounts, *, events_max: int) -> Kept:
-    """Keeps the events of a request; on disk when it returns.
+async def keep(
+    readings: Readings, ingest: Ingest, counts: PendingSourceCounts, counter_points: CounterPoints, *, events_max: int
+) -> Kept:
+    """Keeps the events and points of a request; on disk when it returns.
 
     Raises:
-        OverloadedError, LedgerUnavailableError: as `Ingest.submit` does; the same request may be sent again.
+        OverloadedError, LedgerUnavailableError, RegistryError: the same request may be sent again.
     """
     kept = Kept()
-    pieces = list(_pieces(readings, events_max))
-    for start in range(0, len(pieces), SUBMITTED_AT_ONCE_MAX):
-        some = pieces[start : start + SUBMITTED_AT_ONCE_MAX]
-        answers = await asyncio.gather(*(ingest.submit(to_batch(events)) for _, events in some))
-        for (emitter, events), answer in zip(some, answers, strict=True):
-            counts.add(emitter, _note(kept, events, answer))
+
+    async def submit(usage: Iterable[tuple[Emitter, Events]]) -> None:
+        pieces = list(_pieces(usage, events_max))
+        for start in range(0, len(pieces), SUBMITTED_AT_ONCE_MAX):
+            some = pieces[start : start + SUBMITTED_AT_ONCE_MAX]
+            answers = await asyncio.gather(*(ingest.submit(to_batch(events)) for _, events in some))
+            for (emitter, events), answer in zip(some, answers, strict=True):
+                counts.add(emitter, _note(kept, events, answer))
+
+    async def submit_of(emitter: Emitter, events: Events) -> None:
+        await submit([(emitter, events)])
+
+    await submit((emitter, reading.events) for emitter, reading in readings.items())
+    for emitter, reading in readings.items():
+        if reading.points:
+            await counter_points.keep(reading, partial(submit_of, emitter))
     for emitter, reading in readings.items():
         left = {reason.value: (tally.count, tally.example) for reason, tally in reading.not_counted.items()}
         counts.add(emitter, left | {note.value: (each.count, each.example) for note, each in reading.notes.items()})
@@ -57,13 +72,13 @@ async def keep(readings: Readings, ingest: Ingest, counts: PendingSourceCounts, 
     return kept
 
 
-def _pieces(readings: Readings, events_max: int) -> Iterator[tuple[Emitter, list[dict[str, Any]]]]:
-    for emitter, reading in readings.items():
-        for start in range(0, len(reading.events), events_max):
-            yield emitter, reading.events[start : start + events_max]
+def _pieces(usage: Iterable[tuple[Emitter, Events]], events_max: int) -> Iterator[tuple[Emitter, Events]]:
+    for emitter, events in usage:
+        for start in range(0, len(events), events_max):
+            yield emitter, events[start : start + events_max]
 
 
-def _note(kept: Kept, events: list[dict[str, Any]], answer: dict[str, Any]) -> dict[str, tuple[int, str]]:
+def _note(kept: Kept, events: Events, answer: dict[str, Any]) -> dict[str, tuple[int, str]]:
     """Adds the answer for a piece to `kept`; what became of its events, for the counts of sources."""
     first = str(events[0]["id"])
     kept.accepted += answer["accepted"]

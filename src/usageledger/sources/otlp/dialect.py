@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
+from enum import Enum
 from functools import lru_cache
 
 from usageledger.sources.otlp.signals import Signal
@@ -32,6 +33,19 @@ class Numbers:
     image_output: Names = ()
 
 
+class Tokens(Enum):
+    """Kinds of tokens that counters are of; the value is the fields of an event that such a counter adds to."""
+
+    INPUT = ("input_tokens",)
+    OUTPUT = ("output_tokens",)
+    UNCACHED = ("input_tokens", "input_uncached_tokens")
+    CACHED = ("input_tokens", "input_cached_tokens")
+    WRITTEN = ("input_tokens", "input_cache_write_tokens")
+    CACHED_OF_INPUT = ("input_cached_tokens",)  # which `INPUT` includes
+    WRITTEN_OF_INPUT = ("input_cache_write_tokens",)
+    REPEATED = ()  # what others count as well
+
+
 @dataclass(frozen=True, slots=True)
 class Who:
     """The attributes, of an item or else of its resource, that say for whom it was."""
@@ -51,8 +65,11 @@ class Dialect:
         scopes: patterns of names; a row with none holds for all.
         before: the version from which it no longer holds, as numbers.
         marker: an attribute that its items have.
-        events: patterns of names of the records that say how much was used; other records do not count.
+        events: patterns of names of the records or metrics that say how much was used; others do not count.
         is_counted: false for a signal beside the one that is counted.
+        tokens_by: the attribute of a metric that says which tokens its points count.
+        token_types: its values → what they are; none for a metric that repeats another one.
+        counts_requests: whether a histogram of input observes each request once.
         is_call: whether an item without numbers is a call that does not say how much was used, and not another thing.
         answered: an attribute without which such an item is no call either, since another one tells of its answer.
         operation: the attribute that says what was done.
@@ -81,6 +98,9 @@ class Dialect:
     marker: str = ""
     events: Names = ()
     is_counted: bool = True
+    tokens_by: str = ""
+    token_types: Mapping[str, Tokens] = field(default_factory=dict[str, Tokens])
+    counts_requests: bool = False
     is_call: bool = True
     answered: str = ""
     operation: str = ""

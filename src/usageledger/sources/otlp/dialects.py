@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from types import MappingProxyType
 
-from usageledger.sources.otlp.dialect import Dialect, Names, Numbers, Who
+from usageledger.sources.otlp.dialect import Dialect, Names, Numbers, Tokens, Who
 from usageledger.sources.otlp.items import Item
 from usageledger.sources.otlp.signals import Signal
 
@@ -233,6 +233,39 @@ def _other(
     return replace(row, signal=signal, is_counted=False, numbers=numbers, marker=marker, events=events)
 
 
+_USAGE_METRIC = "gen_ai.client.token.usage"
+_GEN_AI_METRIC = replace(
+    GEN_AI,
+    signal=Signal.METRICS,
+    events=(_USAGE_METRIC,),
+    is_counted=False,
+    kinds=MappingProxyType({**_LEAVES, **dict.fromkeys(("messages", "responses", ""), _COMPLETIONS)}),
+    tokens_by="gen_ai.token.type",
+    token_types=MappingProxyType(
+        {
+            **dict.fromkeys(("input", "prompt"), Tokens.INPUT),
+            **dict.fromkeys(("output", "completion"), Tokens.OUTPUT),
+            **dict.fromkeys(("cached_input", "cache_read", "input_cached"), Tokens.CACHED_OF_INPUT),
+            **dict.fromkeys(("cache_creation_input", "cache_creation", "cache_write"), Tokens.WRITTEN_OF_INPUT),
+            **dict.fromkeys(("reasoning", "total"), Tokens.REPEATED),
+        }
+    ),
+    counts_requests=True,
+)
+
+
+def _metric(row: Dialect, name: str, tokens_by: str, **token_types: Tokens) -> Dialect:
+    """The metric that adds up what `row` counts one by one."""
+    return replace(
+        row,
+        signal=Signal.METRICS,
+        events=(name,),
+        is_counted=False,
+        tokens_by=tokens_by,
+        token_types=MappingProxyType(token_types),
+    )
+
+
 DIALECTS: tuple[Dialect, ...] = (
     _CLAUDE_CODE,
     _other(_CLAUDE_CODE, _CLAUDE_CODE.numbers, marker="output_tokens"),
@@ -259,11 +292,45 @@ DIALECTS: tuple[Dialect, ...] = (
     _TRACELOOP,
     GEN_AI,
     replace(GEN_AI, signal=Signal.LOGS, events=(_DETAILS_EVENT,)),
+    # Metrics, which count where this table or a rule of the operator says that the emitter's metrics do.
+    replace(_GEN_AI_METRIC, name="Envoy AI Gateway", scopes=("envoyproxy/ai-gateway",), is_counted=True),
+    _metric(
+        replace(_CLAUDE_CODE, scopes=("com.anthropic.claude_code*",)),
+        "claude_code.token.usage",
+        "type",
+        input=Tokens.UNCACHED,
+        cacheRead=Tokens.CACHED,
+        cacheCreation=Tokens.WRITTEN,
+        output=Tokens.OUTPUT,
+    ),
+    _metric(
+        _CODEX,
+        "codex.turn.token_usage",
+        "token_type",
+        input=Tokens.INPUT,
+        cached_input=Tokens.CACHED_OF_INPUT,
+        cache_write_input=Tokens.WRITTEN_OF_INPUT,
+        output=Tokens.OUTPUT,
+        reasoning_output=Tokens.REPEATED,
+        total=Tokens.REPEATED,
+    ),
+    _metric(
+        _GEMINI_CLI,
+        "gemini_cli.token.usage",
+        "type",
+        input=Tokens.INPUT,
+        tool=Tokens.INPUT,
+        cache=Tokens.CACHED_OF_INPUT,
+        output=Tokens.OUTPUT,
+        thought=Tokens.OUTPUT,
+    ),
+    _metric(_GEMINI_CLI, _USAGE_METRIC, ""),
+    _GEN_AI_METRIC,
 )
 
 # Metrics that add up what spans or records say one by one.
 USAGE_METRICS = (
-    "gen_ai.client.token.usage",
+    _USAGE_METRIC,
     "gen_ai.client.inference.usage.*",
     "gen_ai.client.inference.operation.*_tokens",
     "claude_code.token.usage",
@@ -324,3 +391,10 @@ def _numbers(version: str) -> tuple[int, ...]:
     """The numbers at the start of a version; none for one that is not known, which is then the newest."""
     found = [int(part) for part in version.split(".")[:3] if part.isascii() and part.isdigit()]
     return tuple(found) or (10**9,)
+
+
+@lru_cache(maxsize=1024)
+def counts_by_metrics(scope: str) -> bool:
+    """Returns true for an emitter whose metrics count where the operator does not say which signal does."""
+    rows = (row for row in DIALECTS if row.signal == Signal.METRICS and row.is_counted)
+    return any(_matches(scope, row.scopes) for row in rows)

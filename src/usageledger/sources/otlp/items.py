@@ -2,12 +2,48 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Protocol, TypeVar
 
 NANOSECONDS = 1_000_000_000
+FORMS = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")  # of metrics
+NO_RECORDED_VALUE = 1  # of the flags of a data point
 
 Value = str | int | float | bool  # of an attribute; lists, maps and bytes are none, since no dialect counts by them
 Attributes = dict[str, Value]
+
+
+class Temporality(IntEnum):
+    """The stretch of time that a point of a counter tells of; the numbers are those of the wire."""
+
+    UNKNOWN = 0
+    DELTA = 1  # since the point before
+    CUMULATIVE = 2  # since the start of the counter
+
+
+@dataclass(slots=True)
+class Point:
+    """The number that a data point of a metric has.
+
+    Attributes:
+        form: of the metric, as the wire names it: `sum`, `histogram`, `gauge` and so on.
+        temporality: what stretch of time it tells of.
+        is_monotonic: true of a number that only grows, as all histograms do.
+        unit: of the metric.
+        start: of that stretch of time, nanoseconds since 1970; 0 where it is not given.
+        value: of a histogram the sum of all that was observed; None where it is not given.
+        count: of observations, for histograms.
+        is_empty: true of a point that says that there was nothing to record.
+    """
+
+    form: str
+    temporality: int
+    is_monotonic: bool
+    unit: str
+    start: int
+    value: int | float | None
+    count: int
+    is_empty: bool
 
 
 @dataclass(slots=True)
@@ -17,11 +53,12 @@ class Item:
     Attributes:
         name: of the span, of the event or of the metric.
         nanoseconds: since 1970: the end of the span, the time of the record or point; 0 where it is not given.
-        attributes: those that dialects read.
+        attributes: those that dialects read; of data points all.
         counts_others: whether a further attribute holds a number and seems to count tokens.
         trace_id, span_id, parent_id: hex digits, lower case; empty where there are none.
         is_client: a span of the kind CLIENT.
         failed: the status of the span is an error.
+        point: the number of a data point.
     """
 
     name: str
@@ -33,6 +70,7 @@ class Item:
     parent_id: str = ""
     is_client: bool = False
     failed: bool = False
+    point: Point | None = None
 
     @property
     def label(self) -> str:

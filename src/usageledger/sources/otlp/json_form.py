@@ -12,7 +12,18 @@ import msgspec
 from msgspec import Struct
 
 from usageledger.errors import InvalidRequestError
-from usageledger.sources.otlp.items import Group, Groups, Item, Value, read_attributes
+from usageledger.sources.otlp.dialects import is_usage_metric
+from usageledger.sources.otlp.items import (
+    FORMS,
+    NO_RECORDED_VALUE,
+    Group,
+    Groups,
+    Item,
+    Point,
+    Temporality,
+    Value,
+    read_attributes,
+)
 
 _Number = int | str | float | None
 
@@ -64,20 +75,30 @@ class _LogRecord(Struct):
 
 
 class _Point(Struct):
+    startTimeUnixNano: _Number = None  # noqa: N815
     timeUnixNano: _Number = None  # noqa: N815
+    asInt: _Number = None  # noqa: N815
+    asDouble: _Number = None  # noqa: N815
+    sum: _Number = None
+    count: _Number = None
+    flags: _Number = None
     attributes: list[_KeyValue] | None = None
 
 
 class _Points(Struct):
+    aggregationTemporality: int | str | None = None  # noqa: N815
+    isMonotonic: bool | None = None  # noqa: N815
     dataPoints: list[_Point] | None = None  # noqa: N815
 
 
 class _Metric(Struct):
     name: str | None = None
+    unit: str | None = None
     gauge: _Points | None = None
     sum: _Points | None = None
     histogram: _Points | None = None
     exponentialHistogram: _Points | None = None  # noqa: N815
+    summary: _Points | None = None
 
 
 class _ScopeItems(Struct):
@@ -128,7 +149,7 @@ def _groups(request: _Request, wanted: Callable[[str], bool]) -> Groups:
             group.items += (_span(span, wanted) for span in scoped.spans or ())
             group.items += (_record(record, wanted) for record in scoped.logRecords or ())
             for metric in scoped.metrics or ():
-                group.items += _points(metric, wanted)
+                group.items += _points(metric)
             yield group
 
 
@@ -156,11 +177,48 @@ def _record(record: _LogRecord, wanted: Callable[[str], bool]) -> Item:
     )
 
 
-def _points(metric: _Metric, wanted: Callable[[str], bool]) -> Iterable[Item]:
-    for points in (metric.gauge, metric.sum, metric.histogram, metric.exponentialHistogram):
+def _points(metric: _Metric) -> Iterable[Item]:
+    if not is_usage_metric(metric.name or ""):
+        return
+    for form in FORMS:
+        points: _Points | None = getattr(metric, form)
         for point in points.dataPoints or () if points else ():
-            attributes, _ = read_attributes(point.attributes or (), wanted, _plain)
-            yield Item(metric.name or "", _integer(point.timeUnixNano), attributes)
+            attributes, _ = read_attributes(point.attributes or (), lambda _: True, _any)
+            yield Item(metric.name or "", _integer(point.timeUnixNano), attributes, point=_number(metric, form, point))
+
+
+def _number(metric: _Metric, form: str, point: _Point) -> Point:
+    points: _Points = getattr(metric, form)
+    given = next((each for each in (point.asInt, point.asDouble, point.sum) if each is not None), None)
+    temporality = points.aggregationTemporality
+    if isinstance(temporality, str):
+        temporality = next((each for each in Temporality if temporality.endswith(f"_{each.name}")), 0)
+    return Point(
+        form,
+        temporality or Temporality.UNKNOWN,
+        form != "sum" or points.isMonotonic is True,
+        metric.unit or "",
+        _integer(point.startTimeUnixNano),
+        _counted(given),
+        _integer(point.count),
+        bool(_integer(point.flags) & NO_RECORDED_VALUE),
+    )
+
+
+def _counted(given: _Number) -> int | float | None:
+    """The number of a point; one that is none stays what it is, so that it can be named."""
+    if isinstance(given, str):
+        try:
+            return int(given) if given.lstrip("-").isdigit() else float(given)
+        except ValueError:
+            return math.nan
+    return given
+
+
+def _any(raw: msgspec.Raw) -> Value:
+    """The value of an attribute; one of no plain type as its text, since it tells counters apart."""
+    value = _plain(raw)
+    return bytes(raw).decode(errors="replace") if value is None else value
 
 
 def _plain(raw: msgspec.Raw) -> Value | None:
@@ -187,9 +245,12 @@ def _text(raw: msgspec.Raw) -> str:
 
 
 def _integer(given: _Number) -> int:
+    """A number of 64 bits; 0 for what is none."""
     if isinstance(given, str):
-        return int(given) if given.isascii() and given.lstrip("-").isdigit() and len(given) <= 20 else 0  # noqa: PLR2004 - digits of 64 bits
-    return int(given) if given is not None and math.isfinite(given) else 0
+        number = int(given) if given.isascii() and given.lstrip("-").isdigit() and len(given) <= 20 else 0  # noqa: PLR2004 - digits of 64 bits
+    else:
+        number = int(given) if given is not None and math.isfinite(given) else 0
+    return number if -(2**63) <= number < 2**64 else 0
 
 
 def _double(given: str | float) -> float | None:

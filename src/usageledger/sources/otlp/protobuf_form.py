@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -9,14 +10,35 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    ExponentialHistogram,
+    Gauge,
+    Histogram,
+    Metric,
+    NumberDataPoint,
+    Sum,
+    Summary,
+    SummaryDataPoint,
+)
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from usageledger.errors import InvalidRequestError
-from usageledger.sources.otlp.items import Attributes, Group, Groups, Item, Value, read_attributes
+from usageledger.sources.otlp.dialects import is_usage_metric
+from usageledger.sources.otlp.items import (
+    FORMS,
+    NO_RECORDED_VALUE,
+    Attributes,
+    Group,
+    Groups,
+    Item,
+    Point,
+    Value,
+    read_attributes,
+)
 from usageledger.sources.otlp.signals import Signal
 
 EVENT_NAME_CHARACTERS_MAX = 256
+_FORMS: dict[type, str] = dict(zip((Gauge, Sum, Histogram, ExponentialHistogram, Summary), FORMS, strict=True))
 _CLIENT, _ERROR = Span.SPAN_KIND_CLIENT, Status.STATUS_CODE_ERROR
 
 
@@ -58,14 +80,14 @@ def _records(body: bytes, wanted: Callable[[str], bool]) -> Groups:
     )
 
 
-def _metrics(body: bytes, wanted: Callable[[str], bool]) -> Groups:
+def _metrics(body: bytes, _wanted: Callable[[str], bool]) -> Groups:
     request = ExportMetricsServiceRequest.FromString(body)
     return (
         Group(
             _all(part.resource.attributes),
             each.scope.name,
             each.scope.version,
-            [item for metric in each.metrics for item in _points(metric, wanted)],
+            [item for metric in each.metrics for item in _points(metric)],
         )
         for part in request.resource_metrics
         for each in part.scope_metrics
@@ -94,11 +116,31 @@ def _record(record: LogRecord, wanted: Callable[[str], bool]) -> Item:
     return Item(str(name), time, attributes, counts_others, record.trace_id.hex(), record.span_id.hex())
 
 
-def _points(metric: Metric, wanted: Callable[[str], bool]) -> Iterable[Item]:
-    for points in (metric.gauge, metric.sum, metric.histogram, metric.exponential_histogram):
-        for point in points.data_points:
-            attributes, _ = read_attributes(point.attributes, wanted, _plain)
-            yield Item(metric.name, point.time_unix_nano, attributes)
+def _points(metric: Metric) -> Iterable[Item]:
+    form = metric.WhichOneof("data")
+    if form is None or not is_usage_metric(metric.name):
+        return
+    points: Any = getattr(metric, form)
+    for point in points.data_points:
+        attributes, _ = read_attributes(point.attributes, lambda _: True, _any)
+        yield Item(metric.name, point.time_unix_nano, attributes, point=_number(metric, points, point))
+
+
+def _number(metric: Metric, points: Any, point: Any) -> Point:
+    is_sum = isinstance(points, Sum)
+    is_number = isinstance(point, NumberDataPoint)
+    given = point.WhichOneof("value") if is_number else "sum"
+    is_given = given is not None and (is_number or isinstance(point, SummaryDataPoint) or point.HasField("sum"))
+    return Point(
+        _FORMS[type(points)],
+        0 if isinstance(points, Gauge | Summary) else points.aggregation_temporality,
+        not is_sum or points.is_monotonic,
+        metric.unit,
+        point.start_time_unix_nano,
+        getattr(point, given) if is_given else None,
+        0 if is_number else point.count,
+        bool(point.flags & NO_RECORDED_VALUE),
+    )
 
 
 def _all(pairs: Iterable[KeyValue]) -> Attributes:
@@ -117,3 +159,9 @@ def _plain(value: AnyValue) -> Value | None:
     if kind == "double_value":
         return value.double_value if math.isfinite(value.double_value) else None
     return None
+
+
+def _any(value: AnyValue) -> Value:
+    """The value of an attribute; one of no plain type as its text, since it tells counters apart."""
+    plain = _plain(value)
+    return str(value) if plain is None else plain

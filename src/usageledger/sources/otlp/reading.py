@@ -8,20 +8,20 @@ from typing import Any
 
 import msgspec
 
-from usageledger.pricing.names import provider_name
 from usageledger.sources.otlp.blocks import ContradictionError, is_estimate
 from usageledger.sources.otlp.counts import counts_of
-from usageledger.sources.otlp.dialect import Dialect, Layout, first_of, layout_of
-from usageledger.sources.otlp.dialects import FAILURES, WANTED, dialect_of, dialects_of, is_usage_metric
+from usageledger.sources.otlp.dialect import Dialect, Layout, layout_of
+from usageledger.sources.otlp.dialects import FAILURES, WANTED, dialect_of, dialects_of
 from usageledger.sources.otlp.items import NANOSECONDS, Attributes, Group, Item
 from usageledger.sources.otlp.json_form import read_json
+from usageledger.sources.otlp.metrics import read_metrics
 from usageledger.sources.otlp.protobuf_form import read_protobuf
+from usageledger.sources.otlp.senders import Sender, provider_of
 from usageledger.sources.otlp.signals import Signal
 from usageledger.sources.readings import Emitter, Note, Readings, Reason, response_event_id, short_id
 from usageledger.sources.rules import NO_RULES, Rules
 from usageledger.sources.values import is_unique, vendors_id
 
-UNNAMED_SERVICE = "unknown_service"  # as SDKs name a program that has no name
 DEPTH_MAX = 64  # of spans inside of each other
 _Span = tuple[str, str]  # the ids of its trace and its own
 _COUNTED = ("input_tokens", "input_uncached_tokens", "output_tokens")
@@ -59,10 +59,11 @@ def read_otlp(signal: Signal, body: bytes, *, is_json: bool, now: int, rules: Ru
     parents: dict[_Span, str] = {}
     for group in groups:
         parents.update({(item.trace_id, item.span_id): item.parent_id for item in group.items if item.parent_id})
+        sender = Sender(group, rules)
         if signal == Signal.METRICS:
-            _read_metrics(group, readings)
+            read_metrics(group, sender, readings)
         else:
-            for call in _calls(signal, group, readings, now, rules):
+            for call in _calls(signal, group, sender, readings, now):
                 if isinstance(call, _Call):
                     calls.append(call)
                 else:
@@ -79,57 +80,11 @@ def read_otlp(signal: Signal, body: bytes, *, is_json: bool, now: int, rules: Ru
     return readings
 
 
-def _read_metrics(group: Group, readings: Readings) -> None:
-    emitter = _Sender(group).emitter({})
-    for item in filter(lambda item: is_usage_metric(item.name), group.items):
-        readings.of(emitter).leave(Reason.OTHER_SIGNAL, item.name)
-
-
-class _Sender:
-    """The emitter of a group, and for whom its resource says that all of it was."""
-
-    def __init__(self, group: Group, rules: Rules = NO_RULES) -> None:
-        self.scope, self._resource = group.scope, group.resource
-        self._rules = rules.of(group.scope, str(group.resource.get("service.name", "")))
-        self._version = group.version
-        self._emitters: dict[str, Emitter] = {}
-        self._whos: dict[Dialect, dict[str, str]] = {}
-
-    def emitter(self, attributes: Attributes) -> Emitter:
-        """Names it, by what one of its items says."""
-        version = self._version or _version_in(attributes) or str(self._resource.get("service.version", ""))
-        if version not in self._emitters:
-            name = self.scope or str(self._resource.get("service.name", "")) or "unnamed"
-            self._emitters[version] = Emitter(name, version)
-        return self._emitters[version]
-
-    def mapped(self, attributes: Attributes) -> dict[str, str]:
-        """Field of an event → its value, as the operator's rules find it in an item or its resource."""
-
-        def attribute(name: str) -> object:
-            return attributes.get(name, self._resource.get(name))
-
-        return self._rules.who(attribute)
-
-    def who(self, row: Dialect) -> dict[str, str]:
-        """Field of an event → its value, as the resource says it; a service without a name is no project."""
-        if row not in self._whos:
-            found = {field: str(self._resource[name]) for field, name in first_of(row.who, self._resource).items()}
-            self._whos[row] = {field: value for field, value in found.items() if not value.startswith(UNNAMED_SERVICE)}
-        return self._whos[row]
-
-
-def _version_in(attributes: Attributes) -> str:
-    """The version that the AI SDK has in its user agent, `ai/5.0.277`."""
-    name, _, version = str(attributes.get("ai.request.headers.user-agent", "")).partition("/")
-    return version.partition(" ")[0] if name == "ai" else ""
-
-
 def _calls(
-    signal: Signal, group: Group, readings: Readings, now: int, rules: Rules
+    signal: Signal, group: Group, sender: Sender, readings: Readings, now: int
 ) -> Iterator[_Call | tuple[Emitter, Item]]:
     """Finds the calls of a group, and those that do not say how much they used; the rest is noted."""
-    rows, sender = dialects_of(signal, group.scope, group.version), _Sender(group, rules)
+    rows = dialects_of(signal, group.scope, group.version)
     for item in group.items:
         row = dialect_of(rows, item)
         call = _judged(row, sender, item, now) if row else _unknown(item)
@@ -149,11 +104,11 @@ def _unknown(item: Item) -> Reason | None:
     return Reason.UNKNOWN_DIALECT if item.counts_others else None
 
 
-def _judged(row: Dialect, sender: _Sender, item: Item, now: int) -> _Call | Reason | str | None:
+def _judged(row: Dialect, sender: Sender, item: Item, now: int) -> _Call | Reason | str | None:
     """The call that an item tells of; or why it is not counted; None where it has nothing to do with usage."""
     attributes = item.attributes
     layout = layout_of(row, tuple(attributes))
-    if not row.is_counted:
+    if not row.is_counted or sender.signal not in (None, row.signal):
         return Reason.OTHER_SIGNAL if layout.says or "total" in layout.numbers else None
     kind = _kind(row, item, says=layout.says)
     if row.cache_hit and str(attributes.get(row.cache_hit)).lower() == "true":
@@ -161,7 +116,7 @@ def _judged(row: Dialect, sender: _Sender, item: Item, now: int) -> _Call | Reas
     if isinstance(kind, Reason):
         return kind if layout.says or item.counts_others else _unknown(item)
     given = str(attributes[layout.provider]) if layout.provider else row.provider
-    provider = _provider(given, row)
+    provider = provider_of(given, row)
     try:
         counts = counts_of(row, layout, kind, attributes, provider, given)
     except ContradictionError as contradiction:
@@ -175,22 +130,13 @@ def _judged(row: Dialect, sender: _Sender, item: Item, now: int) -> _Call | Reas
     return Reason.NO_USAGE if layout.says or is_call else None
 
 
-def _provider(given: str, row: Dialect) -> str:
-    """The name by which prices know a provider; `github` is Copilot there, and GitHub Models elsewhere."""
-    name = given.partition(".")[0] if row.dotted_providers else given
-    return "github-copilot" if name == "github" else provider_name(name) or name
-
-
-def _call(row: Dialect, layout: Layout, sender: _Sender, item: Item, event: dict[str, Any]) -> _Call:
+def _call(row: Dialect, layout: Layout, sender: Sender, item: Item, event: dict[str, Any]) -> _Call:
     attributes = item.attributes
     response_id = vendors_id(str(attributes[layout.response_id])) if layout.response_id else ""
     if not is_unique(response_id):
         response_id = ""
     event["id"] = _event_id(row, sender.scope, item, response_id)
-    event |= sender.who(row)
-    for field, attribute in layout.who.items():
-        event[field] = str(attributes[attribute])
-    event |= sender.mapped(attributes)
+    event |= sender.who_of(row, layout, attributes)
     if layout.model:
         event["model"] = str(attributes[layout.model])
     if layout.tier and event["kind"] == "completions":
