@@ -130,6 +130,7 @@ def status_error(status: int, headers: Mapping[str, str], content: bytes) -> API
         type=_string(fields, "type"),
         request_id=headers.get("x-request-id"),
         retry_after=retry_after(headers.get("retry-after", "")),
+        is_final=headers.get("x-should-retry") == "false",
         body=content.decode(errors="replace")[:BODY_SHOWN_MAX] if body is None else body,
     )
 

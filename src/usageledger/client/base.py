@@ -1,6 +1,8 @@
 """Base classes of the generated clients: they ask for pages, and send events, over a transport."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -13,6 +15,7 @@ from usageledger.client.delivery import BATCH_EVENTS, batches, deliver, deliver_
 from usageledger.client.errors import APIError, SettingsError
 from usageledger.client.events import Event, EventReport, encode
 from usageledger.client.pages import AsyncUsagePage, R, UsagePage
+from usageledger.client.reservations import PATH, AsyncHold, Hold, asked, read_reservation
 from usageledger.client.sources import Source, read_sources
 from usageledger.client.spend import MONTHLY, AlertPage, SpendAlert, SpendLimit, address, alert_body, page_query, read
 from usageledger.client.transport import DEFAULT_BASE_URL, AsyncTransport, Request, SyncTransport
@@ -142,6 +145,48 @@ class SyncClient(SyncTransport):
             APIError: there is no answer, or it is an error: `NotFoundError` where there is no such alert.
         """
         self.request("DELETE", address("spend_alerts", project_id, alert_id))
+
+    def reserve(  # noqa: PLR0913 - a field each
+        self,
+        hold_id: str,
+        *,
+        project_id: str | None = None,
+        model: str | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        amount: Decimal | str | int | None = None,
+        expires_in_seconds: int | None = None,
+        **fields: Any,
+    ) -> Hold:
+        """Holds the most that a request can cost, so that no limit of spend is passed: `POST /reservations`.
+
+        Asked again with the same arguments it gives the same hold.
+
+        Args:
+            hold_id: the id that the event of the request will have.
+            project_id: of the event.
+            model: the model that is asked.
+            input_tokens: that the request has at most.
+            output_tokens: that the answer may have at most.
+            amount: USD, instead of numbers of tokens.
+            expires_in_seconds: for how long, where no event comes; 600 where it is not given.
+            fields: others of the request's event, such as `provider`, `service_tier` or `kind`.
+
+        Raises:
+            RateLimitError: a limit would be passed; its `code` says which.
+            APIError: there is no answer, or it is another error.
+        """
+        about = {
+            "project_id": project_id,
+            "model": model,
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "amount": amount,
+            "expires_in_seconds": expires_in_seconds,
+            **fields,
+        }
+        request = replace(_json_request("POST", PATH, None, asked(hold_id, about)), repeatable=True)
+        return Hold(read_reservation(json_object(self._send(request))), self.request)
 
     def request(
         self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
@@ -293,6 +338,48 @@ class AsyncClient(AsyncTransport):
             APIError: there is no answer, or it is an error: `NotFoundError` where there is no such alert.
         """
         await self.request("DELETE", address("spend_alerts", project_id, alert_id))
+
+    async def reserve(  # noqa: PLR0913 - a field each
+        self,
+        hold_id: str,
+        *,
+        project_id: str | None = None,
+        model: str | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        amount: Decimal | str | int | None = None,
+        expires_in_seconds: int | None = None,
+        **fields: Any,
+    ) -> AsyncHold:
+        """Holds the most that a request can cost, so that no limit of spend is passed: `POST /reservations`.
+
+        Asked again with the same arguments it gives the same hold.
+
+        Args:
+            hold_id: the id that the event of the request will have.
+            project_id: of the event.
+            model: the model that is asked.
+            input_tokens: that the request has at most.
+            output_tokens: that the answer may have at most.
+            amount: USD, instead of numbers of tokens.
+            expires_in_seconds: for how long, where no event comes; 600 where it is not given.
+            fields: others of the request's event, such as `provider`, `service_tier` or `kind`.
+
+        Raises:
+            RateLimitError: a limit would be passed; its `code` says which.
+            APIError: there is no answer, or it is another error.
+        """
+        about = {
+            "project_id": project_id,
+            "model": model,
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "amount": amount,
+            "expires_in_seconds": expires_in_seconds,
+            **fields,
+        }
+        request = replace(_json_request("POST", PATH, None, asked(hold_id, about)), repeatable=True)
+        return AsyncHold(read_reservation(json_object(await self._send(request))), self.request)
 
     async def request(
         self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None

@@ -94,6 +94,7 @@ class APIStatusError(APIError):
         type: the API's sort of error, or None.
         request_id: names the request in the server's log, or None.
         retry_after: seconds after which the server wants to be asked again, or None.
+        is_final: the server said that the same request is not to be sent again, whatever its status.
         body: the answer as it came, JSON where it is that.
     """
 
@@ -107,6 +108,7 @@ class APIStatusError(APIError):
         type: str | None = None,  # noqa: A002 - its name in the API
         request_id: str | None = None,
         retry_after: float | None = None,
+        is_final: bool = False,
         body: Any = None,
     ) -> None:
         super().__init__(message)
@@ -116,6 +118,7 @@ class APIStatusError(APIError):
         self.type = type
         self.request_id = request_id
         self.retry_after = retry_after
+        self.is_final = is_final
         self.body = body
 
     def __str__(self) -> str:

@@ -75,7 +75,8 @@ class Retries:
         Never less than the server asked for. Waits of our own differ by chance, so that many clients do not come back
         at one moment.
         """
-        if not self.worth(error) or (self.count_max is not None and attempt >= self.count_max):
+        is_final = isinstance(error, APIStatusError) and error.is_final
+        if is_final or not self.worth(error) or (self.count_max is not None and attempt >= self.count_max):
             return None
         asked = error.retry_after if isinstance(error, APIStatusError) else None
         if asked is not None:
