@@ -21,7 +21,7 @@ FORMS: dict[str, Any] = {
     "dark": {"color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
 }
-OTHERS = ("/", "/costs", "/sources", "/unpriced", "/keys")
+OTHERS = ("/", "/costs", "/spend", "/sources", "/unpriced", "/keys")
 
 
 def window() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from usageledger import __version__
 
 STATIC = Path(__file__).parent / "static"
-PAGES = ("/", "/costs", "/usage/{kind}", "/sources", "/unpriced", "/keys")
+PAGES = ("/", "/costs", "/usage/{kind}", "/spend", "/sources", "/unpriced", "/keys")
 COMPRESSED_BYTES_MIN = 500
 DIGEST_CHARACTERS = 16
 YEAR_SECONDS = 365 * 86400

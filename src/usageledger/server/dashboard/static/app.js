@@ -9,6 +9,7 @@ import { Names } from "./lib/names.js";
 import { Overview } from "./views/overview.js";
 import { Shell } from "./lib/shell.js";
 import { SourcesView } from "./views/sources.js";
+import { SpendView } from "./views/spend.js";
 import { session, signInPage, signOut } from "./views/sign_in.js";
 import { UnpricedView } from "./views/unpriced.js";
 
@@ -53,6 +54,7 @@ function go(address) {
 function viewOf(path) {
   const meter = context.meters.find((each) => path === (each.priced ? "/costs" : `/usage/${each.kind}`));
   if (meter) return new Explore(context, meter);
+  if (path === "/spend") return new SpendView(context);
   if (path === "/sources") return new SourcesView(context);
   if (path === "/unpriced") return new UnpricedView(context);
   if (path === "/keys") return new KeysView(context);

@@ -34,6 +34,7 @@ const ICONS = {
   overview: "M3 3h7v9H3zM14 3h7v5h-7zM14 12h7v9h-7zM3 16h7v5H3z",
   costs: "M12 2v20M17 6.5C17 4.5 14.8 4 12 4S7 5 7 7.5 9.5 11 12 11.7s5 1.6 5 4.3-2.2 4-5 4-5-1-5-3",
   usage: "M4 20v-6M10 20V8M16 20v-9M22 20V4",
+  spend: "M4 18a9 9 0 1 1 16 0M12 14l4-5M12 14h.01",
   sources: "M3 5h4l5 7h9M3 19h4l5-7M3 12h9M18 9l3 3-3 3",
   unpriced: "M12 3l9.5 17h-19zM12 10v4M12 17v.5",
   keys: "M15.5 4a4.5 4.5 0 1 1-3.4 7.4L4 19.5V21h3.5v-2.5H10V16h2.3M15.5 8.5h.01",

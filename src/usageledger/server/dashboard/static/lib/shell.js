@@ -19,7 +19,7 @@ export class Shell {
       h("h2", {}, "Usage"),
       h("ul", { class: "kinds" }, usage.map((meter) => link(`/usage/${meter.kind}`, "usage", meter.title))),
       h("h2", {}, "Ledger"),
-      h("ul", {}, link("/sources", "sources", "Sources"), link("/unpriced", "unpriced", "Unpriced"), manages && link("/keys", "keys", "Keys")),
+      h("ul", {}, link("/spend", "spend", "Spend"), link("/sources", "sources", "Sources"), link("/unpriced", "unpriced", "Unpriced"), manages && link("/keys", "keys", "Keys")),
       h("div", { class: "account" },
         h("div", {}, h("strong", { title: session.key.name }, session.key.name), h("span", { class: "muted small" }, session.key.redacted_value)),
         h("button", { type: "button", class: "button icon-only", "aria-label": "Sign out", title: "Sign out", onclick: onSignOut }, icon("out"))),
