@@ -169,6 +169,17 @@ CASES: list[tuple[str, dict[str, Any], dict[str, str]]] = [
         {"gpt-5.4, input": "0.360005", "gpt-5.4, cached input": "0.1", "gpt-5.4, output": "0.0225"},
     ),
     (
+        # The mean of ten requests is 272,000.
+        "several requests, each below a context band",
+        completion("gpt-5.4", input_tokens=2_720_000, output_tokens=1_000, num_model_requests=10),
+        {"gpt-5.4, input": "6.8", "gpt-5.4, output": "0.015"},
+    ),
+    (
+        "a number of tokens of which no request is known",
+        completion("gpt-5.4", input_tokens=2_720_000, num_model_requests=0),
+        {"gpt-5.4, input": "6.8"},
+    ),
+    (
         # text-embedding-3-small: 0.02.
         "embeddings",
         {"kind": "embeddings", "model": "text-embedding-3-small", "timestamp": NOON, "input_tokens": 12_345},

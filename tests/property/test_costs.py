@@ -70,6 +70,8 @@ def subject_of(usage: Usage) -> Subject:
     """What the price of an event depends on, read off the event."""
     counts, second = usage.counts, usage.timestamp % DAY
     whole = sum(count for name, count in counts.items() if name.startswith("input_"))
+    requests = counts.get("num_model_requests", 0)
+    whole = -(-whole // requests) if requests else 0
     model = usage.dimensions.get("model") or ""
     names = ("model", "service_tier", *CASES)
     return Subject(

@@ -36,7 +36,8 @@ def counted(server: RunningServer) -> Counts:
 
 
 def _sum(server: RunningServer, kind: str) -> Counter[str]:
-    query: dict[str, str | int] = {"start_time": int(time.time()) - 3600, "bucket_width": "all"}
+    now = int(time.time())  # whose second is not over, and may have events
+    query: dict[str, str | int] = {"start_time": now - 3600, "end_time": now + 60, "bucket_width": "all"}
     answer = httpx.get(f"{server.url}/v1/organization/usage/{kind}", params=query, headers=server.headers)
     results = answer.raise_for_status().json()["data"][0]["results"]
     return Counter({name: sum(result.get(name, 0) for result in results) for name in _NAMES})

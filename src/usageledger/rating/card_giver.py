@@ -77,7 +77,7 @@ class CardGiver:
         rate_ids: Ids = np.array([ids[0] for _, _, ids in offers], np.int64)[inverse]
         several = np.array([len(ids) > 1 for _, _, ids in offers])
         if several.any():
-            tokens = np.add.reduce([rows[column].to_numpy() for column in INPUT])
+            tokens = _tokens_of_request(rows)
             seconds = rows["ts"].to_numpy() % DAY_SECONDS
             for number in np.nonzero(several)[0].tolist():
                 (cuts, bands, ids), places = offers[number], np.nonzero(inverse == number)[0]
@@ -186,3 +186,10 @@ def _subject(combination: Combination) -> Subject:
     project, day, kind, provider, model, service_tier, batch, *said = combination
     case = dict(zip(CASES, said, strict=True))
     return Subject(day, kind, provider, model, service_tier, bool(batch), project=project, **case)
+
+
+def _tokens_of_request(rows: pa.Table) -> Ids:
+    """The input tokens of a request, for each event: the mean, rounded up, where it has many; 0 for none."""
+    tokens = np.add.reduce([rows[column].to_numpy() for column in INPUT])
+    requests = rows["num_model_requests"].to_numpy()
+    return np.where(requests > 0, -(-tokens // np.maximum(requests, 1)), 0)

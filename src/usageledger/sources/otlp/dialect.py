@@ -34,7 +34,7 @@ class Numbers:
 
 
 class Tokens(Enum):
-    """Kinds of tokens that counters are of; the value is the fields of an event that such a counter adds to."""
+    """Kinds of tokens that counters are of; the value is the fields of an event that they add to."""
 
     INPUT = ("input_tokens",)
     OUTPUT = ("output_tokens",)
@@ -44,6 +44,12 @@ class Tokens(Enum):
     CACHED_OF_INPUT = ("input_cached_tokens",)  # which `INPUT` includes
     WRITTEN_OF_INPUT = ("input_cache_write_tokens",)
     REPEATED = ()  # what others count as well
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of an event."""
+        found: tuple[str, ...] = self.value
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,7 +185,7 @@ def _event(series: _Series, sender: Sender) -> dict[str, Any]:
 
 
 def _point(series: _Series, parts: Iterable[_Series], event: dict[str, Any]) -> CounterPoint:
-    fields = series.tokens.value
+    fields = series.tokens.fields
     return CounterPoint(
         series.counter,
         series.point.start,
@@ -195,7 +195,7 @@ def _point(series: _Series, parts: Iterable[_Series], event: dict[str, Any]) -> 
         fields,
         event,
         series.item.name,
-        tuple(PartPoint(each.tokens.value[0], each.counter, each.point.start, each.total) for each in parts),
+        tuple(PartPoint(each.tokens.fields[0], each.counter, each.point.start, each.total) for each in parts),
     )
 
 
@@ -203,14 +203,14 @@ def _read_delta(series: _Series, parts: list[_Series], event: dict[str, Any], re
     """A delta is an event by itself, which its series and its times identify."""
     if not series.total and not series.requests:
         return
-    found = {each.tokens.value[0]: 0 for each in parts}
+    found = {each.tokens.fields[0]: 0 for each in parts}
     for each in parts:
-        found[each.tokens.value[0]] += each.total
+        found[each.tokens.fields[0]] += each.total
     if sum(found.values()) > series.total:
         told = f"{series.total} tokens of input are less than {sum(found.values())} that they should include"
         reading.leave(Reason.REFUSED, series.item.name, f"{_named(series.item, series.row)}: {told}")
         return
-    counts = dict.fromkeys(series.tokens.value, series.total) | found
+    counts = dict.fromkeys(series.tokens.fields, series.total) | found
     event |= counts | {
         "num_model_requests": series.requests,
         "id": f"counter:{series.counter.hex()}:{series.item.nanoseconds}",

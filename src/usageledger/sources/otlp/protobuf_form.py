@@ -130,14 +130,14 @@ def _number(metric: Metric, points: Any, point: Any) -> Point:
     is_sum = isinstance(points, Sum)
     is_number = isinstance(point, NumberDataPoint)
     given = point.WhichOneof("value") if is_number else "sum"
-    is_given = given is not None and (is_number or isinstance(point, SummaryDataPoint) or point.HasField("sum"))
+    is_given = is_number or isinstance(point, SummaryDataPoint) or point.HasField("sum")
     return Point(
         _FORMS[type(points)],
         0 if isinstance(points, Gauge | Summary) else points.aggregation_temporality,
         not is_sum or points.is_monotonic,
         metric.unit,
         point.start_time_unix_nano,
-        getattr(point, given) if is_given else None,
+        getattr(point, given) if given and is_given else None,
         0 if is_number else point.count,
         bool(point.flags & NO_RECORDED_VALUE),
     )
