@@ -104,7 +104,7 @@ async def test_404_for_an_address_of_before_names_the_new_one(
 
 async def test_404_for_an_unknown_address(serve: Serve, double: LedgerDouble) -> None:
     async with serve(double) as server:
-        for path in ("/v1/organization/usage/completion", "/v1/organization/projects/", "/nowhere", "/v1/events/"):
+        for path in ("/v1/organization/usage/completion", "/v1/organization/projec", "/nowhere", "/v1/events//"):
             response = await server.get(path)
             error = problem(response, 404, type="invalid_request_error", param=None, code="unknown_url")
             assert f"GET {path}" in error["message"]

@@ -144,8 +144,9 @@ class AuditLog:
                 if connection.execute(select(number).where(number == cursor)).first() is None:
                     raise UnknownCursorError(f"expected the id of an entry, and there is no entry {cursor}.", name)
                 query = query.where(number < cursor if name == "after" else number > cursor)
-            found = map(_entry, connection.execute(query, execution_options={"yield_per": limit + 1}))
-            entries = tuple(islice((entry for entry in found if wanted.is_about(entry.details)), limit + 1))
+            with connection.execute(query, execution_options={"yield_per": limit + 1}) as rows:
+                found = (entry for entry in map(_entry, rows) if wanted.is_about(entry.details))
+                entries = tuple(islice(found, limit + 1))
         shown = entries[:limit]
         return Listing(shown[::-1] if backwards else shown, has_more=len(entries) > limit)
 

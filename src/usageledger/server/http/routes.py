@@ -15,6 +15,7 @@ from usageledger.errors import NotFoundError
 RequestHandler = Callable[[Request], Awaitable[Response]]
 ID_SUFFIX = "_id"  # of the names of ids in paths
 _SLASH_IN_ID = "\ud800"  # stands for `%2F` while a path is matched; no decoded path has it
+_MATCHED = "usageledger.path"  # in the scope of a request: its path as routes match it
 _ENCODED_SLASH = re.compile("%2F", re.IGNORECASE)
 
 
@@ -38,10 +39,18 @@ class _ApiRoute(Route):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match as Starlette does."""
-        path, raw = scope["path"], scope.get("raw_path") or b""  # ASGI leaves it to the server
-        if b"%2f" in raw.lower():
-            path = unquote(_ENCODED_SLASH.sub(_SLASH_IN_ID, raw.decode("latin-1")))
-        return super().matches({**scope, "path": path.removesuffix("/")})
+        path = scope.get(_MATCHED)
+        if path is None:  # the first route that is tried
+            path = scope[_MATCHED] = _matched_path(scope)
+        return super().matches(scope if path is scope["path"] else {**scope, "path": path})
+
+
+def _matched_path(scope: Scope) -> str:
+    path: str = scope["path"]
+    raw: bytes = scope.get("raw_path") or b""  # ASGI leaves it to the server
+    if b"%2f" in raw.lower():
+        path = unquote(_ENCODED_SLASH.sub(_SLASH_IN_ID, raw.decode("latin-1")))
+    return path.removesuffix("/")
 
 
 def route_of(path: str, handlers: Mapping[str, RequestHandler]) -> Route:
