@@ -53,7 +53,7 @@ def decode_table(table: pa.Table, *, latest: int, now: int) -> EventBatch:
     if len(good) < table.num_rows:
         texts = {name: values.take(pa.array(good)) for name, values in texts.items()}
         numbers = {name: values[good] for name, values in numbers.items()}
-    columns, wrong = stored(texts, numbers, latest)
+    columns, wrong = stored(codes_of(texts["kind"]), texts, numbers, latest)
     rows, kept = kept_of(make_table(columns, len(good)), wrong)
     contradictory = Refusals()
     if len(kept) < len(good):

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from usageledger import tokens
 from usageledger.errors import LedgerVersionError
-from usageledger.events.field_columns import stored
+from usageledger.events.field_columns import KINDS, stored
 from usageledger.events.typed_events import FIELDS, KIND_OF, NOT_GIVEN, has_parts, unix_seconds
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND
 
@@ -68,11 +68,12 @@ def _to_table(events: Sequence[Any], latest: int) -> tuple[pa.Table, Array]:
     places: dict[str, list[int]] = {}
     for place, event in enumerate(events):
         places.setdefault(KIND_OF[type(event)], []).append(place)
-    texts: dict[str, list[str | None]] = {"kind": [None] * len(events)}
+    codes = np.zeros(len(events), np.intp)
+    texts: dict[str, list[str | None]] = {}
     numbers: dict[str, Array] = {}
     for kind, at in places.items():
         rows = np.array(at, np.int64)
-        _put(texts["kind"], at, [kind] * len(at))
+        codes[rows] = KINDS.index(kind)
         values = zip(*(msgspec.structs.astuple(events[place]) for place in at), strict=True)
         for field, given in zip(FIELDS[kind].values(), values, strict=True):
             if field.python == (str,):
@@ -80,7 +81,9 @@ def _to_table(events: Sequence[Any], latest: int) -> tuple[pa.Table, Array]:
                     _put(texts.setdefault(field.name, [None] * len(events)), at, given)
             elif (found := _numbers(field.name, given)) is not None:
                 numbers.setdefault(field.name, np.full(len(events), NOT_GIVEN))[rows] = found
-    columns, wrong = stored({name: pa.array(given, pa.string()) for name, given in texts.items()}, numbers, latest)
+    columns, wrong = stored(
+        codes, {name: pa.array(given, pa.string()) for name, given in texts.items()}, numbers, latest
+    )
     return kept_of(make_table(columns, len(events)), wrong)
 
 

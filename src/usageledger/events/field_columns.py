@@ -33,6 +33,7 @@ REQUIRED = np.array(
 )
 _KINDS = pa.array(KINDS)
 _WITH_PARTS = np.array([has_parts(meter) for meter in METERS])
+_PARTS = np.array([MEASURE_COLUMNS.index(part) for part in tokens.PARTS])
 _PROVIDER = FIELDS[KINDS[0]]["provider"].default
 
 
@@ -58,11 +59,14 @@ def codes_of(kinds: Any) -> Array:
     return codes
 
 
-def stored(texts: Mapping[str, Any], numbers: Mapping[str, Array], latest: int) -> tuple[dict[str, Any], Array]:
+def stored(
+    codes: Array, texts: Mapping[str, Any], numbers: Mapping[str, Array], latest: int
+) -> tuple[dict[str, Any], Array]:
     """Makes the stored columns of events that are well formed.
 
     Args:
-        texts: the fields of text; `kind` and `id` have no nulls.
+        codes: the place of the kind of each in `KINDS`.
+        texts: the other fields of text; `id` has no nulls.
         numbers: the other fields.
         latest: the last timestamp (Unix seconds) that is not too far in the future.
 
@@ -70,32 +74,30 @@ def stored(texts: Mapping[str, Any], numbers: Mapping[str, Array], latest: int) 
         The columns, for `columns.make_table`, and for each row, whether its values are allowed one by one but not
         together, or not at this time.
     """
-    timestamps, codes = numbers["timestamp"], codes_of(texts["kind"])
+    timestamps = numbers["timestamp"]
     wrong: Array = (timestamps > latest) | (timestamps < 0) | (timestamps > LATEST_TIME)
-    columns: dict[str, Any] = {"event_id": texts["id"], "ts": timestamps, "kind": texts["kind"]}
+    columns: dict[str, Any] = {"event_id": texts["id"], "ts": timestamps, "kind": _KINDS.take(codes)}
     columns["provider"] = texts["provider"].fill_null(_PROVIDER) if "provider" in texts else [_PROVIDER] * len(codes)
     for name, dimension in DIMENSIONS.items():
         if dimension.flag and name in numbers:
             columns[name] = pa.array(numbers[name] == 1, mask=numbers[name] < 0)
         elif name in texts:
             columns[name] = texts[name]
-    counts, contradictory = _counts(numbers, codes)
+    counts, contradictory = _counts(codes, numbers)
     return columns | counts, wrong | contradictory
 
 
-def _counts(numbers: Mapping[str, Array], codes: Array) -> tuple[dict[str, Array], Array]:
+def _counts(codes: Array, numbers: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
     """Makes the stored counts, and marks the rows whose numbers contradict each other."""
-    counts = dict.fromkeys(MEASURE_COLUMNS, np.zeros(len(codes), np.int64))
+    stored_counts = np.zeros((len(MEASURE_COLUMNS), len(codes)), np.int64)
+    counts = dict(zip(MEASURE_COLUMNS, stored_counts, strict=True))
     wrong, nothing = np.zeros(len(codes), bool), np.full(len(codes), NOT_GIVEN)
     rows = np.flatnonzero(_WITH_PARTS[codes])
     if len(rows):
         parts, wrong[rows] = token_parts.derive({name: numbers.get(name, nothing)[rows] for name in tokens.FIELDS})
-        for name, values in parts.items():
-            if values.any():
-                counts[name] = np.zeros(len(codes), np.int64)
-                counts[name][rows] = values
+        stored_counts[_PARTS[:, None], rows] = [*parts.values()]
     for (name, column), (has, defaults) in _SINGLE_COUNTS.items():
         if name in numbers or defaults.any():
             values = numbers.get(name, nothing)
-            counts[column] = np.where(has[codes], np.where(values < 0, defaults[codes], values), counts[column])
+            np.copyto(counts[column], np.where(values < 0, defaults[codes], values), where=has[codes])
     return counts, wrong

@@ -96,10 +96,10 @@ def decode_plain(body: bytes, limits: Limits, *, lines: bool) -> EventBatch | No
     """
     try:
         members = _members(body, limits.events_max, lines=lines)
-        texts, numbers = _columns(members)
+        fields = _columns(members)
     except (_NotPlainError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    columns, wrong = field_columns.stored(texts, numbers, limits.latest)
+    columns, wrong = field_columns.stored(*fields, limits.latest)
     if wrong.any():
         return None
     rows = make_table(columns, len(wrong))
@@ -216,8 +216,8 @@ def _bytes(byte: int) -> int:
     return int.from_bytes(bytes([byte] * WORD))
 
 
-def _columns(members: _Members) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The fields of text and those of numbers. An event that is not well formed is raised."""
+def _columns(members: _Members) -> tuple[Array, dict[str, Any], dict[str, Array]]:
+    """The places of kinds, the fields of text and those of numbers. An event that is not well formed is raised."""
     codes = pc.index_in(members.strings.take(pa.array(members.names)), _NAMES)
     _check(not codes.null_count)
     fields = codes.to_numpy().astype(np.intp)
@@ -237,7 +237,7 @@ def _columns(members: _Members) -> tuple[dict[str, Any], dict[str, Array]]:
     _check((kinds >= 0).all() and (ALLOWED.take(kinds, axis=1) | ~given).all())
     given[fields[nulls], members.events[nulls]] = False
     _check((given | ~REQUIRED.take(kinds, axis=1)).all())
-    return texts, {NAMES[place]: numbers[at[place]] for place in used if _FORM_OF[place] != _TEXT}
+    return kinds, texts, {NAMES[place]: numbers[at[place]] for place in used if _FORM_OF[place] != _TEXT}
 
 
 def _taken(strings: Any, places: Array) -> Any:
