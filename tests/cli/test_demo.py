@@ -18,7 +18,8 @@ from tests.support.samples import decode
 from usageledger.cli.demo.catalog import MODELS, PEOPLE, PROJECTS, SHARES_OF_KINDS
 from usageledger.cli.demo.data import demo_tables
 from usageledger.cli.demo.plan import make_organization
-from usageledger.events.columns import SCHEMA, to_table
+from usageledger.events.batch import join
+from usageledger.events.columns import SCHEMA
 from usageledger.meters import METER_BY_KIND, METERS
 
 EVENTS = 30_000
@@ -89,9 +90,7 @@ def test_every_event_could_have_come_over_the_wire(usage: pa.Table) -> None:
     body = b"\n".join(json.dumps(as_wire_event(row)).encode() for row in usage.to_pylist())
     decoded = decode(body, lines=True, max_events=EVENTS)
     assert decoded.refused.listed == []
-    read, places = to_table(decoded.typed, NOW)
-    assert len(places) == len(decoded.typed)
-    assert read.take(np.argsort(places)).equals(usage.combine_chunks())
+    assert join([decoded], NOW, NOW).rows.equals(usage.combine_chunks())
 
 
 def test_weekends_and_nights_are_low_and_usage_grows(usage: pa.Table) -> None:

@@ -8,9 +8,10 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 import pyarrow as pa
-from tests.support.samples import DAY, counted, decode, usage, wire
+from tests.support.samples import DAY, NOW, counted, decode, usage, wire
 
-from usageledger.events.columns import PAYLOAD_COLUMNS, to_table
+from usageledger.events.batch import join
+from usageledger.events.columns import PAYLOAD_COLUMNS
 from usageledger.meters import METERS
 
 KINDS = tuple(meter.kind for meter in METERS)
@@ -70,6 +71,6 @@ def stored(events: list[dict[str, Any]]) -> pa.Table:
     """The columns that these events have in the ledger."""
     decoded = decode(msgspec.json.encode(events), lines=False, max_events=len(events))
     assert not decoded.refused.events
-    rows, places = to_table(decoded.typed, 2**40)
-    assert len(places) == len(events)
+    rows = join([decoded], 2**40, NOW).rows
+    assert rows.num_rows == len(events)
     return rows.select(PAYLOAD_COLUMNS)

@@ -9,8 +9,7 @@ import pyarrow as pa
 from tests.support.model import OTHER_CACHE_WRITE, Model, Usage, measured
 
 from usageledger.events import decoders
-from usageledger.events.batch import EventBatch, Limits
-from usageledger.events.columns import to_table
+from usageledger.events.batch import EventBatch, Limits, join
 from usageledger.ledger import Ledger, Outcome
 from usageledger.meter import Meter
 from usageledger.meters import METER_BY_KIND
@@ -105,9 +104,9 @@ def table(events: Sequence[Mapping[str, Any]], *, latest: int = LATEST) -> tuple
     """The stored columns of wire events, all of them good, and the place of each row's event."""
     decoded = decode(msgspec.json.encode(events), lines=False, max_events=MANY)
     assert not decoded.refused.events
-    rows, places = to_table(decoded.typed, latest)
-    assert len(places) == len(events)
-    return rows, places.tolist()
+    joined = join([decoded], latest, NOW)
+    assert joined.rows.num_rows == len(events)
+    return joined.rows, joined.indexes.tolist()
 
 
 def append_wire(ledger: Ledger, events: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -19,7 +19,7 @@ from bench.queries import QUESTIONS
 from tests.support.samples import decode
 
 from usageledger.events.arrow_events import decode_table
-from usageledger.events.columns import to_table
+from usageledger.events.batch import join
 
 NOW = 1_781_526_896
 
@@ -29,7 +29,7 @@ def test_events_by_json_and_by_arrow_are_those_that_were_generated() -> None:
     by_arrow = decode_table(wire_table(made), latest=NOW, now=NOW)
     assert (by_arrow.count, by_arrow.refused.listed) == (3_000, [])
     decoded = decode(msgspec.json.encode(wire_events(made)), lines=False, max_events=3_000)
-    by_json = to_table(decoded.typed, latest=NOW)[0]
+    by_json = join([decoded], NOW, NOW).rows
     for name in made.column_names:
         if name != "rate_id":  # given by the server
             assert by_json[name].to_pylist() == by_arrow.rows[name].to_pylist() == made[name].to_pylist(), name

@@ -18,14 +18,14 @@ import pyarrow.compute as pc
 
 from usageledger.buckets import LATEST_TIME
 from usageledger.events.batch import EVENT_BYTES, EventBatch, Limits, Refusals, Rejection
-from usageledger.events.columns import derive_parts, kept_of, make_table, reason
+from usageledger.events.columns import kept_of, make_table, reason
+from usageledger.events.field_columns import ALLOWED, FIELD, NAMES, REQUIRED, codes_of, stored
 from usageledger.events.json_events import decode_texts
 from usageledger.events.table_bodies import read_arrow, read_parquet
-from usageledger.events.typed_events import COUNT_MAX, FIELDS, ID_CHARACTERS_MAX, NOT_GIVEN, has_parts
+from usageledger.events.typed_events import COUNT_MAX, FIELDS, ID_CHARACTERS_MAX, NOT_GIVEN
 from usageledger.fields import NAME_CHARACTERS_MAX
-from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND, METERS
+from usageledger.meters import DIMENSIONS, METER_BY_KIND, METERS
 
-KINDS = tuple(FIELDS)
 COUNTS = frozenset(measure.name for meter in METERS for measure in meter.measures)
 UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -50,9 +50,10 @@ def decode_table(table: pa.Table, *, latest: int, now: int) -> EventBatch:
     texts, numbers, right = _check(columns, table.num_rows)
     good = np.nonzero(right)[0]
     batch = decode_texts(_texts_of(columns, np.nonzero(~right)[0]))
-    texts = {name: values.take(pa.array(good)) for name, values in texts.items()}
-    numbers = {name: values[good] for name, values in numbers.items()}
-    columns, wrong = _stored(texts, numbers, latest)
+    if len(good) < table.num_rows:
+        texts = {name: values.take(pa.array(good)) for name, values in texts.items()}
+        numbers = {name: values[good] for name, values in numbers.items()}
+    columns, wrong = stored(codes_of(texts["kind"]), texts, numbers, latest)
     rows, kept = kept_of(make_table(columns, len(good)), wrong)
     contradictory = Refusals()
     if len(kept) < len(good):
@@ -92,29 +93,24 @@ def _present(column: Any) -> Array:
 def _check(columns: Mapping[str, Any], rows: int) -> tuple[dict[str, Any], dict[str, Array], Array]:
     """Columns of text and of numbers (`NOT_GIVEN` for null), by field, and which rows are plainly right."""
     kinds = columns.get("kind", pa.nulls(rows))
-    codes: Array = np.full(rows, -1)
-    if pa.types.is_string(kinds.type):
-        codes = pc.index_in(kinds, pa.array(KINDS)).fill_null(-1).to_numpy(zero_copy_only=False)
+    if not pa.types.is_string(kinds.type):
+        kinds = pa.nulls(rows, pa.string())
+    codes = codes_of(kinds)
     right = codes >= 0
-    texts: dict[str, Any] = {"kind": kinds}
-    numbers: dict[str, Array] = {}
-    for name in dict.fromkeys((*columns, *(name for fields in FIELDS.values() for name in fields))):
-        if name == "kind":
+    texts: dict[str, Any] = {"kind": kinds, "id": pa.nulls(rows, pa.string())}
+    numbers: dict[str, Array] = {"timestamp": np.full(rows, NOT_GIVEN)}
+    for name, column in columns.items():
+        if name not in FIELD:
+            right &= name == "kind" or ~_present(column)
             continue
-        fields = [FIELDS[kind].get(name) for kind in KINDS]
-        column = columns.get(name, pa.nulls(rows))
-        present = _present(column)
-        allowed = np.array([field is not None for field in fields])
-        required = np.array([field is not None and field.default is msgspec.NODEFAULT for field in fields])
-        right &= np.where(present, allowed[codes], ~required[codes])
-        known = next((field for field in fields if field), None)
-        if known is None:
-            continue
-        if known.python == (str,):
+        if FIELD[name].python == (str,):
             texts[name], fits = _text(name, column)
         else:
-            numbers[name], fits = _number(name, column, bool in known.python)
-        right &= fits | ~present
+            numbers[name], fits = _number(name, column, bool in FIELD[name].python)
+        right &= ~_present(column) | (fits & ALLOWED[NAMES.index(name)][codes])
+    for name, required in zip(NAMES, REQUIRED, strict=True):
+        if required.any():
+            right &= ~required[codes] | (_present(columns[name]) if name in columns else False)
     return texts, numbers, right
 
 
@@ -164,32 +160,8 @@ def _said(name: str, value: Any) -> Any:
     return str(value) if is_wrong else value
 
 
-def _stored(texts: Mapping[str, Any], numbers: Mapping[str, Array], latest: int) -> tuple[dict[str, Any], Array]:
-    """Makes the stored columns of rows that are right, and marks those that cannot be kept, as `derive_parts` does."""
-    kinds, rows = texts["kind"], len(texts["kind"])
-    stored: dict[str, Array] = {name: np.zeros(rows, np.int64) for name in MEASURE_COLUMNS}
-    wrong = np.zeros(rows, bool)
-    for kind in pc.unique(kinds).to_pylist() if rows else []:
-        meter = METER_BY_KIND[kind]
-        at = np.nonzero(pc.equal(kinds, kind).to_numpy(zero_copy_only=False))[0]
-        fields = {"timestamp": numbers["timestamp"][at]}
-        for measure in meter.measures:
-            values, default = numbers[measure.name][at], FIELDS[kind][measure.name].default
-            fields[measure.name] = values if default is msgspec.NODEFAULT else np.where(values < 0, default, values)
-        wrong[at] = derive_parts(kind, fields, latest)
-        for measure in meter.measures if not has_parts(meter) else ():
-            stored[measure.columns[0]][at] = fields[measure.name]
-        for column in meter.columns if has_parts(meter) else ():
-            stored[column][at] = fields[column]
-    columns: dict[str, Any] = {"event_id": texts["id"], "ts": numbers["timestamp"], "kind": kinds, **stored}
-    columns["provider"] = texts["provider"].fill_null(FIELDS[KINDS[0]]["provider"].default)
-    for name, dimension in DIMENSIONS.items():
-        flags = numbers[name] if dimension.flag else None
-        columns[name] = texts[name] if flags is None else pa.array(flags == 1, mask=flags < 0)
-    return columns, wrong
-
-
 def _numbers_at(row: int, kind: str, numbers: Mapping[str, Array]) -> dict[str, int]:
     """Gives the counts of one row by name, with the default of each that it lacks."""
-    found = {measure.name: int(numbers[measure.name][row]) for measure in METER_BY_KIND[kind].measures}
+    names = (measure.name for measure in METER_BY_KIND[kind].measures)
+    found = {name: int(numbers[name][row]) if name in numbers else NOT_GIVEN for name in names}
     return {name: FIELDS[kind][name].default if value < 0 else value for name, value in found.items()}

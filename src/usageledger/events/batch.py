@@ -172,9 +172,11 @@ def _in_order(parts: Sequence[tuple[pa.Table, Array, Array]]) -> tuple[pa.Table,
     if len(filled) == 1:
         return filled[0]
     batches, indexes = (np.concatenate([part[at] for part in filled]) for at in (1, 2))
+    rows = pa.concat_tables([rows for rows, _, _ in filled]).combine_chunks()
+    if (np.diff(batches) >= 0).all() and (np.diff(indexes)[np.diff(batches) == 0] > 0).all():
+        return rows, batches, indexes
     order = np.lexsort((indexes, batches))
-    rows = pa.concat_tables([rows for rows, _, _ in filled])
-    return rows.take(order).combine_chunks(), batches[order], indexes[order]
+    return rows.take(order), batches[order], indexes[order]
 
 
 def rejection(event: Any, index: int, latest: int, now: int) -> Rejection:

@@ -12,11 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from usageledger import tokens
-from usageledger.buckets import LATEST_TIME
 from usageledger.errors import LedgerVersionError
-from usageledger.events import token_parts
+from usageledger.events.field_columns import KINDS, stored
 from usageledger.events.typed_events import FIELDS, KIND_OF, NOT_GIVEN, has_parts, unix_seconds
-from usageledger.meter import Meter
 from usageledger.meters import DIMENSIONS, MEASURE_COLUMNS, METER_BY_KIND
 
 # The stored columns, in their order, and what Python type their values have. Dimensions may be absent, as None.
@@ -70,63 +68,46 @@ def _to_table(events: Sequence[Any], latest: int) -> tuple[pa.Table, Array]:
     places: dict[str, list[int]] = {}
     for place, event in enumerate(events):
         places.setdefault(KIND_OF[type(event)], []).append(place)
-    columns: dict[str, Any] = {}
-    wrong = np.zeros(len(events), bool)
+    codes = np.zeros(len(events), np.intp)
+    texts: dict[str, list[str | None]] = {}
+    numbers: dict[str, Array] = {}
     for kind, at in places.items():
-        fields = _columns(METER_BY_KIND[kind], [events[place] for place in at])
-        bad = derive_parts(kind, fields, latest)
-        if len(places) == 1:
-            columns, wrong = _stored(kind, fields), bad
-            break
         rows = np.array(at, np.int64)
-        wrong[rows] = bad
-        for name, values in _stored(kind, fields).items():
-            if COLUMNS[name] is int:
-                columns.setdefault(name, np.zeros(len(events), np.int64))[rows] = values
-                continue
-            column = columns.setdefault(name, [None] * len(events))
-            for place, value in zip(at, values, strict=True):  # as fast as it gets: numpy would make copies of text
-                column[place] = value
+        codes[rows] = KINDS.index(kind)
+        values = zip(*(msgspec.structs.astuple(events[place]) for place in at), strict=True)
+        for field, given in zip(FIELDS[kind].values(), values, strict=True):
+            if field.python == (str,):
+                if any(given):
+                    _put(texts.setdefault(field.name, [None] * len(events)), at, given)
+            elif (found := _numbers(field.name, given)) is not None:
+                numbers.setdefault(field.name, np.full(len(events), NOT_GIVEN))[rows] = found
+    columns, wrong = stored(
+        codes, {name: pa.array(given, pa.string()) for name, given in texts.items()}, numbers, latest
+    )
     return kept_of(make_table(columns, len(events)), wrong)
+
+
+def _put(column: list[str | None], places: Iterable[int], values: Iterable[str | None]) -> None:
+    for place, value in zip(places, values, strict=True):  # as fast as it gets: numpy would make copies of text
+        column[place] = value
+
+
+def _numbers(name: str, given: Sequence[Any]) -> Array | None:
+    """The numbers of a field as a column, `NOT_GIVEN` for null; None where there are none."""
+    if name == "timestamp":
+        return np.fromiter(map(unix_seconds, given), np.int64, len(given))
+    if given[0] in {None, NOT_GIVEN} and given.count(given[0]) == len(given):
+        return None
+    try:
+        return np.array(given, np.int64)
+    except TypeError:
+        return np.array([NOT_GIVEN if number is None else number for number in given], np.int64)
 
 
 def kept_of(table: pa.Table, wrong: Array) -> tuple[pa.Table, Array]:
     """The rows that are not `wrong`, and their places."""
     kept = np.nonzero(~wrong)[0]
     return (table if len(kept) == len(wrong) else table.take(kept)), kept
-
-
-def _columns(meter: Meter, events: Sequence[Any]) -> dict[str, Any]:
-    """Field name → its values: tuples of strings, numpy columns of integers."""
-    names = tuple(FIELDS[meter.kind])
-    columns: dict[str, Any] = dict(zip(names, zip(*map(msgspec.structs.astuple, events), strict=True), strict=True))
-    columns["timestamp"] = np.fromiter(map(unix_seconds, columns["timestamp"]), np.int64, len(events))
-    for measure in meter.measures:
-        columns[measure.name] = _counts(columns[measure.name], FIELDS[meter.kind][measure.name].default)
-    return columns
-
-
-def _counts(given: Sequence[int | None], default: int) -> Array:
-    """The counts of a field as a column; null is a count that the event does not give."""
-    try:
-        return np.array(given, np.int64)
-    except TypeError:
-        return np.array([default if count is None else count for count in given], np.int64)
-
-
-def derive_parts(kind: str, columns: dict[str, Any], latest: int) -> Array:
-    """Adds the parts of token totals to `columns`.
-
-    Returns:
-        For each row, whether its values are allowed one by one but not together, or not at this time.
-    """
-    timestamps = columns["timestamp"]
-    wrong: Array = (timestamps > latest) | (timestamps < 0) | (timestamps > LATEST_TIME)
-    if has_parts(METER_BY_KIND[kind]):
-        parts, contradictory = token_parts.derive(columns)
-        columns.update(parts)
-        wrong |= contradictory
-    return wrong
 
 
 def reason_of(event: Any, latest: int, now: int) -> tuple[str, str, str]:
@@ -136,7 +117,7 @@ def reason_of(event: Any, latest: int, now: int) -> tuple[str, str, str]:
 
 
 def reason(kind: str, numbers: Mapping[str, int], seconds: int, latest: int, now: int) -> tuple[str, str, str]:
-    """Says why an event that `derive_parts` marks cannot be kept: (code, param, message).
+    """Says why an event that `field_columns.stored` marks cannot be kept: (code, param, message).
 
     Args:
         kind: of the event.
@@ -156,16 +137,6 @@ def reason(kind: str, numbers: Mapping[str, int], seconds: int, latest: int, now
         "timestamp",
         f"Invalid 'timestamp': {seconds} is outside of 0 to {latest}, {latest - now} seconds ahead of now.{hint}",
     )
-
-
-def _stored(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """The stored columns that this kind has, from its fields and the parts derived from them."""
-    meter = METER_BY_KIND[kind]
-    if not has_parts(meter):
-        fields.update({measure.columns[0]: fields[measure.name] for measure in meter.measures})
-    fields |= {"event_id": fields["id"], "ts": fields["timestamp"], "kind": [kind] * len(fields["id"])}
-    names = ("event_id", "ts", "kind", "provider", *(d.name for d in meter.dimensions), *meter.columns)
-    return {name: fields[name] for name in names}
 
 
 def with_cards(rows: pa.Table, rate_ids: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Table:

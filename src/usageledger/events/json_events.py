@@ -48,7 +48,7 @@ def decode_right(body: bytes, limits: Limits, *, lines: bool) -> EventBatch | No
     Raises:
         BodyTooLargeError: too many events.
     """
-    if _NUL in body or (lines and body.count(b"\n") > 2 * limits.events_max):
+    if _has(_NUL, body) or (lines and body.count(b"\n") > 2 * limits.events_max):
         return None
     try:
         events = _fast(body, lines=lines)
@@ -73,8 +73,13 @@ def decode_wrong(body: bytes, limits: Limits, *, lines: bool) -> EventBatch:
 
 
 def _size(body: bytes, objects: int) -> int:
-    is_ascii = body.isascii() and b"\\u" not in body
+    is_ascii = body.isascii() and not _has(b"\\u", body)
     return len(body) * (1 if is_ascii else WIDE) + EVENT_BYTES * objects
+
+
+def _has(escape: bytes, body: bytes) -> bool:
+    """Returns true if there is such an escape; a backslash alone is looked for fifty times as fast."""
+    return b"\\" in body and escape in body
 
 
 def _fast(body: bytes, *, lines: bool) -> list[Any]:
@@ -94,7 +99,7 @@ def _repeats(body: bytes, events: list[Any], *, lines: bool = False) -> bool:
     zones, make a difference too: then the fields are counted.
     """
     # An escaped colon, or an offset such as +0100, could make up for one.
-    escaped = b"\\" in body and (b"u003a" in body or b"u003A" in body)
+    escaped = _has(b"u003a", body) or _has(b"u003A", body)
     if not escaped and not any(type(e.timestamp) is datetime and e.timestamp.utcoffset() for e in events):
         anew = _encode(events)
         more = body.count(b":") - anew.count(b":")
@@ -168,7 +173,7 @@ def _read(raw: bytes) -> Any:
         event = _one.decode(raw)
     except _UNREADABLE:
         return None
-    if _NUL in raw and any("\0" in value for value in msgspec.structs.astuple(event) if isinstance(value, str)):
+    if _has(_NUL, raw) and any("\0" in value for value in msgspec.structs.astuple(event) if isinstance(value, str)):
         return None
     return None if _repeats(raw, [event]) else event
 

@@ -66,7 +66,8 @@ def _by_plan(pattern: int, rows: Array, given: Array, parts: Array, wrong: Array
         bad |= (rest != 0) if check.exact else (rest < 0)
     wrong[rows] = bad
     for part, expression in made.parts.items():
-        parts[PART_PLACES[part]][rows] = tokens.evaluate(expression, named)
+        if expression:
+            parts[PART_PLACES[part]][rows] = tokens.evaluate(expression, named)
 
 
 @lru_cache(MATRICES_KEPT_MAX)

@@ -4,13 +4,15 @@ import pyarrow as pa
 
 from usageledger.events.columns import conform
 
-_COMPRESSED = pa.ipc.IpcWriteOptions(compression="zstd")
+FEW_ROWS = 8  # which are larger compressed, column by column
+_COMPRESSED, _AS_IT_IS = pa.ipc.IpcWriteOptions(compression="zstd"), pa.ipc.IpcWriteOptions()
 
 
 def to_bytes(rows: pa.Table) -> bytes:
-    """Rows as a compressed Arrow IPC stream."""
+    """Rows as an Arrow IPC stream, compressed where there are more than a few."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema, options=_COMPRESSED) as writer:
+    options = _COMPRESSED if rows.num_rows > FEW_ROWS else _AS_IT_IS
+    with pa.ipc.new_stream(sink, rows.schema, options=options) as writer:
         writer.write_table(rows)
     return sink.getvalue().to_pybytes()
 

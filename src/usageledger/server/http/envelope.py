@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable
 from time import perf_counter
 from traceback import walk_tb
-from uuid import uuid4
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,7 +13,7 @@ from usageledger.errors import (
     RequestError,
 )
 from usageledger.server.http.cross_origin import PREFLIGHT, CrossOrigin
-from usageledger.server.http.requests import SECURITY_HEADERS, STRICT_TRANSPORT, error_response
+from usageledger.server.http.requests import SECURITY_HEADERS, STRICT_TRANSPORT, error_response, new_request_id
 
 logger = logging.getLogger("usageledger")
 
@@ -47,7 +46,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = f"req_{uuid4().hex}"
+        request_id = new_request_id()
         began = perf_counter()
         started = False
 

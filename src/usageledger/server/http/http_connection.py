@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import ClassVar, cast
-from uuid import uuid4
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
@@ -16,7 +15,7 @@ from usageledger.errors import (
     RequestError,
     RequestTimeoutError,
 )
-from usageledger.server.http.requests import SECURITY_HEADERS, error_response
+from usageledger.server.http.requests import SECURITY_HEADERS, error_response, new_request_id
 from usageledger.server.http.upgrades import UpgradesIgnored
 from usageledger.settings import Settings
 
@@ -180,7 +179,7 @@ class Protocol(UpgradesIgnored):
             *response.raw_headers,
             *SECURITY_HEADERS,
             (b"connection", b"close"),
-            (b"x-request-id", f"req_{uuid4().hex}".encode()),
+            (b"x-request-id", new_request_id().encode()),
             (b"openai-processing-ms", b"0"),
         ]
         status = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}".encode()
