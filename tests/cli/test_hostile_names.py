@@ -97,6 +97,7 @@ def commands(data: Path, event: Path, models: Path) -> dict[str, list[object]]:
         "prices revisions": registry,
         "limits set": ["5", "--project", HOSTILE, *registry],
         "limits show": registry,
+        "spend": [],
         "limits remove": ["--project", HOSTILE, *registry],
         "alerts create": ["5", "--project", HOSTILE, "--to", "a@b", *registry],
         "alerts list": registry,

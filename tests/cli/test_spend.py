@@ -1,10 +1,12 @@
 """`usageledger limits` and `usageledger alerts`."""
 
 import json
+import time
 from pathlib import Path
 
+import httpx
 import pytest
-from tests.cli.support import Run, one_error
+from tests.cli.support import Run, Start, one_error
 
 from usageledger.registry import open_registry
 
@@ -71,3 +73,25 @@ def test_alerts_are_made_listed_and_deleted(call: Run, data: Path) -> None:
 def test_what_is_refused(call: Run, data: Path, command: tuple[str, ...], told: str, code: int) -> None:
     assert told in one_error(call(*command, "--data", data), code)
     assert json.loads(call("limits", "show", "--data", data, "--json").stdout) == []
+
+
+def test_spend_against_limits(start: Start, environment: dict[str, str], call: Run, tmp_path: Path) -> None:
+    server = start("serve", "--data", tmp_path / "data", "--port", 0)
+    assert server.key
+    environment |= {"USAGELEDGER_URL": server.address, "USAGELEDGER_API_KEY": server.key}
+    table = call("spend").stdout
+    assert "the organization" in table
+    assert "limit reached" not in table
+    used = {"kind": "completions", "provider": "openai", "model": "gpt-4o", "timestamp": int(time.time())}
+    counts = {"input_tokens": 0, "output_tokens": 123_456}
+    events = [used | counts | {"id": "1", "project_id": "p"}, used | counts | {"id": "2", "model": "of-nobody"}]
+    headers = {"authorization": f"Bearer {server.key}"}
+    assert httpx.post(f"{server.address}/v1/events", json=events, headers=headers).json()["accepted"] == 2
+    call("limits", "set", "0.01", "--project", "p", "--data", server.data)
+    done = call("spend")
+    (row,) = [line.strip() for line in done.stdout.splitlines() if line.strip().startswith("p ")]
+    assert row.split()[:5] == ["p", "1.23", "0.01", "0.00", "-1.22"]
+    assert row.endswith("limit reached")
+    assert done.stderr.startswith("Requests without a price, which are in no amount: 1;")
+    (whole, project) = json.loads(call("spend", "--json").stdout)
+    assert (whole["project_id"], project["spent"]["value"]) == (None, 1.23456)

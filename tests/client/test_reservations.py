@@ -12,7 +12,7 @@ from tests.support.faulty_server import KEY, Faulty, answer
 from tests.support.server_process import RunningServer, running
 
 from usageledger import AsyncUsageAPI, UsageAPI
-from usageledger.client import APIConnectionError, AsyncHold, ConflictError, RateLimitError
+from usageledger.client import APIConnectionError, AsyncHold, ConflictError, Money, RateLimitError
 from usageledger.client.reservations import ran_nothing
 
 MODEL: dict[str, Any] = {"model": "gpt-4o", "input_tokens": 1_000, "output_tokens": 1_000}
@@ -93,6 +93,19 @@ def test_a_limit_that_would_be_passed_is_said_once(api: UsageAPI) -> None:
     hold = api.reserve("again", amount=Decimal("0.000000000000000001"))
     assert api.reserve("again", amount=Decimal("0.000000000000000001")).reservation == hold.reservation
     hold.release()
+
+
+def test_spend_is_listed(real: RunningServer, api: UsageAPI) -> None:
+    (whole,) = api.list_spend()
+    assert (whole.project_id, whole.limit, whole.status) == (None, Money(Decimal(10)), "inactive")
+    assert whole.accuracy
+    assert whole.available == Money(10 - whole.spent.value - whole.held.value)
+
+    async def asked() -> int:
+        async with AsyncUsageAPI(real.key, f"{real.url}/v1") as other:
+            return len(await other.list_spend())
+
+    assert asyncio.run(asked()) == 1
 
 
 def test_a_request_that_was_not_answered_is_sent_again(server: Faulty) -> None:

@@ -37,6 +37,7 @@ from usageledger.cli.commands import (
     serve,
     source_rules,
     sources,
+    spend,
     spend_alerts,
     spend_limits,
     unpriced,
@@ -82,6 +83,7 @@ app.command(epilog=ingest.EPILOG, rich_help_panel=USE)(ingest.ingest)
 app.command("import", epilog=import_files.EPILOG, rich_help_panel=USE)(import_files.import_files)
 app.command("costs", epilog=costs.EPILOG, rich_help_panel=USE)(costs.costs)
 app.add_typer(usage.app, name="usage", rich_help_panel=USE)
+app.command(epilog=spend.EPILOG, rich_help_panel=USE)(spend.spend)
 app.command(epilog=explain.EPILOG, rich_help_panel=USE)(explain.explain)
 sources.app.command("map", epilog=source_rules.MAP_EPILOG)(source_rules.map_sources)
 sources.app.command(epilog=source_rules.RULES_EPILOG)(source_rules.rules)

@@ -19,14 +19,23 @@ from usageledger.client.errors import *  # noqa: F403
 from usageledger.client.events import EventError, EventReport
 from usageledger.client.outbox import SenderCounts
 from usageledger.client.pages import Amount, AsyncUsagePage, Result, UsageBucket, UsagePage
-from usageledger.client.reservations import AsyncHold, Balance, Hold, Money, Reservation
+from usageledger.client.reservations import AsyncHold, Balance, Hold, Reservation
 from usageledger.client.results import *  # noqa: F403
 from usageledger.client.sender import AsyncEventSender, Drop, DropReason, EventSender
 from usageledger.client.sources import Source, SourceTally
-from usageledger.client.spend import Enforcement, NotificationChannel, SpendAlert, SpendLimit
+from usageledger.client.spend import (
+    Accuracy,
+    Enforcement,
+    Forecast,
+    Money,
+    NotificationChannel,
+    Spend,
+    SpendAlert,
+    SpendLimit,
+)
 
 __all__ = ["Amount", "AsyncUsagePage", "Listing", "Result", "Source", "SourceTally", "Time", "UsageBucket"]
-__all__ += ["AsyncHold", "Balance", "Hold", "Money", "Reservation"]
+__all__ += ["Accuracy", "AsyncHold", "Balance", "Forecast", "Hold", "Money", "Reservation", "Spend"]
 __all__ += ["Enforcement", "NotificationChannel", "SpendAlert", "SpendLimit", "UsagePage"]
 __all__ += ["AsyncEventSender", "Drop", "DropReason", "EventError", "EventReport", "EventSender", "SenderCounts"]
 __all__ += api.__all__

@@ -17,7 +17,18 @@ from usageledger.client.events import Event, EventReport, encode
 from usageledger.client.pages import AsyncUsagePage, R, UsagePage
 from usageledger.client.reservations import PATH, AsyncHold, Hold, asked, read_reservation
 from usageledger.client.sources import Source, read_sources
-from usageledger.client.spend import MONTHLY, AlertPage, SpendAlert, SpendLimit, address, alert_body, page_query, read
+from usageledger.client.spend import (
+    MONTHLY,
+    AlertPage,
+    Spend,
+    SpendAlert,
+    SpendLimit,
+    address,
+    alert_body,
+    page_query,
+    read,
+    read_spend,
+)
 from usageledger.client.transport import DEFAULT_BASE_URL, AsyncTransport, Request, SyncTransport
 
 OPENAI = httpx.URL(DEFAULT_BASE_URL).host
@@ -59,6 +70,14 @@ class SyncClient(SyncTransport):
             APIError: there is no answer, or it is an error; of a server that is no UsageLedger, `NotFoundError`.
         """
         return read_sources(self.request("GET", "/sources"))
+
+    def list_spend(self) -> tuple[Spend, ...]:
+        """Lists what this month has cost: of the organization, and of each project that has a limit or an alert.
+
+        Raises:
+            APIError: there is no answer, or it is an error.
+        """
+        return read_spend(self.request("GET", "/spend"))
 
     def get_spend_limit(self, project_id: str | None = None) -> SpendLimit:
         """Gets the limit of spend of a project, or of the organization without one.
@@ -252,6 +271,14 @@ class AsyncClient(AsyncTransport):
             APIError: there is no answer, or it is an error; of a server that is no UsageLedger, `NotFoundError`.
         """
         return read_sources(await self.request("GET", "/sources"))
+
+    async def list_spend(self) -> tuple[Spend, ...]:
+        """Lists what this month has cost: of the organization, and of each project that has a limit or an alert.
+
+        Raises:
+            APIError: there is no answer, or it is an error.
+        """
+        return read_spend(await self.request("GET", "/spend"))
 
     async def get_spend_limit(self, project_id: str | None = None) -> SpendLimit:
         """Gets the limit of spend of a project, or of the organization without one.

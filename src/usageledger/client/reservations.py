@@ -1,7 +1,6 @@
 """Reservations of a UsageLedger: money that is held for a request before it is made."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -9,18 +8,11 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from usageledger.client.spend import read
+from usageledger.client.spend import Money, read
 
 PATH = "/reservations"
 # Statuses with which a provider turns a request away before it runs, so that it costs nothing.
 TURNED_AWAY = frozenset({400, 401, 403, 404, 405, 413, 415, 422, 429})
-
-
-class Money(msgspec.Struct, frozen=True):
-    """An amount, exactly, and its currency, `usd`."""
-
-    value: Decimal
-    currency: str = "usd"
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):

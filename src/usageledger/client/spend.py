@@ -1,6 +1,7 @@
 """Limits of spend and alerts on it, of the organization or of a project, as the API has them: frozen values."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -72,6 +73,71 @@ class SpendAlert(msgspec.Struct, frozen=True, kw_only=True):
     notification_channel: NotificationChannel
 
 
+class Money(msgspec.Struct, frozen=True):
+    """An amount, exactly, and its currency, `usd`."""
+
+    value: Decimal
+    currency: str = "usd"
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """Spend at the end of the month, with days like the last seven: by their median, the least and the most of them."""
+
+    amount: Money
+    low: Money
+    high: Money
+
+
+class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums of this month that no reservation foresaw; where all are 0, the limit could not be passed.
+
+    Attributes:
+        cost_above_holds: by how much requests cost more than they had reserved.
+        cost_without_hold: of requests that had reserved nothing.
+        cost_after_holds_ended: of requests whose event came after the end of their reservation.
+    """
+
+    cost_above_holds: Money
+    cost_without_hold: Money
+    cost_after_holds_ended: Money
+
+
+class Spend(msgspec.Struct, frozen=True, kw_only=True):
+    """The spend of this month, of a project or of the organization.
+
+    Attributes:
+        project_id: None for the organization.
+        start_time: of the month, Unix seconds.
+        end_time: of the month, exclusive.
+        as_of: when it was asked, Unix seconds.
+        limit: of a month; None where there is none.
+        status: `enforcing` where recorded spend has reached the limit, else `inactive`.
+        spent: recorded costs.
+        held: by reservations.
+        available: the limit without both; None without a limit.
+        forecast: None in the first two days of a month.
+        unpriced_requests: those of which a part has no price, so that it is not in `spent`.
+        accuracy: None where the server takes no reservations.
+    """
+
+    project_id: str | None
+    start_time: int
+    end_time: int
+    as_of: int
+    limit: Money | None
+    status: str
+    spent: Money
+    held: Money
+    available: Money | None
+    forecast: Forecast | None
+    unpriced_requests: int
+    accuracy: Accuracy | None
+
+
+class _SpendList(msgspec.Struct):
+    data: tuple[Spend, ...]
+
+
 class AlertPage(msgspec.Struct, frozen=True):
     """A page of alerts."""
 
@@ -89,6 +155,11 @@ def read(body: Mapping[str, Any], kind: type[T]) -> T:
         return msgspec.convert(body, kind)
     except msgspec.ValidationError as error:
         raise APIResponseValidationError(f"The answer is no {kind.__name__}: {error}.") from None
+
+
+def read_spend(body: Mapping[str, Any]) -> tuple[Spend, ...]:
+    """Makes the values that an answer lists. Raises APIResponseValidationError."""
+    return read(body, _SpendList).data
 
 
 def address(what: str, project_id: str | None, alert_id: str | None = None) -> str:
