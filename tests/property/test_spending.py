@@ -19,6 +19,7 @@ from tests.support.samples import table
 from usageledger.errors import ConflictError, SpendLimitError
 from usageledger.events.columns import with_cards
 from usageledger.pricing.money import UNITS_PER_USD
+from usageledger.spending.estimates import Estimator
 from usageledger.spending.months import month_of
 from usageledger.spending.reservations import Asked, Reservations
 from usageledger.spending.spend import ORGANIZATION, Spend
@@ -39,7 +40,8 @@ class History:
 
     def __init__(self, folder: Path, engine: Engine, start: int, *, exact: bool) -> None:
         self.folder = folder
-        self.priced = Priced(folder, engine.open, price_rows.book(price_rows.row("input_text_tokens", "2")))
+        self.book = price_rows.book(price_rows.row("input_text_tokens", "2"))
+        self.priced = Priced(folder, engine.open, self.book)
         self.now = self.latest = start
         self.exact = exact  # false where a wrong rule is tried, of which nothing but the promise is asked
         self.spent: dict[tuple[int, str], int] = {}
@@ -49,7 +51,10 @@ class History:
         self.begin()
 
     def begin(self) -> None:
-        self.spending = Spending(self.priced.ledger, self.priced.tables, self.folder, lambda: LIMITS, lambda: self.now)
+        estimator = Estimator(lambda: self.book, list)
+        self.spending = Spending(
+            self.priced.ledger, self.priced.tables, self.folder, lambda: LIMITS, lambda: self.now, estimator
+        )
         self.spending.look()
 
     def close(self) -> None:

@@ -48,6 +48,7 @@ from usageledger.server.ingest.source_rules import CurrentRules
 from usageledger.server.openapi.document import document
 from usageledger.server.services import Services, wall_clock
 from usageledger.settings import Settings
+from usageledger.spending.estimates import Estimator
 from usageledger.spending.spending import Spending
 
 logger = logging.getLogger("usageledger")
@@ -79,7 +80,8 @@ def create_app(
     giver = CardGiver(registry.rate_cards, book)
     spending = None
     if ledger.claims is None:
-        spending = Spending(ledger, tables, settings.data, registry.spend_settings.amounts, clock)
+        estimator = Estimator(book, registry.rate_cards.overrides)
+        spending = Spending(ledger, tables, settings.data, registry.spend_settings.amounts, clock, estimator)
     services = Services(
         settings=settings,
         ledger=ledger,

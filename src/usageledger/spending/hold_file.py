@@ -6,7 +6,7 @@ waiting for the disk. It is not in backups, since holds end by themselves.
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,7 +160,7 @@ class HoldFile:
             return self._connection.execute(statement).fetchall() if self._connection else []
 
     @contextmanager
-    def _failing(self) -> Iterator[None]:
+    def _failing(self) -> Generator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:

@@ -63,7 +63,10 @@ def costs_of(rows: pa.Table, groups: Ids, count: int, cards: CardRates) -> list[
             continue
         if largest > INT64_MAX // len(counts):
             counts = counts.astype(object)
-        sums = np.add.reduceat(counts[order], starts).tolist()
-        for group, each, quantity in zip(group_of_cell, rates_of_cell, sums, strict=True):
-            found[group] += quantity * each.get(part, 0)
+        sums = np.add.reduceat(counts[order], starts)
+        used = np.nonzero(sums)[0]
+        for cell, quantity in zip(used.tolist(), sums[used].tolist(), strict=True):
+            rate = rates_of_cell[cell].get(part)
+            if rate:
+                found[group_of_cell[cell]] += quantity * rate
     return found

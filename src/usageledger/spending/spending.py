@@ -13,6 +13,7 @@ import pyarrow as pa
 from usageledger.errors import UsageLedgerError
 from usageledger.ledger import Judged, Ledger, Outcome
 from usageledger.rating.price_tables import PriceTables
+from usageledger.spending.estimates import Estimator
 from usageledger.spending.hold_file import HoldFile
 from usageledger.spending.reservations import Reservations
 from usageledger.spending.row_costs import costs_of
@@ -32,17 +33,20 @@ class Spending:
         folder: of the file of holds.
         limits: reads the limits: scope → amount of a month in 10⁻¹⁸/9 USD.
         clock: Unix seconds.
+        estimator: of requests that are reserved.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it follows
         self,
         ledger: Ledger,
         prices: PriceTables,
         folder: Path,
         limits: Callable[[], Mapping[str, int]],
         clock: Callable[[], float],
+        estimator: Estimator,
     ) -> None:
         self._limits = limits
+        self.estimator = estimator
         self._clock = clock
         self.spend = Spend(ledger, prices)
         self.reservations = Reservations(HoldFile(folder / HOLDS_FILE), self.spend, clock)
@@ -101,6 +105,7 @@ class Spending:
     def look(self) -> None:
         """Follows the limits and prices of now. Raises LedgerUnavailableError, RegistryError."""
         with self._looking:
+            self.estimator.look()
             limits = self._limits()
             projects = frozenset(limits) - {ORGANIZATION} if limits else None
             self.spend.count(projects, int(self._clock()))

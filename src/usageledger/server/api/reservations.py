@@ -19,7 +19,6 @@ from usageledger.meters import METER_BY_KIND
 from usageledger.pricing import Subject
 from usageledger.pricing.cards import CASES
 from usageledger.pricing.money import to_rate
-from usageledger.pricing.own_prices import OwnPrices
 from usageledger.questions.pages import money
 from usageledger.registry import READ, WRITE
 from usageledger.server.api.listing import PAGE_PARAMETERS, found, list_response, take_id, take_page
@@ -27,11 +26,11 @@ from usageledger.server.endpoint import Answer, Call, Endpoint, object_body
 from usageledger.server.http.parameters import Parameter, one_of, refused
 from usageledger.server.http.requests import json_response
 from usageledger.server.json_schema import ref
-from usageledger.server.services import Services
-from usageledger.spending.estimates import estimate, estimated_measures
+from usageledger.spending.estimates import estimated_measures
 from usageledger.spending.hold_file import Hold, Status
 from usageledger.spending.reservations import Asked, Balance, Reservation, Reservations
 from usageledger.spending.spend import ORGANIZATION
+from usageledger.spending.spending import Spending
 
 HELD_SECONDS, HELD_SECONDS_MAX = 600, 86_400  # OpenAI's clients wait as long for an answer
 STATUSES: tuple[Status, ...] = ("active", "expired", "settled", "released")
@@ -73,19 +72,19 @@ EXAMPLE = {"id": "req_8f3c", "project_id": "proj_a", "model": "gpt-5", "input_to
 async def reserve(call: Call) -> Response:
     """Holds the most that a request can cost, or refuses it where a limit would be passed."""
     body = await call.read()
-    reservations = _reservations(call)
+    spending = _spending(call)
     content = msgspec.json.encode({**body, "dry_run": False}, order="sorted")
-    amount = _amount(call.services, body)
+    amount = _amount(spending, int(call.services.clock()), body)
     asked = Asked(body["id"], body["project_id"], amount, body["expires_in_seconds"], content, body["dry_run"])
-    return json_response(_reservation(reservations.reserve(asked)))
+    return json_response(_reservation(spending.reservations.reserve(asked)))
 
 
-def _amount(services: Services, body: Mapping[str, Any]) -> int:
+def _amount(spending: Spending, now: int, body: Mapping[str, Any]) -> int:
     """Reads the amount that is given, or estimates it. Raises InvalidRequestError."""
     quantities = {name: body[name] for name in MEASURES if body[name] is not None}
     given: Amount | None = body["amount"] and msgspec.convert(body["amount"], Amount)
     if given is None:
-        return _estimated(services, body, quantities)
+        return _estimated(spending, now, body, quantities)
     if quantities:
         raise refused("amount", f"Give the 'amount' or {', '.join(quantities)}, not both.")
     try:
@@ -94,8 +93,8 @@ def _amount(services: Services, body: Mapping[str, Any]) -> int:
         raise refused("amount", f"Invalid 'amount': expected {AN_AMOUNT}, got {shown(body['amount'])}") from None
 
 
-def _estimated(services: Services, body: Mapping[str, Any], quantities: dict[str, int]) -> int:
-    kind, now = body["kind"], int(services.clock())
+def _estimated(spending: Spending, now: int, body: Mapping[str, Any], quantities: dict[str, int]) -> int:
+    kind = body["kind"]
     said = [name for name in (*quantities, *CASES) if body[name] is not None]
     if strange := [name for name in said if name not in FIELDS[kind]]:
         raise refused(strange[0], f"Unknown field: '{strange[0]}' is none of {kind}.", code="unknown_field")
@@ -112,8 +111,7 @@ def _estimated(services: Services, body: Mapping[str, Any], quantities: dict[str
         project=body["project_id"],
         **{name: body[name] for name in ("kind", "provider", "model", "service_tier", *CASES)},
     )
-    own = OwnPrices(services.registry.rate_cards.overrides())
-    amount = estimate(services.price_book(), own, subject, {name: each or 0 for name, each in counted.items()})
+    amount = spending.estimator.estimate(subject, {name: each or 0 for name, each in counted.items()})
     if isinstance(amount, str):
         raise refused(
             "model",
@@ -149,10 +147,14 @@ async def list_reservations(call: Call) -> Response:
 
 
 def _reservations(call: Call) -> Reservations:
+    return _spending(call).reservations
+
+
+def _spending(call: Call) -> Spending:
     spending = call.services.spending
     if spending is None:
         raise ConflictError("Reservations are decided by one server, and this ledger may have several: it has none.")
-    return spending.reservations
+    return spending
 
 
 def _hold(hold: Hold) -> dict[str, Any]:
