@@ -4,6 +4,7 @@ What is imported here is loaded for `--help` and for every press of the tab key,
 with (engines, servers, tables) only when they run.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -132,8 +133,11 @@ def run(arguments: Sequence[str]) -> int:
 
     Every failure that a user can mend is one line on stderr, never a traceback.
     """
+    if sys.stdout is None:  # it was closed before the start
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
         code = app(arguments, prog_name="usageledger", standalone_mode=False)
+        sys.stdout.flush()
     except TyperException as error:
         return _misused(error)
     except CommandError as error:
@@ -142,6 +146,9 @@ def run(arguments: Sequence[str]) -> int:
     except UsageLedgerError as error:
         print_error(str(error))
         return MISUSED if isinstance(error, SettingsError) else FAILED
+    except BrokenPipeError:  # nobody reads stdout any more, as after | head; what is left of it goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except OSError as error:
         print_error(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         return FAILED
