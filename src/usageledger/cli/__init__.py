@@ -5,6 +5,7 @@ with (engines, servers, tables) only when they run.
 """
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -49,6 +50,7 @@ from usageledger.errors import SettingsError, UsageLedgerError
 
 FAILED = 1  # refused data, failed checks, a server that cannot be reached
 MISUSED = 2  # an option or a setting that cannot be used
+WORDS = {"Input should be": "expected", "greater than or equal to": "at least", "less than or equal to": "at most"}
 RUN, USE, LOG_IN = "Run a server", "Use a server", "Log in to a server"
 
 app = typer.Typer(
@@ -160,6 +162,9 @@ def _misused(error: TyperException) -> int:
     message = error.format_message()
     if not message:
         return MISUSED
+    message = re.sub(r"^Invalid value for '(--[a-z-]+)'", r"\1", message)
+    for theirs, ours in WORDS.items():
+        message = message.replace(theirs, ours)
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "usageledger"
     stop = "" if message.endswith((".", "?")) else "."

@@ -1,6 +1,7 @@
 """Times as people write them → Unix seconds."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from usageledger.buckets import LATEST_TIME, floor
@@ -9,8 +10,12 @@ from usageledger.cli.terminal.output import CommandError
 EXAMPLES = "7d, 12h, today, last-month, 2026-11-01, 2026-11, 2026, 2026-11-01T09:30 or 1730419200"
 UNIT_SECONDS = {"m": 60, "h": 3600}
 UNIT_DAYS = {"d": 1, "w": 7}
-WORDS = {"today": 0, "yesterday": 1}
-MONTHS = {"this-month": 0, "last-month": 1}
+WORDS: dict[str, Callable[[datetime], datetime]] = {
+    "today": lambda today: today,
+    "yesterday": lambda today: today - timedelta(days=1),
+    "this-month": lambda today: today.replace(day=1),
+    "last-month": lambda today: (today.replace(day=1) - timedelta(days=1)).replace(day=1),
+}
 DIGITS_MIN, DIGITS_MAX = 9, 12  # of Unix seconds; fewer are a date such as 20261101, more are milliseconds
 
 
@@ -37,9 +42,7 @@ def _seconds(text: str, zone: tzinfo, now: int) -> int:
     if text == "now":
         return now
     if text in WORDS:
-        return _midnight(WORDS[text], zone, now)
-    if text in MONTHS:
-        return _first_of_month(MONTHS[text], zone, now)
+        return int(WORDS[text](_today(zone, now)).timestamp())
     if match := re.fullmatch(r"([1-9][0-9]{0,6})([mhdw])", text):
         count, unit = int(match[1]), match[2]
         if unit in UNIT_DAYS:
@@ -58,12 +61,6 @@ def _seconds(text: str, zone: tzinfo, now: int) -> int:
 def _midnight(days: int, zone: tzinfo, now: int) -> int:
     """The start of the day so many days before today's, by the calendar of `zone`."""
     return int((_today(zone, now) - timedelta(days=days)).timestamp())
-
-
-def _first_of_month(months: int, zone: tzinfo, now: int) -> int:
-    """The start of the month so many months, 0 or 1, before today's."""
-    first = _today(zone, now).replace(day=1)
-    return int((first - timedelta(days=months)).replace(day=1).timestamp())
 
 
 def _today(zone: tzinfo, now: int) -> datetime:
