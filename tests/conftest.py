@@ -1,5 +1,6 @@
 """What tests share: a fixed clock, ledgers on real files, and the profile of generated examples."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -48,6 +49,14 @@ def pytest_configure() -> None:
     there = os.statvfs(MEMORY)
     if there.f_bavail * there.f_frsize >= MEMORY_BYTES and not there.f_flag & os.ST_NOEXEC:
         os.environ["TMPDIR"], tempfile.tempdir = str(MEMORY), None
+
+
+def pytest_unconfigure() -> None:
+    """Forget Hypothesis's look at the garbage collector, which keeps modules past the end of the interpreter.
+
+    The engine's library then takes its own, alive, for a leak, and says so at length below the result.
+    """
+    gc.callbacks.clear()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -129,6 +129,11 @@ class Settings:
         return self.registry or f"sqlite:///{self.data.absolute()}/registry.sqlite"
 
 
+def option_of(name: str) -> str:
+    """The option of a setting."""
+    return f"--{name.replace('_', '-')}"
+
+
 def file_of(url: str) -> Path | None:
     """The file at the address of an embedded ledger or registry; None for a server's."""
     scheme, _, path = url.partition(":///")
@@ -149,12 +154,14 @@ def load_settings(given: Mapping[str, Any] | None = None, environ: Mapping[str, 
     values: dict[str, Any] = {}
     for setting in fields(Settings):
         name = setting.name
+        variable = f"USAGELEDGER_{name.upper()}"
         raw = given.get(name) if given else None
         if raw is None:
-            raw = environ.get(f"USAGELEDGER_{name.upper()}")
+            raw = environ.get(variable)
         if raw is not None:
+            said = variable if raw == environ.get(variable) else option_of(name)
             kind = setting.metadata["kind"] or type(setting.default)
-            values[name] = _read(name, raw, kind, setting.metadata["least"], setting.metadata["most"])
+            values[name] = _read(said, raw, kind, setting.metadata["least"], setting.metadata["most"])
     return Settings(**values)
 
 

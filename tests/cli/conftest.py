@@ -4,14 +4,19 @@ import io
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import httpx
 import pytest
+from tests.cli.every_command import HOSTILE, TIME
 from tests.cli.support import COMMAND, DEADLINE_S, Run, Server, Start
 from tests.support.server_process import without_pandas
 
 import usageledger.cli
+from usageledger.meters import METERS
 
 
 @pytest.fixture
@@ -49,11 +54,22 @@ def run(environment: dict[str, str]) -> Run:
     return run_command
 
 
+@contextmanager
+def _closed_pipe() -> Iterator[io.TextIOWrapper]:
+    read, write = os.pipe()
+    os.close(read)
+    with io.TextIOWrapper(os.fdopen(write, "wb"), "utf-8") as pipe:
+        yield pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), write)
+
+
 @pytest.fixture
 def call(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """As `run`, but within the process of the tests, where it takes a tenth of the time."""
 
-    def call_command(*arguments: object, stdin: bytes = b"", **extra: str) -> "subprocess.CompletedProcess[str]":
+    def call_command(
+        *arguments: object, stdin: bytes = b"", closed_stdout: bool = False, **extra: str
+    ) -> "subprocess.CompletedProcess[str]":
         with monkeypatch.context() as patch:
             for name in os.environ:
                 patch.delenv(name)
@@ -61,7 +77,14 @@ def call(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: p
                 patch.setenv(name, value)
             patch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin))))
             capsys.readouterr()
-            code = usageledger.cli.run([*map(str, arguments)])
+            patch.setattr("sys.stderr", sys.stderr)
+            with _closed_pipe() if closed_stdout else nullcontext(sys.stdout) as stdout:
+                patch.setattr("sys.stdout", stdout)
+                try:
+                    code = usageledger.cli.run([*map(str, arguments)])
+                    sys.stdout.flush()  # as at the end of a process
+                except SystemExit as ended:
+                    code = int(str(ended.code))
             return subprocess.CompletedProcess([*map(str, arguments)], code, *capsys.readouterr())
 
     return call_command
@@ -93,3 +116,25 @@ def start(environment: dict[str, str]) -> Iterator[Start]:
     for process in processes:
         with process:
             process.kill()
+
+
+@pytest.fixture
+def full_server(start: Start, environment: dict[str, str], tmp_path: Path) -> Server:
+    """A server with events of every kind, a key and prices, all of them with that name wherever there may be one."""
+    running = start("serve", "--data", tmp_path / "data", "--port", 0)
+    assert running.key
+    environment |= {"USAGELEDGER_URL": running.address, "USAGELEDGER_API_KEY": running.key}
+    with httpx.Client(base_url=running.address, headers={"authorization": f"Bearer {running.key}"}) as client:
+        for number, meter in enumerate(METERS):
+            names = {d.name: HOSTILE for d in meter.groupings if not d.flag and not d.values}
+            names.pop("size", None)
+            counts = {measure.name: 1 for measure in meter.measures if measure.required}
+            event = {"id": HOSTILE, "kind": meter.kind, "timestamp": TIME + number, **names, **counts}
+            answer = client.post("/v1/events", json=event).json()
+            assert answer["accepted"] == 1, (event, answer)
+        agent = {"key": "gen_ai.operation.name", "value": {"stringValue": "invoke_agent"}}
+        tokens = {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "5"}}
+        span = {"traceId": "ab", "spanId": "cd", "name": HOSTILE, "attributes": [agent, tokens]}
+        spans = {"scope": {"name": HOSTILE, "version": HOSTILE}, "spans": [span]}
+        assert client.post("/v1/traces", json={"resourceSpans": [{"scopeSpans": [spans]}]}).json() == {}
+    return running

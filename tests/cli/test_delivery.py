@@ -278,8 +278,8 @@ def test_ctrl_c_ends_it_with_what_was_sent(environment: dict[str, str], faulty: 
         (("--url", "http://host:99999"), "--url: expected http://HOST:PORT or https://HOST"),
         (("--key", "two words"), "--key: an API key is visible ASCII characters"),
         (("--key", "schlüssel"), "--key: an API key is visible ASCII characters"),
-        (("--batch", "0"), "Invalid value for '--batch'"),
-        (("--retries", "-1"), "Invalid value for '--retries'"),
+        (("--batch", "0"), "--batch: expected at least 1. See"),
+        (("--retries", "-1"), "--retries: expected at least 0. See"),
         (("--bach", "1"), "No such option: --bach"),
     ],
 )

@@ -9,30 +9,15 @@ import pty
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from tests.cli.support import COMMAND, DEADLINE_S, Run, Server, Start, one_error
+from tests.cli.every_command import FORGED, GROUPS, HOSTILE, NAME, TIME, WITHOUT_NAMES, commands
+from tests.cli.support import COMMAND, DEADLINE_S, Run, Server, one_error
 from tools import cli_help
-
-from usageledger.cli.terminal.output import visible
-from usageledger.meters import METERS
-
-STEERING = "\x1b]0;mine\x07\x9b2J\x7f\u202e\u2066\u200b\u2028\x85\r\n"
-FORGED = "FORGED"
-HOSTILE = f"=a{STEERING}{FORGED} [/red][bold]x :smile:"
-NAME = visible(HOSTILE)
-TIME = int(time.time()) // 86_400 * 86_400 - 3600
-DAY = time.strftime("%Y-%m-%d", time.gmtime(TIME))
-GROUPS = {(), ("alerts",), ("keys",), ("limits",), ("prices",), ("profiles",), ("usage",)}
-# They print addresses, folders and counts of their user's own, and are looked at below with paths that are hostile.
-WITHOUT_NAMES = {"backup", "copy", "demo", "login", "logout", "migrate", "profiles use", "rebuild-rollups", "restore"}
-WITHOUT_NAMES |= {"relay", "serve", "verify", "prices status", "prices update"}
 
 
 def check(text: str) -> None:
@@ -42,81 +27,7 @@ def check(text: str) -> None:
         assert not line.strip().startswith(FORGED)
 
 
-@pytest.fixture
-def server(start: Start, environment: dict[str, str], tmp_path: Path) -> Server:
-    """A server with events of every kind, a key and prices, all of them with that name wherever there may be one."""
-    running = start("serve", "--data", tmp_path / "data", "--port", 0)
-    assert running.key
-    environment |= {"USAGELEDGER_URL": running.address, "USAGELEDGER_API_KEY": running.key}
-    with httpx.Client(base_url=running.address, headers={"authorization": f"Bearer {running.key}"}) as client:
-        for number, meter in enumerate(METERS):
-            names = {d.name: HOSTILE for d in meter.groupings if not d.flag and not d.values}
-            names.pop("size", None)
-            counts = {measure.name: 1 for measure in meter.measures if measure.required}
-            event = {"id": HOSTILE, "kind": meter.kind, "timestamp": TIME + number, **names, **counts}
-            answer = client.post("/v1/events", json=event).json()
-            assert answer["accepted"] == 1, (event, answer)
-        agent = {"key": "gen_ai.operation.name", "value": {"stringValue": "invoke_agent"}}
-        tokens = {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "5"}}
-        span = {"traceId": "ab", "spanId": "cd", "name": HOSTILE, "attributes": [agent, tokens]}
-        spans = {"scope": {"name": HOSTILE, "version": HOSTILE}, "spans": [span]}
-        assert client.post("/v1/traces", json={"resourceSpans": [{"scopeSpans": [spans]}]}).json() == {}
-    return running
-
-
-def commands(data: Path, event: Path, models: Path) -> dict[str, list[object]]:
-    """Each command that prints names → the arguments that make it print them."""
-    registry, kinds = ["--data", data], {meter.kind: meter for meter in METERS}
-    names = {
-        kind: ",".join(d.name for d in meter.groupings if not d.flag and not d.values) for kind, meter in kinds.items()
-    }
-    return {
-        "keys create": ["--name", HOSTILE, *registry],
-        "keys list": registry,
-        "keys revoke": [HOSTILE, "--yes", *registry],
-        "prices set": [
-            "input=1",
-            "--kind",
-            "embeddings",
-            "--model",
-            HOSTILE,
-            "--new-model",
-            "--note",
-            HOSTILE,
-            "--from",
-            DAY,
-            *registry,
-        ],
-        "prices list": registry,
-        "prices check": [models, *registry],
-        "prices show": [HOSTILE, *registry],
-        "prices import": [event, *registry],
-        "prices unpriced": [],
-        "prices diff": [],
-        "prices reprice": ["--apply", "--reason", HOSTILE],
-        "prices revisions": registry,
-        "limits set": ["5", "--project", HOSTILE, *registry],
-        "limits show": registry,
-        "spend": [],
-        "limits remove": ["--project", HOSTILE, *registry],
-        "alerts create": ["5", "--project", HOSTILE, "--to", "a@b", *registry],
-        "alerts list": registry,
-        "alerts delete": [HOSTILE, *registry],
-        "audit": registry,
-        "ingest": [event],
-        "import": ["gemini-cli", models.with_name("chat.jsonl"), "--user", HOSTILE, "--project", HOSTILE],
-        "costs": ["--group-by", "line_item,project_id,model"],
-        "explain": [HOSTILE, "--at", TIME],
-        "sources": [],
-        "sources map": ["--emitter", HOSTILE, f"project_id=value:{HOSTILE}", *registry],
-        "sources rules": registry,
-        "sources unmap": [1, *registry],
-        "profiles list": [],
-        **{f"usage {kind}": ["--group-by", grouped] for kind, grouped in names.items()},
-    }
-
-
-def test_every_command(server: Server, call: Run, tmp_path: Path) -> None:
+def test_every_command(full_server: Server, call: Run, tmp_path: Path) -> None:
     event = tmp_path / HOSTILE.replace("/", "")
     event.write_text(json.dumps({"id": HOSTILE, "kind": "embeddings", "timestamp": TIME, HOSTILE: 1}), "utf-8")
     models = tmp_path / "models.csv"
@@ -124,7 +35,7 @@ def test_every_command(server: Server, call: Run, tmp_path: Path) -> None:
         csv.writer(file).writerows([("provider", "model", "mode"), (HOSTILE, HOSTILE, "chat")])
     message = {"id": HOSTILE, "type": "gemini", "model": HOSTILE, "tokens": {"input": 1, "output": 1}}
     (tmp_path / "chat.jsonl").write_text(json.dumps(message), "utf-8")
-    asked = commands(server.data, event, models)
+    asked = commands(full_server.data, event, models)
     known = {" ".join(names) for names in cli_help.commands() if names not in GROUPS}
     assert known == asked.keys() | WITHOUT_NAMES
     silent = set()
@@ -143,16 +54,16 @@ def test_every_command(server: Server, call: Run, tmp_path: Path) -> None:
     assert silent == {"audit", "profiles list", "prices check", "sources unmap"}
 
 
-def test_a_name_that_is_narrowed_down(server: Server, call: Run) -> None:
+def test_a_name_that_is_narrowed_down(full_server: Server, call: Run) -> None:
     """A table may break it over lines, none of which begins as it says."""
     for columns in ("40", "80", "120"):
-        for command in (["keys", "list", "--data", server.data], ["usage", "embeddings", "--group-by", "model"]):
+        for command in (["keys", "list", "--data", full_server.data], ["usage", "embeddings", "--group-by", "model"]):
             done = call(*command, COLUMNS=columns)
             assert done.returncode == 0
             assert all(line.isprintable() for line in done.stdout.split("\n"))
 
 
-def test_csv_is_safe_for_spreadsheets_and_exact_elsewhere(server: Server, call: Run) -> None:
+def test_csv_is_safe_for_spreadsheets_and_exact_elsewhere(full_server: Server, call: Run) -> None:
     asked = ["usage", "embeddings", "--group-by", "model,user_id"]
     (row,) = csv.DictReader(io.StringIO(call(*asked, "--csv").stdout, newline=""))
     assert (row["model"], row["user_id"], row["input_tokens"]) == (f"'{HOSTILE}", f"'{HOSTILE}", "1")
@@ -160,7 +71,7 @@ def test_csv_is_safe_for_spreadsheets_and_exact_elsewhere(server: Server, call: 
     assert (row["model"], row["user_id"], row["input_tokens"]) == (HOSTILE, HOSTILE, 1)
 
 
-def test_csv_at_a_terminal_steers_nothing(server: Server, environment: dict[str, str]) -> None:
+def test_csv_at_a_terminal_steers_nothing(full_server: Server, environment: dict[str, str]) -> None:
     terminal, inner = pty.openpty()
     asked = [*COMMAND, "usage", "embeddings", "--group-by", "model", "--csv"]
     with subprocess.Popen(asked, env=environment, stdin=subprocess.DEVNULL, stdout=inner) as process:

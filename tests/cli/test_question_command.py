@@ -149,7 +149,7 @@ def test_times_and_zones(ask: Ask) -> None:
         (("--json", "--csv"), "--json and --csv exclude each other."),
         (("--csv", "--parquet", "x"), "--csv and --parquet exclude each other."),
         (("--parquet", "/no/such/folder/x"), "--parquet: there is no folder /no/such/folder."),
-        (("--limit", "0"), "Invalid value for '--limit'"),
+        (("--limit", "0"), "--limit: expected at least 1. See 'usageledger costs --help'."),
         (("--size", "auto"), "No such option: --size"),
     ],
 )

@@ -52,11 +52,11 @@ def test_defaults() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--port", "http"), "port: expected an integer, got 'http'"),
-        (("--max-queries", "0"), "max_queries: expected at least 1, got 0"),
-        (("--port", "65536"), "port: expected at most 65535, got 65536"),
-        (("--data", "/dev/null"), "data: the folder /dev/null cannot be made: File exists"),
-        (("--data", "/dev/null/x"), "data: the folder /dev/null/x cannot be made: Not a directory"),
+        (("--port", "http"), "Error: --port: expected an integer, got 'http'"),
+        (("--max-queries", "0"), "Error: --max-queries: expected at least 1, got 0"),
+        (("--port", "65536"), "Error: --port: expected at most 65535, got 65536"),
+        (("--data", "/dev/null"), "Error: --data: the folder /dev/null cannot be made: File exists"),
+        (("--data", "/dev/null/x"), "Error: --data: the folder /dev/null/x cannot be made: Not a directory"),
         (("--host", "no.such.host.invalid"), "no.such.host.invalid"),
     ],
 )
@@ -68,4 +68,4 @@ def test_wrong_settings_are_one_line(run: Run, tmp_path: Path, arguments: tuple[
 
 
 def test_wrong_variables_are_one_line(run: Run) -> None:
-    assert one_error(run("serve", USAGELEDGER_PORT="x"), 2) == "Error: port: expected an integer, got 'x'"
+    assert one_error(run("serve", USAGELEDGER_PORT="x"), 2) == "Error: USAGELEDGER_PORT: expected an integer, got 'x'"

@@ -29,6 +29,9 @@ def read(text: str, zone: tzinfo = UTC, now: int = NOW) -> datetime:
         ("12h", "2026-11-24T22:00:00"),
         ("90m", "2026-11-25T08:50:00"),
         ("2026-11", "2026-11-01T00:00:00"),
+        ("2026", "2026-01-01T00:00:00"),
+        ("this-month", "2026-11-01T00:00:00"),
+        ("last-month", "2026-10-01T00:00:00"),
         ("2026-11-03", "2026-11-03T00:00:00"),
         ("20261103", "2026-11-03T00:00:00"),
         ("2026-11-03T09:30", "2026-11-03T09:30:00"),
@@ -51,6 +54,8 @@ def test_forms(text: str, expected: str) -> None:
         ("2026-11-03T09:30", "2026-11-03T08:30:00"),
         ("2026-11-03T09:30Z", "2026-11-03T09:30:00"),
         ("60d", "2026-09-25T22:00:00"),  # a midnight of summer time
+        ("last-month", "2026-09-30T22:00:00"),
+        ("2026", "2025-12-31T23:00:00"),
         ("12h", "2026-11-24T22:00:00"),
     ],
 )
@@ -75,7 +80,23 @@ def test_seconds_stand_for_themselves(seconds: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "7", "0d", "-7d", "7 d", "7y", "9999999d", "2026", "2026-13", "2026-02-30", "1e9", "253402300800"]
+    "text",
+    [
+        "",
+        "x",
+        "7",
+        "0d",
+        "-7d",
+        "7 d",
+        "7y",
+        "9999999d",
+        "202",
+        "20261",
+        "2026-13",
+        "2026-02-30",
+        "1e9",
+        "253402300800",
+    ],
 )
 def test_anything_else_is_named(text: str) -> None:
     with pytest.raises(CommandError, match=r"--start: expected a time such as 7d, .* got ") as caught:

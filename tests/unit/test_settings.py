@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from usageledger.errors import SettingsError
-from usageledger.settings import Settings, file_of, load_settings, without_password
+from usageledger.settings import Settings, file_of, load_settings, option_of, without_password
 
 NUMBERS = [setting for setting in fields(Settings) if type(setting.default) is int]
 
@@ -47,14 +47,16 @@ def test_numbers_at_their_least(setting: Any) -> None:
     least = setting.metadata["least"]
     assert getattr(load_settings({setting.name: least}, {}), setting.name) == least
     assert getattr(load_settings({}, {f"USAGELEDGER_{setting.name.upper()}": str(least)}), setting.name) == least
-    with pytest.raises(SettingsError, match=f"^{setting.name}: expected at least {least}, got {least - 1}$"):
+    with pytest.raises(SettingsError, match=f"^{option_of(setting.name)}: expected at least {least}, got {least - 1}$"):
         load_settings({setting.name: least - 1}, {})
 
 
 @pytest.mark.parametrize("setting", NUMBERS, ids=name_of)
 @pytest.mark.parametrize("value", ["", "many", "1.5", "1e3"])
 def test_what_is_not_a_number(setting: Any, value: str) -> None:
-    with pytest.raises(SettingsError, match=f"^{setting.name}: expected an integer, got '{value}'$"):
+    with pytest.raises(
+        SettingsError, match=f"^USAGELEDGER_{setting.name.upper()}: expected an integer, got '{value}'$"
+    ):
         load_settings({}, {f"USAGELEDGER_{setting.name.upper()}": value})
 
 
@@ -103,5 +105,5 @@ def test_words_for_yes_and_no(word: str, value: bool) -> None:
 
 @pytest.mark.parametrize("word", ["", "on", "2", "y"])
 def test_what_is_neither_yes_nor_no(word: str) -> None:
-    with pytest.raises(SettingsError, match=f"^allow_plain_http: expected one of true, .*, got '{word}'$"):
+    with pytest.raises(SettingsError, match=f"^USAGELEDGER_ALLOW_PLAIN_HTTP: expected one of true, .*, got '{word}'$"):
         load_settings({}, {"USAGELEDGER_ALLOW_PLAIN_HTTP": word})

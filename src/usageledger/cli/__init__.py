@@ -4,6 +4,8 @@ What is imported here is loaded for `--help` and for every press of the tab key,
 with (engines, servers, tables) only when they run.
 """
 
+import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -49,6 +51,7 @@ from usageledger.errors import SettingsError, UsageLedgerError
 
 FAILED = 1  # refused data, failed checks, a server that cannot be reached
 MISUSED = 2  # an option or a setting that cannot be used
+WORDS = {"Input should be": "expected", "greater than or equal to": "at least", "less than or equal to": "at most"}
 RUN, USE, LOG_IN = "Run a server", "Use a server", "Log in to a server"
 
 app = typer.Typer(
@@ -134,8 +137,11 @@ def run(arguments: Sequence[str]) -> int:
 
     Every failure that a user can mend is one line on stderr, never a traceback.
     """
+    if sys.stdout is None:  # it was closed before the start
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
         code = app(arguments, prog_name="usageledger", standalone_mode=False)
+        sys.stdout.flush()
     except TyperException as error:
         return _misused(error)
     except CommandError as error:
@@ -144,6 +150,9 @@ def run(arguments: Sequence[str]) -> int:
     except UsageLedgerError as error:
         print_error(str(error))
         return MISUSED if isinstance(error, SettingsError) else FAILED
+    except BrokenPipeError:  # nobody reads stdout any more, as after | head; what is left of it goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except OSError as error:
         print_error(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         return FAILED
@@ -155,6 +164,9 @@ def _misused(error: TyperException) -> int:
     message = error.format_message()
     if not message:
         return MISUSED
+    message = re.sub(r"^Invalid value for '(--[a-z-]+)'", r"\1", message)
+    for theirs, ours in WORDS.items():
+        message = message.replace(theirs, ours)
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "usageledger"
     stop = "" if message.endswith((".", "?")) else "."

@@ -39,7 +39,7 @@ def make_data_folder(settings: Settings) -> None:
     try:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"data: the folder {settings.data} cannot be made: {error.strerror}") from None
+        raise SettingsError(f"--data: the folder {settings.data} cannot be made: {error.strerror}") from None
 
 
 def opened_registry(settings: Settings) -> "Registry":

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from usageledger.settings import Settings, load_settings
+from usageledger.settings import Settings, load_settings, option_of
 
 MAIN_SETTINGS = ("host", "port", "data", "ledger", "registry", "admin_key")
 NETWORK_SETTINGS = ("tls_cert", "tls_key", "allow_plain_http", "trusted_proxies", "cors_origins")
@@ -75,7 +75,7 @@ def _parameter(field: "Field[Any]") -> inspect.Parameter:
     """Makes a setting an option. Its value stays text, so that `load_settings` alone checks it."""
     is_flag = isinstance(field.default, bool)
     option = typer.Option(
-        f"--{field.name.replace('_', '-')}",
+        option_of(field.name),
         envvar=f"USAGELEDGER_{field.name.upper()}",
         metavar=None if is_flag else _metavar(field),
         help=field.metadata["doc"],

@@ -61,8 +61,8 @@ def _window(meter: Meter) -> list[inspect.Parameter]:
     start = typer.Option(
         "--start",
         metavar="<time>",
-        help="Start of the window: so long ago (7d, 12h), a month, a day, a time (2026-11, 2026-11-01, "
-        "2026-11-01T09:30), or Unix seconds.",
+        help="Start of the window: so long ago (7d, 12h), yesterday, last-month, a year, a month, a day, a time (2026, "
+        "2026-11, 2026-11-01, 2026-11-01T09:30), or Unix seconds.",
     )
     end = typer.Option(
         "--end", metavar="<time>", help="End of the window, which is not in it; as --start.", show_default="now"

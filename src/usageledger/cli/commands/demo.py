@@ -56,11 +56,14 @@ def demo(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     """
     import logging
 
+    from usageledger.server.http.listening import listen
+
     # Ended by SIGTERM while it makes events, the command must still remove its folder.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     logging.getLogger("usageledger.pricing").setLevel(logging.ERROR)  # some of it has no price, which is meant
     with tempfile.TemporaryDirectory(prefix="usageledger-demo-") as folder:
         settings = load_settings({"host": host, "port": port, "data": Path(folder)})
+        listen(host, settings.port).close()  # a port that is taken is said now, and not after the events
         began = time.monotonic()
         note(f"Making {counted(events, 'event')} of {counted(days, 'day')} …")
         _fill(settings, days, events, seed)

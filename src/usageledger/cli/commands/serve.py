@@ -76,8 +76,8 @@ def _check_network(settings: Settings) -> None:
         return
     if not settings.allow_plain_http:
         raise SettingsError(
-            f"host: {settings.host} can be reached from other machines, and keys would cross the network in the clear. "
-            "Give --tls-cert and --tls-key, or --allow-plain-http where something in front of the server has TLS."
+            f"--host: {settings.host} can be reached from other machines, and keys would cross the network in the "
+            "clear. Give --tls-cert and --tls-key, or --allow-plain-http where something in front of it has TLS."
         )
     note(
         f"Warning: {settings.host} can be reached from other machines, and this server has no TLS: "

@@ -1,15 +1,21 @@
 """Times as people write them → Unix seconds."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from usageledger.buckets import LATEST_TIME, floor
 from usageledger.cli.terminal.output import CommandError
 
-EXAMPLES = "7d, 12h, today, 2026-11-01, 2026-11, 2026-11-01T09:30 or 1730419200"
+EXAMPLES = "7d, 12h, today, last-month, 2026-11-01, 2026-11, 2026, 2026-11-01T09:30 or 1730419200"
 UNIT_SECONDS = {"m": 60, "h": 3600}
 UNIT_DAYS = {"d": 1, "w": 7}
-WORDS = {"today": 0, "yesterday": 1}
+WORDS: dict[str, Callable[[datetime], datetime]] = {
+    "today": lambda today: today,
+    "yesterday": lambda today: today - timedelta(days=1),
+    "this-month": lambda today: today.replace(day=1),
+    "last-month": lambda today: (today.replace(day=1) - timedelta(days=1)).replace(day=1),
+}
 DIGITS_MIN, DIGITS_MAX = 9, 12  # of Unix seconds; fewer are a date such as 20261101, more are milliseconds
 
 
@@ -36,7 +42,7 @@ def _seconds(text: str, zone: tzinfo, now: int) -> int:
     if text == "now":
         return now
     if text in WORDS:
-        return _midnight(WORDS[text], zone, now)
+        return int(WORDS[text](_today(zone, now)).timestamp())
     if match := re.fullmatch(r"([1-9][0-9]{0,6})([mhdw])", text):
         count, unit = int(match[1]), match[2]
         if unit in UNIT_DAYS:
@@ -44,6 +50,8 @@ def _seconds(text: str, zone: tzinfo, now: int) -> int:
         return floor(now, UNIT_SECONDS[unit]) - count * UNIT_SECONDS[unit]
     if text.isdecimal() and len(text) >= DIGITS_MIN:
         return int(text)
+    if re.fullmatch(r"[0-9]{4}", text):
+        text += "-01"
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}", text):
         text += "-01"
     moment = datetime.fromisoformat(text)
@@ -52,5 +60,8 @@ def _seconds(text: str, zone: tzinfo, now: int) -> int:
 
 def _midnight(days: int, zone: tzinfo, now: int) -> int:
     """The start of the day so many days before today's, by the calendar of `zone`."""
-    today = datetime.fromtimestamp(now, UTC).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    return int((today - timedelta(days=days)).timestamp())
+    return int((_today(zone, now) - timedelta(days=days)).timestamp())
+
+
+def _today(zone: tzinfo, now: int) -> datetime:
+    return datetime.fromtimestamp(now, UTC).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,5 +1,6 @@
 """A socket that listens, and a server that says when it answers and ends cleanly."""
 
+import errno
 import signal
 import socket
 from collections.abc import Callable, Generator
@@ -54,6 +55,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror}") from error
+        free = ". Give another --port, or --port 0 for a free one." if error.errno == errno.EADDRINUSE else ""
+        raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror}{free}") from error
     listener.set_inheritable(True)
     return listener
