@@ -26,6 +26,7 @@ from usageledger.spending.row_costs import CardRates, costs_of
 
 ORGANIZATION = ""  # the scope that is no project
 LATE_SECONDS = 35 * 86_400
+SIZES_SECONDS = 60  # between two looks at sizes that were stored
 AHEAD_SECONDS = 3_600  # a month is known before it begins
 MAX_SECONDS = 600.0
 RESULTS_MAX = 10_000_000
@@ -44,12 +45,13 @@ class Spend:
     def __init__(self, ledger: Ledger, prices: PriceTables) -> None:
         self._ledger = ledger
         self._prices = prices
-        self._commits = RankedLock("spend of commits", 0)  # held while events are added; guards the next five
+        self._commits = RankedLock("spend of commits", 0)  # held while events are added; guards the next six
         self.cards = CardRates(prices.rate_cards)
         self._revision = -1
         self._projects: frozenset[str] | None = None  # that are counted; None where nothing is
         self._stale = False  # the sums lack something
         self._sizes = False  # stored sizes were added, which are charged for the largest of an hour
+        self._read_at = 0  # Unix seconds
         self._lock = RankedLock("spend", 8)  # guards the next one
         self._months: dict[Month, Spent] = {}  # without a gap between them; empty while they are not known
 
@@ -102,12 +104,14 @@ class Spend:
         with self._commits:
             revision = self._prices.revision()
             wanted = months_counted(now) if projects is not None else []
-            known = (revision, projects) == (self._revision, self._projects) and not self._stale and not self._sizes
-            if known and wanted == sorted(self._months):
+            as_before = (revision, projects) == (self._revision, self._projects) and not self._stale
+            sizes_due = self._sizes and not 0 <= now - self._read_at < SIZES_SECONDS
+            if as_before and not sizes_due and wanted == sorted(self._months):
                 return
             self.cards.forget()
             months = self._read(wanted, projects or frozenset())
             self._revision, self._projects, self._stale, self._sizes = revision, projects, False, False
+            self._read_at = now
             with self._lock:
                 self._months = months
 
