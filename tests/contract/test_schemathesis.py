@@ -10,14 +10,17 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
-from schemathesis.checks import CHECKS
+from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.config import SchemathesisConfig
+from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.generation.meta import TestPhase
+from schemathesis.pytest._test_builder import build_operation_test
 from tests.support.effort import EFFORT
 from tests.support.server_process import RunningServer, running
 
 from usageledger.buckets import LATEST_LOCAL_TIME, LATEST_TIME
 from usageledger.events.decoders import ARROW_TYPES, LINES_TYPES, PARQUET_TYPES
+from usageledger.server.endpoint import Endpoint
 from usageledger.server.endpoints import ENDPOINTS
 from usageledger.server.http.otlp_answers import PROTOBUF
 from usageledger.server.openapi.document import document
@@ -76,17 +79,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         assert server.stop() == (0, "")
 
 
-@api.parametrize()
-@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
-def test_every_operation(case: Case[Any], server: RunningServer) -> None:
-    operation = case.operation.definition.raw["operationId"]
-    if operation == "ingest-events" and case.meta and case.meta.phase.name == TestPhase.COVERAGE and not_now():
-        return
-    if case.meta and case.meta.generation.mode.is_positive:
-        make_sound(case)
-    excluded = CHECKED_ONE_BY_ONE.get(operation, ())
-    checks: list[Any] = [CHECKS.get_one(name) for name in excluded]
-    case.call_and_validate(base_url=server.url, excluded_checks=checks)
+# The cases of an operation are made when its test runs: each process would make all of them while it collects tests.
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_every_operation(endpoint: Endpoint, server: RunningServer) -> None:
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+    def is_answered_as_described(case: Case[Any]) -> None:
+        if endpoint.name == "ingest-events" and case.meta and case.meta.phase.name == TestPhase.COVERAGE and not_now():
+            return
+        if case.meta and case.meta.generation.mode.is_positive:
+            make_sound(case)
+        excluded = CHECKED_ONE_BY_ONE.get(endpoint.name, ())
+        checks: list[Any] = [CHECKS.get_one(name) for name in excluded]
+        case.call_and_validate(base_url=server.url, excluded_checks=checks)
+
+    load_all_checks()
+    build_operation_test(
+        config=api.config,
+        operation=api[endpoint.path][endpoint.method],
+        test_func=is_answered_as_described,
+        given_kwargs={},
+        feedback=FeedbackSources(),
+    )()
 
 
 def as_table(media_type: str) -> bytes:
