@@ -26,6 +26,7 @@ print("alembic" in sys.modules)
 """
 
 AFTER_0007 = (
+    "spend_alert_firings",
     "counters",
     "counter_claims",
     "spend_alerts",

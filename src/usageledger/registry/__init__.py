@@ -4,6 +4,7 @@ Small, mutable, transactional things live here, beside the ledger and not in it.
 that a server and the command line can use one file at once; PostgreSQL, for several servers, through the same code.
 """
 
+from usageledger.registry.alert_firings import AlertFirings, Cause, Crossing, Firing
 from usageledger.registry.audit import AUDIT_TYPES, AuditEntry, AuditLog, Wanted
 from usageledger.registry.claims import Claimed, Claims
 from usageledger.registry.price_files import PriceFiles, StoredPrices
@@ -20,12 +21,16 @@ __all__ = [
     "SCOPES",
     "WRITE",
     "AdminKey",
+    "AlertFirings",
     "AlertTerms",
     "AuditEntry",
     "AuditLog",
     "CardPrices",
+    "Cause",
     "Claimed",
     "Claims",
+    "Crossing",
+    "Firing",
     "Listing",
     "Order",
     "OwnPrice",

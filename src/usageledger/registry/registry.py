@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, Table, or_, select, update
 
 from usageledger.errors import RegistryError
 from usageledger.registry import audit, copying, records
+from usageledger.registry.alert_firings import AlertFirings
 from usageledger.registry.claims import Claims
 from usageledger.registry.counters import Counters
 from usageledger.registry.database import (
@@ -73,6 +74,7 @@ class Registry:
         sessions: sign-ins of the dashboard, in the same database.
         source_rules: from what the projects, users and keys of sources come.
         spend_settings: limits of spend and alerts on it, in the same database.
+        alert_firings: alerts whose threshold was reached, in the same database.
         source_counts: what emitters sent and what became of it, in the same database.
         claims: the seconds at which responses count, for servers that share a ledger.
         counters: how much of the running totals of metrics is counted.
@@ -87,6 +89,7 @@ class Registry:
         self.source_counts = SourceCounts(database)
         self.source_rules = SourceRules(database)
         self.spend_settings = SpendSettings(database)
+        self.alert_firings = AlertFirings(database)
         self.claims = Claims(database)
         self.counters = Counters(database)
 

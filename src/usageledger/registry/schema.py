@@ -6,7 +6,7 @@ from sqlalchemy import UniqueConstraint as Unique
 from usageledger.sources.readings import EMITTER_CHARACTERS_MAX
 
 # The newest revision in migrations/versions. A registry that says the same opens without Alembic.
-SCHEMA_VERSION = "0011"
+SCHEMA_VERSION = "0012"
 
 # Our own name, so that a PostgreSQL database may hold another application's Alembic version too.
 VERSION_TABLE = "usageledger_registry_version"
@@ -205,6 +205,23 @@ spend_alerts = Table(
     Column("subject_prefix", Text),
     Column("changed_at", BigInteger, nullable=False),
     Index("ix_spend_alerts_project_id_number", "project_id", "number"),
+)
+
+# The spend of a month had reached an alert's threshold. `spend` is what it was then, in 10⁻¹⁸/9 USD: it may have more
+# digits than numbers of the database.
+spend_alert_firings = Table(
+    "spend_alert_firings",
+    metadata,
+    Column("number", NUMBER, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("alert_id", String(64), nullable=False),
+    Column("project_id", String(TEXT_CHARACTERS_MAX), nullable=False),
+    Column("period_start", BigInteger, nullable=False),
+    Column("threshold_cents", BigInteger, nullable=False),
+    Column("fired_at", BigInteger, nullable=False),
+    Column("spend", Text, nullable=False),
+    Column("cause", String(16), nullable=False),
+    Unique("alert_id", "period_start", "threshold_cents"),
 )
 
 # A counter of a metric: how much of it is counted, and the last claim that said so.

@@ -18,7 +18,7 @@ from usageledger.registry.audit import note
 from usageledger.registry.database import Database, insert_or_ignore
 from usageledger.registry.paging import Page, fetch_page
 from usageledger.registry.records import Listing, Order
-from usageledger.registry.schema import spend_alerts, spend_limits
+from usageledger.registry.schema import projects, spend_alerts, spend_limits
 from usageledger.registry.values import check_text, new_id
 
 THRESHOLD_CENTS_MAX = 2**53 - 1  # beyond it, JSON readers that use doubles lose digits
@@ -129,6 +129,14 @@ class SpendSettings:
         """Lists all alerts of all scopes in the order in which they were made."""
         with self._database.read() as connection:
             rows = connection.execute(select(spend_alerts).order_by(spend_alerts.c.number)).all()
+        return [_alert(row) for row in rows]
+
+    def active_alerts(self) -> Sequence[SpendAlert]:
+        """Lists the alerts that may fire: all but those of archived projects."""
+        archived = select(projects.c.id).where(projects.c.archived_at.is_not(None))
+        query = select(spend_alerts).where(spend_alerts.c.project_id.not_in(archived))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(spend_alerts.c.number)).all()
         return [_alert(row) for row in rows]
 
     def list_alerts(

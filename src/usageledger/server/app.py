@@ -79,7 +79,7 @@ def create_app(
     giver = CardGiver(registry.rate_cards, book)
     spending = None
     if ledger.claims is None:
-        spending = Spending(ledger, tables, settings.data, registry.spend_settings.amounts, clock)
+        spending = Spending(ledger, tables, settings.data, registry.spend_settings, registry.alert_firings, clock)
     services = Services(
         settings=settings,
         ledger=ledger,

@@ -1,10 +1,12 @@
 """The OpenAPI document's part about limits of spend and alerts on it."""
 
 from collections.abc import Mapping
+from typing import get_args
 
+from usageledger.registry import Cause
 from usageledger.server.api.spend_alerts import ALERT, CHANNEL
 from usageledger.server.api.spend_limits import LIMIT
-from usageledger.server.json_schema import FLAG, TEXT, TEXT_OR_NULL, Schema, answer, const, described, ref
+from usageledger.server.json_schema import FLAG, SECONDS, TEXT, TEXT_OR_NULL, Schema, answer, const, described, ref
 from usageledger.server.openapi.schemas import body, list_of
 
 DOCS = {
@@ -22,9 +24,28 @@ def spend_components() -> dict[str, Schema]:
     channel, alert = body(CHANNEL, DOCS), body(ALERT, DOCS)
     alert["properties"]["notification_channel"] = ref("SpendAlertChannel")
     made = {"SpendLimitUpdate": body(LIMIT, DOCS), "SpendAlertChannel": channel, "SpendAlertCreate": alert}
+    made |= {"SpendAlertFiring": _firing(), "SpendAlertFiringList": list_of("SpendAlertFiring")}
     for whose in ("organization", "project"):
         made |= {f"{whose.title()}{name}": schema for name, schema in _of_scope(whose).items()}
     return made
+
+
+def _firing() -> Schema:
+    causes = {"type": "string", "enum": list(get_args(Cause))}
+    return answer(
+        {
+            "object": const("spend_alert.firing"),
+            "id": TEXT,
+            "alert_id": TEXT,
+            "project_id": described(TEXT_OR_NULL, "Null for the organization."),
+            "period_start": SECONDS,
+            "threshold_amount": described({"type": "integer", "minimum": 0}, DOCS["threshold_amount"]),
+            "fired_at": SECONDS,
+            "spend": ref("Money"),
+            "cause": described(causes, "`created` and `changed` where spend had reached it before the alert was."),
+        },
+        "An alert whose threshold the spend of a month has reached.",
+    )
 
 
 def _of_scope(whose: str) -> Mapping[str, Schema]:

@@ -1,0 +1,28 @@
+"""Firings of alerts on spend: one for each alert, month and threshold."""
+
+from alembic import op
+from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, String, Text, UniqueConstraint
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the table."""
+    op.create_table(
+        "spend_alert_firings",
+        Column("number", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+        Column("id", String(64), nullable=False),
+        Column("alert_id", String(64), nullable=False),
+        Column("project_id", String(256), nullable=False),
+        Column("period_start", BigInteger, nullable=False),
+        Column("threshold_cents", BigInteger, nullable=False),
+        Column("fired_at", BigInteger, nullable=False),
+        Column("spend", Text, nullable=False),
+        Column("cause", String(16), nullable=False),
+        PrimaryKeyConstraint("number", name="pk_spend_alert_firings"),
+        UniqueConstraint("id", name="uq_spend_alert_firings_id"),
+        UniqueConstraint("alert_id", "period_start", "threshold_cents", name="uq_spend_alert_firings_alert_id"),
+    )
