@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from tests.server.support import NOW, Clock, Serve, event, until
 from tests.support.ledger_double import LedgerDouble
+from tests.support.mail_server import mail_server
 from tests.support.problems import problem
 
 from usageledger.ledger import Ledger
 from usageledger.pricing.money import UNITS_PER_USD
 from usageledger.registry import AlertTerms, Crossing, Registry, SpendAlert
+from usageledger.registry.deliveries import HOLD_SECONDS
 from usageledger.spending.months import month_of
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +41,17 @@ async def test_an_alert_fires_before_the_sender_is_answered(serve: Serve, ledger
         "fired_at": NOW,
         "spend": {"value": 1, "currency": "usd"},
         "cause": "crossed",
+        "deliveries": [
+            {
+                "id": firing["deliveries"][0]["id"],
+                "type": "email",
+                "target": "ann@example.com",
+                "status": "pending",
+                "attempts": 0,
+                "next_attempt_at": NOW + HOLD_SECONDS,
+                "last_answer": None,
+            }
+        ],
     }
 
 
@@ -53,6 +66,22 @@ async def test_an_alert_that_is_made_later_fires_by_itself(
             return [each["cause"] for each in (await server.get(URL)).json()["data"]] == ["created"]
 
         await until(fired)
+
+
+async def test_its_recipients_get_a_mail(serve: Serve, ledger: Ledger, registry: Registry, clock: Clock) -> None:
+    alert(registry, 100)
+    with mail_server() as mailbox:
+        smtp = {"smtp_url": f"smtp://127.0.0.1:{mailbox.port}", "smtp_from": "ledger@example.org"}
+        async with serve(ledger, **smtp) as server:
+            await server.post("/v1/events", json=event(model="text-embedding-3-small", input_tokens=10**9))
+            clock.now += HOLD_SECONDS
+
+            async def told() -> bool:
+                (firing,) = (await server.get(URL)).json()["data"]
+                return [each["status"] for each in firing["deliveries"]] == ["delivered"]
+
+            await until(told)
+    assert [mail["to"] for mail in mailbox.mails] == ["ann@example.com"]
 
 
 async def test_firings_are_listed_by_pages_alerts_and_projects(

@@ -60,11 +60,13 @@ class Ledger:
         self.spending.look()
         return made
 
-    def spend(self, cents: int, project: str | None = None, at: int = NOW - 60, *, kill: bool = False) -> None:
+    def spend(
+        self, cents: int, project: str | None = None, at: int = NOW - 60, *, kill: bool = False, **fields: Any
+    ) -> None:
         """Commits an event of this cost; with `kill` nothing is done after the ledger has it."""
         self.made += 1
         about = {"kind": "completions", "provider": "acme", "model": "m", "output_tokens": 0}
-        event = about | {"id": f"e{self.made}", "timestamp": at, "input_tokens": cents}
+        event = about | fields | {"id": f"e{self.made}", "timestamp": at, "input_tokens": cents}
         rows, _ = table([event | ({} if project is None else {"project_id": project})], latest=MONTH.end + 86_400)
         rows = with_cards(rows, self.priced.giver.cards(rows))
         if kill:

@@ -18,7 +18,7 @@ def test_an_alert_fires_in_the_commit_that_reaches_it(ledger: Ledger) -> None:
     ledger.spend(60, "b")
     assert ledger.fired() == []
     ledger.spend(1, "a")
-    assert ledger.fired() == [(alert.id, START, 100, 100, "crossed"), (of_project.id, START, 40, 40, "crossed")]
+    assert ledger.fired() == [(of_project.id, START, 40, 40, "crossed"), (alert.id, START, 100, 100, "crossed")]
     ledger.spend(1_000, "a")
     ledger.spending.look()
     assert len(ledger.fired()) == 2

@@ -7,6 +7,9 @@ that a server and the command line can use one file at once; PostgreSQL, for sev
 from usageledger.registry.alert_firings import AlertFirings, Cause, Crossing, Firing
 from usageledger.registry.audit import AUDIT_TYPES, AuditEntry, AuditLog, Wanted
 from usageledger.registry.claims import Claimed, Claims
+from usageledger.registry.deliveries import Deliveries, Delivery
+from usageledger.registry.deliveries import Kind as DeliveryKind
+from usageledger.registry.deliveries import State as DeliveryState
 from usageledger.registry.price_files import PriceFiles, StoredPrices
 from usageledger.registry.prices import GIVEN, CardPrices, OwnPrice, RateCards, Revision
 from usageledger.registry.records import MANAGE, READ, SCOPES, WRITE, AdminKey, Listing, Order, Project, Scope, User
@@ -30,6 +33,10 @@ __all__ = [
     "Claimed",
     "Claims",
     "Crossing",
+    "Deliveries",
+    "Delivery",
+    "DeliveryKind",
+    "DeliveryState",
     "Firing",
     "Listing",
     "Order",

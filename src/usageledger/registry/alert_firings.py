@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select, update
 
 from usageledger.registry.database import Database, insert_or_ignore
+from usageledger.registry.deliveries import add_deliveries
 from usageledger.registry.paging import Page, fetch_page
 from usageledger.registry.records import Listing
 from usageledger.registry.schema import spend_alert_firings
@@ -44,6 +45,8 @@ class Firing:
         period_start: of the month, Unix seconds.
         fired_at: Unix seconds.
         spend: of the month at that time, 10⁻¹⁸/9 USD.
+        subject_prefix: of the alert at that time.
+        facts: what its messages say beside, as JSON; None before the first one.
     """
 
     number: int
@@ -55,6 +58,8 @@ class Firing:
     fired_at: int
     spend: int
     cause: Cause
+    subject_prefix: str | None
+    facts: str | None
 
 
 class AlertFirings:
@@ -64,15 +69,31 @@ class AlertFirings:
         self._database = database
 
     def fire(self, crossings: Sequence[Crossing], *, now: int) -> Sequence[Firing]:
-        """Writes down those crossings that no firing is of yet, all or none; returns what was written."""
+        """Writes down those crossings that no firing is of yet, and whom to tell, all or none; returns the firings."""
         fired: list[Firing] = []
         with self._database.write() as connection:
-            for crossing in crossings:
+            for crossing in sorted(crossings, key=lambda each: each.alert.terms.threshold_cents):
                 row = _row_of(crossing, now)
                 if connection.execute(insert_or_ignore(connection, spend_alert_firings), row).rowcount == 1:
-                    made = select(spend_alert_firings).where(spend_alert_firings.c.id == row["id"])
-                    fired.append(_firing(connection.execute(made).one()))
+                    made = connection.execute(_this(row["id"])).one()
+                    recipients = crossing.alert.terms.recipients
+                    add_deliveries(connection, made, [("email", recipient) for recipient in recipients], now)
+                    fired.append(_firing(made))
         return fired
+
+    def of(self, firing_id: str) -> Firing:
+        """Gets a firing."""
+        with self._database.read() as connection:
+            return _firing(connection.execute(_this(firing_id)).one())
+
+    def keep_facts(self, firing_id: str, facts: str) -> str:
+        """Keeps what messages about a firing say, unless it is kept already; returns what is kept."""
+        table = spend_alert_firings.c
+        statement = update(spend_alert_firings).where(table.id == firing_id, table.facts.is_(None))
+        with self._database.write() as connection:
+            connection.execute(statement.values(facts=facts))
+            kept: str = connection.execute(select(table.facts).where(table.id == firing_id)).scalar_one()
+        return kept
 
     def list(self, page: Page = ALL, *, alert_id: str | None = None, project_id: str | None = None) -> Listing[Firing]:
         """Lists firings in the order in which they were written; those of an alert, of a project, or all.
@@ -87,6 +108,10 @@ class AlertFirings:
             return fetch_page(connection, table.number, _firing, page, where=wanted)
 
 
+def _this(firing_id: str) -> Select[Any]:
+    return select(spend_alert_firings).where(spend_alert_firings.c.id == firing_id)
+
+
 def _row_of(crossing: Crossing, now: int) -> dict[str, Any]:
     alert = crossing.alert
     return {
@@ -98,6 +123,7 @@ def _row_of(crossing: Crossing, now: int) -> dict[str, Any]:
         "fired_at": now,
         "spend": str(crossing.spend),
         "cause": crossing.cause,
+        "subject_prefix": alert.terms.subject_prefix,
     }
 
 
@@ -112,4 +138,6 @@ def _firing(row: Row[Any]) -> Firing:
         row.fired_at,
         int(row.spend),
         row.cause,
+        row.subject_prefix,
+        row.facts,
     )

@@ -22,6 +22,7 @@ from usageledger.registry.database import (
     insert_or_ignore,
     open_database,
 )
+from usageledger.registry.deliveries import Deliveries
 from usageledger.registry.key_values import check_scopes, check_value, digest_of, new_value, redact
 from usageledger.registry.migrations import migrate
 from usageledger.registry.paging import Page, fetch_page
@@ -75,6 +76,7 @@ class Registry:
         source_rules: from what the projects, users and keys of sources come.
         spend_settings: limits of spend and alerts on it, in the same database.
         alert_firings: alerts whose threshold was reached, in the same database.
+        deliveries: messages about them, in the same database.
         source_counts: what emitters sent and what became of it, in the same database.
         claims: the seconds at which responses count, for servers that share a ledger.
         counters: how much of the running totals of metrics is counted.
@@ -90,6 +92,7 @@ class Registry:
         self.source_rules = SourceRules(database)
         self.spend_settings = SpendSettings(database)
         self.alert_firings = AlertFirings(database)
+        self.deliveries = Deliveries(database)
         self.claims = Claims(database)
         self.counters = Counters(database)
 

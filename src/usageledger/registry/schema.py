@@ -221,7 +221,26 @@ spend_alert_firings = Table(
     Column("fired_at", BigInteger, nullable=False),
     Column("spend", Text, nullable=False),
     Column("cause", String(16), nullable=False),
+    Column("subject_prefix", Text),
+    Column("facts", Text),
     Unique("alert_id", "period_start", "threshold_cents"),
+)
+
+# A message to one target about a firing.
+spend_deliveries = Table(
+    "spend_deliveries",
+    metadata,
+    Column("number", NUMBER, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("firing_id", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("target", String(TEXT_CHARACTERS_MAX), nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("last_status", Text),
+    Index("ix_spend_deliveries_state_next_at", "state", "next_at"),
+    Index("ix_spend_deliveries_firing_id", "firing_id"),
 )
 
 # A counter of a metric: how much of it is counted, and the last claim that said so.

@@ -16,6 +16,7 @@ from usageledger.errors import RegistryError
 from usageledger.pricing.money import UNITS_PER_CENT
 from usageledger.registry.audit import note
 from usageledger.registry.database import Database, insert_or_ignore
+from usageledger.registry.deliveries import drop_deliveries
 from usageledger.registry.paging import Page, fetch_page
 from usageledger.registry.records import Listing, Order
 from usageledger.registry.schema import projects, spend_alerts, spend_limits
@@ -201,6 +202,7 @@ class SpendSettings:
         with self._database.write() as connection:
             deleted = connection.execute(delete(spend_alerts).where(*_this(project_id, alert_id))).rowcount == 1
             if deleted:
+                drop_deliveries(connection, alert_id)
                 details = {"id": alert_id, "project_id": project_id}
                 note(connection, "spend_alert.deleted", actor, details, now=now)
         return deleted

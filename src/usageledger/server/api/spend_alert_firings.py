@@ -1,12 +1,13 @@
 """The endpoint of firings: which alerts found that spend had reached their threshold. An extension."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from starlette.responses import Response
 
 from usageledger.questions.pages import money
-from usageledger.registry import MANAGE, READ, Firing
+from usageledger.registry import MANAGE, READ, Delivery, Firing, Listing, Registry
 from usageledger.registry.paging import Page
 from usageledger.server.api.listing import ORDER, PAGE_PARAMETERS, list_response, take_order, take_page
 from usageledger.server.endpoint import Answer, Call, Endpoint
@@ -24,10 +25,17 @@ async def list_firings(call: Call) -> Response:
     given = call.given()
     page = Page(**take_page(given), order=take_order(given))
     wanted = {each.name: given[each.name][0] for each in FILTERS if each.name in given}
-    return await list_response(partial(call.services.registry.alert_firings.list, page, **wanted), _firing)
+    return await list_response(partial(_find, call.services.registry, page, wanted), _firing)
 
 
-def _firing(firing: Firing) -> dict[str, Any]:
+def _find(registry: Registry, page: Page, wanted: dict[str, str]) -> Listing[tuple[Firing, Sequence[Delivery]]]:
+    listing = registry.alert_firings.list(page, **wanted)
+    deliveries = registry.deliveries.of(firing.id for firing in listing.data)
+    return Listing(tuple((firing, deliveries.get(firing.id, ())) for firing in listing.data), listing.has_more)
+
+
+def _firing(found: tuple[Firing, Sequence[Delivery]]) -> dict[str, Any]:
+    firing, deliveries = found
     return {
         "object": "spend_alert.firing",
         "id": firing.id,
@@ -38,6 +46,19 @@ def _firing(firing: Firing) -> dict[str, Any]:
         "fired_at": firing.fired_at,
         "spend": money(firing.spend),
         "cause": firing.cause,
+        "deliveries": [_delivery(delivery) for delivery in deliveries],
+    }
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "type": delivery.kind,
+        "target": delivery.target,
+        "status": delivery.state,
+        "attempts": delivery.attempts,
+        "next_attempt_at": delivery.next_at if delivery.state == "pending" else None,
+        "last_answer": delivery.last_status,
     }
 
 

@@ -1,7 +1,7 @@
-"""Firings of alerts on spend: one for each alert, month and threshold."""
+"""Firings of alerts on spend, one for each alert, month and threshold, and messages about them."""
 
 from alembic import op
-from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, String, Text, UniqueConstraint
 
 revision = "0012"
 down_revision = "0011"
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Make the tables."""
     op.create_table(
         "spend_alert_firings",
         Column("number", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
@@ -22,7 +22,25 @@ def upgrade() -> None:
         Column("fired_at", BigInteger, nullable=False),
         Column("spend", Text, nullable=False),
         Column("cause", String(16), nullable=False),
+        Column("subject_prefix", Text),
+        Column("facts", Text),
         PrimaryKeyConstraint("number", name="pk_spend_alert_firings"),
         UniqueConstraint("id", name="uq_spend_alert_firings_id"),
         UniqueConstraint("alert_id", "period_start", "threshold_cents", name="uq_spend_alert_firings_alert_id"),
+    )
+    op.create_table(
+        "spend_deliveries",
+        Column("number", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+        Column("id", String(64), nullable=False),
+        Column("firing_id", String(64), nullable=False),
+        Column("kind", String(16), nullable=False),
+        Column("target", String(256), nullable=False),
+        Column("attempts", BigInteger, nullable=False),
+        Column("next_at", BigInteger, nullable=False),
+        Column("state", String(16), nullable=False),
+        Column("last_status", Text),
+        PrimaryKeyConstraint("number", name="pk_spend_deliveries"),
+        UniqueConstraint("id", name="uq_spend_deliveries_id"),
+        Index("ix_spend_deliveries_state_next_at", "state", "next_at"),
+        Index("ix_spend_deliveries_firing_id", "firing_id"),
     )
