@@ -33,6 +33,7 @@ NEEDS = {
     "/v1/spend": {"GET": {"api.usage.read"}},
     "/v1/spend_alert_firings": {"GET": {"api.usage.read", "api.management"}},
     "/v1/reservations": {"GET": {"api.usage.read"}, "POST": {"api.usage.write"}},
+    "/v1/webhook_endpoints": {m: {"api.management"} for m in ("GET", "POST", "DELETE")},
     "/v1/sources": {"GET": {"api.usage.read"}, "POST": {"api.usage.write"}},
     "/v1/meters": {"GET": {"api.usage.read"}},
     "/v1/organization/usage/": {"GET": {"api.usage.read"}},

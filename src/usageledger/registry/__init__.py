@@ -15,6 +15,8 @@ from usageledger.registry.prices import GIVEN, CardPrices, OwnPrice, RateCards, 
 from usageledger.registry.records import MANAGE, READ, SCOPES, WRITE, AdminKey, Listing, Order, Project, Scope, User
 from usageledger.registry.registry import Registry, open_registry
 from usageledger.registry.spend_settings import AlertTerms, SpendAlert, SpendLimit, SpendSettings
+from usageledger.registry.webhook_endpoints import Format as WebhookFormat
+from usageledger.registry.webhook_endpoints import WebhookEndpoint, WebhookEndpoints
 
 __all__ = [
     "AUDIT_TYPES",
@@ -53,5 +55,8 @@ __all__ = [
     "StoredPrices",
     "User",
     "Wanted",
+    "WebhookEndpoint",
+    "WebhookEndpoints",
+    "WebhookFormat",
     "open_registry",
 ]

@@ -7,12 +7,13 @@ from typing import Any, Literal, TypeAlias
 from sqlalchemy import Row, Select, select, update
 
 from usageledger.registry.database import Database, insert_or_ignore
-from usageledger.registry.deliveries import add_deliveries
+from usageledger.registry.deliveries import Kind, add_deliveries
 from usageledger.registry.paging import Page, fetch_page
 from usageledger.registry.records import Listing
 from usageledger.registry.schema import spend_alert_firings
 from usageledger.registry.spend_settings import SpendAlert
 from usageledger.registry.values import new_id
+from usageledger.registry.webhook_endpoints import enabled_endpoints
 
 ALL = Page(limit=1_000)
 Cause: TypeAlias = Literal["crossed", "created", "changed"]
@@ -72,12 +73,13 @@ class AlertFirings:
         """Writes down those crossings that no firing is of yet, and whom to tell, all or none; returns the firings."""
         fired: list[Firing] = []
         with self._database.write() as connection:
+            webhooks: list[tuple[Kind, str]] = [("webhook", each) for each in enabled_endpoints(connection)]
             for crossing in sorted(crossings, key=lambda each: each.alert.terms.threshold_cents):
                 row = _row_of(crossing, now)
                 if connection.execute(insert_or_ignore(connection, spend_alert_firings), row).rowcount == 1:
                     made = connection.execute(_this(row["id"])).one()
-                    recipients = crossing.alert.terms.recipients
-                    add_deliveries(connection, made, [("email", recipient) for recipient in recipients], now)
+                    mails: list[tuple[Kind, str]] = [("email", each) for each in crossing.alert.terms.recipients]
+                    add_deliveries(connection, made, mails + webhooks, now)
                     fired.append(_firing(made))
         return fired
 

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from usageledger.registry.database import Database, in_batches
 from usageledger.registry.schema import spend_alert_firings, spend_deliveries
 from usageledger.registry.values import new_id
 
-Kind: TypeAlias = Literal["email"]
+Kind: TypeAlias = Literal["email", "webhook"]
 State: TypeAlias = Literal["pending", "merged", "delivered", "failed", "no_channel", "dropped"]
 HOLD_SECONDS = 5  # before the first attempt: what is crossed meanwhile is in the same message
 DUE_MAX = 100
@@ -22,7 +22,7 @@ class Delivery:
 
     Attributes:
         id: `msg_` and 24 characters, the same at each attempt.
-        target: an e-mail address.
+        target: an e-mail address, or the id of an endpoint.
         attempts: that were begun.
         next_at: when the next one is due, Unix seconds.
         state: `merged` ones are told by the message about a higher threshold.
@@ -116,8 +116,16 @@ def _lower(firing: Row[Any], row: Mapping[str, Any]) -> Any:
 def drop_deliveries(connection: Connection, alert_id: str) -> None:
     """Ends the messages of an alert that is gone."""
     firings = select(spend_alert_firings.c.id).where(spend_alert_firings.c.alert_id == alert_id)
-    table = spend_deliveries.c
-    pending = update(spend_deliveries).where(table.state == "pending", table.firing_id.in_(firings))
+    _drop(connection, spend_deliveries.c.firing_id.in_(firings))
+
+
+def drop_webhooks(connection: Connection, endpoint_id: str) -> None:
+    """Ends the messages to an endpoint that is gone."""
+    _drop(connection, spend_deliveries.c.kind == "webhook", spend_deliveries.c.target == endpoint_id)
+
+
+def _drop(connection: Connection, *which: ColumnElement[bool]) -> None:
+    pending = update(spend_deliveries).where(spend_deliveries.c.state == "pending", *which)
     connection.execute(pending.values(state="dropped"))
 
 

@@ -35,6 +35,7 @@ from usageledger.registry.source_counts import SourceCounts
 from usageledger.registry.source_rules import SourceRules
 from usageledger.registry.spend_settings import SpendSettings
 from usageledger.registry.values import check_text, new_id
+from usageledger.registry.webhook_endpoints import WebhookEndpoints
 
 TOUCH_INTERVAL_S = 60
 ROWS_AT_ONCE = 1_000
@@ -77,6 +78,7 @@ class Registry:
         spend_settings: limits of spend and alerts on it, in the same database.
         alert_firings: alerts whose threshold was reached, in the same database.
         deliveries: messages about them, in the same database.
+        webhook_endpoints: where they are posted to, in the same database.
         source_counts: what emitters sent and what became of it, in the same database.
         claims: the seconds at which responses count, for servers that share a ledger.
         counters: how much of the running totals of metrics is counted.
@@ -93,6 +95,7 @@ class Registry:
         self.spend_settings = SpendSettings(database)
         self.alert_firings = AlertFirings(database)
         self.deliveries = Deliveries(database)
+        self.webhook_endpoints = WebhookEndpoints(database)
         self.claims = Claims(database)
         self.counters = Counters(database)
 

@@ -243,6 +243,21 @@ spend_deliveries = Table(
     Index("ix_spend_deliveries_firing_id", "firing_id"),
 )
 
+# An endpoint that messages of alerts are posted to.
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("number", NUMBER, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("url", Text, nullable=False),
+    Column("format", String(16), nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("previous_secret", Text),
+    Column("previous_until", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+)
+
 # A counter of a metric: how much of it is counted, and the last claim that said so.
 counters = Table(
     "counters",

@@ -25,6 +25,7 @@ from usageledger.server.api import (
     spend_limits,
     usage,
     users,
+    webhook_endpoints,
 )
 from usageledger.server.endpoint import Endpoint
 
@@ -45,6 +46,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *sources.ENDPOINTS,
     *spend.ENDPOINTS,
     *spend_alert_firings.ENDPOINTS,
+    *webhook_endpoints.ENDPOINTS,
     *reservations.ENDPOINTS,
     *audit.ENDPOINTS,
     *backup.ENDPOINTS,

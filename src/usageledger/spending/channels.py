@@ -24,11 +24,15 @@ class Attempt:
         delivered: the receiver has it.
         status: what it answered, or why nothing was.
         final: another attempt would fare no better.
+        gone: the receiver wants nothing more, ever.
+        retry_after: seconds that it asks for, or 0.
     """
 
     delivered: bool
     status: str
     final: bool = False
+    gone: bool = False
+    retry_after: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +81,10 @@ class Smtp:
         except smtplib.SMTPResponseException as error:
             return _refused(error.smtp_code, error.smtp_error)
         except smtplib.SMTPNotSupportedError as error:
-            return Attempt(False, _status(f"SMTP: {error}"), final=True)
+            return Attempt(False, status_of(f"SMTP: {error}"), final=True)
         except (OSError, smtplib.SMTPException, ValueError) as error:
             return Attempt(
-                False, _status(f"SMTP: {error}"), final=not isinstance(error, OSError | smtplib.SMTPException)
+                False, status_of(f"SMTP: {error}"), final=not isinstance(error, OSError | smtplib.SMTPException)
             )
         return Attempt(True, "SMTP: accepted")
 
@@ -112,10 +116,11 @@ class Smtp:
 
 def _refused(code: int, answer: bytes | str) -> Attempt:
     text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
-    return Attempt(False, _status(f"SMTP {code}: {text}"), final=code >= SMTP_FINAL)
+    return Attempt(False, status_of(f"SMTP {code}: {text}"), final=code >= SMTP_FINAL)
 
 
-def _status(text: str) -> str:
+def status_of(text: str) -> str:
+    """Shows what a receiver answered, on one line and cut."""
     return "".join(each if each.isprintable() else " " for each in text[:STATUS_CHARACTERS_MAX])
 
 

@@ -15,17 +15,18 @@ import msgspec
 from usageledger.errors import UsageLedgerError
 from usageledger.ledger import Ledger
 from usageledger.rating.price_tables import PriceTables
-from usageledger.registry import Delivery, DeliveryKind, DeliveryState, Firing, Registry
+from usageledger.registry import Delivery, DeliveryKind, DeliveryState, Firing, Registry, WebhookEndpoint
 from usageledger.spending.channels import Attempt, Mail, Smtp
 from usageledger.spending.messages import Facts, sentences, subject
 from usageledger.spending.months import month_of
 from usageledger.spending.report import unpriced_requests
+from usageledger.spending.webhooks import event, post, signed, slack_event
 
 SECONDS_BETWEEN_LOOKS = 1.0
 DELAYS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)  # after each attempt but the last
 ATTEMPTS_MAX = len(DELAYS) + 1
 JITTER = 0.1
-THREADS: Mapping[DeliveryKind, int] = {"email": 1}
+THREADS: Mapping[DeliveryKind, int] = {"email": 1, "webhook": 8}
 
 logger = logging.getLogger("usageledger.alerts")
 
@@ -112,16 +113,32 @@ class Deliverer:
         state, attempt = self._send(delivery, firing, facts)
         if state == "pending" and (attempt.final or number == ATTEMPTS_MAX):
             state = "failed"
-        deliveries.end(delivery.id, state, next_at, attempt.status)
+        deliveries.end(delivery.id, state, max(next_at, now + int(attempt.retry_after)), attempt.status)
         if state not in ("delivered", "pending"):
             logger.warning("the message %s about %s was not delivered: %s", delivery.id, firing.id, attempt.status)
 
     def _send(self, delivery: Delivery, firing: Firing, facts: Facts) -> tuple[DeliveryState, Attempt]:
-        if self._smtp is None:
+        if delivery.kind == "webhook":
+            endpoint = self._registry.webhook_endpoints.get(delivery.target)
+            if endpoint is None or endpoint.disabled_at is not None:
+                return "dropped", Attempt(False, "The endpoint takes no more.")
+            attempt = self._post(endpoint, delivery.id, firing, facts)
+        elif self._smtp is None:
             return "no_channel", Attempt(False, "There is no smtp_url.")
-        mail = Mail(delivery.id, delivery.target, subject(firing, facts), sentences(firing, facts))
-        attempt = self._smtp.send(mail)
+        else:
+            mail = Mail(delivery.id, delivery.target, subject(firing, facts), sentences(firing, facts))
+            attempt = self._smtp.send(mail)
         return "delivered" if attempt.delivered else "pending", attempt
+
+    def _post(self, endpoint: WebhookEndpoint, message_id: str, firing: Firing, facts: Facts) -> Attempt:
+        now = int(self._clock())
+        if endpoint.format == "slack":
+            return post(endpoint.url, {}, slack_event(sentences(firing, facts)))
+        body = event(firing, facts)
+        attempt = post(endpoint.url, signed(endpoint.secrets_at(now), message_id, body, now), body)
+        if attempt.gone:
+            self._registry.webhook_endpoints.disable(endpoint.id, now=now)
+        return attempt
 
     def _facts(self, firing: Firing) -> Facts:
         """The facts of the first attempt, so that all attempts and targets are told the same."""

@@ -1,4 +1,4 @@
-"""Firings of alerts on spend, one for each alert, month and threshold, and messages about them."""
+"""Firings of alerts on spend, messages about them, and endpoints of webhooks."""
 
 from alembic import op
 from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, String, Text, UniqueConstraint
@@ -43,4 +43,18 @@ def upgrade() -> None:
         UniqueConstraint("id", name="uq_spend_deliveries_id"),
         Index("ix_spend_deliveries_state_next_at", "state", "next_at"),
         Index("ix_spend_deliveries_firing_id", "firing_id"),
+    )
+    op.create_table(
+        "webhook_endpoints",
+        Column("number", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+        Column("id", String(64), nullable=False),
+        Column("url", Text, nullable=False),
+        Column("format", String(16), nullable=False),
+        Column("secret", Text, nullable=False),
+        Column("previous_secret", Text),
+        Column("previous_until", BigInteger, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("disabled_at", BigInteger),
+        PrimaryKeyConstraint("number", name="pk_webhook_endpoints"),
+        UniqueConstraint("id", name="uq_webhook_endpoints_id"),
     )
