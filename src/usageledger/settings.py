@@ -50,6 +50,11 @@ class Settings:
             "Origins of web pages, separated by commas, that may ask with a key from a browser; * for every origin."
         ),
     )
+    smtp_url: str | None = field(
+        default=None,
+        metadata=_help("Server that takes mails of alerts: smtp://user:password@host:587, or smtps://host:465."),
+    )
+    smtp_from: str | None = field(default=None, metadata=_help("Address that mails of alerts come from."))
     max_body_bytes: int = field(
         default=16 * 1024**2, metadata=_help("Largest request body, after decompression.", 1024)
     )

@@ -18,7 +18,7 @@ from tests.support.samples import table
 
 from usageledger.errors import ConflictError, SpendLimitError
 from usageledger.events.columns import with_cards
-from usageledger.pricing.money import UNITS_PER_USD
+from usageledger.pricing.money import UNITS_PER_CENT
 from usageledger.spending.estimates import Estimator
 from usageledger.spending.months import month_of
 from usageledger.spending.reservations import Asked, Reservations
@@ -28,7 +28,7 @@ from usageledger.spending.spending import Spending
 pytestmark = [pytest.mark.timeout(900 * EFFORT), pytest.mark.embedded]
 
 STEPS = 40
-TOKEN = 2 * UNITS_PER_USD // 10**6  # its price
+TOKEN = 2 * UNITS_PER_CENT  # its price
 LIMITS = {ORGANIZATION: 1_000 * TOKEN, "a": 600 * TOKEN}
 MONTH_END = month_of(NOW - 1).end
 STARTS = (MONTH_END - 15 * 86_400, MONTH_END - 900)
@@ -40,7 +40,7 @@ class History:
 
     def __init__(self, folder: Path, engine: Engine, start: int, *, exact: bool) -> None:
         self.folder = folder
-        self.book = price_rows.book(price_rows.row("input_text_tokens", "2"))
+        self.book = price_rows.book(price_rows.row("input_text_tokens", "20000"))
         self.priced = Priced(folder, engine.open, self.book)
         self.now = self.latest = start
         self.exact = exact  # false where a wrong rule is tried, of which nothing but the promise is asked
@@ -48,12 +48,20 @@ class History:
         self.holds: dict[str, dict[str, Any]] = {}
         self.sent: list[dict[str, Any]] = []
         self.made = 0
+        for scope, amount in LIMITS.items():
+            self.priced.registry.spend_settings.set_limit(scope or None, amount // UNITS_PER_CENT, now=start)
         self.begin()
 
     def begin(self) -> None:
-        estimator = Estimator(lambda: self.book, list)
+        priced = self.priced
         self.spending = Spending(
-            self.priced.ledger, self.priced.tables, self.folder, lambda: LIMITS, lambda: self.now, estimator
+            priced.ledger,
+            priced.tables,
+            self.folder,
+            priced.registry.spend_settings,
+            priced.registry.alert_firings,
+            lambda: self.now,
+            Estimator(lambda: self.book, list),
         )
         self.spending.look()
 

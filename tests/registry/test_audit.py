@@ -46,6 +46,9 @@ def test_each_change_is_noted_with_who_and_what(registry: Registry) -> None:
     alert = settings.create_alert(None, AlertTerms(80, ("a@b",)), actor="key_e", now=NOW + 9)
     settings.replace_alert(None, alert.id, AlertTerms(90, ("c@d",), "[x]"), now=NOW + 10)
     assert settings.delete_alert(None, alert.id, now=NOW + 11)
+    endpoint = registry.webhook_endpoints.create("https://a.test/secret", "slack", actor="key_f", now=NOW + 12)
+    registry.webhook_endpoints.disable(endpoint.id, now=NOW + 13)
+    assert registry.webhook_endpoints.delete(endpoint.id, now=NOW + 14)
     here = f"local:{getpass.getuser()}"
     found = entries(registry)
     assert [(e.effective_at, e.type, e.actor) for e in found] == [
@@ -61,6 +64,9 @@ def test_each_change_is_noted_with_who_and_what(registry: Registry) -> None:
         (NOW + 9, "spend_alert.created", "key_e"),
         (NOW + 10, "spend_alert.updated", here),
         (NOW + 11, "spend_alert.deleted", here),
+        (NOW + 12, "webhook_endpoint.created", "key_f"),
+        (NOW + 13, "webhook_endpoint.updated", here),
+        (NOW + 14, "webhook_endpoint.deleted", here),
     ]
     assert {e.type for e in found} == set(AUDIT_TYPES)
     shown = {"scopes": ["api.usage.read"], "name": "ci", "expires_at": NOW + 9}
@@ -76,6 +82,8 @@ def test_each_change_is_noted_with_who_and_what(registry: Registry) -> None:
     assert found[9].details == {**named, "threshold_cents": 80, "recipients": ["a@b"], "subject_prefix": None}
     assert found[10].details == {**named, "threshold_cents": 90, "recipients": ["c@d"], "subject_prefix": "[x]"}
     assert found[11].details == named
+    assert found[12].details == {"id": endpoint.id, "format": "slack", "host": "a.test"}
+    assert found[13].details == {"id": endpoint.id, "change": "disabled"}
     assert value not in str(found)
 
 

@@ -26,6 +26,9 @@ print("alembic" in sys.modules)
 """
 
 AFTER_0007 = (
+    "webhook_endpoints",
+    "spend_deliveries",
+    "spend_alert_firings",
     "counters",
     "counter_claims",
     "spend_alerts",

@@ -31,7 +31,9 @@ NEEDS = {
     "/v1/logs": {"POST": {"api.usage.write"}},
     "/v1/metrics": {"POST": {"api.usage.write"}},
     "/v1/spend": {"GET": {"api.usage.read"}},
+    "/v1/spend_alert_firings": {"GET": {"api.usage.read", "api.management"}},
     "/v1/reservations": {"GET": {"api.usage.read"}, "POST": {"api.usage.write"}},
+    "/v1/webhook_endpoints": {m: {"api.management"} for m in ("GET", "POST", "DELETE")},
     "/v1/sources": {"GET": {"api.usage.read"}, "POST": {"api.usage.write"}},
     "/v1/meters": {"GET": {"api.usage.read"}},
     "/v1/organization/usage/": {"GET": {"api.usage.read"}},
@@ -80,8 +82,8 @@ def every_address(server: Server) -> Iterator[tuple[str, str]]:
 
 def needed(method: str, path: str) -> set[str]:
     """The scopes of which a request needs one."""
-    (scopes,) = (methods for start, methods in NEEDS.items() if path.startswith(start))
-    return scopes["GET" if method == "HEAD" else method]
+    start = max((start for start in NEEDS if path.startswith(start)), key=len)
+    return NEEDS[start]["GET" if method == "HEAD" else method]
 
 
 def bearer(value: str) -> dict[str, str]:

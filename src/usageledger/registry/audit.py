@@ -28,6 +28,9 @@ AuditType: TypeAlias = Literal[
     "spend_alert.created",
     "spend_alert.updated",
     "spend_alert.deleted",
+    "webhook_endpoint.created",
+    "webhook_endpoint.updated",
+    "webhook_endpoint.deleted",
 ]
 AUDIT_TYPES: tuple[AuditType, ...] = get_args(AuditType)
 LOCAL = "local:"  # before the name of the machine's user who ran a command

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, Table, or_, select, update
 
 from usageledger.errors import RegistryError
 from usageledger.registry import audit, copying, records
+from usageledger.registry.alert_firings import AlertFirings
 from usageledger.registry.claims import Claims
 from usageledger.registry.counters import Counters
 from usageledger.registry.database import (
@@ -21,6 +22,7 @@ from usageledger.registry.database import (
     insert_or_ignore,
     open_database,
 )
+from usageledger.registry.deliveries import Deliveries
 from usageledger.registry.key_values import check_scopes, check_value, digest_of, new_value, redact
 from usageledger.registry.migrations import migrate
 from usageledger.registry.paging import Page, fetch_page
@@ -33,6 +35,7 @@ from usageledger.registry.source_counts import SourceCounts
 from usageledger.registry.source_rules import SourceRules
 from usageledger.registry.spend_settings import SpendSettings
 from usageledger.registry.values import check_text, new_id
+from usageledger.registry.webhook_endpoints import WebhookEndpoints
 
 TOUCH_INTERVAL_S = 60
 ROWS_AT_ONCE = 1_000
@@ -73,6 +76,9 @@ class Registry:
         sessions: sign-ins of the dashboard, in the same database.
         source_rules: from what the projects, users and keys of sources come.
         spend_settings: limits of spend and alerts on it, in the same database.
+        alert_firings: alerts whose threshold was reached, in the same database.
+        deliveries: messages about them, in the same database.
+        webhook_endpoints: where they are posted to, in the same database.
         source_counts: what emitters sent and what became of it, in the same database.
         claims: the seconds at which responses count, for servers that share a ledger.
         counters: how much of the running totals of metrics is counted.
@@ -87,6 +93,9 @@ class Registry:
         self.source_counts = SourceCounts(database)
         self.source_rules = SourceRules(database)
         self.spend_settings = SpendSettings(database)
+        self.alert_firings = AlertFirings(database)
+        self.deliveries = Deliveries(database)
+        self.webhook_endpoints = WebhookEndpoints(database)
         self.claims = Claims(database)
         self.counters = Counters(database)
 

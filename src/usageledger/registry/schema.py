@@ -6,7 +6,7 @@ from sqlalchemy import UniqueConstraint as Unique
 from usageledger.sources.readings import EMITTER_CHARACTERS_MAX
 
 # The newest revision in migrations/versions. A registry that says the same opens without Alembic.
-SCHEMA_VERSION = "0011"
+SCHEMA_VERSION = "0012"
 
 # Our own name, so that a PostgreSQL database may hold another application's Alembic version too.
 VERSION_TABLE = "usageledger_registry_version"
@@ -205,6 +205,57 @@ spend_alerts = Table(
     Column("subject_prefix", Text),
     Column("changed_at", BigInteger, nullable=False),
     Index("ix_spend_alerts_project_id_number", "project_id", "number"),
+)
+
+# The spend of a month had reached an alert's threshold. `spend` is what it was then, in 10⁻¹⁸/9 USD: it may have more
+# digits than numbers of the database.
+spend_alert_firings = Table(
+    "spend_alert_firings",
+    metadata,
+    Column("number", NUMBER, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("alert_id", String(64), nullable=False),
+    Column("project_id", String(TEXT_CHARACTERS_MAX), nullable=False),
+    Column("period_start", BigInteger, nullable=False),
+    Column("threshold_cents", BigInteger, nullable=False),
+    Column("fired_at", BigInteger, nullable=False),
+    Column("spend", Text, nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("subject_prefix", Text),
+    Column("facts", Text),
+    Unique("alert_id", "period_start", "threshold_cents"),
+)
+
+# A message to one target about a firing.
+spend_deliveries = Table(
+    "spend_deliveries",
+    metadata,
+    Column("number", NUMBER, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("firing_id", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("target", String(TEXT_CHARACTERS_MAX), nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("last_status", Text),
+    Index("ix_spend_deliveries_state_next_at", "state", "next_at"),
+    Index("ix_spend_deliveries_firing_id", "firing_id"),
+)
+
+# An endpoint that messages of alerts are posted to.
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("number", NUMBER, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("url", Text, nullable=False),
+    Column("format", String(16), nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("previous_secret", Text),
+    Column("previous_until", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
 )
 
 # A counter of a metric: how much of it is counted, and the last claim that said so.

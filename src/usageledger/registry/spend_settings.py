@@ -16,9 +16,10 @@ from usageledger.errors import RegistryError
 from usageledger.pricing.money import UNITS_PER_CENT
 from usageledger.registry.audit import note
 from usageledger.registry.database import Database, insert_or_ignore
+from usageledger.registry.deliveries import drop_deliveries
 from usageledger.registry.paging import Page, fetch_page
 from usageledger.registry.records import Listing, Order
-from usageledger.registry.schema import spend_alerts, spend_limits
+from usageledger.registry.schema import projects, spend_alerts, spend_limits
 from usageledger.registry.values import check_text, new_id
 
 THRESHOLD_CENTS_MAX = 2**53 - 1  # beyond it, JSON readers that use doubles lose digits
@@ -131,6 +132,14 @@ class SpendSettings:
             rows = connection.execute(select(spend_alerts).order_by(spend_alerts.c.number)).all()
         return [_alert(row) for row in rows]
 
+    def active_alerts(self) -> Sequence[SpendAlert]:
+        """Lists the alerts that may fire: all but those of archived projects."""
+        archived = select(projects.c.id).where(projects.c.archived_at.is_not(None))
+        query = select(spend_alerts).where(spend_alerts.c.project_id.not_in(archived))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(spend_alerts.c.number)).all()
+        return [_alert(row) for row in rows]
+
     def list_alerts(
         self,
         project_id: str | None,
@@ -193,6 +202,7 @@ class SpendSettings:
         with self._database.write() as connection:
             deleted = connection.execute(delete(spend_alerts).where(*_this(project_id, alert_id))).rowcount == 1
             if deleted:
+                drop_deliveries(connection, alert_id)
                 details = {"id": alert_id, "project_id": project_id}
                 note(connection, "spend_alert.deleted", actor, details, now=now)
         return deleted

@@ -48,6 +48,8 @@ from usageledger.server.ingest.source_rules import CurrentRules
 from usageledger.server.openapi.document import document
 from usageledger.server.services import Services, wall_clock
 from usageledger.settings import Settings
+from usageledger.spending.channels import Smtp
+from usageledger.spending.delivering import Deliverer
 from usageledger.spending.estimates import Estimator
 from usageledger.spending.spending import Spending
 
@@ -78,10 +80,14 @@ def create_app(
     book = CurrentBook(registry.price_files, clock, strict_days=settings.strict_days)
     tables = PriceTables(registry.rate_cards)
     giver = CardGiver(registry.rate_cards, book)
-    spending = None
+    spending = deliverer = None
     if ledger.claims is None:
         estimator = Estimator(book, registry.rate_cards.overrides)
-        spending = Spending(ledger, tables, settings.data, registry.spend_settings.amounts, clock, estimator)
+        spending = Spending(
+            ledger, tables, settings.data, registry.spend_settings, registry.alert_firings, clock, estimator
+        )
+        smtp = Smtp(settings.smtp_url, settings.smtp_from) if settings.smtp_url else None
+        deliverer = Deliverer(registry, ledger, tables, smtp, clock)
     services = Services(
         settings=settings,
         ledger=ledger,
@@ -109,8 +115,9 @@ def create_app(
         if given := await anyio.to_thread.run_sync(ledger.give_cards, giver.cards):
             logger.info("gave rate cards to %d events that were kept before there were any", given)
         await anyio.to_thread.run_sync(remove_left_backups, settings)
-        if spending:
+        if spending and deliverer:
             await anyio.to_thread.run_sync(spending.start)
+            await anyio.to_thread.run_sync(deliverer.start)
         services.ingest.start(on_failure)
         services.source_counts.start()
         try:
@@ -118,7 +125,8 @@ def create_app(
         finally:
             await anyio.to_thread.run_sync(services.ingest.close)
             await anyio.to_thread.run_sync(services.source_counts.close)
-            if spending:
+            if spending and deliverer:
+                await anyio.to_thread.run_sync(deliverer.close)
                 await anyio.to_thread.run_sync(spending.close)
 
     handlers: dict[Any, Any] = {HTTPException: _http_error, UsageLedgerError: _own_error}

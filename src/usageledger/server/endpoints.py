@@ -20,10 +20,12 @@ from usageledger.server.api import (
     reservations,
     sources,
     spend,
+    spend_alert_firings,
     spend_alerts,
     spend_limits,
     usage,
     users,
+    webhook_endpoints,
 )
 from usageledger.server.endpoint import Endpoint
 
@@ -43,6 +45,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *keys.ENDPOINTS,
     *sources.ENDPOINTS,
     *spend.ENDPOINTS,
+    *spend_alert_firings.ENDPOINTS,
+    *webhook_endpoints.ENDPOINTS,
     *reservations.ENDPOINTS,
     *audit.ENDPOINTS,
     *backup.ENDPOINTS,

@@ -71,7 +71,7 @@ def report(
     """
     month = month_of(now)
     costs = _costs(ledger, prices, month, now, limits)
-    unpriced = _unpriced_requests(ledger, prices, month)
+    unpriced = unpriced_requests(ledger, prices, month)
     found = []
     for scope, limit in limits.items():
         by_day = costs[scope]
@@ -106,7 +106,7 @@ def _costs(
     return found
 
 
-def _unpriced_requests(ledger: Ledger, prices: PriceTables, month: Month) -> dict[str | None, int]:
+def unpriced_requests(ledger: Ledger, prices: PriceTables, month: Month) -> dict[str | None, int]:
     """Project → how many requests of the month have a part without a price."""
     query = question(month.start, month.end, "project_id").whole
     table: Callable[[], PriceTable] = lambda: prices.window(month.start, month.end, prices.revision())  # noqa: E731

@@ -62,13 +62,17 @@ class Spend:
             yield
 
     @holding("_commits")
-    def add(self, rows: pa.Table, judged: Judged) -> None:
-        """Adds the events that a commit kept; in `commit`, after the ledger has them. Raises RegistryError."""
+    def add(self, rows: pa.Table, judged: Judged) -> set[tuple[Month, str]]:
+        """Adds the events that a commit kept; in `commit`, after the ledger has them. Raises RegistryError.
+
+        Returns the months and scopes whose spend has grown.
+        """
+        grown: set[tuple[Month, str]] = set()
         if not self._months or self._stale:
-            return
+            return grown
         fresh = rows.filter(pa.array(judged.outcomes == Outcome.ACCEPTED))
         if not fresh.num_rows:
-            return
+            return grown
         self._stale = True  # until it is done
         self._sizes |= bool(fresh[STORED_PART].to_numpy().any())
         months = sorted(self._months)
@@ -83,10 +87,12 @@ class Spend:
             for at, month in enumerate(months):
                 spent = self._months[month]
                 for project, amount in zip(projects, amounts[at * count : (at + 1) * count], strict=True):
-                    spent[ORGANIZATION] += amount
-                    if project is not None:
-                        spent[project] += amount
+                    for scope in (ORGANIZATION,) if project is None else (ORGANIZATION, project):
+                        spent[scope] += amount
+                        if amount:
+                            grown.add((month, scope))
         self._stale = False
+        return grown
 
     @holding("_commits")
     def lose(self) -> None:
@@ -131,6 +137,12 @@ class Spend:
         """The cost of a month in a scope; None where it is not known now."""
         with self._lock:
             return self._months.get(month, {}).get(scope)
+
+    @property
+    def months(self) -> list[Month]:
+        """The months that are counted and known."""
+        with self._lock:
+            return list(self._months)
 
     def _read(self, months: Sequence[Month], projects: frozenset[str]) -> dict[Month, Spent]:
         """Reads months, which follow each other, from the ledger."""

@@ -1,8 +1,8 @@
-"""All of spend together: what is counted and held follows commits and settings, and is checked against the ledger."""
+"""All of spend together: sums, holds and alerts follow commits and settings; sums are checked against the ledger."""
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import pyarrow as pa
 from usageledger.errors import UsageLedgerError
 from usageledger.ledger import Judged, Ledger, Outcome
 from usageledger.rating.price_tables import PriceTables
+from usageledger.registry import AlertFirings, SpendSettings
+from usageledger.spending.alerts import Alerts
 from usageledger.spending.estimates import Estimator
 from usageledger.spending.hold_file import HoldFile
 from usageledger.spending.reservations import Reservations
@@ -27,28 +29,31 @@ logger = logging.getLogger("usageledger.spending")
 
 
 class Spending:
-    """Spend and reservations of a ledger that one server writes; for many threads.
+    """Spend, reservations and alerts of a ledger that one server writes; for many threads.
 
     Args:
         folder: of the file of holds.
-        limits: reads the limits: scope → amount of a month in 10⁻¹⁸/9 USD.
+        settings: limits and alerts.
+        firings: of alerts.
         clock: Unix seconds.
         estimator: of requests that are reserved.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what it follows
+    def __init__(  # noqa: PLR0913, PLR0917 - what it brings together
         self,
         ledger: Ledger,
         prices: PriceTables,
         folder: Path,
-        limits: Callable[[], Mapping[str, int]],
+        settings: SpendSettings,
+        firings: AlertFirings,
         clock: Callable[[], float],
         estimator: Estimator,
     ) -> None:
-        self._limits = limits
         self.estimator = estimator
+        self._settings = settings
         self._clock = clock
         self.spend = Spend(ledger, prices)
+        self.alerts = Alerts(firings, self.spend, clock)
         self.reservations = Reservations(HoldFile(folder / HOLDS_FILE), self.spend, clock)
         self._looking = threading.Lock()  # of the one thread that looks
         self._recounted_at = 0.0
@@ -75,12 +80,17 @@ class Spending:
             yield self._committed
 
     def _committed(self, rows: pa.Table, judged: Judged) -> None:
-        """Adds what was kept, then lets holds end; whatever fails, the events are kept and the commit is one."""
+        """Adds what was kept, fires alerts, then lets holds end; whatever fails, the events are kept."""
         try:
-            self.spend.add(rows, judged)
+            grown = self.spend.add(rows, judged)
         except Exception:
+            grown = set()
             self.spend.lose()
             logger.exception("spend was not counted: it is added up anew")
+        try:
+            self.alerts.check(grown)
+        except Exception:
+            logger.exception("alerts did not fire: the next look finds them")
         try:
             self._settle(rows, judged)
         except Exception:
@@ -103,13 +113,15 @@ class Spending:
         )
 
     def look(self) -> None:
-        """Follows the limits and prices of now. Raises LedgerUnavailableError, RegistryError."""
+        """Follows the limits, alerts and prices of now. Raises LedgerUnavailableError, RegistryError."""
         with self._looking:
             self.estimator.look()
-            limits = self._limits()
-            projects = frozenset(limits) - {ORGANIZATION} if limits else None
-            self.spend.count(projects, int(self._clock()))
+            limits = self._settings.amounts()
+            self.alerts.follow(self._settings.active_alerts())
+            scopes = self.alerts.scopes.union(limits)
+            self.spend.count(scopes - {ORGANIZATION} if scopes else None, int(self._clock()))
             self.reservations.limit(limits)
+            self.alerts.check_all(self.spend.months)
 
     def _run(self) -> None:
         while not self._ended.wait(SECONDS_BETWEEN_LOOKS):

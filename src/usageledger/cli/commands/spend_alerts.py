@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="List, make and delete alerts on spend.\n\n"
-    "An alert says at which amount of a calendar month, in UTC, whom to tell. It is\n"
-    "a setting: nothing is sent yet.",
+    "An alert says at which amount of a calendar month, in UTC, whom to tell.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )

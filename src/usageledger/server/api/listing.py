@@ -36,6 +36,7 @@ NOUNS = {
     "user_id": "user",
     "key_id": "admin API key",
     "alert_id": "spend alert",
+    "endpoint_id": "webhook endpoint",
     "api_key_id": "API key",
     "service_account_id": "service account",
 }  # of ids in paths

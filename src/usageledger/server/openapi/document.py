@@ -16,6 +16,7 @@ from usageledger.server.openapi.reservation_schemas import reservation_component
 from usageledger.server.openapi.schemas import components
 from usageledger.server.openapi.source_schemas import source_components
 from usageledger.server.openapi.spend_schemas import spend_components
+from usageledger.server.openapi.webhook_schemas import webhook_components
 from usageledger.settings import Settings
 
 TAGS = {
@@ -55,7 +56,8 @@ def document(settings: Settings, endpoints: Iterable[Endpoint]) -> dict[str, Any
             | audit_components()
             | source_components()
             | spend_components()
-            | reservation_components(),
+            | reservation_components()
+            | webhook_components(),
             "headers": answer_headers(),
             "responses": {error.__name__: error_answer(error) for error in (*ERRORS, *BODY_ERRORS, *FURTHER_ERRORS)},
             "securitySchemes": {
