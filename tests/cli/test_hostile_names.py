@@ -22,6 +22,7 @@ from tools import cli_help
 
 from usageledger.cli.terminal.output import visible
 from usageledger.meters import METERS
+from usageledger.registry import AlertTerms, Crossing, open_registry
 
 STEERING = "\x1b]0;mine\x07\x9b2J\x7f\u202e\u2066\u200b\u2028\x85\r\n"
 FORGED = "FORGED"
@@ -61,6 +62,9 @@ def server(start: Start, environment: dict[str, str], tmp_path: Path) -> Server:
         span = {"traceId": "ab", "spanId": "cd", "name": HOSTILE, "attributes": [agent, tokens]}
         spans = {"scope": {"name": HOSTILE, "version": HOSTILE}, "spans": [span]}
         assert client.post("/v1/traces", json={"resourceSpans": [{"scopeSpans": [spans]}]}).json() == {}
+    with open_registry(f"sqlite:///{running.data}/registry.sqlite") as registry:
+        alert = registry.spend_settings.create_alert(HOSTILE, AlertTerms(100, ("a@b",)), now=TIME)
+        registry.alert_firings.fire([Crossing(alert, TIME, 1, "crossed")], now=TIME)
     return running
 
 
@@ -100,6 +104,9 @@ def commands(data: Path, event: Path, models: Path) -> dict[str, list[object]]:
         "limits remove": ["--project", HOSTILE, *registry],
         "alerts create": ["5", "--project", HOSTILE, "--to", "a@b", *registry],
         "alerts list": registry,
+        "alerts suggest": ["--limit", "5", "--project", HOSTILE, "--to", "a@b", *registry],
+        "alerts firings": registry,
+        "alerts test": [HOSTILE, *registry],
         "alerts delete": [HOSTILE, *registry],
         "audit": registry,
         "ingest": [event],
