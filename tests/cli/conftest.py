@@ -17,6 +17,7 @@ from tests.support.server_process import without_pandas
 
 import usageledger.cli
 from usageledger.meters import METERS
+from usageledger.registry import AlertTerms, Crossing, open_registry
 
 
 @pytest.fixture
@@ -137,4 +138,7 @@ def full_server(start: Start, environment: dict[str, str], tmp_path: Path) -> Se
         span = {"traceId": "ab", "spanId": "cd", "name": HOSTILE, "attributes": [agent, tokens]}
         spans = {"scope": {"name": HOSTILE, "version": HOSTILE}, "spans": [span]}
         assert client.post("/v1/traces", json={"resourceSpans": [{"scopeSpans": [spans]}]}).json() == {}
+    with open_registry(f"sqlite:///{running.data}/registry.sqlite") as registry:
+        alert = registry.spend_settings.create_alert(HOSTILE, AlertTerms(100, ("a@b",)), now=TIME)
+        registry.alert_firings.fire([Crossing(alert, TIME, 1, "crossed")], now=TIME)
     return running

@@ -7,8 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.cli.support import Run, Start, one_error
+from tests.support.mail_server import mail_server
+from tests.support.webhook_receiver import receiver
 
-from usageledger.registry import open_registry
+from usageledger.pricing.money import UNITS, UNITS_PER_USD
+from usageledger.registry import AlertTerms, Crossing, open_registry
 
 
 @pytest.fixture
@@ -57,6 +60,44 @@ def test_alerts_are_made_listed_and_deleted(call: Run, data: Path) -> None:
     assert "There is no alert" in one_error(call("alerts", "delete", of_project["id"], "--data", data), 1)
 
 
+def test_three_alerts_are_suggested(call: Run, data: Path) -> None:
+    made = call("alerts", "suggest", "--limit", "0.99", "--to", "a@b", "--project", "p", "--data", data)
+    assert made.stderr == "Alerts at 0.49, 0.79, 0.99 USD a month of the project p:\n"
+    alerts = json.loads(call("alerts", "list", "--data", data, "--json").stdout)
+    assert [each["id"] for each in alerts] == made.stdout.split()
+    assert {each["project_id"] for each in alerts} == {"p"}
+
+
+def test_firings_are_listed(call: Run, data: Path) -> None:
+    assert call("alerts", "firings", "--data", data).stderr == "No alert has fired.\n"
+    with open_registry(f"sqlite:///{data}/registry.sqlite") as registry:
+        alert = registry.spend_settings.create_alert("p", AlertTerms(100, ("a@b", "c@d")), now=1)
+        crossing = Crossing(alert, 1_793_491_200, UNITS_PER_USD + UNITS, "crossed")
+        (fired,) = registry.alert_firings.fire([crossing], now=1_795_737_600)
+    table = call("alerts", "firings", "--data", data, COLUMNS="200").stdout
+    for told in (alert.id, "November 2026", "1.00", "2 pending", "2026-11-27"):
+        assert told in table
+    (firing,) = json.loads(call("alerts", "firings", "--data", data, "--json").stdout)
+    assert (firing["id"], firing["spend"], firing["cause"]) == (fired.id, "1.000000000000000001", "crossed")
+    assert [each["target"] for each in firing["deliveries"]] == ["a@b", "c@d"]
+
+
+def test_an_alert_is_tested(call: Run, data: Path) -> None:
+    made = call("alerts", "create", "5", "--to", "a@b", "--project", "p", "--prefix", "[x]", "--data", data)
+    alert_id = made.stdout.strip()
+    assert "1 of 1 messages" in one_error(call("alerts", "test", alert_id, "--data", data), 1)
+    with mail_server() as mailbox, receiver() as receiving:
+        with open_registry(f"sqlite:///{data}/registry.sqlite") as registry:
+            registry.webhook_endpoints.create(f"{receiving.url}/200", "standard", now=1)
+        smtp = {"USAGELEDGER_SMTP_URL": f"smtp://127.0.0.1:{mailbox.port}", "USAGELEDGER_SMTP_FROM": "l@example.org"}
+        done = call("alerts", "test", alert_id, "--data", data, "--json", **smtp)
+    assert [each["delivered"] for each in json.loads(done.stdout)] == [True, True]
+    assert mailbox.mails[0]["subject"].startswith("[test] [x] p passed 5.00 USD")
+    assert mailbox.mails[0].get_content().startswith("This is a test of an alert: nothing has happened.")
+    assert json.loads(receiving.came[0][2])["type"] == "spend_alert.test"
+    assert call("alerts", "firings", "--data", data).stderr == "No alert has fired.\n"
+
+
 @pytest.mark.parametrize(
     ("command", "told", "code"),
     [
@@ -68,6 +109,8 @@ def test_alerts_are_made_listed_and_deleted(call: Run, data: Path) -> None:
         (("alerts", "create", "5", "--to", "nobody"), "e-mail address, not 'nobody'", 1),
         (("alerts", "create", "5", "--to", "a@b", "--prefix", "x\ny"), "without control characters", 1),
         (("alerts", "create", "5"), "--to", 2),
+        (("alerts", "suggest", "--limit", "0", "--to", "nobody"), "e-mail address, not 'nobody'", 1),
+        (("alerts", "test", "nobody"), "There is no alert 'nobody'", 1),
     ],
 )
 def test_what_is_refused(call: Run, data: Path, command: tuple[str, ...], told: str, code: int) -> None:

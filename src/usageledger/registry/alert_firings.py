@@ -40,7 +40,7 @@ class Firing:
     """A crossing that was found; for its alert, month and threshold there is no other.
 
     Attributes:
-        number: grows with every firing.
+        number: grows with every firing; 0 for a test, which is no firing.
         id: `firing_` and 24 characters.
         project_id: None for the organization.
         period_start: of the month, Unix seconds.
@@ -61,6 +61,11 @@ class Firing:
     cause: Cause
     subject_prefix: str | None
     facts: str | None
+
+    @property
+    def is_test(self) -> bool:
+        """True where nothing has happened, and only the ways to tell of it are tried."""
+        return self.number == 0
 
 
 class AlertFirings:

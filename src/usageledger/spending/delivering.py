@@ -15,12 +15,12 @@ import msgspec
 from usageledger.errors import UsageLedgerError
 from usageledger.ledger import Ledger
 from usageledger.rating.price_tables import PriceTables
-from usageledger.registry import Delivery, DeliveryKind, DeliveryState, Firing, Registry, WebhookEndpoint
-from usageledger.spending.channels import Attempt, Mail, Smtp
-from usageledger.spending.messages import Facts, sentences, subject
+from usageledger.registry import Delivery, DeliveryKind, Firing, Registry
+from usageledger.spending.channels import Smtp
+from usageledger.spending.messages import Facts
 from usageledger.spending.months import month_of
 from usageledger.spending.report import unpriced_requests
-from usageledger.spending.webhooks import event, post, signed, slack_event
+from usageledger.spending.ways import Ways
 
 SECONDS_BETWEEN_LOOKS = 1.0
 DELAYS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)  # after each attempt but the last
@@ -48,7 +48,7 @@ class Deliverer:
         self._registry = registry
         self._ledger = ledger
         self._prices = prices
-        self._smtp = smtp
+        self._ways = Ways(registry, smtp, clock)
         self._clock = clock
         self._pools = {kind: ThreadPoolExecutor(count, f"deliveries by {kind}") for kind, count in THREADS.items()}
         self._lock = threading.Lock()  # guards the next one
@@ -58,7 +58,7 @@ class Deliverer:
 
     def start(self) -> None:
         """Begins to look for what is due. Raises RegistryError."""
-        if self._smtp is None and self._registry.spend_settings.alerts():
+        if not self._ways.has_mail and self._registry.spend_settings.alerts():
             logger.warning("there are alerts with e-mail addresses, and no smtp_url by which they could be told")
         self._thread.start()
 
@@ -110,35 +110,12 @@ class Deliverer:
         next_at = now + _delay(number)
         if not deliveries.begin(delivery.id, next_at):
             return
-        state, attempt = self._send(delivery, firing, facts)
+        state, attempt = self._ways.send(delivery.kind, delivery.target, delivery.id, firing, facts)
         if state == "pending" and (attempt.final or number == ATTEMPTS_MAX):
             state = "failed"
         deliveries.end(delivery.id, state, max(next_at, now + int(attempt.retry_after)), attempt.status)
         if state not in ("delivered", "pending"):
             logger.warning("the message %s about %s was not delivered: %s", delivery.id, firing.id, attempt.status)
-
-    def _send(self, delivery: Delivery, firing: Firing, facts: Facts) -> tuple[DeliveryState, Attempt]:
-        if delivery.kind == "webhook":
-            endpoint = self._registry.webhook_endpoints.get(delivery.target)
-            if endpoint is None or endpoint.disabled_at is not None:
-                return "dropped", Attempt(False, "The endpoint takes no more.")
-            attempt = self._post(endpoint, delivery.id, firing, facts)
-        elif self._smtp is None:
-            return "no_channel", Attempt(False, "There is no smtp_url.")
-        else:
-            mail = Mail(delivery.id, delivery.target, subject(firing, facts), sentences(firing, facts))
-            attempt = self._smtp.send(mail)
-        return "delivered" if attempt.delivered else "pending", attempt
-
-    def _post(self, endpoint: WebhookEndpoint, message_id: str, firing: Firing, facts: Facts) -> Attempt:
-        now = int(self._clock())
-        if endpoint.format == "slack":
-            return post(endpoint.url, {}, slack_event(sentences(firing, facts)))
-        body = event(firing, facts)
-        attempt = post(endpoint.url, signed(endpoint.secrets_at(now), message_id, body, now), body)
-        if attempt.gone:
-            self._registry.webhook_endpoints.disable(endpoint.id, now=now)
-        return attempt
 
     def _facts(self, firing: Firing) -> Facts:
         """The facts of the first attempt, so that all attempts and targets are told the same."""

@@ -29,14 +29,17 @@ def subject(firing: Firing, facts: Facts) -> str:
     """Names the scope, the threshold and the month, on one line."""
     month = month_of(firing.period_start).name
     said = f"{_scope(firing, facts)} passed {_usd(firing.threshold_cents)} USD of spend in {month} (UTC)"
-    return f"{shown(firing.subject_prefix)} {said}" if firing.subject_prefix else said
+    prefixes = ["[test]"] if firing.is_test else []
+    prefixes += [shown(firing.subject_prefix)] if firing.subject_prefix else []
+    return " ".join([*prefixes, said])
 
 
 def sentences(firing: Firing, facts: Facts) -> str:
     """Says all that is known, in a few lines."""
     at = datetime.fromtimestamp(firing.fired_at, UTC)
     cents = firing.spend // UNITS_PER_CENT
-    lines = [f"{subject(firing, facts)}: {_usd(cents)} USD at {at:%Y-%m-%d %H:%M} UTC."]
+    lines = ["This is a test of an alert: nothing has happened."] if firing.is_test else []
+    lines.append(f"{subject(firing, facts)}: {_usd(cents)} USD at {at:%Y-%m-%d %H:%M} UTC.")
     if facts.limit_cents is not None:
         share = cents * 100 // facts.limit_cents
         lines.append(f"The limit is {_usd(facts.limit_cents)} USD a month: {share} % of it is spent.")

@@ -21,7 +21,7 @@ from usageledger.spending.channels import SECONDS_MAX, Attempt, status_of
 from usageledger.spending.messages import Facts
 from usageledger.spending.months import month_of
 
-EVENT = "spend_alert.triggered"
+EVENT, TEST_EVENT = "spend_alert.triggered", "spend_alert.test"
 ANSWER_BYTES_MAX = 1_000  # that are read
 RETRY_AFTER_MAX = 86_400.0
 GONE, TOO_MANY, UNAVAILABLE = 410, 429, 503
@@ -53,7 +53,7 @@ def event(firing: Firing, facts: Facts) -> bytes:
         "cause": firing.cause,
     }
     at = f"{datetime.fromtimestamp(firing.fired_at, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return msgspec.json.encode({"type": EVENT, "timestamp": at, "data": data})
+    return msgspec.json.encode({"type": TEST_EVENT if firing.is_test else EVENT, "timestamp": at, "data": data})
 
 
 def slack_event(text: str) -> bytes:
