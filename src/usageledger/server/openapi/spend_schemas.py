@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from usageledger.server.api.spend_alerts import ALERT, CHANNEL
 from usageledger.server.api.spend_limits import LIMIT
-from usageledger.server.json_schema import FLAG, TEXT, TEXT_OR_NULL, Schema, answer, const, described, ref
+from usageledger.server.json_schema import COUNT, FLAG, TEXT, TEXT_OR_NULL, Schema, answer, const, described, ref
 from usageledger.server.openapi.schemas import body, list_of
 
 DOCS = {
@@ -30,7 +30,7 @@ def spend_components() -> dict[str, Schema]:
 def _of_scope(whose: str) -> Mapping[str, Schema]:
     """Describes the answers of a scope."""
     terms = {
-        "threshold_amount": described({"type": "integer", "minimum": 0}, DOCS["threshold_amount"]),
+        "threshold_amount": described(COUNT, DOCS["threshold_amount"]),
         "currency": const("USD"),
         "interval": const("month"),
     }
