@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from usageledger.events.typed_events import ERRORS_LISTED_MAX, FIELDS, NOT_GIVEN
+from usageledger.events.typed_events import ERRORS_LISTED_MAX, FIELDS, NOT_GIVEN, Timestamp
 from usageledger.fields import Field
 from usageledger.meter import Meter
 from usageledger.meters import COSTS, METERS
@@ -61,6 +61,7 @@ def components() -> dict[str, Schema]:
         "description": "A name of the IANA time zone database, in any case.",
         "examples": ["Europe/Berlin"],
     }
+    made["EventTimestamp"] = _completed(msgspec.json.schema(Timestamp))
     for meter in METERS:
         name = title(meter)
         made[f"{name}Event"] = _event(meter)
@@ -175,7 +176,8 @@ def _completed(schema: Schema) -> Schema:
 def _event(meter: Meter) -> Schema:
     docs = {d.name: d.doc for d in meter.dimensions} | {m.name: m.doc for m in meter.measures} | EVENT_DOCS
     schema = body(FIELDS[meter.kind].values(), docs)
-    schema["properties"] = {"kind": const(meter.kind), **schema["properties"]}
+    timestamp = described(ref("EventTimestamp"), EVENT_DOCS["timestamp"])
+    schema["properties"] = {"kind": const(meter.kind), **schema["properties"], "timestamp": timestamp}
     schema["required"] = ["kind", *schema["required"]]
     schema["examples"] = [event_example(meter)]
     parts = PARTS_DOC if any(len(measure.columns) > 1 for measure in meter.measures) else ""
