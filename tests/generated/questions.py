@@ -74,18 +74,28 @@ def ask(name: str, server: RunningServer, document: Path, folder: Path) -> tuple
     command = CLIENTS[name](document, folder)
     right = truth(server)
     asked = [[meter.kind, question] for meter in METERS for question in questions(meter)] + [["costs", COSTS]]
-    given = {"questions": asked, "project": f"of-{name}", "at": END + DAY * (1 + list(CLIENTS).index(name))}
+    given: dict[str, Any] = {
+        "questions": asked,
+        "project": f"of-{name}",
+        "at": END + DAY * (1 + list(CLIENTS).index(name)),
+    }
+    given |= {"package": "usage_ledger_client", "tokens": TOKENS}
+    return answered(command, folder, server.url, server.key, given), plain(right)
+
+
+def answered(command: list[str], folder: Path, url: str, key: str, given: dict[str, Any]) -> Any:
+    """Runs a client's program; what it printed."""
     done = subprocess.run(
         command,
-        input=json.dumps({**given, "tokens": TOKENS}),
-        env=environment(folder) | {"USAGELEDGER_URL": server.url, "USAGELEDGER_KEY": server.key},
+        input=json.dumps(given),
+        env=environment(folder) | {"USAGELEDGER_URL": url, "USAGELEDGER_KEY": key},
         capture_output=True,
         text=True,
         timeout=SECONDS_MAX,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return plain(json.loads(done.stdout)), plain(right)
+    return plain(json.loads(done.stdout))
 
 
 def plain(value: Any) -> Any:

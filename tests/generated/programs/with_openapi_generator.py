@@ -10,7 +10,7 @@ asked = json.load(sys.stdin)
 client = made.ApiClient(
     made.Configuration(host=os.environ["USAGELEDGER_URL"], access_token=os.environ["USAGELEDGER_KEY"])
 )
-usage, projects = made.UsageApi(client), made.ProjectsApi(client)
+usage = made.UsageApi(client)
 
 
 def ask(kind, question):
@@ -23,7 +23,7 @@ def ask(kind, question):
             return buckets
 
 
-def all_projects():
+def all_projects(projects):
     """Lists the ids of projects, two at a time."""
     ids, after = [], None
     while True:
@@ -34,25 +34,31 @@ def all_projects():
         after = page.last_id
 
 
-event = made.CompletionsEvent(
-    kind="completions",
-    id="sent",
-    timestamp=made.EventTimestamp(asked["at"]),
-    project_id=asked["project"],
-    input_tokens=asked["tokens"],
-    output_tokens=1,
-)
-other = made.ImagesEvent(kind="images", id="image", timestamp=made.EventTimestamp(asked["at"]), images=2)
-answers = {"answers": [ask(kind, question) for kind, question in asked["questions"]], "projects": all_projects()}
-batch = made.EventsApi(client).ingest_events([made.Event(event), made.Event(other)])
-(bucket,) = usage.usage_completions(asked["at"], limit=1, project_ids=[asked["project"]]).data
-created = projects.create_project(made.ProjectCreate(name="made"))
-json.dump(
-    answers
-    | {
+def write():
+    """Sends events, asks for one of them, lists projects, makes one and renames it."""
+    projects = made.ProjectsApi(client)
+    listed = all_projects(projects)
+    at = made.EventTimestamp(asked["at"])
+    event = made.CompletionsEvent(
+        kind="completions",
+        id="sent",
+        timestamp=at,
+        project_id=asked["project"],
+        input_tokens=asked["tokens"],
+        output_tokens=1,
+    )
+    other = made.ImagesEvent(kind="images", id="image", timestamp=at, images=2)
+    batch = made.EventsApi(client).ingest_events([made.Event(event), made.Event(other)])
+    (bucket,) = usage.usage_completions(asked["at"], limit=1, project_ids=[asked["project"]]).data
+    created = projects.create_project(made.ProjectCreate(name="made"))
+    return {
+        "projects": listed,
         "accepted": batch.accepted + batch.duplicates,
         "tokens": bucket.results[0].input_tokens,
         "renamed": projects.modify_project(created.id, made.ProjectUpdate(name="renamed")).name,
-    },
-    sys.stdout,
-)
+    }
+
+
+answers = [ask(kind, question) for kind, question in asked["questions"]]
+# OpenAI's description, of which clients are made as well, has no events.
+json.dump({"answers": answers} | (write() if "at" in asked else {}), sys.stdout)
