@@ -10,14 +10,15 @@ SERVERS := tests/support/services/.installed
 CLICKHOUSE := tests/support/services/clickhouse/node_modules/.installed
 CHROMIUM_FOUND := $(VENV)/.chromium
 JAVA := $(VENV)/.java
-PROGRAMS := $(NODE) $(SERVERS) $(CLICKHOUSE) $(CHROMIUM_FOUND) $(JAVA)
+GENERATORS := .cache/generators/.installed
+PROGRAMS := $(NODE) $(SERVERS) $(CLICKHOUSE) $(CHROMIUM_FOUND) $(JAVA) $(GENERATORS)
 FUZZ_SECONDS ?= 60
 KILLS ?= 100
 UNIT := packaging/usageledger.service
 # Python keeps what it compiled, whatever the environment says: else each process of the tests compiles it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run quick test generate goldens programs test-engines test-emitters test-agents check docs crash crash-cluster fuzz bench bench-clickhouse bench-sweep wheel check-packaging check-image lock format clean
+.PHONY: help run quick test generate goldens programs test-engines test-emitters test-agents test-generated check docs crash crash-cluster fuzz bench bench-clickhouse bench-sweep wheel check-packaging check-image lock format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -45,6 +46,9 @@ test-emitters: $(VENV)/.dev $(NODE)  ## real instrumentations from PyPI and npm 
 
 test-agents: $(VENV)/.dev $(NODE)  ## Claude Code, Codex, Gemini CLI and Copilot CLI from npm (1 GB) answer by a fake vendor, and the ledger counts it (AGENTS= for some)
 	$(BIN)/python -m tests.agents $(AGENTS)
+
+test-generated: $(VENV)/.dev $(NODE) $(JAVA) $(GENERATORS)  ## clients that generators make of our description, in Python, TypeScript and Java, answer right (CLIENTS= for some)
+	$(BIN)/python -m tests.generated $(CLIENTS)
 
 generate: $(VENV)/.dev  ## write what is made from METERS, Settings and the commands: pages of the documentation, modules of the client
 	$(BIN)/python -m tools.generate
@@ -161,6 +165,12 @@ $(CHROMIUM_FOUND): | $(BIN)/python
 $(JAVA): | $(BIN)/python
 	@command -v javac >/dev/null || { apt-get update -qq && apt-get install -y -qq default-jdk-headless >/dev/null; } || \
 	  { echo "The tests need Java 17 or newer: install Debian's package default-jdk-headless"; exit 1; }
+	@touch $@
+
+# Beside the project: one of them needs an older library than the project's own tools do.
+$(GENERATORS): tests/generated/requirements.txt $(VENV)/.dev
+	@rm -rf $(dir $@)
+	@$(PIP) install --no-warn-conflicts --target $(dir $@) -r $<
 	@touch $@
 
 $(NODE): $(NODE_TESTS)/package-lock.json

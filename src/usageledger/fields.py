@@ -7,6 +7,7 @@ import msgspec
 
 NAME_CHARACTERS_MAX = 256
 SHOWN_MAX = 100
+END_OF_TEXT = r"(?![\s\S])"  # `$` is also before a newline at the end, and not all readers of patterns know `\Z`
 _NUMBERS = msgspec.json.Encoder(decimal_format="number")
 
 

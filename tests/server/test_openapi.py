@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -82,6 +83,33 @@ def test_operations_have_names_of_their_own() -> None:
     }
 
 
+def parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every object within a part of the document."""
+    if isinstance(schema, dict):
+        yield schema
+    for one in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from parts(one)
+
+
+def test_generators_of_clients_know_its_schemas() -> None:
+    """Null alone, bodies that are one of several, values that differ by signs only: from these come broken clients."""
+    for name, schema in SCHEMAS.items():
+        for part in parts(schema.get("properties", {})):
+            alone = [each for each in part.values() if isinstance(each, dict) and each.get("type") == "null"]
+            assert not alone, (name, part)
+        for values in [part["enum"] for part in parts(schema) if isinstance(part.get("enum"), list)]:
+            assert len({re.sub(r"\W", "", str(value)) for value in values}) == len(values), (name, values)
+    for method, path, operation in operations():
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            assert not media["schema"].keys() & {"oneOf", "anyOf"}, (method, path)
+
+
+def test_integers_of_answers_and_bodies_say_how_many_bits_they_have() -> None:
+    integers = [part for part in parts(SCHEMAS) if "integer" in part.get("type", ())]
+    assert len(integers) > 100
+    assert {part.get("format") for part in integers} == {"int32", "int64"}
+
+
 def test_its_address_is_wherever_it_is_served() -> None:
     assert DOCUMENT["servers"] == [{"url": "/"}]
 
@@ -94,7 +122,6 @@ def test_a_meter_has_its_parameters_and_limits(meter: Meter) -> None:
     common = {"start_time", "end_time", "bucket_width", "timezone", "group_by", "limit", "page"}
     assert set(parameters) == common | filters
     assert parameters["timezone"]["schema"] == {"$ref": "#/components/schemas/TimeZone"}
-    assert "Europe/Berlin" in SCHEMAS["TimeZone"]["enum"]
     assert [name for name, parameter in parameters.items() if parameter["required"]] == ["start_time"]
     assert parameters["bucket_width"]["schema"]["enum"] == ["1m", "1h", "1d", "all"]
     assert parameters["limit"]["schema"]["maximum"] == 1440

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from usageledger.buckets import LATEST_TIME
-from usageledger.fields import NAME_CHARACTERS_MAX, Field
+from usageledger.fields import END_OF_TEXT, NAME_CHARACTERS_MAX, Field
 from usageledger.meter import Dimension, Meter
 from usageledger.meters import METERS
 
@@ -44,8 +44,7 @@ def _dimension(dimension: Dimension) -> Field:
         kind = Literal[dimension.values]
         if dimension.pattern:
             rule += f", or another {dimension.name} such as " + " or ".join(f"'{value}'" for value in dimension.others)
-            # `$` also matches before a newline at the end.
-            kind = Annotated[str, Meta(pattern=rf"(?:{dimension.pattern})\Z")]
+            kind = Annotated[str, Meta(pattern=f"(?:{dimension.pattern}){END_OF_TEXT}")]
     return Field(dimension.name, kind | None, (str,), "a string", rule, None)
 
 

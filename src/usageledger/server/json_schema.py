@@ -15,10 +15,15 @@ SPACED_VALUES = r"^([^,\u0000]|, )+(,(?! )([^,\u0000]|, )+)*$"
 TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 FLAG: Schema = {"type": "boolean"}
-SECONDS: Schema = {"type": "integer", "minimum": 0, "description": "Unix seconds."}
-SECONDS_OR_NULL: Schema = {"type": ["integer", "null"], "minimum": 0, "description": "Unix seconds."}
+# Counts are up to 2^53: without the format, clients in Java have 32 bits for them.
+INTEGER: Schema = {"type": "integer", "format": "int64"}
+COUNT: Schema = {**INTEGER, "minimum": 0}
+COUNT_OR_NULL: Schema = {**COUNT, "type": ["integer", "null"]}
+SECONDS: Schema = {**COUNT, "description": "Unix seconds."}
+SECONDS_OR_NULL: Schema = {**COUNT_OR_NULL, "description": "Unix seconds."}
 NUMBER: Schema = {"type": "number", "minimum": 0}
-COUNT: Schema = {"type": "integer", "minimum": 0}
+# What is always null has the type of what it would be: generators of clients know none that has null alone.
+NULL: Schema = {"type": ["string", "null"], "const": None}
 
 
 def ref(name: str) -> Schema:

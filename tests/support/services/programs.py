@@ -12,6 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 NODE_MODULES = HERE.parents[1] / "contract" / "node" / "node_modules"
+GENERATORS = HERE.parents[2] / ".cache" / "generators"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def _command(name: str, *others: str) -> Callable[[], Path | None]:
 
 
 def _module(path: Path) -> Callable[[], Path | None]:
-    """Finds what npm installs."""
+    """Finds what npm or pip installs into a folder."""
     return lambda: path if path.exists() else None
 
 
@@ -64,6 +65,13 @@ PROGRAMS = {
         "the npm package @chdb/lib-linux-x64-gnu, on x86-64 Linux with glibc",
         _module(HERE / "clickhouse" / "node_modules" / "@chdb" / "lib-linux-x64-gnu" / "libchdb.so"),
     ),
+    "openapi-generator": Program(
+        "PyPI's package openapi-generator-cli", _module(GENERATORS / "openapi_generator_cli" / "openapi-generator.jar")
+    ),
+    "openapi-python-client": Program(
+        "PyPI's package openapi-python-client", _module(GENERATORS / "openapi_python_client")
+    ),
+    "tsc": Program("the npm package typescript", _module(NODE_MODULES / ".bin" / "tsc")),
     "openai": Program("the npm package openai", _module(NODE_MODULES / "openai")),
     "axe-core": Program("the npm package axe-core", _module(NODE_MODULES / "axe-core" / "axe.min.js")),
 }

@@ -7,7 +7,7 @@ from anyio.to_thread import run_sync
 from msgspec import Meta
 from starlette.responses import Response
 
-from usageledger.fields import NAME_CHARACTERS_MAX, Field
+from usageledger.fields import END_OF_TEXT, NAME_CHARACTERS_MAX, Field
 from usageledger.registry import MANAGE, READ, AlertTerms, SpendAlert
 from usageledger.registry.spend_settings import ONE_LINE, RECIPIENT, RECIPIENTS_MAX
 from usageledger.server.api.listing import (
@@ -26,10 +26,9 @@ from usageledger.server.http.requests import check_fields, json_response
 from usageledger.server.json_schema import ref
 
 ALERTS_LISTED_MAX = 100
-_END = r"(?![\s\S])"  # of the text: `$` is also before a line's end, and not all readers know `\Z`
 
-Recipient = Annotated[str, Meta(max_length=NAME_CHARACTERS_MAX, pattern=f"^{RECIPIENT}{_END}")]
-Prefix = Annotated[str, Meta(max_length=NAME_CHARACTERS_MAX, pattern=f"^{ONE_LINE}{_END}")]
+Recipient = Annotated[str, Meta(max_length=NAME_CHARACTERS_MAX, pattern=f"^{RECIPIENT}{END_OF_TEXT}")]
+Prefix = Annotated[str, Meta(max_length=NAME_CHARACTERS_MAX, pattern=f"^{ONE_LINE}{END_OF_TEXT}")]
 CHANNEL = (
     Field("type", Literal["email"], (str,), "a string", "'email'"),
     Field(

@@ -18,7 +18,7 @@ from usageledger.errors import (
 from usageledger.server.api.costs import PROVISIONAL_HEADER, UNPRICED_HEADER
 from usageledger.server.endpoint import Endpoint
 from usageledger.server.http.parameters import Parameter
-from usageledger.server.json_schema import Schema, const, ref
+from usageledger.server.json_schema import COUNT, Schema, const, ref
 from usageledger.settings import Settings
 
 LISTS = "Given again and again, in brackets (`{0}[]=`), or with commas between the values."
@@ -110,15 +110,14 @@ def error_answer(error: type[RequestError], content: Schema | None = None) -> Sc
 def answer_headers() -> dict[str, Schema]:
     """Describes every named header of the document."""
     text: Schema = {"type": "string"}
-    number: Schema = {"type": "integer", "minimum": 0}
     return {
         "x-request-id": {"description": "Names the request in the server's log.", "required": True, "schema": text},
-        "openai-processing-ms": {"description": "Milliseconds until the answer.", "required": True, "schema": number},
-        "Retry-After": {"description": "Seconds until the same request is worth a try.", "schema": number},
-        UNPRICED_HEADER: {"description": "Rate cards whose usage is unpriced, where there are any.", "schema": number},
+        "openai-processing-ms": {"description": "Milliseconds until the answer.", "required": True, "schema": COUNT},
+        "Retry-After": {"description": "Seconds until the same request is worth a try.", "schema": COUNT},
+        UNPRICED_HEADER: {"description": "Rate cards whose usage is unpriced, where there are any.", "schema": COUNT},
         PROVISIONAL_HEADER: {
             "description": "Rate cards with prices that no list has confirmed for their day yet, where there are any.",
-            "schema": number,
+            "schema": COUNT,
         },
         "WWW-Authenticate": {"description": "The scheme to use.", "schema": const("Bearer")},
     }

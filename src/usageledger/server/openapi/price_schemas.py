@@ -4,6 +4,7 @@ from usageledger.pricing.cards import CASES
 from usageledger.server.api.prices import REPRICE
 from usageledger.server.json_schema import (
     COUNT,
+    COUNT_OR_NULL,
     FLAG,
     NUMBER,
     SECONDS,
@@ -113,7 +114,7 @@ def _rate_card() -> Schema:
             "object": const("rate_card"),
             **_about(),
             **_priced_line(),
-            "revision": described({"type": ["integer", "null"]}, "The repricing that it is from, if any."),
+            "revision": described(COUNT_OR_NULL, "The repricing that it is from, if any."),
             "cause": described(TEXT_OR_NULL, "Why it is another price than at first, as `cause` of a repricing."),
             "first_day": described(SECONDS, "The first UTC day with such usage."),
             "last_day": described(SECONDS, "The last one."),
@@ -123,7 +124,7 @@ def _rate_card() -> Schema:
 
 def _explanation() -> Schema:
     said = {
-        "revision": described({"type": ["integer", "null"]}, "Null for the prices that the card was given with."),
+        "revision": described(COUNT_OR_NULL, "Null for the prices that the card was given with."),
         "created_at": SECONDS_OR_NULL,
         "reason": TEXT_OR_NULL,
         "amount": ref("Money"),

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from usageledger.buckets import zones
-from usageledger.events.typed_events import ERRORS_LISTED_MAX, FIELDS, NOT_GIVEN
+from usageledger.events.typed_events import ERRORS_LISTED_MAX, FIELDS, NOT_GIVEN, Timestamp
 from usageledger.fields import Field
 from usageledger.meter import Meter
 from usageledger.meters import COSTS, METERS
@@ -20,7 +19,9 @@ from usageledger.server.api.users import USER_CHANGE
 from usageledger.server.json_schema import (
     COUNT,
     FLAG,
+    INTEGER,
     NO_NUL,
+    NULL,
     NUMBER,
     SECONDS,
     SECONDS_OR_NULL,
@@ -54,9 +55,13 @@ BODY_DOCS = {
 def components() -> dict[str, Schema]:
     """Every named schema of the document."""
     made = {"Error": _error(), "Event": _event_union(), **_event_answers(), **_meter_list(), **_server()}
-    made["TimeZone"] = described(
-        {"type": "string", "enum": sorted(zones().values())}, "A name of the IANA time zone database, in any case."
-    )
+    made["TimeZone"] = {
+        "type": "string",
+        "minLength": 1,
+        "description": "A name of the IANA time zone database, in any case.",
+        "examples": ["Europe/Berlin"],
+    }
+    made["EventTimestamp"] = _completed(msgspec.json.schema(Timestamp))
     for meter in METERS:
         name = title(meter)
         made[f"{name}Event"] = _event(meter)
@@ -150,18 +155,20 @@ def body(fields: Iterable[Field], docs: Mapping[str, str]) -> Schema:
 
 
 def _property(field: Field, doc: str) -> Schema:
-    schema = _without_nul(msgspec.json.schema(field.rule_type))
+    schema = _completed(msgspec.json.schema(field.rule_type))
     if field.default not in (msgspec.NODEFAULT, NOT_GIVEN, None):
         schema["default"] = field.default
     if schema == {"type": "null"}:
-        doc = f"Known to the official clients, and always {field.noun}."
+        schema, doc = NULL, f"Known to the official clients, and always {field.noun}."
     return described(schema, doc) if doc else schema
 
 
-def _without_nul(schema: Schema) -> Schema:
-    """Says of each free text that it has no NUL, as `Field.problem` sees to."""
+def _completed(schema: Schema) -> Schema:
+    """Adds what rules leave out: free text has no NUL, as `Field.problem` sees to, and integers have 64 bits."""
     if "anyOf" in schema:
-        return {**schema, "anyOf": [_without_nul(one) for one in schema["anyOf"]]}
+        return {**schema, "anyOf": [_completed(one) for one in schema["anyOf"]]}
+    if schema.get("type") == "integer":
+        return {**schema, **INTEGER}
     free = schema.get("type") == "string" and not schema.keys() & {"format", "pattern"}
     return {**schema, "pattern": NO_NUL} if free else schema
 
@@ -169,7 +176,8 @@ def _without_nul(schema: Schema) -> Schema:
 def _event(meter: Meter) -> Schema:
     docs = {d.name: d.doc for d in meter.dimensions} | {m.name: m.doc for m in meter.measures} | EVENT_DOCS
     schema = body(FIELDS[meter.kind].values(), docs)
-    schema["properties"] = {"kind": const(meter.kind), **schema["properties"]}
+    timestamp = described(ref("EventTimestamp"), EVENT_DOCS["timestamp"])
+    schema["properties"] = {"kind": const(meter.kind), **schema["properties"], "timestamp": timestamp}
     schema["required"] = ["kind", *schema["required"]]
     schema["examples"] = [event_example(meter)]
     parts = PARTS_DOC if any(len(measure.columns) > 1 for measure in meter.measures) else ""
@@ -304,7 +312,7 @@ def _projects() -> dict[str, Schema]:
             "created_at": SECONDS,
             "archived_at": SECONDS_OR_NULL,
             "status": {"type": "string", "enum": ["active", "archived"]},
-            "external_key_id": {"type": "null"},
+            "external_key_id": NULL,
         },
         "A project.",
     )
@@ -336,7 +344,7 @@ def _project_members() -> dict[str, Schema]:
         "object": const("organization.project.user"),
         "id": TEXT,
         "name": TEXT_OR_NULL,
-        "email": {"type": "null"},
+        "email": NULL,
         "role": const("member"),
         "added_at": first,
     }
@@ -349,7 +357,6 @@ def _project_members() -> dict[str, Schema]:
 
 
 def _users() -> dict[str, Schema]:
-    nothing: Schema = {"type": "null"}
     unknown = ("api_key_last_used_at", "is_scale_tier_authorized_purchaser", "technical_level", "developer_persona")
     nested = {"object": const("user"), "id": TEXT, "name": TEXT_OR_NULL, "email": TEXT_OR_NULL}
     user = answer(
@@ -362,8 +369,8 @@ def _users() -> dict[str, Schema]:
             "added_at": described(SECONDS, "When an event first named the user."),
             "created": SECONDS,
             **dict.fromkeys(("is_default", "is_service_account", "is_scim_managed"), FLAG),
-            **dict.fromkeys((*unknown, "projects"), nothing),
-            "user": answer({**nested, **dict.fromkeys(("picture", "enabled", "banned", "banned_at"), nothing)}),
+            **dict.fromkeys((*unknown, "projects"), NULL),
+            "user": answer({**nested, **dict.fromkeys(("picture", "enabled", "banned", "banned_at"), NULL)}),
         },
         "A user whom events named.",
     )

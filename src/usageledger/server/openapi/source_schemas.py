@@ -44,7 +44,7 @@ def source_components() -> dict[str, Schema]:
         "SourceBatch": batch,
         "SourceList": answer({"object": const("list"), "data": {"type": "array", "items": source}}),
         "ExportResponse": answer({"partialSuccess": partial}, "OTLP's answer.", optional=("partialSuccess",)),
-        "Status": answer({"code": {"type": "integer"}, "message": TEXT}, "`google.rpc.Status`."),
+        "Status": answer({"code": {"type": "integer", "format": "int32"}, "message": TEXT}, "`google.rpc.Status`."),
     }
 
 

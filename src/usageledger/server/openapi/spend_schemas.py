@@ -83,7 +83,7 @@ def _delivery() -> Schema:
 def _of_scope(whose: str) -> Mapping[str, Schema]:
     """Describes the answers of a scope."""
     terms = {
-        "threshold_amount": described({"type": "integer", "minimum": 0}, DOCS["threshold_amount"]),
+        "threshold_amount": described(COUNT, DOCS["threshold_amount"]),
         "currency": const("USD"),
         "interval": const("month"),
     }
