@@ -8,10 +8,12 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from copy import copy as copy_object
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import TyperException
+from typer.main import get_command_name
 
 from usageledger import __version__
 from usageledger.cli.commands import (
@@ -47,6 +49,9 @@ from usageledger.cli.commands import (
 )
 from usageledger.cli.terminal.output import CommandError, print_error
 from usageledger.errors import SettingsError, UsageLedgerError
+
+if TYPE_CHECKING:
+    from typer.models import CommandInfo
 
 FAILED = 1  # refused data, failed checks, a server that cannot be reached
 MISUSED = 2  # an option or a setting that cannot be used
@@ -127,6 +132,8 @@ def _usageledger(
 
 def main() -> None:
     """The entry point: runs the command of `sys.argv` and exits with its code."""
+    # httpx has a command line of its own, which loads as much as all the rest; it does without where there is none.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]  # how Python marks a module that is not there
     sys.exit(run(sys.argv[1:]))
 
 
@@ -138,7 +145,7 @@ def run(arguments: Sequence[str]) -> int:
     if sys.stdout is None:  # it was closed before the start
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
-        code = app(arguments, prog_name="usageledger", standalone_mode=False)
+        code = _narrowed(arguments)(arguments, prog_name="usageledger", standalone_mode=False)
         sys.stdout.flush()
     except TyperException as error:
         return _misused(error)
@@ -155,6 +162,19 @@ def run(arguments: Sequence[str]) -> int:
         print_error(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         return FAILED
     return code if isinstance(code, int) else 0
+
+
+def _narrowed(arguments: Sequence[str]) -> typer.Typer:
+    """The application with nothing but the command that is named: to make all of them takes longer than most run."""
+    name = arguments[0] if arguments else ""
+    narrow = copy_object(app)
+    narrow.registered_commands = [each for each in app.registered_commands if _name_of(each) == name]
+    narrow.registered_groups = [each for each in app.registered_groups if each.name == name]
+    return narrow if narrow.registered_commands or narrow.registered_groups else app
+
+
+def _name_of(command: "CommandInfo") -> str:
+    return command.name or get_command_name(command.callback.__name__ if command.callback else "")
 
 
 def _misused(error: TyperException) -> int:

@@ -18,7 +18,7 @@ from usageledger.cli.terminal.tables import Drawing, usage_table
 from usageledger.client import UsageAPI
 from usageledger.client.errors import APIStatusError
 from usageledger.client.pages import UsageBucket, UsagePage
-from usageledger.client.transport import DEFAULT_TIMEOUT
+from usageledger.client.transport import DEFAULT_TIMEOUT, tls
 from usageledger.meter import Meter
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def ask(connection: Connection, question: Question) -> Answer:
 
     largest_page = question.meter.width(question.bucket).max_limit
     with (
-        httpx.Client(timeout=DEFAULT_TIMEOUT, event_hooks={"response": [listen]}) as http,
+        httpx.Client(timeout=DEFAULT_TIMEOUT, verify=tls(connection.url), event_hooks={"response": [listen]}) as http,
         client_of(connection, http) as client,
     ):
         first: UsagePage[Any] = getattr(client, f"usage_{question.meter.kind}")(
