@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from tests.cli.support import Run
+from tests.cli.support import Run, one_error
 from tools import cli_help
 
 from usageledger import __version__
@@ -154,6 +154,23 @@ def test_the_tab_key(
         [sys.executable, "-W", "error", "-c", code], env=environment | asked, check=True, capture_output=True, text=True
     )
     assert set(done.stdout.split()) == {*expected, "heavy:"}
+
+
+@pytest.mark.parametrize(("shell", "file"), [("zsh", ".zshrc"), ("bash", ".bashrc"), ("fish", ".config/fish")])
+def test_completion_of_a_named_shell(call: Run, environment: dict[str, str], shell: str, file: str) -> None:
+    done = call("--install-completion", shell)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert f"completes in {shell}" in done.stderr
+    assert Path(environment["HOME"], file).exists()
+    shown = call("--show-completion", shell)
+    assert (shown.returncode, f"complete_{shell}" in shown.stdout) == (0, True)
+
+
+def test_completion_of_an_unknown_shell(call: Run) -> None:
+    done = call("--install-completion", "csh")
+    assert one_error(done, 2) == (
+        "Error: --install-completion: expected bash, zsh, fish, powershell or pwsh, got 'csh'."
+    )
 
 
 def test_version(call: Run) -> None:

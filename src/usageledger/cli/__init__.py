@@ -12,6 +12,7 @@ from copy import copy as copy_object
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.completion import get_completion_script, install  # type: ignore[attr-defined]  # as its own options do
 from typer.exceptions import TyperException
 from typer.main import get_command_name
 
@@ -47,7 +48,7 @@ from usageledger.cli.commands import (
     usage,
     verify,
 )
-from usageledger.cli.terminal.output import CommandError, print_error
+from usageledger.cli.terminal.output import CommandError, listed, note, print_error
 from usageledger.errors import SettingsError, UsageLedgerError
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
 FAILED = 1  # refused data, failed checks, a server that cannot be reached
 MISUSED = 2  # an option or a setting that cannot be used
 WORDS = {"Input should be": "expected", "greater than or equal to": "at least", "less than or equal to": "at most"}
+COMPLETION_OPTIONS = ("--install-completion", "--show-completion")
+SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 RUN, USE, LOG_IN = "Run a server", "Use a server", "Log in to a server"
 
 app = typer.Typer(
@@ -145,7 +148,11 @@ def run(arguments: Sequence[str]) -> int:
     if sys.stdout is None:  # it was closed before the start
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
-        code = _narrowed(arguments)(arguments, prog_name="usageledger", standalone_mode=False)
+        code = (
+            _set_up_completion(*arguments[:2])
+            if arguments[1:] and arguments[0] in COMPLETION_OPTIONS
+            else _narrowed(arguments)(arguments, prog_name="usageledger", standalone_mode=False)
+        )
         sys.stdout.flush()
     except TyperException as error:
         return _misused(error)
@@ -162,6 +169,18 @@ def run(arguments: Sequence[str]) -> int:
         print_error(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         return FAILED
     return code if isinstance(code, int) else 0
+
+
+def _set_up_completion(option: str, shell: str) -> int:
+    """Does what the option does for the shell in use, for the one that is named."""
+    if shell not in SHELLS:
+        raise CommandError(f"{option}: expected {listed(SHELLS)}, got {shell!r}.", exit_code=MISUSED)
+    if option == COMPLETION_OPTIONS[0]:
+        _, file = install(shell, "usageledger")
+        note(f"The tab key completes in {shell} once a new terminal is opened: {file} says how.")
+    else:
+        typer.echo(get_completion_script(prog_name="usageledger", complete_var="_USAGELEDGER_COMPLETE", shell=shell))
+    return 0
 
 
 def _narrowed(arguments: Sequence[str]) -> typer.Typer:
