@@ -1,6 +1,6 @@
 """Questions to a server through the client, and the output of its answers."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
@@ -15,6 +15,7 @@ import httpx
 from usageledger.cli import exports
 from usageledger.cli.server_connection import Connection
 from usageledger.cli.terminal.output import CommandError, counted, iso_time, listed, note, print_table
+from usageledger.cli.terminal.progress import progress
 from usageledger.cli.terminal.tables import Drawing, usage_table
 from usageledger.client import UsageAPI
 from usageledger.client.errors import APIStatusError
@@ -121,8 +122,19 @@ def ask(connection: Connection, question: Question) -> Answer:
             timezone=question.timezone,
             **question.filters,
         )
-        buckets = tuple(islice(first.auto_paging_iter(), question.limit))
+        buckets = tuple(islice(_walked(first, question), question.limit))
         return Answer(replace(first, data=buckets, has_more=False, next_page=None), unpriced)
+
+
+def _walked(first: UsagePage[Any], question: Question) -> Iterator[UsageBucket[Any]]:
+    """Yields the buckets of all pages, with progress where there are several."""
+    if not first.has_more:
+        yield from first.data
+        return
+    with progress("Asking", question.end - question.start) as tell:
+        for bucket in first.auto_paging_iter():
+            tell(bucket.end_time - question.start)
+            yield bucket
 
 
 @contextmanager
