@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.support import Run, one_error
@@ -68,7 +69,7 @@ def answering() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *said: object) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the library has it
             """Nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as listening:
