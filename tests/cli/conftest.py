@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def run(environment: dict[str, str]) -> Run:
 
 
 @contextmanager
-def _closed_pipe() -> Iterator[io.TextIOWrapper]:
+def _closed_pipe() -> Generator[io.TextIOWrapper]:
     read, write = os.pipe()
     os.close(read)
     with io.TextIOWrapper(os.fdopen(write, "wb"), "utf-8") as pipe:

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 from usageledger.cli.terminal.output import visible
 from usageledger.meters import METERS
@@ -14,17 +15,20 @@ TIME = int(time.time()) // 86_400 * 86_400 - 3600
 DAY = time.strftime("%Y-%m-%d", time.gmtime(TIME))
 GROUPS = {(), ("alerts",), ("keys",), ("limits",), ("prices",), ("profiles",), ("usage",)}
 # They print addresses, folders and counts of their user's own, and are looked at below with paths that are hostile.
-WITHOUT_NAMES = {"backup", "copy", "demo", "login", "logout", "migrate", "profiles use", "rebuild-rollups", "restore"}
-WITHOUT_NAMES |= {"relay", "serve", "verify", "prices status", "prices update"}
+WITHOUT_NAMES = {
+    *("backup", "copy", "demo", "login", "logout", "migrate", "profiles use", "rebuild-rollups", "restore"),
+    *("relay", "serve", "verify", "prices status", "prices update"),
+}
 
 
-def commands(data: Path, event: Path, models: Path) -> dict[str, list[object]]:
+def commands(data: Path, event: Path, models: Path) -> dict[str, list[Any]]:
     """Each command that prints names → the arguments that make it print them."""
-    registry, kinds = ["--data", data], {meter.kind: meter for meter in METERS}
+    registry: list[Any] = ["--data", data]
+    kinds = {meter.kind: meter for meter in METERS}
     names = {
         kind: ",".join(d.name for d in meter.groupings if not d.flag and not d.values) for kind, meter in kinds.items()
     }
-    return {
+    asked: dict[str, list[Any]] = {
         "keys create": ["--name", HOSTILE, *registry],
         "keys list": registry,
         "keys revoke": [HOSTILE, "--yes", *registry],
@@ -71,3 +75,4 @@ def commands(data: Path, event: Path, models: Path) -> dict[str, list[object]]:
         "profiles list": [],
         **{f"usage {kind}": ["--group-by", grouped] for kind, grouped in names.items()},
     }
+    return asked

@@ -137,6 +137,20 @@ def test_pages_are_walked_over(call: Run, server: RunningServer) -> None:
     assert (json.loads(done.stdout), done.stderr) == (whole, "")
 
 
+def test_a_model_that_is_not_there(call: Run, server: RunningServer) -> None:
+    models = sorted({row["model"] for row in rows_of(server, METERS[0], "model")})
+    family = models[0].partition("-")[0]
+    begun = [name for name in models if name.startswith(family)][:3]
+    asked = ["usage", "completions", "--start", START, "--end", END]
+    for wrong, meant in ((family, begun), (f"{models[0]}x", [models[0]])):
+        done = call(*asked, "--model", wrong, **at(server))
+        assert (done.returncode, done.stdout) == (0, "")
+        said, _, hint = done.stderr.partition(" Did you mean --model ")
+        assert said.startswith("There are no completions between")
+        assert [name for name in meant if name in hint] == meant
+    assert "Did you mean" not in call(*asked, "--model", "zzz", **at(server)).stderr
+
+
 def test_nothing_was_used(call: Run, server: RunningServer, tmp_path: Any) -> None:
     done = call("usage", "images", "--start", "000000000", "--end", "000086400", **at(server))
     assert (done.returncode, done.stdout) == (0, "")

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from usageledger.cli.terminal.figures import LEVELS, PLAIN_LEVELS, Number, add, aligned, bar, digits, share, sparkline
+from usageledger.cli.terminal.figures import (
+    LEVELS,
+    PLAIN_LEVELS,
+    Number,
+    add,
+    aligned,
+    bar,
+    digits,
+    sensible,
+    share,
+    sparkline,
+)
 
 AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False, places=18, min_value=-(10**12), max_value=10**12)
 ODD = st.sampled_from([Decimal("0E-6176"), Decimal("1E+6144"), Decimal("1E-6176"), Decimal("5E3")])
@@ -47,6 +58,28 @@ def test_all_digits_are_shown(number: Number, least: int) -> None:
 )
 def test_digits(number: Number, text: str) -> None:
     assert digits(number, least_places=2) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1234567, "1,234,567"),
+        (Decimal("1234567.000000000001"), "1,234,567"),
+        (Decimal("12.345678"), "12.35"),
+        (Decimal("1.23456789"), "1.235"),
+        (Decimal("0.000123456789"), "0.0001235"),
+        (Decimal("0.5"), "0.5"),
+        (Decimal("5E3"), "5,000"),
+        (Decimal("0E-6176"), "0"),
+    ],
+)
+def test_digits_that_count(number: Number, text: str) -> None:
+    assert digits(sensible(number)) == text
+
+
+@given(NUMBERS)
+def test_rounding_for_people_is_near(number: Number) -> None:
+    assert abs(Fraction(sensible(number)) - Fraction(number)) <= abs(Fraction(number)) / 1000
 
 
 @given(st.lists(st.one_of(st.none(), NUMBERS), min_size=1))

@@ -19,6 +19,8 @@ from tests.cli.every_command import FORGED, GROUPS, HOSTILE, NAME, TIME, WITHOUT
 from tests.cli.support import COMMAND, DEADLINE_S, Run, Server, one_error
 from tools import cli_help
 
+from usageledger.cli.terminal.output import visible
+
 
 def check(text: str) -> None:
     """Lines of what can be seen, none of them begun by someone else's name."""
@@ -52,6 +54,28 @@ def test_every_command(full_server: Server, call: Run, tmp_path: Path) -> None:
     # Details of the trail are written as JSON; a profile's name may hold nothing that is not seen; providers are in
     # small letters.
     assert silent == {"audit", "profiles list", "prices check", "sources unmap"}
+
+
+@pytest.mark.parametrize(
+    "name", ["👩‍💻", "👩🏽‍🚀", "❤️‍🔥", "🏳️‍🌈", "family 👨‍👩‍👧‍👦 of x"], ids=ascii
+)  # fmt: skip
+def test_emoji_stay_whole(name: str) -> None:
+    assert visible(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("pay\u200dpal", r"pay\u200dpal"),
+        ("👩\u200d", r"👩\u200d"),
+        ("\u200d👩", r"\u200d👩"),
+        ("👩\u200d\u202e", r"👩\u200d\u202e"),
+        ("a\u200b👩\x1b", r"a\u200b👩\x1b"),
+    ],
+    ids=ascii,
+)
+def test_joiners_elsewhere_are_shown(name: str, shown: str) -> None:
+    assert visible(name) == shown
 
 
 def test_a_name_that_is_narrowed_down(full_server: Server, call: Run) -> None:

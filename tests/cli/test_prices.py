@@ -323,3 +323,11 @@ def test_a_mistyped_folder_is_not_made(call: Run, tmp_path: Path) -> None:
     for command in (["set", "input=1", "--model", "m"], ["list"], ["revisions"]):
         assert "There is no registry" in one_error(call("prices", *command, "--data", tmp_path / "no"), 2)
     assert not (tmp_path / "no").exists()
+
+
+def test_the_model_as_an_option(call: Run) -> None:
+    asked = ["prices", "show", "--on", "2026-06-01", "--json"]
+    assert call(*asked, "--model", "gpt-4o").stdout == call(*asked, "gpt-4o").stdout != ""
+    assert "--model: the model is given as MODEL as well, 'gpt-4o'." in one_error(
+        call(*asked, "gpt-4o", "--model", "gpt-5"), 2
+    )

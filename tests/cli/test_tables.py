@@ -17,6 +17,7 @@ from rich.console import Console
 
 from usageledger.cli.terminal.figures import digits
 from usageledger.cli.terminal.tables import Drawing, total, usage_table
+from usageledger.cli.terminal.text_table import plain_table
 from usageledger.client.pages import Amount, UsageBucket
 from usageledger.client.results import CompletionsResult, CostsResult, VectorStoresResult
 from usageledger.meter import Meter
@@ -51,7 +52,9 @@ def by_model(days: int) -> Buckets:
     ]
 
 
-def cost(amount: str, item: str | None = None, quantity: int | None = None, unit: str = "tokens") -> CostsResult:
+def cost(
+    amount: str, item: str | None = None, quantity: Decimal | int | None = None, unit: str = "tokens"
+) -> CostsResult:
     value = Amount(value=Decimal(amount), currency="usd")
     if quantity is None:
         return CostsResult(amount=value, line_item=item)
@@ -117,6 +120,35 @@ def test_nothing_is_wider_than_the_terminal_and_numbers_are_whole(name: str, col
     assert whole is not None
     # The number may be longer in a column of decimals; all of its digits are there.
     assert digits(whole) in text
+
+
+@pytest.mark.parametrize("columns", [50, 60])
+def test_names_make_room_for_the_number(columns: int) -> None:
+    names = ("project_id", "user_id", "model", "api_key_id")
+    long: dict[str, Any] = {name: f"{name}-of-thirty-characters-----" for name in names}
+    measures: dict[str, Any] = {measure.name: 0 for measure in COMPLETIONS.reported}
+    results = [CompletionsResult(**measures | {"input_tokens": 3_193_689}, **long)]
+    text = drawn(COMPLETIONS, names, "1d", [bucket(0, results)], columns)
+    assert max(map(cell_len, text.splitlines())) <= columns
+    assert " 3,193,689\n" in text
+    assert "…" not in text
+
+
+def test_quantities_have_the_digits_that_count() -> None:
+    results = [cost("1", name, Decimal(size)) for name, size in (("a", "1234567.0000001"), ("b", "0.000123456789"))]
+    text = drawn(COSTS, ("line_item",), "1d", [bucket(0, results)], 100)
+    assert " 1,234,567         tokens" in text
+    assert " 0.0001235 tokens" in text
+
+
+def test_lines_are_named_and_numbers_whole_where_a_table_is_too_wide() -> None:
+    table = plain_table("Name", *[f">number {n}\nper 1M tokens" for n in range(5)])
+    table.add_row("a name", *["0.0625 [12]"] * 5)
+    out = io.StringIO()
+    Console(file=out, width=60, highlight=False).print(table)
+    assert "a name" in out.getvalue()
+    assert out.getvalue().count("0.0625") == 5
+    assert "…" not in out.getvalue()
 
 
 def test_what_has_no_room_is_counted() -> None:

@@ -8,10 +8,13 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from copy import copy as copy_object
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.completion import get_completion_script, install  # type: ignore[attr-defined]  # as its own options do
 from typer.exceptions import TyperException
+from typer.main import get_command_name
 
 from usageledger import __version__
 from usageledger.cli.commands import (
@@ -46,12 +49,17 @@ from usageledger.cli.commands import (
     usage,
     verify,
 )
-from usageledger.cli.terminal.output import CommandError, print_error
+from usageledger.cli.terminal.output import CommandError, listed, note, print_error
 from usageledger.errors import SettingsError, UsageLedgerError
+
+if TYPE_CHECKING:
+    from typer.models import CommandInfo
 
 FAILED = 1  # refused data, failed checks, a server that cannot be reached
 MISUSED = 2  # an option or a setting that cannot be used
 WORDS = {"Input should be": "expected", "greater than or equal to": "at least", "less than or equal to": "at most"}
+COMPLETION_OPTIONS = ("--install-completion", "--show-completion")
+SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 RUN, USE, LOG_IN = "Run a server", "Use a server", "Log in to a server"
 
 app = typer.Typer(
@@ -129,6 +137,8 @@ def _usageledger(
 
 def main() -> None:
     """The entry point: runs the command of `sys.argv` and exits with its code."""
+    # httpx has a command line of its own, which loads as much as all the rest; it does without where there is none.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]  # how Python marks a module that is not there
     sys.exit(run(sys.argv[1:]))
 
 
@@ -140,7 +150,11 @@ def run(arguments: Sequence[str]) -> int:
     if sys.stdout is None:  # it was closed before the start
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
-        code = app(arguments, prog_name="usageledger", standalone_mode=False)
+        code = (
+            _set_up_completion(*arguments[:2])
+            if arguments[1:] and arguments[0] in COMPLETION_OPTIONS
+            else _narrowed(arguments)(arguments, prog_name="usageledger", standalone_mode=False)
+        )
         sys.stdout.flush()
     except TyperException as error:
         return _misused(error)
@@ -157,6 +171,31 @@ def run(arguments: Sequence[str]) -> int:
         print_error(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         return FAILED
     return code if isinstance(code, int) else 0
+
+
+def _set_up_completion(option: str, shell: str) -> int:
+    """Does what the option does for the shell in use, for the one that is named."""
+    if shell not in SHELLS:
+        raise CommandError(f"{option}: expected {listed(SHELLS)}, got {shell!r}.", exit_code=MISUSED)
+    if option == COMPLETION_OPTIONS[0]:
+        _, file = install(shell, "usageledger")
+        note(f"The tab key completes in {shell} once a new terminal is opened: {file} says how.")
+    else:
+        typer.echo(get_completion_script(prog_name="usageledger", complete_var="_USAGELEDGER_COMPLETE", shell=shell))
+    return 0
+
+
+def _narrowed(arguments: Sequence[str]) -> typer.Typer:
+    """The application with nothing but the command that is named: to make all of them takes longer than most run."""
+    name = arguments[0] if arguments else ""
+    narrow = copy_object(app)
+    narrow.registered_commands = [each for each in app.registered_commands if _name_of(each) == name]
+    narrow.registered_groups = [each for each in app.registered_groups if each.name == name]
+    return narrow if narrow.registered_commands or narrow.registered_groups else app
+
+
+def _name_of(command: "CommandInfo") -> str:
+    return command.name or get_command_name(command.callback.__name__ if command.callback else "")
 
 
 def _misused(error: TyperException) -> int:

@@ -1,9 +1,10 @@
 """Questions to a server through the client, and the output of its answers."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,18 +14,21 @@ import httpx
 
 from usageledger.cli import exports
 from usageledger.cli.server_connection import Connection
-from usageledger.cli.terminal.output import CommandError, counted, iso_time, note, print_table
+from usageledger.cli.terminal.output import CommandError, counted, iso_time, listed, note, print_table
+from usageledger.cli.terminal.progress import progress
 from usageledger.cli.terminal.tables import Drawing, usage_table
 from usageledger.client import UsageAPI
 from usageledger.client.errors import APIStatusError
 from usageledger.client.pages import UsageBucket, UsagePage
-from usageledger.client.transport import DEFAULT_TIMEOUT
+from usageledger.client.transport import DEFAULT_TIMEOUT, tls
 from usageledger.meter import Meter
+from usageledger.meters import MODEL
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+MODELS_NAMED_MAX = 3  # as what may be meant
 UNPRICED_HEADER = "x-usageledger-unpriced"
 
 
@@ -85,7 +89,8 @@ def answer(connection: Connection, question: Question, *, as_json: bool, as_csv:
         _show_table(question, buckets)
     else:
         what = question.meter.title.lower()
-        note(f"There are no {what} between {iso_time(question.start)} and {iso_time(question.end)}.")
+        window = f"between {iso_time(question.start)} and {iso_time(question.end)}"
+        note(f"There are no {what} {window}.{_models_meant(connection, question)}")
     _remark(question, answered)
 
 
@@ -105,7 +110,7 @@ def ask(connection: Connection, question: Question) -> Answer:
 
     largest_page = question.meter.width(question.bucket).max_limit
     with (
-        httpx.Client(timeout=DEFAULT_TIMEOUT, event_hooks={"response": [listen]}) as http,
+        httpx.Client(timeout=DEFAULT_TIMEOUT, verify=tls(connection.url), event_hooks={"response": [listen]}) as http,
         client_of(connection, http) as client,
     ):
         first: UsagePage[Any] = getattr(client, f"usage_{question.meter.kind}")(
@@ -117,8 +122,19 @@ def ask(connection: Connection, question: Question) -> Answer:
             timezone=question.timezone,
             **question.filters,
         )
-        buckets = tuple(islice(first.auto_paging_iter(), question.limit))
+        buckets = tuple(islice(_walked(first, question), question.limit))
         return Answer(replace(first, data=buckets, has_more=False, next_page=None), unpriced)
+
+
+def _walked(first: UsagePage[Any], question: Question) -> Iterator[UsageBucket[Any]]:
+    """Yields the buckets of all pages, with progress where there are several."""
+    if not first.has_more:
+        yield from first.data
+        return
+    with progress("Asking", question.end - question.start) as tell:
+        for bucket in first.auto_paging_iter():
+            tell(bucket.end_time - question.start)
+            yield bucket
 
 
 @contextmanager
@@ -129,6 +145,20 @@ def client_of(connection: Connection, http: httpx.Client | None = None) -> Gener
             yield client
     except APIStatusError as error:
         raise CommandError(f"{connection.url} answered {error}") from error
+
+
+def _models_meant(connection: Connection, question: Question) -> str:
+    """The models with usage in the window whose names begin as those asked for, or else are close to them."""
+    asked = question.filters.get(str(MODEL.filter))
+    if not asked:
+        return ""
+    others = {name: value for name, value in question.filters.items() if name != MODEL.filter}
+    wider = replace(question, bucket="1d", group_by=(MODEL.name,), filters=others, limit=None)
+    rows = [row for bucket in ask(connection, wider).page.data for row in bucket.to_rows()]
+    known = sorted({str(row[MODEL.name]) for row in rows if row[MODEL.name]})
+    begun = [name for name in known if name.startswith(tuple(asked))]
+    meant = begun or [name for each in asked for name in get_close_matches(each, known, MODELS_NAMED_MAX)]
+    return f" Did you mean --model {listed(meant[:MODELS_NAMED_MAX])}?" if meant else ""
 
 
 def _show_table(question: Question, buckets: Sequence[UsageBucket[Any]]) -> None:

@@ -211,7 +211,7 @@ class SyncTransport(Transport[httpx.Client]):
     """Requests that wait for their answers."""
 
     def _new_http(self) -> httpx.Client:
-        return httpx.Client(timeout=DEFAULT_TIMEOUT, verify=_tls())
+        return httpx.Client(timeout=DEFAULT_TIMEOUT, verify=tls(self.base_url))
 
     def __enter__(self) -> Self:
         return self
@@ -252,7 +252,7 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
     """Requests whose answers are awaited."""
 
     def _new_http(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(timeout=DEFAULT_TIMEOUT, verify=_tls())
+        return httpx.AsyncClient(timeout=DEFAULT_TIMEOUT, verify=tls(self.base_url))
 
     async def __aenter__(self) -> Self:
         return self
@@ -289,10 +289,20 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
         raise AssertionError("unreachable")
 
 
+def tls(base_url: str) -> ssl.SSLContext:
+    """The context for an address; for plain HTTP one that trusts nobody, as certificates take longer than a request."""
+    return _no_tls() if base_url.startswith("http:") else _tls()
+
+
 @cache
 def _tls() -> ssl.SSLContext:
-    """The context that httpx makes, read once: the certificates take it longer than a request takes."""
+    """The context that httpx makes, read once."""
     return httpx.create_ssl_context()
+
+
+@cache
+def _no_tls() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _checked_retries(retries: Any) -> int:

@@ -12,6 +12,7 @@ import typer
 from usageledger.cli.commands.serve import run_server
 from usageledger.cli.options import AsJson
 from usageledger.cli.terminal.output import counted, note
+from usageledger.cli.terminal.progress import progress
 from usageledger.settings import Settings, load_settings
 
 EVENTS_MIN = 100
@@ -86,9 +87,14 @@ def _fill(settings: Settings, days: int, events: int, seed: int) -> None:
             registry.rename_project(project_id, name)
     ledger = open_ledger(settings.ledger_url, memory_bytes=settings.memory_bytes)
     try:
-        for table in demo_tables(days, events, seed, now):
-            ledger.append(table)
-        while ledger.compact():
-            pass
+        made = 0
+        with progress("Making", events) as tell:
+            for table in demo_tables(days, events, seed, now):
+                ledger.append(table)
+                made += table.num_rows
+                tell(made)
+        with progress("Adding up", None):
+            while ledger.compact():
+                pass
     finally:
         ledger.close()

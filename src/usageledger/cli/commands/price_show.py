@@ -59,6 +59,9 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
         str | None,
         typer.Argument(metavar="MODEL", help="The model, as events name it; kinds without models need none."),
     ] = None,
+    model_option: Annotated[
+        str | None, typer.Option("--model", metavar="<text>", help="The same as MODEL.", show_default=False)
+    ] = None,
     kind: Annotated[
         str | None,
         typer.Option("--kind", metavar="<kind>", help=f"The kind: {KINDS}.", show_default="the first with a price"),
@@ -101,6 +104,9 @@ def show(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     """
     from msgspec import structs
 
+    if model and model_option:
+        raise CommandError(f"--model: the model is given as MODEL as well, {model!r}.", exit_code=2)
+    model = model or model_option
     day = int(time.time()) // DAY_SECONDS * DAY_SECONDS if on is None else _day(on)
     said = {"size": size, "quality": quality, "context_level": context_level, "tool": tool}
     said |= {"memory_gb": memory_gb, "session_minutes": session_minutes, "region": region}

@@ -9,6 +9,7 @@ Number = int | Decimal
 # Enough digits for every sum of IEEE decimals; one that would still need more is an error and never rounded.
 _EXACT = Context(prec=20_000, traps=[Inexact])
 _ROUNDED = Context(prec=50, rounding=ROUND_HALF_EVEN)
+_ALL_DIGITS = Context(prec=20_000, rounding=ROUND_HALF_EVEN)
 _ONE_PLACE = Decimal("0.1")
 
 BLOCKS = " ▏▎▍▌▋▊▉█"  # a cell in eighths, from the left
@@ -33,6 +34,15 @@ def digits(number: Number, *, least_places: int = 0) -> str:
     whole, _, fraction = f"{number:,f}".partition(".")
     fraction = fraction.rstrip("0").ljust(least_places, "0")
     return f"{whole}.{fraction}" if fraction else whole
+
+
+def sensible(number: Number) -> Number:
+    """The number with four digits that count, or with two places where these are more."""
+    if isinstance(number, int) or not number:
+        return number
+    places = max(2, 3 - number.adjusted())
+    rounded = number.quantize(Decimal(1).scaleb(-places), context=_ALL_DIGITS)
+    return number if rounded == number else rounded
 
 
 def aligned(numbers: Sequence[Number | None], *, least_places: int = 0) -> list[str]:

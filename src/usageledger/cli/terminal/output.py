@@ -8,6 +8,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 import typer
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
+JOINER = "\N{ZERO WIDTH JOINER}"
+EMOJI_ENDS = {"\N{VARIATION SELECTOR-16}", *map(chr, range(0x1F3FB, 0x1F400))}  # beside symbols: tones of skin
 PIPE_WIDTH = 200  # columns where stdout is no terminal, so that nothing is cut
 
 
@@ -30,10 +33,22 @@ class CommandError(UsageLedgerError):
 
 
 def visible(text: str) -> str:
-    r"""Writes `text` on one line, invisible characters escaped: an escape character is `\x1b`, a line end `\n`."""
+    r"""Writes `text` on one line, invisible characters escaped: an escape character is `\x1b`, a line end `\n`.
+
+    The joiner within an emoji stays: it neither steers a terminal, nor makes one name look like another.
+    """
     if text.isprintable():
         return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return "".join(
+        each if each.isprintable() or _joins_emoji(text, place) else each.encode("unicode_escape").decode()
+        for place, each in enumerate(text)
+    )
+
+
+def _joins_emoji(text: str, place: int) -> bool:
+    before, after = text[max(0, place - 1) : place], text[place + 1 : place + 2]
+    is_emoji = before in EMOJI_ENDS or category(before or " ") == "So"
+    return text[place] == JOINER and is_emoji and category(after or " ") == "So"
 
 
 def print_data(line: str) -> None:

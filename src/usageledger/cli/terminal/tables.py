@@ -1,8 +1,8 @@
 """Buckets of results → a table for people, as wide as the terminal.
 
 Without a grouping there is a line for each bucket, with a bar; with one there is a line for each group over the whole
-window, with its share and, as a sparkline, its course. Numbers are exact and never cut: a measure that has no room is
-left out whole.
+window, with its share and, as a sparkline, its course. Numbers are exact, but for quantities, and never cut:
+a measure that has no room is left out whole.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from rich import box
 from rich.cells import cell_len
 from rich.text import Text
 
-from usageledger.cli.terminal.figures import Number, add, aligned, bar, share, sparkline
+from usageledger.cli.terminal.figures import Number, add, aligned, bar, sensible, share, sparkline
 from usageledger.cli.terminal.output import CommandError, listed, visible
 from usageledger.cli.terminal.text_table import TextTable
 from usageledger.client.pages import UsageBucket
@@ -108,7 +108,7 @@ def usage_table(drawing: Drawing, buckets: Sequence[UsageBucket[Any]]) -> tuple[
     for number, (line, graph) in enumerate(zip(lines, _graphs(drawing, lines, layout.graph_width), strict=True)):
         labelled = (Text(label, "dim") if label == NONE else label for label in line.labels)
         numbers = (column.cells[number].rjust(column.width) for column in layout.columns)
-        table.add_row(*labelled, *numbers, graph)
+        table.add_row(*labelled, *numbers, *([graph] if layout.graph_width else []))
     shown = [column for column in layout.columns if column in main or column in others]
     return table, len(main) + len(others) - len(shown)
 
@@ -204,15 +204,16 @@ def _number_column(measure: Measure, lines: Sequence[Line], rows: Rows) -> Colum
 
 
 def _quantity_column(measure: Measure, field: str, lines: Sequence[Line]) -> Column:
-    """Quantities with their units; those in several units have no sum, neither in a line nor below."""
+    """Quantities, rounded, with their units; those in several units have no sum, neither in a line nor below."""
     units = [
         sorted({visible(str(row[field])) for bucket in line.rows for row in bucket if row.get(field)}) for line in lines
     ]
     values = [total(measure, line.rows) if len(found) <= 1 else None for line, found in zip(lines, units, strict=True)]
+    shown = aligned([value if value is None else sensible(value) for value in values])
     longest = max(len(unit) for found in units for unit in ["", *found])
     cells = [
         f"{number} {''.join(found).ljust(longest)}" if number else ""
-        for number, found in zip(aligned(values), units, strict=True)
+        for number, found in zip(shown, units, strict=True)
     ]
     return Column(_title(measure.name), cells)
 
@@ -244,7 +245,8 @@ def _fit(
     width: int, labels: Sequence[Column], main: Sequence[Column], shares: Sequence[Column], others: Sequence[Column]
 ) -> Layout:
     """Shares out the terminal's width: the main number, a graph, labels (usual widths first), other columns."""
-    label_widths = [min(label.width, LABEL_WIDTH_MIN) for label in labels]
+    least = min(LABEL_WIDTH_MIN, max(1, (width - main[0].width) // len(labels) - GAP))
+    label_widths = [min(label.width, least) for label in labels]
     room = width - sum(label_widths) - GAP * (len(labels) - 1) - main[0].width - GAP
     graph_width = GRAPH_WIDTH_MIN if room >= GRAPH_WIDTH_MIN + GAP else 0
     room -= graph_width and graph_width + GAP
@@ -291,7 +293,8 @@ def _frame(labels: Sequence[Column], layout: Layout) -> TextTable:
         else:
             title = "\n".join(line.rjust(width) for line in lines)
             table.add_column(title, Text(column.total.rjust(width)), width=width, no_wrap=True)
-    table.add_column("", width=layout.graph_width, no_wrap=True, style="cyan")
+    if layout.graph_width:
+        table.add_column("", width=layout.graph_width, no_wrap=True, style="cyan")
     return table
 
 
