@@ -123,6 +123,17 @@ def test_a_mail_that_is_not_taken_is_sent_again_under_the_same_id(ledger: Ledger
     assert told == [f"<{busy.id}@example.org>"] * 2
 
 
+def test_a_target_with_many_messages_keeps_no_other_waiting(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usageledger.registry.deliveries.DUE_MAX", 2)
+    for project, recipient in (("a", "ann@b"), ("b", "ann@b"), ("c", "ann@b"), ("d", "bob@b")):
+        ledger.alert(10, project, recipients=(recipient,))
+        ledger.spend(10, project)
+    due = ledger.registry.deliveries.due(int(ledger.now) + HOLD_SECONDS, "email")
+    assert [each.target for each in due] == ["ann@b", "bob@b"]
+    due = ledger.registry.deliveries.due(int(ledger.now) + HOLD_SECONDS, "email", ["ann@b"])
+    assert [each.target for each in due] == ["bob@b"]
+
+
 def test_attempts_end_some_day(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
     ledger.alert(10)
     ledger.spend(10)

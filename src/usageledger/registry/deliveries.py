@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from usageledger.registry.database import Database, in_batches
 from usageledger.registry.schema import spend_alert_firings, spend_deliveries
@@ -46,12 +46,13 @@ class Deliveries:
         self._database = database
 
     def due(self, now: int, kind: Kind, busy: Iterable[str] = ()) -> Sequence[Delivery]:
-        """Lists deliveries of a kind whose next attempt is due, the oldest first, but for targets that are busy."""
+        """Lists deliveries of a kind whose next attempt is due, one of each target, but for targets that are busy."""
         table = spend_deliveries.c
         due = (table.state == "pending", table.kind == kind, table.next_at <= now, table.target.not_in(list(busy)))
-        query = select(spend_deliveries).where(*due).order_by(table.next_at, table.number).limit(DUE_MAX)
+        first = select(func.min(table.number)).where(*due).group_by(table.target)
+        query = select(spend_deliveries).where(table.number.in_(first)).order_by(table.next_at, table.number)
         with self._database.read() as connection:
-            return [_delivery(row) for row in connection.execute(query)]
+            return [_delivery(row) for row in connection.execute(query.limit(DUE_MAX))]
 
     def begin(self, delivery_id: str, next_at: int) -> bool:
         """Notes that an attempt begins, and when another is due if nobody hears of it; returns false if none is due."""

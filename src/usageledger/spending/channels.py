@@ -2,6 +2,7 @@
 
 import smtplib
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
@@ -125,11 +126,8 @@ def status_of(text: str) -> str:
 
 
 def _split(url: str) -> SplitResult:
-    try:
+    with suppress(ValueError):  # of a port that is none
         parts = urlsplit(url)
-        good = parts.scheme in ("smtp", "smtps") and parts.hostname and (parts.port or True)
-    except ValueError:
-        good = False
-    if not good:
-        raise SettingsError("smtp_url: expected smtp://host:port or smtps://host:port")
-    return parts
+        if parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0:
+            return parts
+    raise SettingsError("smtp_url: expected smtp://host:port or smtps://host:port")

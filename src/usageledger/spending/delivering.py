@@ -50,7 +50,9 @@ class Deliverer:
         self._prices = prices
         self._ways = Ways(registry, smtp, clock)
         self._clock = clock
-        self._pools = {kind: ThreadPoolExecutor(count, f"deliveries by {kind}") for kind, count in THREADS.items()}
+        self._pools: dict[DeliveryKind, ThreadPoolExecutor] = {
+            kind: ThreadPoolExecutor(count, f"deliveries by {kind}") for kind, count in THREADS.items()
+        }
         self._lock = threading.Lock()  # guards the next one
         self._busy: dict[DeliveryKind, set[str]] = {kind: set() for kind in THREADS}  # targets
         self._ended = threading.Event()
@@ -84,9 +86,8 @@ class Deliverer:
             with self._lock:
                 busy = self._busy[kind]
                 for delivery in self._registry.deliveries.due(int(self._clock()), kind, busy):
-                    if delivery.target not in busy:
-                        busy.add(delivery.target)
-                        begun.append(pool.submit(self._deliver, delivery))
+                    busy.add(delivery.target)
+                    begun.append(pool.submit(self._deliver, delivery))
         return begun
 
     def _deliver(self, delivery: Delivery) -> None:

@@ -69,7 +69,7 @@ class Ways:
         facts = Facts(named.name if named else project, None, 0)
         targets: list[tuple[DeliveryKind, str]] = [("email", each) for each in terms.recipients]
         endpoints = self._registry.webhook_endpoints.list(Page(limit=ENDPOINTS_MAX)).data
-        targets += [("webhook", each.id) for each in endpoints if each.disabled_at is None]
+        targets.extend(("webhook", each.id) for each in endpoints if each.disabled_at is None)
         for kind, target in targets:
             yield target, self.send(kind, target, f"msg_{secrets.token_urlsafe(18)}", firing, facts)[1]
 
