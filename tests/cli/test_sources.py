@@ -58,7 +58,7 @@ def test_emitters_reasons_and_remedies(call: Run, server: Server) -> None:
     ):
         assert words in reasons
     assert "1 of litellm 1.110.2\n" in "\n".join(line.rstrip() for line in reasons.splitlines())
-    assert reasons.count("The same usage comes by another signal") == 1
+    assert reasons.count("Another signal of the same emitter is the one that counts") == 1
     assert reasons.index("cache_lifetime_unknown") < reasons.index("no_usage") < reasons.index("other_signal")
 
 

@@ -158,7 +158,7 @@ def test_engines_know_the_same(history: list[Usage], seed: int, data: st.DataObj
                 ],
                 "event": ({name: v for name, v in found.columns.items() if name != "rate_id"}, found.largest),
                 "cards": sorted(
-                    (use.subject.words(), subjects[use.rate_id].words(), use.input_least, use.input_most, use.events)
+                    (use.subject.words(), subjects[use.rate_id].words(), use.input_least, use.request_most, use.events)
                     for use in cards_used(own)
                 ),
                 "quantities": sorted(

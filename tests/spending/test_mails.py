@@ -123,14 +123,13 @@ def test_a_mail_that_is_not_taken_is_sent_again_under_the_same_id(ledger: Ledger
     assert told == [f"<{busy.id}@example.org>"] * 2
 
 
-def test_a_target_with_many_messages_keeps_no_other_waiting(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("usageledger.registry.deliveries.DUE_MAX", 2)
+def test_a_target_with_many_messages_keeps_no_other_waiting(ledger: Ledger) -> None:
     for project, recipient in (("a", "ann@b"), ("b", "ann@b"), ("c", "ann@b"), ("d", "bob@b")):
         ledger.alert(10, project, recipients=(recipient,))
         ledger.spend(10, project)
-    due = ledger.registry.deliveries.due(int(ledger.now) + HOLD_SECONDS, "email")
+    due = ledger.registry.deliveries.due(int(ledger.now) + HOLD_SECONDS, "email", limit=2)
     assert [each.target for each in due] == ["ann@b", "bob@b"]
-    due = ledger.registry.deliveries.due(int(ledger.now) + HOLD_SECONDS, "email", ["ann@b"])
+    due = ledger.registry.deliveries.due(int(ledger.now) + HOLD_SECONDS, "email", ["ann@b"], limit=2)
     assert [each.target for each in due] == ["bob@b"]
 
 

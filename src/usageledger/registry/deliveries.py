@@ -45,14 +45,14 @@ class Deliveries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def due(self, now: int, kind: Kind, busy: Iterable[str] = ()) -> Sequence[Delivery]:
+    def due(self, now: int, kind: Kind, busy: Iterable[str] = (), *, limit: int = DUE_MAX) -> Sequence[Delivery]:
         """Lists deliveries of a kind whose next attempt is due, one of each target, but for targets that are busy."""
         table = spend_deliveries.c
         due = (table.state == "pending", table.kind == kind, table.next_at <= now, table.target.not_in(list(busy)))
         first = select(func.min(table.number)).where(*due).group_by(table.target)
         query = select(spend_deliveries).where(table.number.in_(first)).order_by(table.next_at, table.number)
         with self._database.read() as connection:
-            return [_delivery(row) for row in connection.execute(query.limit(DUE_MAX))]
+            return [_delivery(row) for row in connection.execute(query.limit(limit))]
 
     def begin(self, delivery_id: str, next_at: int) -> bool:
         """Notes that an attempt begins, and when another is due if nobody hears of it; returns false if none is due."""

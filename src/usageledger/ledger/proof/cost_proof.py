@@ -78,7 +78,11 @@ def _on_days(priced: Priced, days: Sequence[int], compare: Compare, left_out: li
 
 
 def _misplaced(uses: Sequence[CardUse], subjects: Mapping[int, Subject]) -> Iterator[str]:
-    """Events whose card is not in the registry, or is about something else."""
+    """Finds events whose card is not in the registry, or is about something else.
+
+    The band is that of the mean of an event's requests; of events that were kept before, that of their sum. So a sum is
+    above the band of either, and a mean in it or below.
+    """
     siblings: dict[Subject, list[Subject]] = {}
     for subject in subjects.values():
         siblings.setdefault(structs.replace(subject, band=0, second=0), []).append(subject)
@@ -94,7 +98,7 @@ def _misplaced(uses: Sequence[CardUse], subjects: Mapping[int, Subject]) -> Iter
             structs.replace(card, band=0, second=0, project=None) == structs.replace(use.subject, project=None)
             and card.project in (None, use.subject.project)
             and (card.band == 0 or use.input_least > card.band)
-            and all(use.input_most <= band for band in bands if band > card.band)
+            and all(use.request_most <= band for band in bands if band > card.band)
             and use.second_least >= card.second
             and all(use.second_most < second for second in seconds if second > card.second)
         )

@@ -38,14 +38,15 @@ class CardUse:
 
     Attributes:
         subject: what the events themselves say, with `band` and `second` 0; without a project where they have several.
-        input_least, input_most: input tokens of the smallest and the largest event.
+        input_least: input tokens of the smallest event.
+        request_most: input tokens of the largest request: the mean of an event's, rounded up; 0 of one without any.
         second_least, second_most: the seconds of the day of the earliest and the latest event.
     """
 
     rate_id: int
     subject: Subject
     input_least: int
-    input_most: int
+    request_most: int
     second_least: int
     second_most: int
     events: int
@@ -196,12 +197,19 @@ def _differences(rollup: Rollup, keys: Sequence[str], finer: str, where: str, li
     )
 
 
+_REQUESTS = "num_model_requests"
+
+
 def cards_used(snapshot: Snapshot) -> list[CardUse]:
     """Lists the rate cards that events have, by the subjects of the events."""
-    tokens = " + ".join((*UNCACHED, *CACHED, *CACHE_WRITE))
+    tokens = f"({' + '.join((*UNCACHED, *CACHED, *CACHE_WRITE))})"
+    # Of no request the mean is 0; the divisor is there for engines that divide all rows first.
+    mean = snapshot.dialect.quotient.format(f"{tokens} + {_REQUESTS} - 1", f"greatest({_REQUESTS}, 1)")
+    request = f"CASE WHEN {_REQUESTS} > 0 THEN {mean} ELSE 0 END"
     texts = ("model", "service_tier", *CASES)
-    ranged = (tokens, f"ts % {DAY_SECONDS}", "COALESCE(project_id, '')")
+    ranged = (f"ts % {DAY_SECONDS}", "COALESCE(project_id, '')")
     ranges = ", ".join(f"MIN({each}) AS least_{n}, MAX({each}) AS most_{n}" for n, each in enumerate(ranged))
+    ranges = f"MIN({tokens}) AS input_least, MAX({request}) AS request_most, {ranges}"
     found = _read(
         snapshot,
         f"SELECT rate_id, ts - ts % {DAY_SECONDS} AS day, kind, provider, COALESCE(batch, FALSE) AS in_batch, "

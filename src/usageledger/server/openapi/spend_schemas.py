@@ -51,7 +51,7 @@ def _firing() -> Schema:
             "alert_id": TEXT,
             "project_id": described(TEXT_OR_NULL, "Null for the organization."),
             "period_start": SECONDS,
-            "threshold_amount": described({"type": "integer", "minimum": 0}, DOCS["threshold_amount"]),
+            "threshold_amount": described(COUNT, DOCS["threshold_amount"]),
             "fired_at": SECONDS,
             "spend": ref("Money"),
             "deliveries": {"type": "array", "items": _delivery()},
