@@ -23,7 +23,6 @@ import uvicorn
 import zstandard
 from tests.support import hostile_bodies
 from tests.support.ledger_double import LedgerDouble
-from tests.support.plain_bodies import is_plain
 from tests.support.samples import NOW, SECRET, decode, total
 from uvicorn.server import ServerState
 
@@ -86,12 +85,6 @@ def _check_batch(batch: EventBatch) -> None:
     joined.rows.validate(full=True)
     refused = sum(each.events for each in joined.refused.values())
     assert joined.rows.num_rows + refused == batch.count
-
-
-def plain_bodies(data: bytes) -> None:
-    """A body that may be read by columns, as an array or one event a line: then it is what it is event by event."""
-    for lines in (False, True):
-        is_plain(data, lines=lines, events_max=EVENTS_MAX)
 
 
 def source_bodies(data: bytes) -> None:
@@ -339,7 +332,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         *(
             json_events,
             event_lines,
-            plain_bodies,
             source_bodies,
             otlp_bodies,
             arrow_streams,
@@ -400,7 +392,6 @@ def seeds() -> dict[str, list[bytes]]:
         "json_events": [array, *map(msgspec.json.encode, events[:4]), twice, nested],
         "source_bodies": _source_bodies(),
         "otlp_bodies": _otlp_bodies(),
-        "plain_bodies": [msgspec.json.encode(events[:6]), b"\n".join(map(msgspec.json.encode, events[6:10]))],
         "event_lines": [lines, lines.replace(b"\n", b"\r\n\r\n"), twice + b"\n\n" + nested],
         "arrow_streams": [_stream(table), _stream(narrow), _stream(referred), hostile_bodies.old_compression()],
         "parquet_files": [

@@ -11,14 +11,12 @@ from functools import partial
 
 from usageledger.events.arrow_events import decode_arrow, decode_parquet
 from usageledger.events.batch import EventBatch, Limits
-from usageledger.events.json_columns import decode_plain
 from usageledger.events.json_events import decode_right, decode_wrong
 
 JSON_TYPES = ("application/json",)
 LINES_TYPES = ("application/x-ndjson", "application/jsonl")
 ARROW_TYPES = ("application/vnd.apache.arrow.stream",)
 PARQUET_TYPES = ("application/vnd.apache.parquet",)
-PLAIN_BYTES_MIN = 64 * 1024  # of a body that is read faster by columns than by events; that is 150 of them or so
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +32,8 @@ class Decoder:
     quick: Callable[[bytes, Limits], EventBatch | None] = lambda _body, _limits: None
 
 
-def _quick(body: bytes, limits: Limits, *, lines: bool) -> EventBatch | None:
-    plain = decode_plain(body, limits, lines=lines) if len(body) >= PLAIN_BYTES_MIN else None
-    return decode_right(body, limits, lines=lines) if plain is None else plain
-
-
-_JSON = Decoder(partial(decode_wrong, lines=False), partial(_quick, lines=False))
-_LINES = Decoder(partial(decode_wrong, lines=True), partial(_quick, lines=True))
+_JSON = Decoder(partial(decode_wrong, lines=False), partial(decode_right, lines=False))
+_LINES = Decoder(partial(decode_wrong, lines=True), partial(decode_right, lines=True))
 DECODERS: dict[str, Decoder] = {
     **dict.fromkeys(JSON_TYPES, _JSON),
     **dict.fromkeys(LINES_TYPES, _LINES),
