@@ -12,8 +12,9 @@ import msgspec
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _BETWEEN = re.compile(rb"[ \t\r\n,:]*+")
 _FLAT = re.compile(rb'\{(?:[^"{}\[\]]++|' + _STRING + rb")*+\}|" + _STRING + rb'|[^ \t\r\n,"{}\[\]]++', re.DOTALL)
-_NESTED = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL)
-_DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}
+# What has nothing nested in it is passed over as a whole.
+_NESTED = re.compile(_STRING + rb'|\[[^"{}\[\]]*+\]|([\[\]{}])', re.DOTALL)
+_DEPTH = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 def is_array(text: bytes) -> bool:
@@ -56,7 +57,9 @@ def _end(text: bytes, start: int) -> int:
         return flat.end()
     depth = 0
     for token in _NESTED.finditer(text, start):
-        depth += _DEPTH.get(chr(text[token.start()]), 0)
+        bracket = token.start(1)
+        if bracket >= 0:
+            depth += _DEPTH[text[bracket]]
         if not depth:
             return token.end()
     raise ValueError("the text is not JSON")

@@ -81,7 +81,7 @@ def create_app(
     tables = PriceTables(registry.rate_cards)
     giver = CardGiver(registry.rate_cards, book)
     spending = deliverer = None
-    if ledger.claims is None:
+    if ledger.writers == 1 and ledger.claims is None:
         estimator = Estimator(book, registry.rate_cards.overrides)
         spending = Spending(
             ledger, tables, settings.data, registry.spend_settings, registry.alert_firings, clock, estimator

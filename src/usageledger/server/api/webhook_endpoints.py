@@ -21,7 +21,7 @@ from usageledger.spending.webhooks import is_forbidden
 
 URL_CHARACTERS_MAX = 2_000
 _PORT = "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"
-URL = rf"^(https://[a-z0-9]([a-z0-9.-]{{0,250}}[a-z0-9])?|http://(127\.0\.0\.1|localhost)){_PORT}([/?][!-\"$-~]*)?(?![\s\S])"
+URL = rf"^(https://[a-z0-9]([a-z0-9.-]{{0,250}}[a-z0-9])?|http://(127\.0\.0\.1|localhost)){_PORT}([/?][!\x22$-~]*)?(?![\s\S])"
 NEW_ENDPOINT = (
     Field(
         "url",
