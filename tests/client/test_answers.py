@@ -14,10 +14,11 @@ from tests.client.conftest import Ask
 from tests.support.faulty_server import Faulty, answer
 
 from usageledger.client import APIStatusError, CompletionsResult, CostsResult, results
-from usageledger.client.answers import page_parts, retry_after
+from usageledger.client.answers import page_parts
 from usageledger.client.pages import Amount, UsagePage
 from usageledger.meter import Meter
 from usageledger.meters import COSTS, METERS
+from usageledger.retry_after import retry_after
 
 RECORDED = Path(__file__).parents[1] / "contract" / "data" / "recorded"
 

@@ -61,10 +61,10 @@ def test_names_of_what_has_one(registry: Registry) -> None:
     registry.archive_project("q", now=NOW)
     key, _ = registry.create_key("Gateway", now=NOW)
     asked = ["p", "q", "r", "u", "else", key.id, *(f"more-{number}" for number in range(2_000))]
-    assert registry.names("project_id", asked) == {"p": "Search", "q": "Old"}
-    assert registry.names("project_id", ["q"]) == {"q": "Old"}
-    assert registry.names("user_id", asked) == registry.names("model", asked) == {}
-    assert registry.names("api_key_id", asked) == {key.id: "Gateway"}
+    assert registry.names.of("project_id", asked) == {"p": "Search", "q": "Old"}
+    assert registry.names.of("project_id", ["q"]) == {"q": "Old"}
+    assert registry.names.of("user_id", asked) == registry.names.of("model", asked) == {}
+    assert registry.names.of("api_key_id", asked) == {key.id: "Gateway"}
 
 
 def test_ids_are_found_by_their_names(registry: Registry) -> None:
@@ -72,11 +72,11 @@ def test_ids_are_found_by_their_names(registry: Registry) -> None:
     for id_, name in {"p": "The SEARCH", "q": "Straße", "r": "100%"}.items():
         registry.rename_project(id_, name)
     key, _ = registry.create_key("Research", now=NOW)
-    assert registry.named("project_id", "sEArch") == ["p"], "what has its id for a name is found by its id"
-    assert registry.named("project_id", "STRASSE") == ["q"]
-    assert registry.named("project_id", "%") == ["r"]
-    assert registry.named("user_id", "search") == registry.named("model", "search") == []
-    assert registry.named("api_key_id", "search") == [key.id]
+    assert registry.names.containing("project_id", "sEArch") == ["p"], "what has its id for a name is found by its id"
+    assert registry.names.containing("project_id", "STRASSE") == ["q"]
+    assert registry.names.containing("project_id", "%") == ["r"]
+    assert registry.names.containing("user_id", "search") == registry.names.containing("model", "search") == []
+    assert registry.names.containing("api_key_id", "search") == [key.id]
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 257, "\ud800"])

@@ -158,7 +158,7 @@ async def test_a_user_is_given_a_name(serve: Serve, double: LedgerDouble, regist
             problem(await server.post(url, json=body), 400, param=next(iter(body)), code=code)
         problem(await server.post(f"{ROOT}/users/none", json={"name": "n"}), 404, param="user_id")
     assert [named["id"], named["name"], named["user"]["name"]] == ["a/b", "Ann", "Ann"]
-    assert registry.names("user_id", ["a/b"]) == {"a/b": "Ann"}
+    assert registry.names.of("user_id", ["a/b"]) == {"a/b": "Ann"}
 
 
 @pytest.mark.parametrize("path", ["projects", "users", "projects/p", "costs?start_time=1", "usage/images?start_time=1"])

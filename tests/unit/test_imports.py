@@ -19,9 +19,9 @@ MODULES = {
 
 # Each layer may import from itself and from those before it; the first ones import nothing of ours.
 LAYERS = (
-    {"buckets", "errors", "hints", "json_text", "locks", "parts", "version"},
+    {"buckets", "errors", "hints", "json_text", "locks", "parts", "retry_after", "version"},
     {"meter", "meters"},
-    {"fields", "tokens", "settings"},
+    {"fields", "repeating", "tokens", "settings"},
     {"events", "questions", "pricing"},
     {"sources"},
     {"ledger", "registry"},
@@ -35,7 +35,7 @@ LAYERS = (
 )
 PURE = 5  # so many layers work without reading, writing or serving
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
-CLIENT_MAY = {"client", "meter", "meters", "parts", "errors", "buckets", "version"}
+CLIENT_MAY = {"client", "meter", "meters", "parts", "errors", "buckets", "retry_after", "version"}
 
 # What reads, writes or serves; pure modules work without.
 WITH_EFFECTS = {

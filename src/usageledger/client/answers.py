@@ -2,9 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -13,6 +11,7 @@ import msgspec
 
 from usageledger.client.errors import APIResponseValidationError, APIStatusError, class_of_status
 from usageledger.client.pages import Amount, R, UsageBucket
+from usageledger.retry_after import retry_after
 
 logger = logging.getLogger("usageledger.client")
 
@@ -133,19 +132,6 @@ def status_error(status: int, headers: Mapping[str, str], content: bytes) -> API
         is_final=headers.get("x-should-retry") == "false",
         body=content.decode(errors="replace")[:BODY_SHOWN_MAX] if body is None else body,
     )
-
-
-def retry_after(value: str) -> float | None:
-    """The seconds that a `Retry-After` header asks for, which it gives as a number or as a date."""
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return max(0.0, seconds) if abs(seconds) < float("inf") else None
 
 
 def _json(content: bytes) -> Any:

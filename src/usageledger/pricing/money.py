@@ -52,6 +52,11 @@ def decimal_text(value: int, places: int = PLACES) -> str:
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
 
 
+def cents_text(cents: int) -> str:
+    """Cents in USD, with both digits behind the point: `1,234.50`."""
+    return f"{cents // 100:,}.{cents % 100:02}"
+
+
 def usd_text(units: int) -> str:
     """An amount in USD: all its digits, to 10⁻¹⁸, where a ninth is rounded half to even."""
     whole, ninths = divmod(units, UNITS)

@@ -150,8 +150,7 @@ class AuditLog:
             with connection.execute(query, execution_options={"yield_per": limit + 1}) as rows:
                 found = (entry for entry in map(_entry, rows) if wanted.is_about(entry.details))
                 entries = tuple(islice(found, limit + 1))
-        shown = entries[:limit]
-        return Listing(shown[::-1] if backwards else shown, has_more=len(entries) > limit)
+        return Listing.of(entries[::-1] if backwards else entries, limit, at_end=backwards)
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

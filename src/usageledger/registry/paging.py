@@ -68,5 +68,4 @@ def fetch_page(
         is_larger = (name == "after") == (order == "asc")
         query = query.where(place > tuple(given) if is_larger else place < tuple(given))
     rows = connection.execute(query).all()
-    data = tuple(map(record, rows[:limit]))
-    return Listing(data[::-1] if backwards else data, has_more=len(rows) > limit)
+    return Listing.of(list(map(record, rows[::-1] if backwards else rows)), limit, at_end=backwards)

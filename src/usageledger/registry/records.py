@@ -1,5 +1,6 @@
 """Records of the registry, frozen, and a page of them. Times are Unix seconds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, get_args
 
@@ -93,6 +94,12 @@ class Listing(Generic[T]):
 
     data: tuple[T, ...]
     has_more: bool
+
+    @classmethod
+    def of(cls, records: Sequence[T], limit: int, *, at_end: bool) -> "Listing[T]":
+        """Makes a page of the first `limit` of these records, or `at_end` of the last ones, where there may be more."""
+        shown = records[-limit:] if at_end else records[:limit]
+        return cls(tuple(shown), has_more=len(records) > limit)
 
 
 def admin_key(row: Row[Any]) -> AdminKey:

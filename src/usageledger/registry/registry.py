@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, Select, Table, or_, select, update
+from sqlalchemy import Connection, Row, Table, or_, select, update
 
 from usageledger.errors import RegistryError
 from usageledger.registry import audit, copying, records
@@ -17,7 +17,6 @@ from usageledger.registry.database import (
     WAITS,
     Database,
     Waits,
-    in_batches,
     insert_many,
     insert_or_ignore,
     open_database,
@@ -25,6 +24,7 @@ from usageledger.registry.database import (
 from usageledger.registry.deliveries import Deliveries
 from usageledger.registry.key_values import check_scopes, check_value, digest_of, new_value, redact
 from usageledger.registry.migrations import migrate
+from usageledger.registry.names import Names
 from usageledger.registry.paging import Page, fetch_page
 from usageledger.registry.price_files import PriceFiles
 from usageledger.registry.prices import RateCards
@@ -38,10 +38,6 @@ from usageledger.registry.values import check_text, new_id
 from usageledger.registry.webhook_endpoints import WebhookEndpoints
 
 TOUCH_INTERVAL_S = 60
-ROWS_AT_ONCE = 1_000
-
-# Dimensions whose values have names here.
-_NAMED = {"project_id": projects, "user_id": users, "api_key_id": admin_keys}
 
 
 def open_registry(url: str, waits: Waits = WAITS) -> "Registry":
@@ -75,6 +71,7 @@ class Registry:
         audit_log: who changed keys and prices.
         sessions: sign-ins of the dashboard, in the same database.
         source_rules: from what the projects, users and keys of sources come.
+        names: of projects, users and keys, in the same database.
         spend_settings: limits of spend and alerts on it, in the same database.
         alert_firings: alerts whose threshold was reached, in the same database.
         deliveries: messages about them, in the same database.
@@ -93,6 +90,7 @@ class Registry:
         self.source_counts = SourceCounts(database)
         self.source_rules = SourceRules(database)
         self.spend_settings = SpendSettings(database)
+        self.names = Names(database)
         self.alert_firings = AlertFirings(database)
         self.deliveries = Deliveries(database)
         self.webhook_endpoints = WebhookEndpoints(database)
@@ -364,29 +362,6 @@ class Registry:
             connection.execute(update(table).where(table.c.id == row_id).values(name=name))
             return _by_id(connection, table, row_id)
 
-    def names(self, dimension: str, ids: Iterable[str]) -> dict[str, str]:
-        """Id → name of those of these projects, users or keys that have a name other than their id."""
-        table = _NAMED.get(dimension)
-        if table is None:
-            return {}
-        named = _with_names(table)
-        with self._database.read() as connection:
-            batches = (connection.execute(named.where(table.c.id.in_(some))) for some in in_batches(ids))
-            return {row.id: row.name for rows in batches for row in rows}
-
-    def named(self, dimension: str, search: str) -> list[str]:
-        """Finds the ids of projects, users or keys whose name contains `search` in any case.
-
-        Names that are the id are left out, so that this takes in few: nothing but a key of ours gives others.
-        """
-        table = _NAMED.get(dimension)
-        if table is None:
-            return []
-        wanted = search.casefold()
-        with self._database.read() as connection:
-            rows = connection.execute(_with_names(table), execution_options={"yield_per": ROWS_AT_ONCE})
-            return [row.id for row in rows if wanted in row.name.casefold()]
-
     # Secrets
 
     def secret(self, name: str) -> bytes:
@@ -401,10 +376,6 @@ class Registry:
         with self._database.write() as connection:
             connection.execute(insert_or_ignore(connection, secrets), row)
             return bytes(connection.execute(query).scalar_one())
-
-
-def _with_names(table: Table) -> Select[Any, Any]:
-    return select(table.c.id, table.c.name).where(table.c.name.is_not(None), table.c.name != table.c.id)
 
 
 def _by_id(connection: Connection, table: Table, row_id: str) -> Row[Any] | None:

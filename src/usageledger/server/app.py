@@ -1,7 +1,7 @@
 """The one place that wires: ledger, registry and endpoints to an ASGI application."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
@@ -80,14 +80,12 @@ def create_app(
     book = CurrentBook(registry.price_files, clock, strict_days=settings.strict_days)
     tables = PriceTables(registry.rate_cards)
     giver = CardGiver(registry.rate_cards, book)
-    spending = deliverer = None
+    spending, deliverer = None, None
     if ledger.writers == 1 and ledger.claims is None:
+        about = registry.spend_settings, registry.alert_firings
         estimator = Estimator(book, registry.rate_cards.overrides)
-        spending = Spending(
-            ledger, tables, settings.data, registry.spend_settings, registry.alert_firings, clock, estimator
-        )
-        smtp = Smtp(settings.smtp_url, settings.smtp_from) if settings.smtp_url else None
-        deliverer = Deliverer(registry, ledger, tables, smtp, clock)
+        spending = Spending(ledger, tables, settings.data, *about, clock, estimator)
+        deliverer = Deliverer(registry, ledger, tables, Smtp.of(settings), clock)
     services = Services(
         settings=settings,
         ledger=ledger,
@@ -110,29 +108,11 @@ def create_app(
         document=cache(lambda: msgspec.json.encode(document(settings, ENDPOINTS))),
     )
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        if given := await anyio.to_thread.run_sync(ledger.give_cards, giver.cards):
-            logger.info("gave rate cards to %d events that were kept before there were any", given)
-        await anyio.to_thread.run_sync(remove_left_backups, settings)
-        if spending and deliverer:
-            await anyio.to_thread.run_sync(spending.start)
-            await anyio.to_thread.run_sync(deliverer.start)
-        services.ingest.start(on_failure)
-        services.source_counts.start()
-        try:
-            yield
-        finally:
-            await anyio.to_thread.run_sync(services.ingest.close)
-            await anyio.to_thread.run_sync(services.source_counts.close)
-            if spending and deliverer:
-                await anyio.to_thread.run_sync(deliverer.close)
-                await anyio.to_thread.run_sync(spending.close)
-
+    beside = [part for part in (spending, deliverer, services.source_counts) if part]
     handlers: dict[Any, Any] = {HTTPException: _http_error, UsageLedgerError: _own_error}
     app = _Application(
         routes=[*routes_of(ENDPOINTS, services), *dashboard_routes(services)],
-        lifespan=lifespan,
+        lifespan=lambda _: _lifespan(services, giver, beside, on_failure),
         exception_handlers=handlers,
     )
     app.router.redirect_slashes = False
@@ -143,6 +123,28 @@ def create_app(
     )
     exposed = (name for endpoint in ENDPOINTS for name in endpoint.answer.headers)
     return Envelope(app, CrossOrigin(settings.cors_origins, exposed))
+
+
+@asynccontextmanager
+async def _lifespan(
+    services: Services,
+    giver: CardGiver,
+    beside: Sequence[Spending | Deliverer | PendingSourceCounts],
+    on_failure: Callable[[str], None],
+) -> AsyncGenerator[None]:
+    """Starts the ingest stages after what works beside them, and ends them before it."""
+    if given := await anyio.to_thread.run_sync(services.ledger.give_cards, giver.cards):
+        logger.info("gave rate cards to %d events that were kept before there were any", given)
+    await anyio.to_thread.run_sync(remove_left_backups, services.settings)
+    for part in beside:
+        await anyio.to_thread.run_sync(part.start)
+    services.ingest.start(on_failure)
+    try:
+        yield
+    finally:
+        await anyio.to_thread.run_sync(services.ingest.close)
+        for part in reversed(beside):
+            await anyio.to_thread.run_sync(part.close)
 
 
 class _Application(Starlette):

@@ -11,8 +11,8 @@ from typing import Any
 
 from usageledger.buckets import DAY_SECONDS
 from usageledger.sources.readings import CounterPoint
+from usageledger.sources.values import NANOSECONDS
 
-NANOSECONDS = 1_000_000_000
 KEPT_SECONDS = 90 * DAY_SECONDS  # since its last point, that a counter is remembered
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from usageledger.buckets import LATEST_TIME
 from usageledger.events.typed_events import COUNT_MAX
 
+NANOSECONDS = 1_000_000_000
 _DIGITS_MAX = len(str(COUNT_MAX))
 _SHOWN_MAX = 40  # characters of a value that is no count
 # Ollama's OpenAI-compatible answers are numbered at random: their ids come again.

@@ -10,6 +10,7 @@ from email.utils import formatdate
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from usageledger.errors import SettingsError
+from usageledger.settings import Settings
 
 SECONDS_MAX = 20.0  # of an attempt
 STATUS_CHARACTERS_MAX = 1_000
@@ -63,6 +64,11 @@ class Smtp:
             raise SettingsError("smtp_from: expected the e-mail address that mails come from")
         self._sender = sender
         self._host = self._url.hostname or ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Smtp | None":
+        """Makes the one that is set; None where none is. Raises SettingsError."""
+        return cls(settings.smtp_url, settings.smtp_from) if settings.smtp_url else None
 
     def send(self, mail: Mail) -> Attempt:
         """Sends a mail."""

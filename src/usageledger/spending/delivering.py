@@ -12,15 +12,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 
-from usageledger.errors import UsageLedgerError
 from usageledger.ledger import Ledger
 from usageledger.rating.price_tables import PriceTables
 from usageledger.registry import Delivery, DeliveryKind, Firing, Registry
+from usageledger.repeating import Repeating
 from usageledger.spending.channels import Smtp
 from usageledger.spending.messages import Facts
 from usageledger.spending.months import month_of
 from usageledger.spending.report import unpriced_requests
-from usageledger.spending.ways import Ways
+from usageledger.spending.ways import Ways, name_of
 
 SECONDS_BETWEEN_LOOKS = 1.0
 DELAYS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)  # after each attempt but the last
@@ -55,29 +55,19 @@ class Deliverer:
         }
         self._lock = threading.Lock()  # guards the next one
         self._busy: dict[DeliveryKind, set[str]] = {kind: set() for kind in THREADS}  # targets
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
+        self._repeating = Repeating("deliveries", SECONDS_BETWEEN_LOOKS, self.send_due, "alerts are not sent now")
 
     def start(self) -> None:
         """Begins to look for what is due. Raises RegistryError."""
         if not self._ways.has_mail and self._registry.spend_settings.alerts():
             logger.warning("there are alerts with e-mail addresses, and no smtp_url by which they could be told")
-        self._thread.start()
+        self._repeating.start()
 
     def close(self) -> None:
         """Ends, after the attempts that are under way."""
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._repeating.stop()
         for pool in self._pools.values():
             pool.shutdown(cancel_futures=True)
-
-    def _run(self) -> None:
-        while not self._ended.wait(SECONDS_BETWEEN_LOOKS):
-            try:
-                self.send_due()
-            except UsageLedgerError as error:
-                logger.warning("alerts are not sent now: %s", error)
 
     def send_due(self) -> list["Future[None]"]:
         """Begins every attempt that is due, of each target one at a time. Raises RegistryError."""
@@ -124,10 +114,9 @@ class Deliverer:
         if kept is None:
             month, project = month_of(firing.period_start), firing.project_id
             unpriced = unpriced_requests(self._ledger, self._prices, month)
-            found = None if project is None else self._registry.get_project(project)
             limit = self._registry.spend_settings.limit(project)
             facts = Facts(
-                found.name if found else project,
+                name_of(self._registry, project),
                 limit.threshold_cents if limit else None,
                 sum(unpriced.values()) if project is None else unpriced.get(project, 0),
             )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from usageledger.pricing.money import UNITS_PER_CENT
+from usageledger.pricing.money import UNITS_PER_CENT, cents_text
 from usageledger.registry import Firing
 from usageledger.spending.months import month_of
 
@@ -28,7 +28,7 @@ class Facts:
 def subject(firing: Firing, facts: Facts) -> str:
     """Names the scope, the threshold and the month, on one line."""
     month = month_of(firing.period_start).name
-    said = f"{_scope(firing, facts)} passed {_usd(firing.threshold_cents)} USD of spend in {month} (UTC)"
+    said = f"{_scope(firing, facts)} passed {cents_text(firing.threshold_cents)} USD of spend in {month} (UTC)"
     prefixes = ["[test]"] if firing.is_test else []
     prefixes += [shown(firing.subject_prefix)] if firing.subject_prefix else []
     return " ".join([*prefixes, said])
@@ -39,10 +39,10 @@ def sentences(firing: Firing, facts: Facts) -> str:
     at = datetime.fromtimestamp(firing.fired_at, UTC)
     cents = firing.spend // UNITS_PER_CENT
     lines = ["This is a test of an alert: nothing has happened."] if firing.is_test else []
-    lines.append(f"{subject(firing, facts)}: {_usd(cents)} USD at {at:%Y-%m-%d %H:%M} UTC.")
+    lines.append(f"{subject(firing, facts)}: {cents_text(cents)} USD at {at:%Y-%m-%d %H:%M} UTC.")
     if facts.limit_cents is not None:
         share = cents * 100 // facts.limit_cents
-        lines.append(f"The limit is {_usd(facts.limit_cents)} USD a month: {share} % of it is spent.")
+        lines.append(f"The limit is {cents_text(facts.limit_cents)} USD a month: {share} % of it is spent.")
     if facts.unpriced_requests:
         lines.append(f"Requests without a price, which are not in it: {facts.unpriced_requests:,}.")
     lines += [
@@ -64,7 +64,3 @@ def _scope(firing: Firing, facts: Facts) -> str:
     name = facts.project_name
     named = name is not None and name != firing.project_id
     return f"{shown(name or '')} ({shown(firing.project_id)})" if named else shown(firing.project_id)
-
-
-def _usd(cents: int) -> str:
-    return f"{cents // 100:,}.{cents % 100:02}"

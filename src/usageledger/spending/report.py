@@ -1,6 +1,6 @@
 """The state of spend: of each scope what its month has cost, is held, is left, and may become."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from usageledger.buckets import DAY_SECONDS
@@ -12,7 +12,15 @@ from usageledger.registry import CardPrices
 from usageledger.spending.forecast import DAYS, Forecast, forecast
 from usageledger.spending.hold_file import Settled
 from usageledger.spending.months import Month, month_of
-from usageledger.spending.spend import MAX_SECONDS, ORGANIZATION, RESULTS_MAX, costs_of_days, question
+from usageledger.spending.spend import (
+    MAX_SECONDS,
+    ORGANIZATION,
+    RESULTS_MAX,
+    costs_of_days,
+    prices_of,
+    question,
+    scopes_of,
+)
 from usageledger.spending.spending import Spending
 
 REQUESTS = ("num_model_requests", "num_requests", "num_sessions")  # the first that a kind has counts its requests
@@ -100,7 +108,7 @@ def _costs(
     found: dict[str, dict[int, int]] = {scope: {} for scope in scopes}
     rows = zip(answer.starts, *(answer.columns.get(name, ()) for name in ("project_id", "amount")), strict=True)
     for day, project, amount in rows:
-        for scope in {ORGANIZATION, project or ORGANIZATION}:
+        for scope in scopes_of(project):
             if scope in found:
                 found[scope][day] = found[scope].get(day, 0) + amount
     return found
@@ -109,7 +117,7 @@ def _costs(
 def unpriced_requests(ledger: Ledger, prices: PriceTables, month: Month) -> dict[str | None, int]:
     """Project → how many requests of the month have a part without a price."""
     query = question(month.start, month.end, "project_id").whole
-    table: Callable[[], PriceTable] = lambda: prices.window(month.start, month.end, prices.revision())  # noqa: E731
+    table = prices_of(prices, query)
     unpriced = ledger.unpriced(replace(query, group_by=()), table, max_seconds=MAX_SECONDS, max_results=RESULTS_MAX)
     cards = [_a_unit_each(card) for card in prices.rate_cards.at({each.rate_id for each in unpriced}).values()]
     if not cards:

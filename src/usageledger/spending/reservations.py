@@ -22,7 +22,7 @@ from usageledger.pricing.money import usd_text
 from usageledger.registry import Listing
 from usageledger.spending.hold_file import Hold, HoldFile, Settled, Status
 from usageledger.spending.months import month_of
-from usageledger.spending.spend import ORGANIZATION, Spend
+from usageledger.spending.spend import ORGANIZATION, Spend, scopes_of
 
 HELD_RETRY_SECONDS_MAX = 30
 ENDED_KEPT_SECONDS = 7 * 86_400  # an event may come late, and a repeated request finds what became of it
@@ -232,7 +232,7 @@ class Reservations:
                 hold = self._holds.get(event_id)
                 if hold is None or hold.status not in ("active", "expired"):
                     continue
-                for scope in {ORGANIZATION, project_id or ORGANIZATION}:
+                for scope in scopes_of(project_id):
                     key = month_of(timestamp).start, scope
                     before = sums.get(key) or self._settled.get(key) or Settled()
                     late = cost if hold.status == "expired" else 0
@@ -268,8 +268,7 @@ class Reservations:
             found = [hold for hold in found if _end_of(hold) > ends[after]]
         if before is not None:
             found = [hold for hold in found if _end_of(hold) < ends[before]]
-        from_end = before is not None and after is None
-        return Listing(tuple(found[-limit:] if from_end else found[:limit]), has_more=len(found) > limit)
+        return Listing.of(found, limit, at_end=before is not None and after is None)
 
     def held(self, scope: str) -> int:
         """The sum of a scope's active holds."""
@@ -306,9 +305,8 @@ class Reservations:
     def _balances(self, project_id: str | None, now: int) -> tuple[Balance, ...]:
         """The limits that count for a project's requests, the organization's first."""
         self._end_due(now)
-        scopes = [ORGANIZATION] if project_id is None else [ORGANIZATION, project_id]
         found = []
-        for scope in scopes:
+        for scope in scopes_of(project_id):
             limit = self._limits.get(scope)
             if limit is not None:
                 spent = self._spend.of(month_of(now), scope)
@@ -320,7 +318,7 @@ class Reservations:
     @holding("_lock")
     def _count(self, hold: Hold, amount: int) -> None:
         """Adds to what is held in the scopes of a hold."""
-        for scope in {ORGANIZATION, hold.project_id or ORGANIZATION}:
+        for scope in scopes_of(hold.project_id):
             self._held[scope] = self._held.get(scope, 0) + amount
             if not self._held[scope]:
                 del self._held[scope]

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from usageledger.buckets import DAY_SECONDS
 from usageledger.ledger import Judged, Ledger, Outcome
+from usageledger.ledger.price_table import PricesOf
 from usageledger.locks import RankedLock, holding
 from usageledger.meters import COSTS
 from usageledger.pricing.cards import STORED_PART
@@ -87,7 +88,7 @@ class Spend:
             for at, month in enumerate(months):
                 spent = self._months[month]
                 for project, amount in zip(projects, amounts[at * count : (at + 1) * count], strict=True):
-                    for scope in (ORGANIZATION,) if project is None else (ORGANIZATION, project):
+                    for scope in scopes_of(project):
                         spent[scope] += amount
                         if amount:
                             grown.add((month, scope))
@@ -154,10 +155,14 @@ class Spend:
         names = costs.columns.get("project_id") or [None] * len(costs.starts)
         for day, project, amount in zip(costs.starts, names, costs.columns.get("amount", ()), strict=True):
             spent = found[month_of(day)]
-            spent[ORGANIZATION] += amount
-            if project in projects:
-                spent[project] += amount
+            for scope in scopes_of(project if project in projects else None):
+                spent[scope] += amount
         return found
+
+
+def scopes_of(project_id: str | None) -> tuple[str, ...]:
+    """The scopes that usage of a project counts in, the organization first; None is usage without a project."""
+    return (ORGANIZATION,) if project_id is None else (ORGANIZATION, project_id)
 
 
 def months_counted(now: int) -> list[Month]:
@@ -185,8 +190,12 @@ def question(start: int, end: int, *group_by: str) -> Query:
 
 def costs_of_days(ledger: Ledger, prices: PriceTables, query: Query) -> Aggregate:
     """Asks for costs by the prices of the last repricing; amounts in 10⁻¹⁸/9 USD."""
-    table = partial(prices.window, query.start_time, query.end_time, prices.revision())
-    return ledger.costs(query, table, max_seconds=MAX_SECONDS, max_results=RESULTS_MAX)
+    return ledger.costs(query, prices_of(prices, query), max_seconds=MAX_SECONDS, max_results=RESULTS_MAX)
+
+
+def prices_of(prices: PriceTables, query: Query) -> PricesOf:
+    """Gives the prices of the last repricing for the window of a question."""
+    return partial(prices.window, query.start_time, query.end_time, prices.revision())
 
 
 def _counted(rows: pa.Table, projects: frozenset[str]) -> tuple[list[str | None], Ids]:

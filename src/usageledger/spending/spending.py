@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from usageledger.errors import UsageLedgerError
 from usageledger.ledger import Judged, Ledger, Outcome
 from usageledger.rating.price_tables import PriceTables
 from usageledger.registry import AlertFirings, SpendSettings
+from usageledger.repeating import Repeating
 from usageledger.spending.alerts import Alerts
 from usageledger.spending.estimates import Estimator
 from usageledger.spending.hold_file import HoldFile
@@ -57,20 +57,17 @@ class Spending:
         self.reservations = Reservations(HoldFile(folder / HOLDS_FILE), self.spend, clock)
         self._looking = threading.Lock()  # of the one thread that looks
         self._recounted_at = 0.0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="spending", daemon=True)
+        self._repeating = Repeating("spending", SECONDS_BETWEEN_LOOKS, self._follow, "spend is not followed now")
 
     def start(self) -> None:
         """Adds up what months have cost, and follows from then on. Raises LedgerUnavailableError, RegistryError."""
         self.look()
         self._recounted_at = self._clock()
-        self._thread.start()
+        self._repeating.start()
 
     def close(self) -> None:
         """Ends it; after the last commit."""
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._repeating.stop()
         self.reservations.close()
 
     @contextmanager
@@ -123,14 +120,10 @@ class Spending:
             self.reservations.limit(limits)
             self.alerts.check_all(self.spend.months)
 
-    def _run(self) -> None:
-        while not self._ended.wait(SECONDS_BETWEEN_LOOKS):
-            try:
-                self.look()
-                self.reservations.sweep()
-                if not 0 <= self._clock() - self._recounted_at < SECONDS_BETWEEN_RECOUNTS:
-                    self._recounted_at = self._clock()
-                    if wrong := self.spend.recount():
-                        logger.error("spend was counted wrongly, and is right again: %s", wrong[:10])
-            except UsageLedgerError as error:
-                logger.warning("spend is not followed now: %s", error)
+    def _follow(self) -> None:
+        self.look()
+        self.reservations.sweep()
+        if not 0 <= self._clock() - self._recounted_at < SECONDS_BETWEEN_RECOUNTS:
+            self._recounted_at = self._clock()
+            if wrong := self.spend.recount():
+                logger.error("spend was counted wrongly, and is right again: %s", wrong[:10])

@@ -14,6 +14,12 @@ from usageledger.spending.webhooks import event, post, signed, slack_event
 ENDPOINTS_MAX = 1_000
 
 
+def name_of(registry: Registry, project_id: str | None) -> str | None:
+    """Gives the name of a project, or its id where it has none; None for the organization. Raises RegistryError."""
+    project = None if project_id is None else registry.get_project(project_id)
+    return project.name if project else project_id
+
+
 class Ways:
     """Makes attempts; for many threads.
 
@@ -65,8 +71,7 @@ class Ways:
             subject_prefix=terms.subject_prefix,
             facts=None,
         )
-        named = None if project is None else self._registry.get_project(project)
-        facts = Facts(named.name if named else project, None, 0)
+        facts = Facts(name_of(self._registry, project), None, 0)
         targets: list[tuple[DeliveryKind, str]] = [("email", each) for each in terms.recipients]
         endpoints = self._registry.webhook_endpoints.list(Page(limit=ENDPOINTS_MAX)).data
         targets.extend(("webhook", each.id) for each in endpoints if each.disabled_at is None)

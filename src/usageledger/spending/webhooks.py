@@ -7,16 +7,15 @@ import ipaddress
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from usageledger.pricing.money import usd_text
 from usageledger.registry import Firing
+from usageledger.retry_after import retry_after
 from usageledger.spending.channels import SECONDS_MAX, Attempt, status_of
 from usageledger.spending.messages import Facts
 from usageledger.spending.months import month_of
@@ -106,7 +105,8 @@ def post(url: str, headers: Mapping[str, str], body: bytes, seconds_max: float =
         ended.cancel()
         connection.close()
     code = response.status
-    wait = _seconds(response.getheader("retry-after")) if code in (TOO_MANY, UNAVAILABLE) else 0
+    asked = response.getheader("retry-after", "") if code in (TOO_MANY, UNAVAILABLE) else ""
+    wait = min(retry_after(asked) or 0, RETRY_AFTER_MAX)
     return Attempt(code in SUCCESS, status_of(f"HTTP {code}: {answer}"), code == GONE, code == GONE, wait)
 
 
@@ -146,15 +146,3 @@ class _Connection(http.client.HTTPConnection):
                 self.sock.shutdown(socket.SHUT_RDWR)
             except OSError:  # it is not connected any more
                 return
-
-
-def _seconds(header: str | None) -> float:
-    """Reads `Retry-After`: seconds, or a date."""
-    if not header:
-        return 0
-    if header.isdecimal():
-        return min(float(header[:9]), RETRY_AFTER_MAX)
-    try:
-        return min(max(0.0, parsedate_to_datetime(header).timestamp() - time.time()), RETRY_AFTER_MAX)
-    except ValueError:
-        return 0

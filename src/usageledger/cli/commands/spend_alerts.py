@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from usageledger.cli.commands.spend_limits import Project, Usd, cents_of, check_project, scope_words, usd_of
+from usageledger.cli.commands.spend_limits import Project, Usd, cents_of, check_project, scope_words
 from usageledger.cli.local_registry import existing_settings, opened_registry
 from usageledger.cli.options import DEFAULT_FOLDER, AsJson, DataFolder, RegistryUrl
 from usageledger.cli.terminal.output import CommandError, iso_time, note, print_data, print_json, print_table, visible
@@ -70,6 +70,7 @@ def create(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     as_json: AsJson = False,
 ) -> None:
     """Make an alert."""
+    from usageledger.pricing.money import cents_text
     from usageledger.registry import AlertTerms
 
     terms = AlertTerms(cents_of(usd), tuple(to), prefix)
@@ -79,7 +80,7 @@ def create(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     if as_json:
         print_json(_plain(alert))
         return
-    note(f"An alert at {usd_of(terms.threshold_cents)} USD a month of {scope_words(project)}:")
+    note(f"An alert at {cents_text(terms.threshold_cents)} USD a month of {scope_words(project)}:")
     print_data(alert.id)
 
 
@@ -120,6 +121,7 @@ def suggest(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     as_json: AsJson = False,
 ) -> None:
     """Make three alerts, at 50, 80 and 100 % of an amount."""
+    from usageledger.pricing.money import cents_text
     from usageledger.registry import AlertTerms
 
     most, made = cents_of(limit), list["SpendAlert"]()
@@ -131,7 +133,7 @@ def suggest(  # noqa: PLR0913, PLR0917 - a command's parameters are its options
     if as_json:
         print_json([_plain(alert) for alert in made])
         return
-    amounts = ", ".join(usd_of(alert.terms.threshold_cents) for alert in made)
+    amounts = ", ".join(cents_text(alert.terms.threshold_cents) for alert in made)
     note(f"Alerts at {amounts} USD a month of {scope_words(project)}:")
     for alert in made:
         print_data(alert.id)
@@ -158,9 +160,8 @@ def send_test(
     from usageledger.spending.ways import Ways
 
     settings = existing_settings(data, registry_url)
-    smtp = Smtp(settings.smtp_url, settings.smtp_from) if settings.smtp_url else None
     with opened_registry(settings) as registry:
-        told = list(Ways(registry, smtp, time.time).test(_alert(registry, alert_id)))
+        told = list(Ways(registry, Smtp.of(settings), time.time).test(_alert(registry, alert_id)))
     if as_json:
         print_json([{"target": target, "delivered": each.delivered, "answer": each.status} for target, each in told])
     else:
@@ -210,7 +211,7 @@ def _plain_firing(firing: "Firing", deliveries: "Sequence[Delivery]") -> dict[st
 
 def _firings_table(found: "Sequence[Firing]", deliveries: "Mapping[str, Sequence[Delivery]]") -> "Table":
     from usageledger.cli.terminal.text_table import plain_table
-    from usageledger.pricing.money import UNITS_PER_CENT
+    from usageledger.pricing.money import UNITS_PER_CENT, cents_text
     from usageledger.spending.months import month_of
 
     table = plain_table("Fired", "Alert", "Of", "Month", ">USD", ">Spent", "Messages")
@@ -221,8 +222,8 @@ def _firings_table(found: "Sequence[Firing]", deliveries: "Mapping[str, Sequence
             firing.alert_id,
             "the organization" if firing.project_id is None else firing.project_id,
             month_of(firing.period_start).name,
-            usd_of(firing.threshold_cents),
-            usd_of(firing.spend // UNITS_PER_CENT),
+            cents_text(firing.threshold_cents),
+            cents_text(firing.spend // UNITS_PER_CENT),
             ", ".join(f"{count} {state}" for state, count in states.items()),
         )
     return table
@@ -234,12 +235,13 @@ def _plain(alert: "SpendAlert") -> dict[str, Any]:
 
 def _table(alerts: "Sequence[SpendAlert]") -> "Table":
     from usageledger.cli.terminal.text_table import plain_table
+    from usageledger.pricing.money import cents_text
 
     table = plain_table("Alert", "Of", ">USD a month", "To", "Prefix")
     for alert in alerts:
         scope = "the organization" if alert.project_id is None else alert.project_id
         terms = alert.terms
         table.add_row(
-            alert.id, scope, usd_of(terms.threshold_cents), ", ".join(terms.recipients), terms.subject_prefix or ""
+            alert.id, scope, cents_text(terms.threshold_cents), ", ".join(terms.recipients), terms.subject_prefix or ""
         )
     return table

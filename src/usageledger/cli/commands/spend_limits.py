@@ -66,6 +66,8 @@ def set_limit(
     as_json: AsJson = False,
 ) -> None:
     """Set the limit of a month, in place of the one before."""
+    from usageledger.pricing.money import cents_text
+
     cents = cents_of(usd)
     with opened_registry(existing_settings(data, registry_url)) as registry:
         check_project(registry, project)
@@ -73,7 +75,7 @@ def set_limit(
     if as_json:
         print_json(asdict(limit))
     else:
-        note(f"The limit of {scope_words(project)} is {usd_of(cents)} USD a month.")
+        note(f"The limit of {scope_words(project)} is {cents_text(cents)} USD a month.")
 
 
 @app.command(
@@ -108,11 +110,6 @@ def cents_of(usd: str) -> int:
     return int(match[1]) * 100 + int((match[2] or "").ljust(2, "0"))
 
 
-def usd_of(cents: int) -> str:
-    """Gives cents as US dollars, with both digits behind the point."""
-    return f"{cents // 100:,}.{cents % 100:02}"
-
-
 def scope_words(project: str | None) -> str:
     """Names a scope within a sentence."""
     return "the organization" if project is None else f"the project {visible(project)}"
@@ -126,9 +123,10 @@ def check_project(registry: "Registry", project: str | None) -> None:
 
 def _table(limits: "Sequence[SpendLimit]") -> "Table":
     from usageledger.cli.terminal.text_table import plain_table
+    from usageledger.pricing.money import cents_text
 
     table = plain_table("Of", ">USD a month", "Since")
     for limit in limits:
         scope = "the organization" if limit.project_id is None else limit.project_id
-        table.add_row(scope, usd_of(limit.threshold_cents), iso_time(limit.changed_at)[:16].replace("T", " ") + "Z")
+        table.add_row(scope, cents_text(limit.threshold_cents), iso_time(limit.changed_at)[:16].replace("T", " ") + "Z")
     return table

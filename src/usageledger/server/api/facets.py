@@ -30,10 +30,10 @@ async def facets(call: Call) -> Response:
 
 def _list(services: Services, facet: Facet, limit: int) -> dict[str, Any]:
     if facet.search:
-        facet = replace(facet, named=services.registry.named(facet.dimension, facet.search))
+        facet = replace(facet, named=services.registry.names.containing(facet.dimension, facet.search))
     values = services.ledger.facets(facet, max_seconds=services.settings.max_query_seconds, limit=limit + 1)
     shown = values[:limit]
-    names = services.registry.names(facet.dimension, shown)
+    names = services.registry.names.of(facet.dimension, shown)
     data = [{"object": "facet", "value": value, "name": names.get(value)} for value in shown]
     return {"object": "list", "data": data, "has_more": len(values) > limit}
 

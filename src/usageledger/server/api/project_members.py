@@ -82,9 +82,7 @@ async def _list(call: Call, kind: _Kind) -> Response:
         if access == "inactive":  # whoever sent usage has access
             return Listing((), has_more=False)
         rows = _members(call, project.id, kind, **page | {"limit": page["limit"] + 1})
-        is_last = page["before"] is not None and page["after"] is None
-        shown = rows[-page["limit"] :] if is_last else rows[: page["limit"]]
-        return Listing(tuple(shown), has_more=len(rows) > page["limit"])
+        return Listing.of(rows, page["limit"], at_end=page["before"] is not None and page["after"] is None)
 
     listing = await in_slot(call.services, find)
     return await list_response(lambda: listing, kind.show)
@@ -102,7 +100,7 @@ def _members(call: Call, project_id: str, kind: _Kind, **page: Any) -> list[_Nam
     ledger, registry = call.services.ledger, call.services.registry
     with ledger.snapshot(call.services.settings.max_query_seconds) as snapshot:
         rows = members(snapshot, project_id, kind.dimension, **page)
-    names = registry.names(kind.dimension, [row.id for row in rows])
+    names = registry.names.of(kind.dimension, [row.id for row in rows])
     keys = {id_: registry.get_key(id_) for id_ in names} if kind.dimension == "api_key_id" else {}
     return [_Named(row, names.get(row.id), keys.get(row.id)) for row in rows]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from anyio.to_thread import run_sync
@@ -141,7 +141,7 @@ async def get_reservation(call: Call) -> Response:
 async def list_reservations(call: Call) -> Response:
     """Lists reservations of a status."""
     given = call.given()
-    status = STATUSES[STATUSES.index(one_of("status", given.get("status", ["active"])[0], STATUSES))]
+    status = cast("Status", one_of("status", given.get("status", ["active"])[0], STATUSES))
     find = partial(_reservations(call).list, status, **take_page(given))
     return await list_response(find, _hold)
 

@@ -8,8 +8,8 @@ from anyio.to_thread import run_sync
 
 from usageledger.errors import OverloadedError
 from usageledger.registry.counters import Claim, Counters
-from usageledger.sources.counters import NANOSECONDS
 from usageledger.sources.readings import Reading, Reason
+from usageledger.sources.values import NANOSECONDS
 
 TRIES_MAX = 10  # while other requests claim the same counters
 Submit = Callable[[list[dict[str, Any]]], Awaitable[None]]

@@ -1,18 +1,16 @@
 """Counts of what emitters sent, on their way to the registry: added up here, written once a second."""
 
-import logging
 import threading
 from collections.abc import Callable, Mapping
 
-from usageledger.errors import UsageLedgerError
 from usageledger.registry.schema import TEXT_CHARACTERS_MAX
 from usageledger.registry.source_counts import OTHERS, EmitterName, SourceCounts
+from usageledger.repeating import Repeating
 from usageledger.sources.readings import EMITTER_CHARACTERS_MAX, Emitter
 
 SECONDS_BETWEEN_WRITES = 1.0
 PENDING_MAX = 10_000  # counts of single emitters that wait; further emitters are counted together
 
-logger = logging.getLogger("usageledger.ingest")
 Counted = dict[tuple[EmitterName, str], tuple[int, str]]
 
 
@@ -25,17 +23,18 @@ class PendingSourceCounts:
         self._pending: Counted = {}
         self._lock = threading.Lock()  # guards _pending
         self._writing = threading.Lock()  # of the one thread that writes
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="source counts", daemon=True)
+        self._repeating = Repeating(
+            "source counts", SECONDS_BETWEEN_WRITES, self.write, "counts of sources were not written"
+        )
 
     def start(self) -> None:
         """Starts to write."""
-        self._thread.start()
+        self._repeating.start()
 
     def close(self) -> None:
         """Writes what is left, and ends."""
-        self._ended.set()
-        self._thread.join()
+        self._repeating.stop()
+        self._repeating.once()
 
     def add(self, emitter: Emitter, found: Mapping[str, tuple[int, str]]) -> None:
         """Adds item → (how many more, the id of one of them)."""
@@ -63,16 +62,6 @@ class PendingSourceCounts:
                         more, newer = self._pending.get(key, (0, example))
                         self._pending[key] = (count + more, newer)
                 raise
-
-    def _run(self) -> None:
-        while True:
-            ended = self._ended.wait(SECONDS_BETWEEN_WRITES)
-            try:
-                self.write()
-            except UsageLedgerError as error:
-                logger.warning("counts of sources were not written: %s", error)
-            if ended:
-                return
 
 
 def _storable(text: str, characters_max: int) -> str:

@@ -17,7 +17,7 @@ from usageledger.server.json_schema import (
     described,
     ref,
 )
-from usageledger.server.openapi.schemas import body
+from usageledger.server.openapi.bodies import body
 
 REPRICE_DOCS = {
     "start_time": "The first UTC day, inclusive; without it, from the first event on.",

@@ -13,7 +13,8 @@ from usageledger.server.json_schema import (
     described,
     ref,
 )
-from usageledger.server.openapi.schemas import body
+from usageledger.server.openapi.bodies import body
+from usageledger.server.openapi.schemas import list_of
 
 AMOUNT_TEXT: Schema = {"type": "string", "pattern": r"^[0-9]{1,7}(\.[0-9]{1,30})?$"}
 _MONEY = ref("Money")
@@ -61,15 +62,7 @@ def reservation_components() -> dict[str, Schema]:
         "ReservationExtend": body(EXTENSION, {"expires_in_seconds": "How long from now on."}),
         "Reservation": answer({**hold, "limits": {"type": "array", "items": balance}}, "Money that is held."),
         "ReservationState": answer(hold, "Money that is or was held."),
-        "ReservationList": answer(
-            {
-                "object": const("list"),
-                "data": {"type": "array", "items": ref("ReservationState")},
-                "first_id": TEXT_OR_NULL,
-                "last_id": TEXT_OR_NULL,
-                "has_more": {"type": "boolean"},
-            }
-        ),
+        "ReservationList": list_of("ReservationState"),
         "SpendList": answer({"object": const("list"), "data": {"type": "array", "items": _spend()}}),
     }
 

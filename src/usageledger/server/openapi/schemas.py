@@ -3,12 +3,9 @@
 Source of the names and shapes: OpenAI's API document. Answers list all of their fields as required; they may get more.
 """
 
-from collections.abc import Iterable, Mapping
-
 import msgspec
 
-from usageledger.events.typed_events import ERRORS_LISTED_MAX, FIELDS, NOT_GIVEN, Timestamp
-from usageledger.fields import Field
+from usageledger.events.typed_events import ERRORS_LISTED_MAX, FIELDS, Timestamp
 from usageledger.meter import Meter
 from usageledger.meters import COSTS, METERS
 from usageledger.registry import SCOPES
@@ -19,8 +16,6 @@ from usageledger.server.api.users import USER_CHANGE
 from usageledger.server.json_schema import (
     COUNT,
     FLAG,
-    INTEGER,
-    NO_NUL,
     NULL,
     NUMBER,
     SECONDS,
@@ -34,6 +29,7 @@ from usageledger.server.json_schema import (
     ref,
     title,
 )
+from usageledger.server.openapi.bodies import body, completed
 
 EVENT_DOCS = {
     "id": "Yours, and the same when you send the event again: with `timestamp` it is the event's identity.",
@@ -61,7 +57,7 @@ def components() -> dict[str, Schema]:
         "description": "A name of the IANA time zone database, in any case.",
         "examples": ["Europe/Berlin"],
     }
-    made["EventTimestamp"] = _completed(msgspec.json.schema(Timestamp))
+    made["EventTimestamp"] = completed(msgspec.json.schema(Timestamp))
     for meter in METERS:
         name = title(meter)
         made[f"{name}Event"] = _event(meter)
@@ -141,36 +137,6 @@ def _page(meter: Meter) -> Schema:
 
 
 # --- events ------------------------------------------------------------------------------------------------------
-
-
-def body(fields: Iterable[Field], docs: Mapping[str, str]) -> Schema:
-    """An object of a request whose fields are `fields`, each with the rule that it is validated by."""
-    fields = list(fields)
-    return {
-        "type": "object",
-        "properties": {field.name: _property(field, docs.get(field.name, "")) for field in fields},
-        "required": [field.name for field in fields if field.default is msgspec.NODEFAULT],
-        "additionalProperties": False,
-    }
-
-
-def _property(field: Field, doc: str) -> Schema:
-    schema = _completed(msgspec.json.schema(field.rule_type))
-    if field.default not in (msgspec.NODEFAULT, NOT_GIVEN, None):
-        schema["default"] = field.default
-    if schema == {"type": "null"}:
-        schema, doc = NULL, f"Known to the official clients, and always {field.noun}."
-    return described(schema, doc) if doc else schema
-
-
-def _completed(schema: Schema) -> Schema:
-    """Adds what rules leave out: free text has no NUL, as `Field.problem` sees to, and integers have 64 bits."""
-    if "anyOf" in schema:
-        return {**schema, "anyOf": [_completed(one) for one in schema["anyOf"]]}
-    if schema.get("type") == "integer":
-        return {**schema, **INTEGER}
-    free = schema.get("type") == "string" and not schema.keys() & {"format", "pattern"}
-    return {**schema, "pattern": NO_NUL} if free else schema
 
 
 def _event(meter: Meter) -> Schema:

@@ -19,7 +19,8 @@ from usageledger.server.json_schema import (
     described,
     ref,
 )
-from usageledger.server.openapi.schemas import body, list_of
+from usageledger.server.openapi.bodies import body
+from usageledger.server.openapi.schemas import list_of
 
 DOCS = {
     "threshold_amount": "The amount in US cents.",

@@ -15,7 +15,8 @@ from usageledger.server.json_schema import (
     const,
     described,
 )
-from usageledger.server.openapi.schemas import body, list_of
+from usageledger.server.openapi.bodies import body
+from usageledger.server.openapi.schemas import list_of
 
 DOCS = {"url": "The URL to post to.", "format": "The form of messages: that of Standard Webhooks, signed, or Slack's."}
 

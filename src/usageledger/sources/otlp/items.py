@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol, TypeVar
 
-NANOSECONDS = 1_000_000_000
 FORMS = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")  # of metrics
 NO_RECORDED_VALUE = 1  # of the flags of a data point
 

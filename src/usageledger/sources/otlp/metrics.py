@@ -8,10 +8,11 @@ from typing import Any
 from usageledger.events.typed_events import COUNT_MAX
 from usageledger.sources.otlp.dialect import Dialect, Layout, Tokens, layout_of
 from usageledger.sources.otlp.dialects import dialect_of, dialects_of
-from usageledger.sources.otlp.items import NANOSECONDS, Group, Item, Point, Temporality, Value
+from usageledger.sources.otlp.items import Group, Item, Point, Temporality, Value
 from usageledger.sources.otlp.senders import Sender, provider_of
 from usageledger.sources.otlp.signals import Signal
 from usageledger.sources.readings import CounterPoint, PartPoint, Reading, Readings, Reason
+from usageledger.sources.values import NANOSECONDS
 
 DIGEST_BYTES = 16
 NANOSECONDS_MAX = 2**63 - 1  # in the year 2262

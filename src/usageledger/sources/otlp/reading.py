@@ -12,7 +12,7 @@ from usageledger.sources.otlp.blocks import ContradictionError, is_estimate
 from usageledger.sources.otlp.counts import counts_of
 from usageledger.sources.otlp.dialect import Dialect, Layout, layout_of
 from usageledger.sources.otlp.dialects import FAILURES, WANTED, dialect_of, dialects_of
-from usageledger.sources.otlp.items import NANOSECONDS, Attributes, Group, Item
+from usageledger.sources.otlp.items import Attributes, Group, Item
 from usageledger.sources.otlp.json_form import read_json
 from usageledger.sources.otlp.metrics import read_metrics
 from usageledger.sources.otlp.protobuf_form import read_protobuf
@@ -20,7 +20,7 @@ from usageledger.sources.otlp.senders import Sender, provider_of
 from usageledger.sources.otlp.signals import Signal
 from usageledger.sources.readings import Emitter, Note, Readings, Reason, response_event_id, short_id
 from usageledger.sources.rules import NO_RULES, Rules
-from usageledger.sources.values import is_unique, vendors_id
+from usageledger.sources.values import NANOSECONDS, is_unique, vendors_id
 
 DEPTH_MAX = 64  # of spans inside of each other
 _Span = tuple[str, str]  # the ids of its trace and its own
